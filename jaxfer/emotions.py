@@ -1,0 +1,83 @@
+"""Class vocabularies and label orders: the one place that knows what index 3 means.
+
+Inside jaxfer a label is always an index into AffectNet's order, the one its authors publish. Readers translate
+whatever a folder uses into it at the door, with `relabel`, so that no later room has to ask.
+"""
+
+import difflib
+
+import numpy as np
+
+from jaxfer.errors import UserError
+
+AFFECTNET_8 = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+"""AffectNet's first eight codes, in its order. Codes 8 to 10 (none, uncertain, no face) name no expression."""
+
+AFFECTNET_7 = AFFECTNET_8[:7]
+"""AffectNet's order without contempt: the seven classes that most data sets share."""
+
+FER2013 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The codes 0 to 6 of `fer2013.csv`, in its order."""
+
+LABEL_ORDERS = {
+    "affectnet": AFFECTNET_8,
+    "alphabetical": tuple(sorted(AFFECTNET_8)),
+    "fer2013": FER2013,
+}
+"""What a user may declare digits in folder names to mean. See `label_order` for seven-class alphabetical data."""
+
+SPELLINGS = {
+    "neutral": ("neutral", "neutrality"),
+    "happy": ("happy", "happiness", "joy"),
+    "sad": ("sad", "sadness"),
+    "surprise": ("surprise", "surprised"),
+    "fear": ("fear", "fearful", "afraid"),
+    "disgust": ("disgust", "disgusted"),
+    "anger": ("anger", "angry"),
+    "contempt": ("contempt", "contemptuous"),
+}
+"""The words that data sets use for each class, in lower case."""
+
+_CLASS_OF_WORD = {word: name for name, words in SPELLINGS.items() for word in words}
+
+
+def from_word(word: str) -> str | None:
+    """Return the class that a word names, whatever its case, or None if it names none.
+
+    >>> from_word("Happiness"), from_word("Angry"), from_word("sleepy")
+    ('happy', 'anger', None)
+    """
+    return _CLASS_OF_WORD.get(word.strip().lower())
+
+
+def label_order(name: str, num_classes: int) -> tuple[str, ...]:
+    """Return the class names, in order, that codes 0 to `num_classes - 1` stand for.
+
+    `name` is a key of `LABEL_ORDERS`; `num_classes` is 7 or 8. Seven alphabetical classes are the eight without
+    contempt, so their codes differ from the eight's.
+
+    Raises `UserError` for an unknown name, or a number of classes that the order does not have.
+
+    >>> label_order("affectnet", 7)[3], label_order("alphabetical", 7)[3], label_order("alphabetical", 8)[3]
+    ('surprise', 'happy', 'fear')
+    """
+    if name not in LABEL_ORDERS:
+        close = difflib.get_close_matches(name, LABEL_ORDERS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"unknown label order {name!r}: pass one of {', '.join(LABEL_ORDERS)}{hint}")
+    order = LABEL_ORDERS[name]
+    if num_classes == 7:
+        order = tuple(word for word in order if word != "contempt")
+    if len(order) != num_classes:
+        raise UserError(f"the label order {name!r} has {len(order)} classes, not {num_classes}")
+    return order
+
+
+def relabel(source: tuple[str, ...], target: tuple[str, ...]) -> np.ndarray:
+    """Return the int32 array `codes` with `target[codes[i]] == source[i]`, or -1 where `target` lacks the class.
+
+    >>> relabel(FER2013, AFFECTNET_7)
+    array([6, 5, 4, 1, 2, 3, 0], dtype=int32)
+    """
+    position = {name: index for index, name in enumerate(target)}
+    return np.array([position.get(name, -1) for name in source], np.int32)
