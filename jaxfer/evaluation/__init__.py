@@ -1,0 +1,6 @@
+"""Honest numbers about a model: metrics that cover every example once, and a report of a run."""
+
+from jaxfer.evaluation.metrics import Metrics
+from jaxfer.evaluation.scores import Bin, ClassScores, Scores
+
+__all__ = ["Bin", "ClassScores", "Metrics", "Scores"]

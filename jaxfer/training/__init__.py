@@ -1,0 +1,28 @@
+"""Training: the state, the step, the ways to run it, and the loop."""
+
+from jaxfer.training.interrupt import Interrupted
+from jaxfer.training.loop import fit
+from jaxfer.training.losses import CrossEntropy, make_loss
+from jaxfer.training.optimizers import make_optimizer, make_schedule
+from jaxfer.training.parallel import OneDevice, Pmapped, Sharded, choose_parallel, use_cpu_cores
+from jaxfer.training.state import TrainState, create_state
+from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
+
+__all__ = [
+    "CrossEntropy",
+    "Interrupted",
+    "OneDevice",
+    "Pmapped",
+    "Sharded",
+    "TrainState",
+    "choose_parallel",
+    "create_state",
+    "evaluate_split",
+    "fit",
+    "make_eval_step",
+    "make_loss",
+    "make_optimizer",
+    "make_schedule",
+    "make_train_step",
+    "use_cpu_cores",
+]

@@ -1,0 +1,80 @@
+"""The layouts of labelled faces that jaxfer reads, and how it tells which of them a folder has.
+
+A new layout is a file beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
+"""
+
+from pathlib import Path
+
+from jaxfer.data.layouts import affectnet2021, class_folders, fer2013, flat
+from jaxfer.data.layouts.folder import Folder, peek
+from jaxfer.data.layouts.record import Layout, Match, Record
+from jaxfer.errors import UserError
+
+__all__ = ["LAYOUTS", "Layout", "Match", "Record", "detect"]
+
+LAYOUTS = (fer2013.LAYOUT, affectnet2021.LAYOUT, flat.LAYOUT, class_folders.LAYOUT)
+"""Every layout that `detect` tries."""
+
+DEPTH = 3
+"""How many levels of subfolders are searched: archives unpack into folders such as `archive (3)/AffectNet`."""
+
+BREADTH = 256
+"""How many folders of one level are searched; AffectNet's image folders alone are over a thousand."""
+
+
+def detect(path: Path) -> tuple[Layout, Match]:
+    """Return the layout of the data at `path`, a folder or a single file, and where in it the data lies.
+
+    Subfolders are searched, but not those of a place that has been recognised.
+
+    Raises `UserError` where there is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than
+    one place that it could read.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: pass the folder that holds the labelled faces")
+    top = Folder(path.parent, (), (path.name,)) if path.is_file() else peek(path)
+    if not top.folders and not top.files:
+        raise UserError(f"{path} is empty: pass the folder that holds the labelled faces")
+    found = _search(top)
+    if not found:
+        raise UserError(_nothing_found(path, top))
+    if len(found) > 1:
+        raise UserError(_several_found(path, found))
+    return found[0]
+
+
+def _search(top: Folder) -> list[tuple[Layout, Match]]:
+    found = []
+    level = [top]
+    for _ in range(DEPTH + 1):
+        below = []
+        for folder in level:
+            here = [(layout, match) for layout in LAYOUTS for match in layout.find(folder)]
+            found += here
+            if not here:
+                below += [folder.path / name for name in folder.folders]
+        level = [folder for folder in map(_try_peek, below[:BREADTH]) if folder]
+    return found
+
+
+def _try_peek(path: Path) -> Folder | None:
+    try:
+        return None if path.is_symlink() else peek(path)
+    except UserError:
+        return None
+
+
+def _nothing_found(path: Path, top: Folder) -> str:
+    names = [f"{name}/" for name in top.folders] + list(top.files)
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    archives = [name for name in top.files if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"))]
+    advice = f" Unpack {archives[0]} first." if archives else ""
+    known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
+    what = f"{path} is not a file" if path.is_file() else f"{path} holds no data (it has {shown})"
+    return f"{what} in a layout that jaxfer reads.{advice} It looked for:{known}"
+
+
+def _several_found(path: Path, found: list[tuple[Layout, Match]]) -> str:
+    shown = "".join(f"\n  {layout.name}: {match.place} {match.evidence}" for layout, match in found[:5])
+    more = f"\n  and {len(found) - 5} more" if len(found) > 5 else ""
+    return f"{path} holds several data sets. Pass the path of the one you mean, or move the others away:{shown}{more}"

@@ -1,0 +1,49 @@
+"""One flat folder of images whose names carry split and class: the Kaggle copy `ngothienphu/affectnet` of AffectNet.
+
+`train` or `val` occurs in the name. Split at `_`, the last character of part 11, counted from 0, is the class k from 1
+to 7: AffectNet's code plus one. No document states that order; it was inferred from published results.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from jaxfer.config import DataConfig
+from jaxfer.data.layouts.folder import Folder, images, is_image
+from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, Record
+from jaxfer.emotions import AFFECTNET_7
+
+CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))
+
+
+def _find(folder: Folder) -> list[Match]:
+    names = [name for name in folder.files if is_image(name)]
+    fitting = [name for name in names if _split(name) and _label(name)]
+    if 2 * len(fitting) <= len(names):
+        return []
+    return [Match(folder.path, f"has images whose names carry split and class, such as {fitting[0]}")]
+
+
+def _read(place: Path, config: DataConfig) -> Iterator[Record]:
+    for path, left_out in images(place, place):
+        split, label = _split(path.name), _label(path.name)
+        yield Record(
+            name=path.name,
+            image=path,
+            split=split,
+            split_name=split or "",
+            label=label,
+            left_out=left_out or ("" if split else UNKNOWN_SPLIT) or ("" if label else UNLABELLED),
+        )
+
+
+def _split(name: str) -> Literal["train", "val"] | None:
+    return "train" if "train" in name else "val" if "val" in name else None
+
+
+def _label(name: str) -> str:
+    parts = Path(name).stem.split("_")
+    return CLASSES.get(parts[11][-1:], "") if len(parts) > 11 else ""
+
+
+LAYOUT = Layout("flat folder", "images whose names carry train or val, and the class in part 11", _find, _read)

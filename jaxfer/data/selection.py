@@ -1,0 +1,140 @@
+"""Decide which records are trained on, which are validated on, and whether they are fit for it."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from jaxfer.config import DataConfig
+from jaxfer.data.layouts.record import UNREADABLE, Record
+from jaxfer.emotions import AFFECTNET_8
+from jaxfer.errors import UserError
+
+TEST = "test split"
+"""The reason to leave out faces that are for final scoring only."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The records of one split and its name."""
+
+    name: str
+    records: list[Record]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is used of a data set, and what is not.
+
+    train, val: the records to use, in the reader's order.
+    left_out: how many others there are, by reason.
+    unreadable: the name of each unreadable record and what is wrong with it; `left_out` counts them too.
+    """
+
+    train: Part
+    val: Part
+    left_out: dict[str, int]
+    unreadable: dict[str, str]
+
+
+def select(records: Iterable[Record], config: DataConfig) -> Selection:
+    """Return the records to use; without a validation split, a share of each class of the training split is held out.
+
+    A test split is left out, whether or not there is a validation split.
+    """
+    class_names = AFFECTNET_8[: config.num_classes]
+    used: dict[str, list[Record]] = {"train": [], "val": []}
+    left_out: Counter[str] = Counter()
+    unreadable = {}
+    for record in records:
+        reason = TEST if record.split == "test" else record.left_out
+        if not reason and record.label not in class_names:
+            reason = record.label
+        if reason == UNREADABLE:
+            unreadable[record.name] = record.detail
+        if reason:
+            left_out[reason] += 1
+        elif record.split:
+            used[record.split].append(record)
+    train, val = (Part(_split_name(part) or name, part) for name, part in used.items())
+    if not val.records:
+        held = _held_out(train.records, config.val_fraction)
+        val = Part(
+            f"held out {100 * config.val_fraction:g}% of {train.name}", [r for r in train.records if r.name in held]
+        )
+        train = Part(train.name, [r for r in train.records if r.name not in held])
+    return Selection(train, val, dict(left_out), unreadable)
+
+
+def drop_unreadable(selection: Selection, failures: dict[str, str]) -> Selection:
+    """Return the selection without the records of these names, which turned out to be unreadable."""
+    if not failures:
+        return selection
+    unreadable = selection.unreadable | failures
+    return Selection(
+        train=_without(selection.train, failures),
+        val=_without(selection.val, failures),
+        left_out=selection.left_out | {UNREADABLE: len(unreadable)},
+        unreadable=unreadable,
+    )
+
+
+def check(selection: Selection, source: str, config: DataConfig) -> None:
+    """Raise `UserError` for a larger share of unreadable images than `max_unreadable`, or for a missing class.
+
+    A class without training images cannot be learnt; one without validation images makes macro averages meaningless.
+    """
+    parts = (selection.train, selection.val)
+    used = sum(len(part.records) for part in parts)
+    bad = len(selection.unreadable)
+    if bad > config.max_unreadable * (bad + used):
+        shown = "".join(f"\n  {name}: {why}" for name, why in list(selection.unreadable.items())[:3])
+        raise UserError(
+            f"{bad} of {bad + used} images ({bad / (bad + used):.1%}) of {source} cannot be read. Copy them again, or "
+            f"train without them by a larger max_unreadable (--max-unreadable). The first are:{shown}"
+        )
+    counts = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
+    aside = f" (left out: {counts})" if counts else ""
+    if not used:
+        raise UserError(f"{source} has no labelled image to train on{aside}")
+    for part in parts:
+        present = {record.label for record in part.records}
+        missing = [name for name in AFFECTNET_8[: config.num_classes] if name not in present]
+        if missing:
+            names = ", ".join(missing)
+            raise UserError(f"{source} has no image of {names} in {part.name!r}{aside}. {_remedy(part, missing)}")
+
+
+def _remedy(part: Part, missing: list[str]) -> str:
+    if missing == ["contempt"]:
+        return "Add some, or train on the other seven classes with num_classes 7 (--num-classes 7)."
+    if part.records and part.records[0].split == "val":
+        return f"Add some, or move {part.name!r} away: a share of the training images is then held out instead."
+    return "Add some, or check the names of its folders and, where those are digits, the label_order."
+
+
+def _split_name(records: Iterable[Record]) -> str:
+    return " and ".join(dict.fromkeys(record.split_name for record in records))
+
+
+def _held_out(records: Iterable[Record], fraction: float) -> set[str]:
+    """Return the names of that share of each class, at least one and never all of them.
+
+    The hashes of names decide, so that a few images more or less move hardly any other from one part to the other.
+    """
+    names_of: defaultdict[str, list[str]] = defaultdict(list)
+    for record in records:
+        names_of[record.label].append(record.name)
+    held = set()
+    for names in names_of.values():
+        count = min(max(1, round(fraction * len(names))), len(names) - 1)
+        held.update(sorted(names, key=_hash)[:count])
+    return held
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(errors="surrogateescape")).digest()
+
+
+def _without(part: Part, names: Collection[str]) -> Part:
+    return replace(part, records=[record for record in part.records if record.name not in names])

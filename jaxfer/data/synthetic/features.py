@@ -1,0 +1,141 @@
+"""The features that expressions move: brows, eyes, nose, cheeks and mouth, each as painted layers.
+
+Left and right mirror each other: `x` is the distance from the middle of the face, and moves differ by side.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxfer.data.synthetic.anatomy import IRIS, Values, hair_colour, skin_colour, tone
+from jaxfer.data.synthetic.shapes import Layer, Pen, box, ellipse, glow
+
+LASH = jnp.array([0.13, 0.08, 0.08])
+
+
+def ripples(along: Array, period: float, share: float) -> Array:
+    """Return parallel wrinkles, 1 on their crests, that take up `share` of each period."""
+    return jnp.clip((jnp.abs(jnp.sin(jnp.pi / period * along)) - 1 + share) / share, 0, 1)
+
+
+def cheeks(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
+    """Return blush, nasolabial folds, dimples, and the wrinkles of forehead and chin."""
+    skin = skin_colour(who)
+    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    corner_x = who["mouth_width"] + move["corner_x"] + 0.05
+    corner_y = who["mouth_y"] + move["corner_y"]
+    down = jnp.clip((y - 0.32) / 0.36, 0, 1)
+    fold = x - who["nose_width"] - 0.05 - (corner_x - who["nose_width"]) * down * (1.3 - 0.4 * down)
+    blush = glow(x - 0.43, y - 0.3 + 0.05 * move["cheek"], 0.26, 0.18) * (who["blush"] + 0.3 * move["cheek"])
+    forehead = ripples(y + 0.56, 0.09, 0.3) * glow(x, y + 0.56, 0.45, 0.14)
+    dimple = pen.line(x - corner_x - 0.02 - 1.5 * (y - corner_y) ** 2, 0.018) * pen.fill(jnp.abs(y - corner_y) - 0.08)
+    return [
+        (blush, skin * jnp.array([1.0, 0.62, 0.6])),
+        (pen.line(fold, 0.016) * glow(fold, y - 0.5, 0.3, 0.2) * jnp.clip(move["fold"], 0, 0.9), shadow),
+        (dimple * jnp.clip(move["dimple"], 0, 1), shadow),
+        (forehead * 0.5 * jnp.clip(move["forehead"], 0, 1), shadow),
+        (ripples(y - 0.87 + x * x, 0.1, 0.5) * glow(x, y - 0.87, 0.16, 0.09) * jnp.clip(move["chin_boss"], 0, 1) * 0.5,
+         shadow),
+    ]  # fmt: skip
+
+
+def eyes(pen: Pen, x: Array, y: Array, right: Array, who: Values, move: Values, scene: Values) -> list[Layer]:
+    """Return white, iris, pupil, reflection and lids; `right` is -1 or 1 by the image's side."""
+    shadow = skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
+    x, y = x - who["eye_x"], y - who["eye_y"]
+    t = x * (1 / who["eye_width"])
+    bow = 1 - t * t
+    slant = -who["eye_slant"] * t
+    top = slant - (who["eye_height"] + move["lid_upper"]) * bow + move["lid_slant"] * t * bow
+    bottom = jnp.maximum(slant + (0.6 * who["eye_height"] + move["lid_lower"]) * bow, top + 0.02 * bow)
+    opening = pen.between(y, top, bottom)
+    within = pen.fill(jnp.abs(x) - 1.02 * who["eye_width"])
+    iris_x, iris_y, radius = x - right * scene["gaze_x"], y + 0.02 - scene["gaze_y"], who["iris_size"]
+    crow_x = x - who["eye_width"]
+    crow = jnp.abs(jnp.abs(y - 0.02) - 0.4 * crow_x) - 0.012
+    return [
+        (pen.between(y, top - 0.08 * bow, bottom + 0.07 * bow) * 0.35, shadow),
+        (opening, jnp.array([0.97, 0.96, 0.95])),
+        (opening * pen.fill(ellipse(iris_x, iris_y, radius, radius)), tone(IRIS, who["iris"])),
+        (opening * pen.fill(ellipse(iris_x, iris_y, 0.55 * radius, 0.55 * radius)), 0.4 * LASH),
+        (opening * pen.fill(ellipse(iris_x + 0.035 * right, iris_y + 0.04, 0.03, 0.03)), jnp.ones(3)),
+        (pen.line(y - top, 0.024) * within, LASH),
+        (pen.line(y - bottom, 0.008) * within * 0.5, LASH),
+        (pen.fill(crow) * glow(crow_x - 0.1, y, 0.1, 0.09) * jnp.clip(move["crow"], 0, 1), shadow),
+    ]
+
+
+def brows(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
+    """Return the brows and the frown lines between them."""
+    shadow = skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
+    inner, outer = who["eye_x"] - 0.22 + move["brow_gap"], who["eye_x"] + 0.25
+    t = (x - inner) / (outer - inner)
+    y = y - who["eye_y"] + who["brow_height"]
+    ends = move["brow_inner"] * (1 - t) + (0.03 + move["brow_outer"]) * t
+    arch = (move["brow_mid"] - 0.5 * (move["brow_inner"] + move["brow_outer"]) - 0.05) * 4 * t * (1 - t)
+    thickness = who["brow_thickness"] * (1.2 - 0.5 * t) * jnp.maximum(0, 1 - (2 * t - 1) ** 6)
+    frown = pen.line(x - 0.06, 0.014) * glow(x, y - 0.08, 0.3, 0.16)
+    return [
+        (frown * jnp.clip(move["frown"], 0, 1), shadow),
+        (pen.line(y - ends - arch, thickness), 0.6 * hair_colour(who)),
+    ]
+
+
+def nose(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
+    """Return bridge, tip, wings, nostrils and the wrinkles across them."""
+    skin = skin_colour(who)
+    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    y = y - who["eye_y"] - who["nose_length"] - move["nose"]
+    wing = who["nose_width"] * (1 + 0.2 * move["wrinkle"])
+    side = pen.line(ellipse(x - wing * 0.7, y, wing * 0.45, 0.075), 0.01) * pen.fill(wing * 0.8 - x)
+    wrinkles = ripples(y - x * 0.7, 0.085, 0.4) * glow(x, y + 0.28, 0.17, 0.17)
+    return [
+        (glow(x, y + 0.12, who["nose_width"], 0.3) * 0.35, jnp.clip(skin * 1.2, 0, 1)),
+        (glow(x - who["nose_width"] * 0.6, y + 0.16, 0.05, 0.26) * 0.4, shadow),
+        (glow(x, y - 0.06, wing * 1.3, 0.07) * 0.7, shadow),
+        (pen.fill(ellipse(x - wing * 0.5, y - 0.03, 0.04, 0.026)) * 0.9, shadow * 0.5),
+        (side * 0.6, shadow),
+        (wrinkles * jnp.clip(move["wrinkle"], 0, 1), shadow),
+    ]
+
+
+def mouth(pen: Pen, x: Array, y: Array, who: Values, move: Values, mean: Values) -> list[Layer]:
+    """Return lips, cavity, tongue, teeth, and the line where closed lips meet."""
+    skin = skin_colour(who)
+    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    t = x / (who["mouth_width"] + move["corner_x"])
+    bow = jnp.maximum(0, 1 - t * t)
+    part, drop, lift = mean["part"], mean["drop"], mean["lip_raise"]
+    opened = jnp.clip((part + drop) * 4, 0, 1)
+    round_bow = bow + opened * (jnp.sqrt(bow) - bow)
+    middle = who["mouth_y"] + mean["mouth"] - 0.25 * mean["corner_y"]
+    seam = middle + (move["corner_y"] - 0.015) * jnp.minimum(t * t, 1.2) - lift * bow
+    top, bottom = seam - part * round_bow, seam + (drop + 0.6 * lift * opened) * round_bow
+    cupid = 1 - 0.3 * jnp.maximum(0, 1 - (x / 0.07) ** 2)
+    upper = jnp.maximum(0.014, who["lip_fullness"] + mean["lip_upper"]) * bow * cupid
+    lower = jnp.maximum(0.014, 1.3 * who["lip_fullness"] + mean["lip_lower"]) * bow
+    lip = skin * jnp.array([0.84, 0.62, 0.6])
+    lip = lip + who["lip_red"] * (jnp.array([0.74, 0.24, 0.26]) * (0.4 + 0.6 * skin) - lip)
+    cavity = pen.between(y, top, bottom)
+    below = y - middle - drop
+    teeth = jnp.clip(0.02 + 0.09 * mean["teeth"], 0, 0.1)
+    seam_line = pen.line(y - seam, 0.014) * pen.fill((jnp.abs(t) - 1.03) * 0.3)
+    return [
+        (glow(x, below - 1.3 * who["lip_fullness"] - 0.09, 0.2, 0.05) * 0.5, shadow),
+        (pen.between(y, top - upper, seam + 0.02 * bow), lip * 0.88),
+        (pen.between(y, seam - 0.02 * bow, bottom + lower), lip),
+        (glow(x, below - 0.05, 0.14, 0.04) * 0.3, jnp.clip(lip * 1.5, 0, 1)),
+        (cavity, jnp.array([0.28, 0.06, 0.08])),
+        (cavity * pen.fill(ellipse(x, below - 0.03, 0.17, 0.09)), jnp.array([0.8, 0.36, 0.38])),
+        (cavity * pen.fill(y - top - teeth), jnp.array([0.97, 0.96, 0.93])),
+        (seam_line * (1 - opened), shadow * 0.5),
+    ]
+
+
+def glasses(pen: Pen, x: Array, y: Array, who: Values) -> list[Layer]:
+    """Return the frames and lenses that some people wear; a few lenses are dark."""
+    x, y = x - who["eye_x"], y - who["eye_y"] - 0.03
+    lens = box(x, y, 0.28, 0.22, 0.16)
+    bridge = pen.line(y + 0.05, 0.02) * pen.fill(jnp.abs(x + who["eye_x"]) - who["eye_x"] + 0.27)
+    worn, dark = who["glasses"] < 0.14, who["glasses"] < 0.03
+    frame = jnp.maximum(pen.line(lens, 0.022), bridge)
+    return [(pen.fill(lens) * dark * 0.85, 0.5 * LASH), (frame * worn, LASH + 0.25 * (who["glasses"] > 0.08))]

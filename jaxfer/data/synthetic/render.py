@@ -1,0 +1,70 @@
+"""From the numbers that describe one face to its pixels."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxfer.data.synthetic import features
+from jaxfer.data.synthetic.anatomy import Values
+from jaxfer.data.synthetic.head import head
+from jaxfer.data.synthetic.shapes import Layer, Pen, ellipse
+
+
+def render(who: Values, moves: Values, scene: Values, grain: Array) -> Array:
+    """Return one face, float32 [3, size, size] in [0, 1].
+
+    `who` and `scene` are the scalars of `anatomy.IDENTITY` and `anatomy.SCENE`; `moves` are the displacements [2] of
+    each feature on the image's left and right side; `grain` [size, size] is standard noise.
+    """
+    size = len(grain)
+    axis = (jnp.arange(size, dtype=jnp.float32) + 0.5) * (2 / size) - 1
+    image_x, image_y = jnp.meshgrid(axis, axis)
+    image = background(image_x, image_y, scene)
+    # Without the barrier, XLA would compute every mask again for each of the three channels.
+    for mask, colour in jax.lax.optimization_barrier(layers(image_x, image_y, who, moves, scene)):
+        image = image + mask[None] * (colour[:, None, None] - image)
+    cast = jnp.stack([1 + scene["warmth"], 1 + scene["tint"], 1 - scene["warmth"]])
+    image = image * (scene["exposure"] * cast)[:, None, None] + scene["noise"] * grain[None]
+    return jnp.clip(image, 0, 1)
+
+
+def layers(image_x: Array, image_y: Array, who: Values, moves: Values, scene: Values) -> list[Layer]:
+    """Return everything in front of the background, bottom first."""
+    size = scene["size"]
+    pen = Pen((3.2 / len(image_x) + 2 * scene["blur"]) / (2 * size))
+    cos, sin = jnp.cos(scene["roll"]) / size, jnp.sin(scene["roll"]) / size
+    shifted_x, shifted_y = image_x - scene["x"], image_y - scene["y"]
+    x, y = shifted_x * cos + shifted_y * sin, shifted_y * cos - shifted_x * sin
+    mean = {name: jnp.mean(move) for name, move in moves.items()}
+    behind = head(pen, x, y, who, mean["jaw"], scene)
+    away_x = x - scene["object_distance"] * jnp.cos(scene["object_angle"])
+    away_y = y - scene["object_distance"] * jnp.sin(scene["object_angle"])
+    disc = Pen(jnp.float32(0.12)).fill(ellipse(away_x, away_y, 0.7, 0.7)) * (scene["object"] < 0.08)
+
+    x, y = turn(x, 1.1 * who["head_width"], scene["yaw"]), turn(y, 1.3, scene["pitch"])
+    left, side = x < 0, jnp.abs(x)
+    move = {name: jnp.where(left, both[0], both[1]) for name, both in moves.items()}
+    return [
+        *behind,
+        *features.cheeks(pen, side, y, who, move),
+        *features.eyes(pen, side, y, jnp.where(left, -1.0, 1.0), who, move, scene),
+        *features.brows(pen, side, y, who, move),
+        *features.nose(pen, side, y, who, mean),
+        *features.mouth(pen, side, y, who, move, mean),
+        *features.glasses(pen, side, y, who),
+        (disc, scene["object_grey"] * jnp.ones(3)),
+    ]
+
+
+def turn(along: Array, radius: Array | float, angle: Array) -> Array:
+    """Return where a point of a turned ball lies along one axis before the turn: features slide as the head turns."""
+    depth = jnp.sqrt(jnp.maximum(0.1 * radius**2, radius**2 - along**2))
+    return along * jnp.cos(angle) - depth * jnp.sin(angle)
+
+
+def background(x: Array, y: Array, scene: Values) -> Array:
+    """Return a gentle gradient of one colour, float32 [3, size, size]."""
+    colour = jnp.stack([scene["back_red"], scene["back_green"], scene["back_blue"]])
+    muted = 0.5 * (colour + jnp.mean(colour))
+    along = x * jnp.cos(scene["back_angle"]) + y * jnp.sin(scene["back_angle"])
+    return muted[:, None, None] * (1 + scene["back_change"] * along)[None]

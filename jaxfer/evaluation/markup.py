@@ -1,0 +1,96 @@
+"""The HTML that a report is made of: tables, figures and numbers. All text is escaped here, and only here."""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jaxfer.evaluation import figures
+
+
+def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """Return a table of plain texts; the first text of a row is its heading, `kind` a class of the style sheet."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return _table(caption, columns, body, kind)
+
+
+def facts(caption: str, values: Mapping[str, str]) -> str:
+    """Return a table of names and values."""
+    return table(caption, [], values.items(), kind="facts")
+
+
+def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """Return a confusion matrix [c, c], rows actual and columns predicted, each row shaded by its shares."""
+    body = ""
+    for actual, row in zip(names, counts, strict=True):
+        body += f'<tr><th scope="row">{escape(actual)}</th>'
+        for predicted, count in zip(names, row, strict=True):
+            share = count / max(sum(row), 1)
+            hit = ' class="hit"' if predicted == actual else ""
+            title = escape(f"{actual} taken for {predicted}: {percent(share)} of {sum(row):,}")
+            body += f'<td{hit} style="--share:{share:.2f}" title="{title}">{count:,}</td>'
+        body += "</tr>"
+    return _table(caption, ["actual", *names], body, kind="confusion")
+
+
+def figure(draw: Callable[[str], Figure], alt: str, caption: str) -> str:
+    """Return the figure that `draw` makes of an ink, once for light pages and once for dark ones."""
+    light, dark = (
+        "data:image/svg+xml;base64," + base64.b64encode(figures.to_svg(draw(ink)).encode()).decode()
+        for ink in (figures.LIGHT_INK, figures.DARK_INK)
+    )
+    return (
+        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{escape(alt)}"></picture><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def percent(share: float | None) -> str:
+    """Return a share of one in percent; None is what JSON has for NaN.
+
+    >>> percent(0.4613), percent(None)
+    ('46.1%', 'n/a')
+    """
+    return "n/a" if share is None else f"{share:.1%}"
+
+
+def decimal(value: float | None) -> str:
+    """Return a number with three decimals; None is what JSON has for NaN."""
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def setting(value: Any) -> str:
+    """Return a value from a JSON file in words.
+
+    >>> setting(None), setting([30, 40]), setting(0), setting(False)
+    ('none', '30, 40', '0', 'no')
+    """
+    if isinstance(value, list):
+        return ", ".join(map(setting, value))
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> duration(75.4), duration(8604.2)
+    ('1 min 15 s', '2 h 23 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def _table(caption: str, columns: Sequence[str], body: str, kind: str) -> str:
+    cells = "".join(f'<th scope="col">{escape(text)}</th>' for text in columns)
+    head = f"<thead><tr>{cells}</tr></thead>" if columns else ""
+    inside = f"<caption>{escape(caption)}</caption>{head}<tbody>{body}</tbody>"
+    return f'<div class="scroll {kind}"><table>{inside}</table></div>'

@@ -1,0 +1,122 @@
+"""What a finished run left in its folder: configuration, history and final scores, read and checked."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxfer.errors import UserError
+
+_NUMBERS = ("loss", "cross_entropy", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece")
+_SCORES = {
+    "split": str,
+    "examples": int,
+    **dict.fromkeys(_NUMBERS, float),
+    "per_class": {str: {"precision": float, "recall": float, "f1": float, "support": int}},
+    "calibration": [{"examples": int, "confidence": float, "accuracy": float}],
+    "confusion_matrix": [[int]],
+    "class_names": [str],
+}
+_SUMMARY = {
+    "epochs": int,
+    "steps": int,
+    "seconds": float,
+    "train": _SCORES,
+    "val": _SCORES,
+    "checkpoint": {"epoch": int, "step": int, "chosen": str},
+    "best": {"epoch": int, "val_accuracy": float, "val_loss": float},
+    "data": {"source": str, "left_out": {str: int}, "unreadable": [[str]], "fingerprint": str},
+    "environment": {},
+}
+_EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    name: of its folder.
+    config: `config.json`.
+    history: the epoch lines of `metrics.jsonl` in order of their epochs, one for each.
+    summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
+    """
+
+    name: str
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def read_run(run_dir: Path) -> Run:
+    """Return the run in a folder.
+
+    Raises `UserError` naming the file that is missing, not JSON or without something that training writes.
+    """
+    config = _parse(_read(run_dir / "config.json"), {}, str(run_dir / "config.json"))
+    history = _read_history(run_dir / "metrics.jsonl")
+    where = run_dir / "summary.json"
+    if not where.exists():
+        raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
+    summary = _parse(_read(where), _SUMMARY, str(where))
+    for split in (summary["train"], summary["val"]):
+        names, matrix = split["class_names"], split["confusion_matrix"]
+        if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
+            raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
+    return Run(run_dir.resolve().name, config, history, summary)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}. Pass the folder of a run that jaxfer trained."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: it is not text") from error
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    epochs = {}
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        event = _parse(line, {"kind": str}, f"{path}, line {number}")
+        if event["kind"] == "epoch":
+            _check(event, _EPOCH, f"{path}, line {number}")
+            # A run that was killed and resumed logs an epoch again: what it logged last is what it went on from.
+            epochs[event["epoch"]] = event
+    if not epochs:
+        raise UserError(f"{path} holds no epochs: the run ended before its first one did")
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def _parse(text: str, wanted: Any, where: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=lambda nan_or_infinity: None)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is damaged: it is not JSON ({error})") from error
+    _check(value, wanted, where)
+    return value
+
+
+def _check(value: Any, wanted: Any, where: str) -> None:
+    """Raise `UserError` where the JSON value lacks what is wanted.
+
+    wanted: a type; `[item]` for a list of such items; `{str: item}` for an object of such items; any other dict
+        for an object with at least these fields. A float may be an int, or null in place of NaN.
+    """
+    kind = type(wanted) if isinstance(wanted, dict | list) else wanted
+    accepted = (float, int, type(None)) if kind is float else kind
+    if not isinstance(value, accepted):
+        raise UserError(f"{where} is damaged: expected a value of type {kind.__name__}, found {str(value)[:40]!r}")
+    if isinstance(wanted, list):
+        items = [(wanted[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
+    elif isinstance(wanted, dict):
+        fields = dict.fromkeys(value, wanted[str]) if str in wanted else wanted
+        missing = fields.keys() - value.keys()
+        if missing:
+            raise UserError(f"{where} is damaged: it lacks {', '.join(sorted(missing))}")
+        items = [(item, value[name], f"{where}: {name}") for name, item in fields.items()]
+    else:
+        items = []
+    for item, inner, place in items:
+        _check(inner, item, place)

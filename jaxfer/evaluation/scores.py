@@ -1,0 +1,66 @@
+"""The result of an evaluation, in plain Python numbers."""
+
+import dataclasses
+import math
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassScores:
+    """How well one class is recognised; each share is 0 where its denominator is."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """The examples whose confidence lies in one of the equal-width bins: how many, mean confidence, accuracy."""
+
+    examples: int
+    confidence: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """The result of an evaluation over n examples of c classes, in plain Python numbers.
+
+    mse and r2 compare the (n, c) softmax with the one-hot labels, as scikit-learn's `mean_squared_error` and
+    `r2_score` do with their uniform average over columns. macro_f1 averages over all c classes (0 for one that
+    neither occurs nor is predicted), balanced_accuracy over the classes that occur.
+
+    ece is the expected calibration error, sum over bins of (n_bin / n) |accuracy_bin - confidence_bin|, of Guo et
+    al., "On Calibration of Modern Neural Networks", ICML 2017, over the bins of `calibration`.
+    """
+
+    examples: int
+    loss: float
+    """The training objective: cross entropy as trained (smoothed, weighted) and what is added to it."""
+    cross_entropy: float
+    """In nats; not clipped, so that it is infinite where a label's probability is 0."""
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    mse: float
+    r2: float
+    ece: float
+    per_class: dict[str, ClassScores]
+    calibration: list[Bin]
+    confusion_matrix: list[list[int]]
+    """Examples by actual (row) and predicted (column) class."""
+    class_names: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them; NaN and infinity, which JSON lacks, become None."""
+        return _to_json(dataclasses.asdict(self))
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _to_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,193 @@
+"""ResNetFER: residual networks for faces, from the seed's 158,919 values to ResNet-50.
+
+The blocks are those of He et al., "Deep Residual Learning for Image Recognition" (2016), https://arxiv.org/abs/1512.03385.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxfer.config import ModelConfig
+from jaxfer.models.layers import BatchNorm, max_pool
+
+he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The first convolution: its kernel size, its stride, and whether a 3x3 max-pool of stride 2 follows."""
+
+    kernel: int = 7
+    stride: int = 2
+    pool: bool = True
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut: `filters` channels in the middle and out.
+
+    conv, norm: the layers to build from, as `ResNetFER` binds them.
+    last_scale_init: initial scale of the last normalisation; zeros make the block the identity (after ReLU).
+    """
+
+    filters: int
+    stride: int
+    conv: Callable[..., Any]
+    norm: Callable[..., Any]
+    last_scale_init: Callable[..., jax.Array]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map x [b, h, w, c] to [b, ceil(h / stride), ceil(w / stride), filters]."""
+        y = self.conv(self.filters, (3, 3), strides=self.stride, name="conv1")(x)
+        y = nn.relu(self.norm(name="norm1")(y))
+        y = self.conv(self.filters, (3, 3), name="conv2")(y)
+        y = self.norm(name="norm2", scale_init=self.last_scale_init)(y)
+        return nn.relu(_shortcut(self, x, y) + y)
+
+
+class BottleneckBlock(nn.Module):
+    """A 1x1, a 3x3 and a 1x1 convolution around a shortcut: `filters` channels in the middle, four times that out.
+
+    The stride is in the 3x3 convolution, as in most implementations since the paper.
+    """
+
+    filters: int
+    stride: int
+    conv: Callable[..., Any]
+    norm: Callable[..., Any]
+    last_scale_init: Callable[..., jax.Array]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map x [b, h, w, c] to [b, ceil(h / stride), ceil(w / stride), 4 * filters]."""
+        y = self.conv(self.filters, (1, 1), name="conv1")(x)
+        y = nn.relu(self.norm(name="norm1")(y))
+        y = self.conv(self.filters, (3, 3), strides=self.stride, name="conv2")(y)
+        y = nn.relu(self.norm(name="norm2")(y))
+        y = self.conv(4 * self.filters, (1, 1), name="conv3")(y)
+        y = self.norm(name="norm3", scale_init=self.last_scale_init)(y)
+        return nn.relu(_shortcut(self, x, y) + y)
+
+
+def _shortcut(block: BasicBlock | BottleneckBlock, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Return x, projected by a strided 1x1 convolution where its shape differs from the block's output y."""
+    if x.shape == y.shape:
+        return x
+    x = block.conv(y.shape[-1], (1, 1), strides=block.stride, name="shortcut_conv")(x)
+    return block.norm(name="shortcut_norm")(x)
+
+
+class ResNetFER(nn.Module):
+    """A residual network that maps face images to one logit per expression.
+
+    The defaults are the seed's network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
+    `ResNetFER34` and `ResNetFER50` are the standard networks, and every field can be set apart.
+
+    num_classes: logits per image.
+    stage_sizes: blocks in each stage; each stage after the first halves the map and doubles the channels.
+    width: channels of the stem and of the first stage's blocks.
+    block: `BasicBlock` or `BottleneckBlock`.
+    stem: the first convolution and pool.
+    final_pool: whether a 3x3 max-pool of stride 2 precedes the global average.
+    use_bias: whether convolutions have biases, which batch normalisation makes redundant.
+    norm: the normalisation layer.
+    kernel_init: initialiser of the convolutions; the last layer uses Glorot's always.
+    zero_last_scale: whether every block starts as the identity (Goyal et al. 2017, section 5.1,
+        https://arxiv.org/abs/1706.02677).
+    dropout: share of the pooled features dropped in training.
+    dtype: of the computation. Parameters, statistics and logits are float32 always.
+    axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
+
+    >>> model = ResNetFER()
+    >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    >>> sum(leaf.size for leaf in jax.tree.leaves(variables))
+    158919
+    >>> model.apply(variables, jnp.zeros((5, 48, 48, 3), jnp.uint8)).shape
+    (5, 7)
+    """
+
+    num_classes: int = 7
+    stage_sizes: tuple[int, ...] = (2,)
+    width: int = 64
+    block: type[BasicBlock] | type[BottleneckBlock] = BasicBlock
+    stem: Stem = Stem()
+    final_pool: bool = True
+    use_bias: bool = True
+    norm: Callable[..., Any] = BatchNorm
+    kernel_init: Callable[..., jax.Array] = nn.initializers.glorot_uniform()
+    zero_last_scale: bool = False
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> jax.Array:
+        """Return the logits, float32 [b, num_classes].
+
+        images: [b, h, w, 3] RGB, h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
+        train: normalise with the batch's statistics and drop features (needs the `dropout` key).
+        mask: bool [b], False for padding that must not count in the batch's statistics; None if there is none.
+        """
+        if min(images.shape[1:3]) < 32:
+            raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
+        conv = partial(nn.Conv, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
+        norm = partial(_Norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
+        last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
+
+        scale = 255.0 if images.dtype == jnp.uint8 else 1.0
+        x = images.astype(self.dtype) / scale
+        x = conv(self.width, (self.stem.kernel,) * 2, strides=self.stem.stride, name="stem_conv")(x)
+        x = nn.relu(norm(name="stem_norm")(x))
+        if self.stem.pool:
+            x = max_pool(x, 3, 2)
+        for stage, size in enumerate(self.stage_sizes):
+            for index in range(size):
+                x = self.block(
+                    filters=self.width * 2**stage,
+                    stride=2 if stage > 0 and index == 0 else 1,
+                    conv=conv,
+                    norm=norm,
+                    last_scale_init=last_scale_init,
+                    name=f"stage{stage + 1}_block{index + 1}",
+                )(x)
+        if self.final_pool:
+            x = max_pool(x, 3, 2)
+        x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(self.num_classes, kernel_init=nn.initializers.glorot_uniform(), name="head")(x)
+
+
+def _Norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable:  # noqa: N802
+    """Build a normalisation layer and bind what it is called with, so that blocks pass it their map alone."""
+    module = layer(**fields)
+    return lambda x: module(x, train=train, mask=mask)
+
+
+_standard = partial(
+    ResNetFER,
+    final_pool=False,
+    use_bias=False,
+    norm=partial(BatchNorm, momentum=0.9, epsilon=1e-5),
+    kernel_init=he_normal,
+    zero_last_scale=True,
+)
+
+ResNetFER18 = partial(_standard, stage_sizes=(2, 2, 2, 2))
+ResNetFER34 = partial(_standard, stage_sizes=(3, 4, 6, 3))
+ResNetFER50 = partial(_standard, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock)
+
+
+def make_model(config: ModelConfig, num_classes: int) -> ResNetFER:
+    """Return the network that a config names, for `num_classes` expressions.
+
+    >>> make_model(ModelConfig(variant="resnet18"), 8).stage_sizes
+    (2, 2, 2, 2)
+    """
+    variants = {"seed": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
+    dtype = jnp.dtype(config.dtype)
+    return variants[config.variant](num_classes=num_classes, dropout=config.dropout, dtype=dtype)

@@ -1,0 +1,115 @@
+"""Saving and restoring a run with Orbax. All that depends on Orbax's moving interface is in this file."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from jaxfer.errors import UserError
+
+
+class Checkpoints:
+    """The checkpoints of one run: the latest, and the one of best validation accuracy.
+
+    Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all,
+    and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
+
+    directory: created if it does not exist; what an interrupted save left behind is removed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        keep = ocp.training.preservation_policies
+        best = keep.BestN(
+            get_metric_fn=lambda metrics: metrics["val_accuracy"], n=1, keep_checkpoints_without_metrics=False
+        )
+        self._orbax = ocp.training.Checkpointer(
+            directory.absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
+            cleanup_tmp_directories=True,
+        )
+
+    @property
+    def latest(self) -> int | None:
+        """The step of the newest checkpoint, or None."""
+        found = self._orbax.latest
+        return None if found is None else found.step
+
+    @property
+    def best(self) -> int | None:
+        """The step of the checkpoint with the best validation accuracy, or None before the first."""
+        scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
+        return max(scored, key=lambda c: (c.metrics["val_accuracy"], c.step)).step if scored else None
+
+    def save(self, step: int, tree: Any, notes: dict[str, Any], *, val_accuracy: float | None = None) -> None:
+        """Save a tree of arrays as step `step`, with JSON-ready `notes`, without waiting for the disk.
+
+        val_accuracy: of the checkpoint, None where it was not measured; such a one is never the best.
+
+        Raises `UserError` if this or the previous save failed, as on a full disk.
+        """
+        if self.latest == step and val_accuracy is None:
+            return
+        metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy}
+        try:
+            self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes, overwrite=True)
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def wait(self) -> None:
+        """Return when all that was saved stands on the disk; raises as `save` does."""
+        try:
+            self._orbax.wait()
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def notes(self, step: int) -> dict[str, Any]:
+        """Return the notes that were saved with step `step`."""
+        try:
+            return self._orbax.metadata(step).custom_metadata or {}
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unreadable(step, error) from error
+
+    def restore(self, step: int, like: Any) -> Any:
+        """Return the tree saved as step `step`, placed on devices as the arrays of `like` are.
+
+        like: a tree of arrays of the same structure, shapes and dtypes.
+
+        Raises `UserError` where the checkpoint cannot be read or holds something else.
+        """
+        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+        try:
+            return self._orbax.load(step, abstract)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unreadable(step, error) from error
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            self._orbax.close()
+        except (OSError, ValueError) as failure:
+            # Whatever is already on its way out says more than a save that failed as well.
+            if error is None:
+                raise self._failed(failure) from failure
+
+    def _failed(self, error: Exception) -> UserError:
+        kept = "no earlier one exists" if self.latest is None else "the earlier ones are intact"
+        return UserError(
+            f"a checkpoint could not be saved in {self.directory} ({_first_line(error)}); {kept}. "
+            "Free some disk space or correct the permissions, then continue with --resume"
+        )
+
+    def _unreadable(self, step: int, error: Exception) -> UserError:
+        return UserError(
+            f"the checkpoint {self.directory / str(step)} cannot be read ({_first_line(error)}): it is damaged or of "
+            "another network. Move it away to continue from an older one, or start a new run"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,87 @@
+"""The record of a run: its rows in memory and, where it has a folder, everything that resuming needs on the disk."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jaxfer.config import Config
+from jaxfer.data.dataset import Dataset
+from jaxfer.errors import UserError
+from jaxfer.evaluation.metrics import Metrics
+from jaxfer.training.run_folder import RunFolder
+from jaxfer.training.state import TrainState
+
+
+class History:
+    """What has happened in a run.
+
+    rows: one for each finished epoch, as in `metrics.jsonl`.
+
+    run_dir: the run's folder, or None to keep rows alone. resume: whether it holds a run to go on with.
+    """
+
+    def __init__(self, run_dir: Path | None, config: Config, data: Dataset, *, resume: bool) -> None:
+        if resume and run_dir is None:
+            raise UserError("resuming needs the folder of the run: pass --run-dir")
+        self.rows: list[dict[str, Any]] = []
+        self._begun = self._saved = time.monotonic()
+        self._folder = self._checkpoints = None
+        if run_dir is not None:
+            self._folder = (RunFolder.reopen if resume else RunFolder.create)(run_dir, config)
+            self._checkpoints = self._folder.checkpoints()
+            self._fingerprint = data.fingerprint()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return time.monotonic() - self._begun
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Seconds since the last checkpoint."""
+        return time.monotonic() - self._saved
+
+    @property
+    def saved_step(self) -> int | None:
+        """The step of the newest checkpoint, or None."""
+        return None if self._checkpoints is None else self._checkpoints.latest
+
+    def restore(self, state: TrainState, running: Metrics) -> tuple[TrainState, Metrics]:
+        """Return the newest checkpoint's state and metrics of its unfinished epoch, or those given if there is none.
+
+        Raises `UserError` where the checkpoint was made with other images.
+        """
+        step = self.saved_step
+        if self._folder is None or self._checkpoints is None or step is None:
+            return state, running
+        notes = self._checkpoints.notes(step)
+        if notes["fingerprint"] != self._fingerprint:
+            raise UserError(
+                f"{self._folder.path} was trained on other images or labels than these: pass the data it began with"
+            )
+        saved = self._checkpoints.restore(step, {"state": state, "running": running})
+        self.rows = [row for row in self._folder.rewind(step) if row["kind"] == "epoch"]
+        self._begun -= notes["seconds"]
+        return saved["state"], saved["running"]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Record a finished epoch."""
+        self.rows.append(row)
+        if self._folder is not None:
+            self._folder.log(row)
+
+    def save(self, state: TrainState, running: Metrics, *, val_accuracy: float | None = None) -> None:
+        """Save a checkpoint in the background; one with a `val_accuracy` may become the best."""
+        self._saved = time.monotonic()
+        if self._checkpoints is not None:
+            notes = {"seconds": self.seconds, "fingerprint": self._fingerprint}
+            tree = {"state": state, "running": running}
+            self._checkpoints.save(int(state.step), tree, notes, val_accuracy=val_accuracy)
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.__exit__(kind, error, _)

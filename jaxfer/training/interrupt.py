@@ -1,0 +1,54 @@
+"""Stopping a run on request without losing it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(Exception):
+    """A run was asked to stop and has saved itself.
+
+    step: steps taken, all of them saved. signum: the signal that asked.
+    """
+
+    def __init__(self, step: int, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name} after step {step}")
+        self.step = step
+        self.signum = signum
+
+
+class StopRequest:
+    """What has been asked for so far: `signum` is 0 until a signal arrives."""
+
+    signum: int = 0
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Turn the first SIGINT or SIGTERM into a request that the loop reads after each step; a second acts at once.
+
+    Only the main thread can receive signals: elsewhere the request never comes.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {signum: signal.getsignal(signum) for signum in signals}
+
+    def restore() -> None:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+    def note(signum: int, _: FrameType | None) -> None:
+        request.signum = signum
+        restore()
+
+    for signum in signals:
+        signal.signal(signum, note)
+    try:
+        yield request
+    finally:
+        restore()

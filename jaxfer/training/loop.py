@@ -1,0 +1,158 @@
+"""The training loop: batch, step, maybe log, maybe evaluate, maybe save."""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optax
+
+from jaxfer.config import AugmentConfig, Config
+from jaxfer.data.augment import augment
+from jaxfer.data.batches import Batches
+from jaxfer.data.dataset import Dataset
+from jaxfer.errors import UserError
+from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.models import ResNetFER, make_model
+from jaxfer.training.history import History
+from jaxfer.training.interrupt import Interrupted, stop_on_signals
+from jaxfer.training.losses import make_loss
+from jaxfer.training.optimizers import make_optimizer, make_schedule
+from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.state import TrainState, create_state
+from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step, merge
+
+if TYPE_CHECKING:
+    from jaxfer.training.progress import ProgressBar
+
+SAVE_SECONDS = 600.0
+"""A checkpoint is saved after each epoch, and within one when this long has passed since the last."""
+
+
+def fit(
+    config: Config,
+    data: Dataset,
+    *,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    parallel: Parallel | None = None,
+    model: ResNetFER | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+) -> tuple[TrainState, list[dict[str, Any]]]:
+    """Train as `config` says and return the final state and one row of numbers per epoch.
+
+    A row holds `epoch`, `step`, `seconds` since the start, `learning_rate`, `loss` and `accuracy` of the training
+    batches as they were trained on, and `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the
+    whole validation split after the epoch. Losses contain the L2 term.
+
+    run_dir: folder for the configuration, the log and the checkpoints; None keeps nothing. With `resume` it must
+        hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.
+    progress: whether to show a progress bar and a line per epoch.
+    parallel: how to use the devices; by default all that the batch size warrants.
+    model, optimizer: objects in place of what the config names; the config then does not describe them.
+
+    Raises `Interrupted` on SIGINT or SIGTERM, and `UserError` where the loss is no longer finite or the disk fails,
+    in either case with the checkpoints intact.
+    """
+    parallel = parallel or choose_parallel(config.batch_size)
+    batches = Batches(data.train, config.batch_size, config.seed)
+    per_epoch = batches.steps_per_epoch
+    rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
+    model = model or make_model(config.model, len(data.class_names))
+    optimizer = optimizer or make_optimizer(config.optimizer, rate)
+    train_step, validate = _compile(config, data, model, optimizer, parallel)
+    average = config.optimizer.ema is not None
+    state = create_state(model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
+    state, nothing = parallel.place((state, Metrics.empty(len(data.class_names))))
+
+    with ExitStack() as stack:
+        history = stack.enter_context(History(run_dir, config, data, resume=resume))
+        state, running = history.restore(state, nothing)
+        start, end = int(state.step), config.epochs * per_epoch
+        bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress else nullcontext())
+        stop = stack.enter_context(stop_on_signals())
+        watch = _LossWatch(history)
+        for done in range(start + 1, end + 1):
+            state, metrics = train_step(state, batches[done - 1])
+            running = merge(running, metrics)
+            ends_epoch = done % per_epoch == 0
+            saves = ends_epoch or bool(stop.signum) or history.unsaved_seconds > SAVE_SECONDS
+            loss = watch.loss(done, metrics, wait=saves)
+            if bar:
+                bar.step(loss)
+            val_accuracy = None
+            if ends_epoch:
+                trained, scores = running.compute(data.class_names), validate(state)
+                running, val_accuracy = nothing, scores.accuracy
+                row = _row(done, per_epoch, history.seconds, float(rate(done - 1)), trained, scores)
+                history.add(row)
+                if bar:
+                    bar.epoch(row)
+            if saves:
+                history.save(state, running, val_accuracy=val_accuracy)
+            if stop.signum:
+                raise Interrupted(done, stop.signum)
+    return state, history.rows
+
+
+def _compile(
+    config: Config, data: Dataset, model: ResNetFER, optimizer: optax.GradientTransformation, parallel: Parallel
+) -> tuple[Callable[..., tuple[TrainState, Metrics]], Callable[[TrainState], Scores]]:
+    """Return the training step, and a function that scores a state on the validation split."""
+    loss = make_loss(config.loss, data.train.labels, len(data.class_names))
+    change = None if config.augment == AugmentConfig() else partial(augment, config=config.augment)
+    train_step = make_train_step(model, optimizer, loss, parallel=parallel, augment=change, ema=config.optimizer.ema)
+    eval_step = make_eval_step(model, loss, parallel=parallel)
+
+    def validate(state: TrainState) -> Scores:
+        options = {"batch_size": config.batch_size, "class_names": data.class_names}
+        return evaluate_split(eval_step, state.variables, data.val, **options)
+
+    return train_step, validate
+
+
+def _row(
+    step: int, per_epoch: int, seconds: float, learning_rate: float, trained: Scores, val: Scores
+) -> dict[str, Any]:
+    """Return an epoch's line of `metrics.jsonl`."""
+    row = {"kind": "epoch", "epoch": step // per_epoch, "step": step, "seconds": round(seconds, 2)}
+    row |= {"learning_rate": learning_rate, "loss": trained.loss, "accuracy": trained.accuracy}
+    return row | {f"val_{name}": getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")}
+
+
+def _bar(epochs: int, steps_per_epoch: int, step: int) -> "ProgressBar":
+    # Only who asks for the bar needs rich.
+    from jaxfer.training.progress import ProgressBar
+
+    return ProgressBar(epochs=epochs, steps_per_epoch=steps_per_epoch, step=step)
+
+
+class _LossWatch:
+    """Reads each step's loss one step late, so that the device works while Python waits, and stops at a bad one."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._pending: tuple[int, Metrics] | None = None
+
+    def loss(self, step: int, metrics: Metrics, *, wait: bool) -> float:
+        """Return the loss of the step before `step`, or of `step` itself with `wait` or where none was before."""
+        late, self._pending = self._pending, (step, metrics)
+        if late is not None:
+            loss = self._read(*late)
+        if late is None or wait:
+            loss = self._read(step, metrics)
+        return loss
+
+    def _read(self, step: int, metrics: Metrics) -> float:
+        loss = float(metrics.loss) / int(metrics.count)
+        if not math.isfinite(loss):
+            saved = self._history.saved_step
+            kept = "no checkpoint was saved yet" if saved is None else f"the checkpoint of step {saved} is intact"
+            raise UserError(
+                f"the loss became {loss} at step {step}; {kept}. Lower --learning-rate, or limit the gradients with "
+                "--clip-norm 1"
+            )
+        return loss

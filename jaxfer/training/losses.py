@@ -1,0 +1,73 @@
+"""What training minimises."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxfer.config import LossConfig
+
+
+class Objective(Protocol):
+    """What `make_train_step` asks of a loss: a value per example, and a penalty on the parameters."""
+
+    def per_example(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        """Return float32 [b] from logits [b, c] and labels int32 [b]."""
+        ...
+
+    def penalty(self, params: Any) -> jax.Array:
+        """Return the float32 scalar that is added to the mean over the examples."""
+        ...
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross entropy with label smoothing and class weights, and the seed's L2 term.
+
+    label_smoothing: share of each target spread evenly over all classes (Szegedy et al. 2016, section 7,
+        https://arxiv.org/abs/1512.00567).
+    class_weights: factor of each class's examples, or None. The mean divides by the number of examples, as Keras
+        does, not by the sum of the weights.
+    l2: factor of the sum of squares of the stem's and the last layer's kernels. Keras adds that sum whole, without
+        a half, and contains it in every loss it reports; so does this.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    l2: float = 0.0
+
+    def per_example(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        """Return the weighted cross entropy in nats, float32 [b], of logits [b, c] against labels int32 [b]."""
+        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), self.label_smoothing)
+        losses = optax.softmax_cross_entropy(logits, targets)
+        if self.class_weights is None:
+            return losses
+        return losses * jnp.asarray(self.class_weights, jnp.float32)[labels]
+
+    def penalty(self, params: Any) -> jax.Array:
+        """Return the L2 term of a `ResNetFER`'s parameters."""
+        if not self.l2:
+            return jnp.zeros(())
+        kernels = params["stem_conv"]["kernel"], params["head"]["kernel"]
+        return self.l2 * sum((jnp.square(kernel).sum() for kernel in kernels), jnp.zeros(()))
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float, ...]:
+    """Return n / (num_classes * n_k) for each class k, as scikit-learn's `balanced` does.
+
+    labels: int [n] from 0 to `num_classes - 1`, with every class present.
+
+    >>> balanced_class_weights(np.array([0, 0, 0, 1]), 2)
+    (0.6666666666666666, 2.0)
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    return tuple((len(labels) / (num_classes * counts)).tolist())
+
+
+def make_loss(config: LossConfig, labels: np.ndarray, num_classes: int) -> CrossEntropy:
+    """Return the loss that a config describes, for training labels int32 [n]."""
+    weights = balanced_class_weights(labels, num_classes) if config.class_weights == "balanced" else None
+    return CrossEntropy(label_smoothing=config.label_smoothing, class_weights=weights, l2=config.l2)

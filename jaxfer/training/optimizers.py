@@ -1,0 +1,63 @@
+"""Optimizers and learning-rate schedules from Optax, as a config names them.
+
+Whoever wants another passes any Optax object to `make_train_step` or `fit`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxfer.config import OptimizerConfig
+
+
+def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int) -> optax.Schedule:
+    """Return the learning rate as a function of the step, counted from 0.
+
+    >>> cosine = OptimizerConfig(schedule="cosine", warmup_epochs=1)
+    >>> rate = make_schedule(cosine, steps_per_epoch=10, epochs=5)
+    >>> [round(float(rate(step)), 5) for step in (0, 5, 10, 30, 50)]
+    [0.0, 0.0005, 0.001, 0.0005, 0.0]
+    """
+    peak, warmup, total = config.learning_rate, round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
+    if config.schedule == "cosine":
+        main = optax.cosine_decay_schedule(peak, max(total - warmup, 1))
+    elif config.schedule == "step":
+        falls = {epoch * steps_per_epoch - warmup: 0.1 for epoch in config.step_epochs}
+        main = optax.piecewise_constant_schedule(peak, falls)
+    else:
+        main = optax.constant_schedule(peak)
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])
+
+
+def make_optimizer(config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """Return the optimizer: clipping first, then weight decay of the kernels, then the update rule."""
+    parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
+    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if config.weight_decay else []
+    if config.optimizer == "sgd":
+        return optax.chain(*parts, *decay, optax.sgd(learning_rate, momentum=config.momentum, nesterov=True))
+    return optax.chain(*parts, _scale_by_adam(config.epsilon), *decay, optax.scale_by_learning_rate(learning_rate))
+
+
+def _scale_by_adam(epsilon: float) -> optax.GradientTransformation:
+    """Return Adam's rule with Keras's epsilon, which is added before the bias correction of the second moment.
+
+    That is the form at the end of section 2 of Kingma and Ba (2015), https://arxiv.org/abs/1412.6980. Optax adds its
+    epsilon after the correction, so that in the first steps it is up to 32 times smaller against the gradients; the
+    losses then differ from Keras's by more than 1e-4 within five steps.
+    """
+
+    def before_correction(count: jax.Array) -> jax.Array:
+        return epsilon / jnp.sqrt(1 - 0.999 ** (count + 1.0))
+
+    # Only the epsilon is injected: the decays, as arrays, would lose digits in 1 - b2.
+    adam = optax.inject_hyperparams(optax.scale_by_adam, static_args=("b1", "b2", "eps_root"))
+    return adam(b1=0.9, b2=0.999, eps=before_correction)
+
+
+def _kernels(params: Any) -> Any:
+    """Mark what decays: kernels, but neither biases nor the scales of normalisation."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

@@ -1,0 +1,139 @@
+"""How a step runs on devices: one of them, jit over a mesh, or pmap, behind one calling convention.
+
+Each object here compiles a function `(state, batch) -> outputs` whose state and outputs are whole and whose batch is
+the global one, so that the loop never knows what it runs on.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxfer.errors import UserError
+
+Step = Callable[[Any, dict[str, Any]], Any]
+
+
+class Parallel(Protocol):
+    """One way to run a step."""
+
+    @property
+    def axis_name(self) -> str | None:
+        """The mapped axis to sum over inside the step, or None where arrays are global."""
+        ...
+
+    def place(self, state: Any) -> Any:
+        """Return `state` on the devices, as the compiled step takes and returns it."""
+        ...
+
+    def compile(self, step: Step, *, donate: bool) -> Step:
+        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneDevice:
+    """Run on one device: by default the first."""
+
+    device: jax.Device = field(default_factory=lambda: jax.local_devices()[0])
+    axis_name: None = None
+
+    def place(self, state: Any) -> Any:
+        """Put `state` on the device."""
+        return jax.device_put(state, self.device)
+
+    def compile(self, step: Step, *, donate: bool) -> Step:
+        """Jit for the device that holds the state."""
+        return jax.jit(step, donate_argnums=(0,) if donate else ())
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """Jit over a mesh: each device takes a slice of the batch, and the compiler sums across them."""
+
+    devices: tuple[jax.Device, ...] = field(default_factory=lambda: tuple(jax.devices()))
+    axis_name: None = None
+
+    def _sharding(self, *axes: str) -> NamedSharding:
+        mesh = Mesh(np.array(self.devices), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+        return NamedSharding(mesh, PartitionSpec(*axes))
+
+    def place(self, state: Any) -> Any:
+        """Put a copy of `state` on every device."""
+        return jax.device_put(state, self._sharding())
+
+    def compile(self, step: Step, *, donate: bool) -> Step:
+        """Jit with a replicated state and a batch cut along its first axis."""
+        whole, cut = self._sharding(), self._sharding("batch")
+        jitted = jax.jit(
+            step, in_shardings=(whole, cut), out_shardings=whole, donate_argnums=(0,) if donate else ()
+        )
+        return lambda state, batch: jitted(state, _pad(batch, len(self.devices)))
+
+
+@dataclass(frozen=True)
+class Pmapped:
+    """`jax.pmap`, as many recipes for TPUs expect it. In maintenance in JAX: prefer `Sharded` for new work.
+
+    One process only: with several, JAX cannot donate a state that is not mapped.
+    """
+
+    devices: tuple[jax.Device, ...] = field(default_factory=lambda: tuple(jax.local_devices()))
+    axis_name: str = "batch"
+
+    def place(self, state: Any) -> Any:
+        """Put a copy of `state` on every device."""
+        return Sharded(self.devices).place(state)
+
+    def compile(self, step: Step, *, donate: bool) -> Step:
+        """Map over the devices; the step must sum over `axis_name` all that it returns."""
+        mapped = jax.pmap(
+            step,
+            axis_name=self.axis_name,
+            in_axes=(None, 0),
+            out_axes=None,  # pyright: ignore[reportArgumentType]
+            devices=self.devices,
+            donate_argnums=(0,) if donate else (),
+        )
+        count = len(self.devices)
+
+        def run(state: Any, batch: dict[str, Any]) -> Any:
+            cut = {k: v.reshape(count, -1, *v.shape[1:]) for k, v in _pad(batch, count).items()}
+            return mapped(state, cut)
+
+        return run
+
+
+def _pad(batch: dict[str, Any], multiple: int) -> dict[str, Any]:
+    """Lengthen a batch to a multiple of the devices with rows of zeros, which the mask leaves out."""
+    missing = -len(batch["mask"]) % multiple
+    if not missing:
+        return batch
+    return {k: np.concatenate([v, np.zeros((missing, *v.shape[1:]), v.dtype)]) for k, v in batch.items()}
+
+
+def choose_parallel(batch_size: int) -> OneDevice | Sharded:
+    """Return the way to run batches of `batch_size` on the devices that JAX sees.
+
+    A device gets at least eight images: fewer cost more to hand out than they save.
+    """
+    devices = jax.devices()[: max(1, batch_size // 8)]
+    return Sharded(tuple(devices)) if len(devices) > 1 else OneDevice(devices[0])
+
+
+def use_cpu_cores() -> None:
+    """Make every CPU core a JAX device, so that a batch is shared among them. Call it before JAX starts.
+
+    XLA spreads the work inside one operation over the cores poorly: on two cores a step of the seed's network takes
+    about half the time when each is a device of its own. Programs call this; importing jaxfer never does.
+
+    Raises `UserError` where JAX has already started.
+    """
+    try:
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    except RuntimeError as error:
+        raise UserError("use_cpu_cores() comes too late, JAX has already started: call it first") from error

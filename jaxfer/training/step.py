@@ -1,0 +1,127 @@
+"""The training step and the evaluation step: one function each behind every way to run them."""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from jaxfer.data.batches import evaluation_batches
+from jaxfer.data.dataset import Split
+from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.models import ResNetFER
+from jaxfer.training.losses import Objective
+from jaxfer.training.parallel import OneDevice, Parallel
+from jaxfer.training.state import TrainState
+
+Batch = dict[str, Any]
+Augment = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def make_train_step(
+    model: ResNetFER,
+    optimizer: optax.GradientTransformation,
+    loss: Objective,
+    *,
+    parallel: Parallel | None = None,
+    augment: Augment | None = None,
+    ema: float | None = None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Return a compiled `step(state, batch) -> (state, metrics)`.
+
+    The state that goes in must have been placed with `parallel.place`; its memory is reused, so use the one that
+    comes out. The batch is the global one: `image` uint8 [b, h, w, 3], `label` int32 [b], `mask` bool [b], False for
+    padding, which changes no number. The metrics are the batch's, of the parameters before the update, in training
+    mode; their loss is the whole objective with its penalty.
+
+    augment: `augment(key, images) -> images` float32 from 0 to 1; None leaves the images alone.
+    ema: decay of the moving average in `state.ema`, which must then exist.
+    """
+    parallel = parallel or OneDevice()
+    axis = parallel.axis_name
+    network = model.clone(axis_name=axis)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        images, labels, mask = batch["image"], batch["label"], batch["mask"]
+        key = jax.random.fold_in(state.key, state.step)
+        if axis is not None:
+            key = jax.random.fold_in(key, lax.axis_index(axis))
+        augment_key, dropout_key = jax.random.split(key)
+        if augment is not None:
+            images = augment(augment_key, images)
+        count = jnp.maximum(_total(mask.sum(), axis), 1)
+
+        def share_of_loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+            logits, updates = network.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                mask=mask,
+                mutable=["batch_stats"],
+                rngs={"dropout": dropout_key},
+            )
+            losses = jnp.where(mask, loss.per_example(logits, labels), 0)
+            return losses.sum() / count, (logits, updates["batch_stats"])
+
+        (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
+        data_loss, gradients = _total((data_loss, gradients), axis)
+        # The penalty belongs to the parameters, which every device holds whole: it is added once, after the sum.
+        penalty, penalty_gradients = jax.value_and_grad(loss.penalty)(state.params)
+        gradients = jax.tree.map(jnp.add, gradients, penalty_gradients)
+
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
+        metrics = _total(Metrics.of_batch(logits, labels, mask, loss=data_loss + penalty), axis)
+        state = state.replace(
+            step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
+        )
+        return state, metrics
+
+    return parallel.compile(step, donate=True)
+
+
+def make_eval_step(
+    model: ResNetFER, loss: Objective, *, parallel: Parallel | None = None
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Return a compiled `step(variables, batch) -> metrics` in evaluation mode.
+
+    variables: `params` and `batch_stats`, as `TrainState.variables` has them, placed with `parallel.place`.
+    batch: as for `make_train_step`. The metrics' loss is the training objective with its penalty.
+    """
+    parallel = parallel or OneDevice()
+    axis = parallel.axis_name
+
+    def step(variables: dict[str, Any], batch: Batch) -> Metrics:
+        labels, mask = batch["label"], batch["mask"]
+        logits = model.apply(variables, batch["image"])
+        losses = jnp.where(mask, loss.per_example(logits, labels), 0)
+        objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
+        return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis)
+
+    return parallel.compile(step, donate=False)
+
+
+def _total(tree: Any, axis_name: str | None) -> Any:
+    """Sum over the devices of a mapped axis; without one, arrays are global already."""
+    return tree if axis_name is None else lax.psum(tree, axis_name)
+
+
+def evaluate_split(
+    eval_step: Callable[[dict[str, Any], Batch], Metrics],
+    variables: dict[str, Any],
+    split: Split,
+    *,
+    batch_size: int,
+    class_names: Sequence[str],
+) -> Scores:
+    """Return the scores of `variables` on every example of `split`, each counted exactly once."""
+    batches = evaluation_batches(split, batch_size)
+    return reduce(merge, (eval_step(variables, batch) for batch in batches)).compute(class_names)
+
+
+merge = jax.jit(Metrics.merge)
+"""Add up metrics on the device."""

@@ -1,0 +1,362 @@
+import base64
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from jaxfer.config import PRESETS, to_json
+from jaxfer.errors import UserError
+from jaxfer.evaluation import figures
+from jaxfer.evaluation.metrics import Metrics
+from jaxfer.evaluation.report import write_report
+
+NAMES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
+VAL_LINE = "val, n = 211, epoch 4"
+
+
+def scores(split, n, names=NAMES, skill=1.0):
+    rng = np.random.default_rng(n)
+    labels = rng.integers(0, 7, n).astype(np.int32)
+    logits = rng.normal(size=(n, 7)).astype(np.float32) + skill * np.eye(7, dtype=np.float32)[labels]
+    return Metrics.of_batch(logits, labels, np.full(n, True)).compute(names).to_dict() | {"split": split}
+
+
+VAL, TRAIN = scores("val", 211), scores("train", 1905, skill=3.0)
+
+
+def epoch(number, val_accuracy, **others):
+    line = {"kind": "epoch", "epoch": number, "step": 60 * number, "seconds": 9.0 * number, "learning_rate": 0.001}
+    line |= {"loss": 2 / number, "accuracy": 1 - 1 / (number + 1), "val_loss": 1.5, "val_accuracy": val_accuracy}
+    return line | {"val_macro_f1": 0.3, "val_mse": 0.1, "val_r2": 0.1} | others
+
+
+HISTORY = [epoch(1, 0.25), epoch(2, 0.40), epoch(3, 0.40), epoch(4, VAL["accuracy"] - 0.2)]
+SUMMARY = {
+    "config": json.loads(to_json(PRESETS["demo"])),
+    "epochs": 4,
+    "steps": 240,
+    "seconds": 36.5,
+    "train": TRAIN,
+    "val": VAL,
+    "checkpoint": {"epoch": 4, "step": 240, "chosen": "last"},
+    "best": {"epoch": 2, "val_accuracy": 0.40, "val_loss": 1.5},
+    "data": {
+        "source": "AffectNet folder: faces",
+        "left_out": {"unreadable": 1, "other class": 12},
+        "unreadable": [["faces/12.jpg", "truncated"]],
+        "fingerprint": "9f2c",
+    },
+    "environment": {"jaxfer": "0.1.0", "jax": "0.10.2", "device": "cpu", "devices": 1},
+}
+
+
+def write_run(folder, summary=SUMMARY, history=HISTORY, config=None):
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(to_json(PRESETS["demo"]) if config is None else json.dumps(config))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+class Page(HTMLParser):
+    """The tags and the text of a page; `inside` collects the text of every element of a few kinds."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags, self.open, self.words = [], [], []
+        self.inside = {"h1": [], "caption": [], "figcaption": [], "small": [], "td": [], "th": [], "style": []}
+        self.feed(self.source)
+        self.text = " ".join("".join(self.words).replace("\u00a0", " ").split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "source"):
+            self.open.append(tag)
+        if tag in self.inside:
+            self.inside[tag].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+        for tag in {*self.open} & {*self.inside}:
+            self.inside[tag][-1] += data.replace("\u00a0", " ")
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("runs") / "first-try")
+
+
+@pytest.fixture(scope="module")
+def page(run_dir):
+    return Page(write_report(run_dir))
+
+
+def test_the_page_is_written_beside_the_run_and_nothing_else_is(run_dir, page):
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "report.html",
+        "summary.json",
+    ]
+    assert page.open == []
+
+
+def test_the_headline_is_the_validation_accuracy_with_split_size_and_epoch(page):
+    assert page.inside["h1"] == [f"Validation accuracy {VAL['accuracy']:.1%}"]
+    headline = (
+        "Measured on the 211 images of the split “val”, with the checkpoint of epoch 4 of 4 (step 240; chosen: last)"
+    )
+    assert headline in page.text
+    before_headline_ends = page.text[: page.text.index(headline)]
+    assert f"{TRAIN['accuracy']:.1%}" not in before_headline_ends
+
+
+def test_every_tile_and_every_table_of_scores_says_what_it_was_measured_on(page):
+    assert page.inside["small"] == [VAL_LINE] * 4
+    for part in ("Each class on", "Images of the validation split", "Expected calibration error"):
+        (caption,) = (text for text in page.inside["caption"] if text.startswith(part))
+        assert VAL_LINE in caption
+    for text in page.inside["figcaption"][:2]:
+        assert "1,905 training images (“train”)" in text
+        assert "211 validation images (“val”)" in text
+    assert VAL_LINE in page.inside["figcaption"][2]
+
+
+def test_the_training_accuracy_is_given_as_such(page):
+    assert (
+        f"On the 1,905 images it was trained on (“train”) the same checkpoint has {TRAIN['accuracy']:.1%}" in page.text
+    )
+    assert f"Accuracy{VAL['accuracy']:.1%}{TRAIN['accuracy']:.1%}" in page.text
+    assert "Images (n)2111,905" in page.text
+
+
+def test_classes_confusion_matrix_and_calibration_hold_the_numbers_of_the_validation_split(page):
+    for name, of in VAL["per_class"].items():
+        assert f"{name}{of['precision']:.3f}{of['recall']:.3f}{of['f1']:.3f}{of['support']}" in page.text
+    shaded = [attrs for attrs in page.all("td") if "style" in attrs]
+    matrix = np.array(VAL["confusion_matrix"])
+    shares = [float(attrs["style"].removeprefix("--share:")) for attrs in shaded]
+    np.testing.assert_allclose(shares, (matrix / matrix.sum(axis=1, keepdims=True)).ravel(), atol=0.005)
+    assert "".join(map(str, matrix[3])) in page.text
+    assert [attrs["title"].split(":")[0] for attrs in shaded if attrs.get("class") == "hit"] == [
+        f"{name} taken for {name}" for name in NAMES
+    ]
+    assert f"Expected calibration error {VAL['ece']:.3f}" in page.text
+
+
+def test_data_configuration_time_and_environment_are_on_the_page(page):
+    for text in ("faces/12.jpgtruncated", "Left out: other class12", "AffectNet folder: faces", "schedulecosine"):
+        assert text in page.text
+    for text in ("seed0", "jax0.10.2", "devices1", "Duration0 min 36 s", "Steps240", "Time per step152.1 ms"):
+        assert text in page.text
+
+
+def test_the_page_needs_no_network_and_no_script(page):
+    for tag, attrs in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "base")
+        assert not any(name.startswith("on") for name in attrs)
+        for name in ("src", "srcset", "href"):
+            assert attrs.get(name, "data:image/svg+xml;base64,").startswith("data:image/svg+xml;base64,")
+    assert "url(" not in page.source
+    assert "@import" not in page.source
+
+
+def embedded(page):
+    sources = [attrs["src"] for attrs in page.all("img")] + [attrs["srcset"] for attrs in page.all("source")]
+    return [base64.b64decode(text.partition(",")[2]).decode() for text in sources]
+
+
+def test_the_embedded_figures_refer_to_nothing_outside_themselves(page):
+    assert len(embedded(page)) == 6
+    for svg in embedded(page):
+        assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', svg))
+        assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", svg))
+        assert "<script" not in svg
+
+
+def test_every_figure_has_words_for_those_who_do_not_see_it(page):
+    assert len(page.all("img")) == len(page.all("figure")) == len(page.inside["figcaption"]) == 3
+    first, second, third = (attrs["alt"] for attrs in page.all("img"))
+    assert "At epoch 4 training has 80.0%" in first
+    assert "best at epoch 2, where validation has 40.0%" in first
+    assert "validation has 1.500" in second
+    assert f"expected calibration error is {VAL['ece']:.3f}" in third
+
+
+def test_every_table_has_a_caption(page):
+    assert len(page.all("table")) == len(page.inside["caption"]) > 0
+    assert all(page.inside["caption"])
+
+
+def test_the_page_fits_phones_and_dark_rooms(page):
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+    assert "@media (prefers-color-scheme: dark)" in page.inside["style"][0]
+    assert [attrs["media"] for attrs in page.all("source")] == ["(prefers-color-scheme: dark)"] * 3
+    light, dark = embedded(page)[0], embedded(page)[3]
+    assert figures.LIGHT_INK in light
+    assert figures.DARK_INK not in light
+    assert figures.DARK_INK in dark
+
+
+def test_the_same_run_gives_the_same_page(run_dir, page):
+    assert write_report(run_dir).read_text(encoding="utf-8") == page.source
+
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "$accuracy & ${name}", "</table>")
+
+
+def test_hostile_names_and_paths_are_shown_as_text(tmp_path):
+    summary = json.loads(json.dumps(SUMMARY))
+    summary["val"] = scores(HOSTILE[1], 211, names=(*HOSTILE, "fear", "disgust", "anger"))
+    summary["data"] |= {"source": HOSTILE[0], "left_out": {HOSTILE[1]: 3}, "unreadable": [list(HOSTILE[:2])]}
+    summary["environment"][HOSTILE[3]] = HOSTILE[0]
+    summary["checkpoint"]["chosen"] = HOSTILE[0]
+    config = {"data": {"data_dir": HOSTILE[0]}, HOSTILE[3]: {HOSTILE[1]: [HOSTILE[2]]}}
+    page = Page(write_report(write_run(tmp_path / "a & b <i>", summary, config=config)))
+    assert page.open == []
+    assert not page.all("script")
+    assert not page.all("i")
+    assert len(page.all("img")) == 3
+    assert "report of the run a & b <i>" in page.text
+    for text in HOSTILE:
+        assert text in page.inside["th"]
+    assert HOSTILE[0] in page.inside["td"]
+
+
+def test_a_hundred_thousand_unreadable_images_leave_the_page_small(tmp_path):
+    summary = SUMMARY | {
+        "data": SUMMARY["data"] | {"unreadable": [[f"{'x' * 90}/{i}.jpg", "empty"] for i in range(10**5)]}
+    }
+    history = [epoch(i, 0.4) for i in range(1, 301)]
+    path = write_report(write_run(tmp_path / "run", summary, history))
+    assert path.stat().st_size < 2_000_000
+    assert "200 of 100,000 unreadable images" in Page(path).text
+
+
+def test_without_unreadable_images_none_are_listed(tmp_path):
+    summary = SUMMARY | {"data": SUMMARY["data"] | {"left_out": {}, "unreadable": []}}
+    assert not Page(write_report(write_run(tmp_path / "run", summary))).all("details")
+
+
+def test_scores_that_are_not_numbers_are_shown_as_missing(tmp_path):
+    summary = SUMMARY | {"val": VAL | {"r2": None, "loss": float("nan")}}
+    history = [epoch(1, None, loss=float("inf"), val_loss=None)]
+    page = Page(write_report(write_run(tmp_path / "run", summary, history)))
+    assert f"R²n/a{TRAIN['r2']:.3f}" in page.text
+    assert f"Loss (training objective)n/a{TRAIN['loss']:.3f}" in page.text
+    assert "At epoch 1 training has 50.0%, validation n/a." in page.all("img")[0]["alt"]
+
+
+def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):
+    folder = write_run(tmp_path / "run")
+    before = write_report(folder).read_bytes()
+    (folder / "summary.json").write_text('{"epochs": ')
+    with pytest.raises(UserError):
+        write_report(folder)
+    assert (folder / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "summary.json"])
+def test_a_missing_or_damaged_file_is_named(tmp_path, name):
+    path = write_run(tmp_path / "run") / name
+    for damage in (b'{"kind": "epo', b"\xff\xfe\x00", b"[1, 2]", b'"text"'):
+        path.write_bytes(damage)
+        with pytest.raises(UserError, match=rf"{name}.* is damaged"):
+            write_report(tmp_path / "run")
+    path.unlink()
+    with pytest.raises(UserError, match=rf"{name}"):
+        write_report(tmp_path / "run")
+
+
+def test_a_run_that_has_not_ended_says_so(tmp_path):
+    (write_run(tmp_path / "run") / "summary.json").unlink()
+    with pytest.raises(UserError, match="the run has not ended"):
+        write_report(tmp_path / "run")
+
+
+def test_a_folder_that_is_no_run_says_so(tmp_path):
+    with pytest.raises(UserError, match="Pass the folder of a run"):
+        write_report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"val": {}}, "val is damaged: it lacks accuracy, balanced_accuracy"),
+        ({"steps": "many"}, "steps is damaged: expected a value of type int, found 'many'"),
+        ({"val": VAL | {"class_names": ["happy"]}}, "do not fit its class names"),
+        ({"val": VAL | {"confusion_matrix": [[1, 2], [3]]}}, "do not fit its class names"),
+        ({"data": SUMMARY["data"] | {"unreadable": [3]}}, r"unreadable\[0\] is damaged"),
+    ],
+)
+def test_a_summary_without_something_says_what(tmp_path, change, message):
+    with pytest.raises(UserError, match=r"summary\.json.*" + message):
+        write_report(write_run(tmp_path / "run", SUMMARY | change))
+
+
+def test_a_history_without_epochs_says_so(tmp_path):
+    with pytest.raises(UserError, match=r"metrics\.jsonl holds no epochs"):
+        write_report(write_run(tmp_path / "run", history=[{"kind": "step", "step": 1, "loss": 2.0}]))
+
+
+def test_other_lines_are_ignored_and_the_last_line_of_a_repeated_epoch_counts(tmp_path):
+    other = [{"kind": "step", "step": 3, "loss": 1.0}, {"kind": "something new"}]
+    repeated = [epoch(1, 0.9), epoch(2, 0.9), *other, epoch(1, 0.25), *HISTORY[1:]]
+    expected = Page(write_report(write_run(tmp_path / "run")))
+    assert Page(write_report(write_run(tmp_path / "run", history=repeated))).source == expected.source
+
+
+def test_the_curves_show_both_splits_and_mark_the_first_best_epoch():
+    figure = figures.curves(HISTORY)
+    for axes, measure in zip(figure.axes, ("accuracy", "loss"), strict=True):
+        assert axes.get_title(loc="left") == measure.capitalize()
+        train, val, line, best = axes.lines
+        np.testing.assert_array_equal(train.get_ydata(), [epoch[measure] for epoch in HISTORY])
+        np.testing.assert_array_equal(val.get_ydata(), [epoch[f"val_{measure}"] for epoch in HISTORY])
+        assert list(line.get_xdata()) == [2, 2]
+        assert list(best.get_xdata()) == [2]
+        assert [text.get_text() for text in axes.texts] == ["best accuracy, epoch 2"]
+
+
+def test_curves_of_one_epoch_or_without_finite_values_can_be_drawn():
+    for history in ([epoch(1, 0.3)], [epoch(1, None, val_loss=None), epoch(2, float("nan"))]):
+        assert "<svg" in figures.to_svg(figures.curves(history))
+    assert figures.best_epoch([epoch(1, None)]) is None
+
+
+def test_the_confusion_matrix_figure_shows_counts_shaded_by_row():
+    figure = figures.confusion_matrix(VAL)
+    (axes,) = figure.axes
+    matrix = np.array(VAL["confusion_matrix"])
+    assert [text.get_text() for text in axes.texts] == [f"{count:,}" for count in matrix.ravel()]
+    np.testing.assert_allclose(axes.images[0].get_array(), matrix / matrix.sum(axis=1, keepdims=True))
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(NAMES)
+
+
+def test_figures_are_transparent_and_their_letters_stay_text():
+    svg = figures.to_svg(figures.confusion_matrix(VAL))
+    assert figures.confusion_matrix(VAL).get_facecolor()[3] == 0
+    assert ">surprise</text>" in svg
+    assert "DejaVu" not in svg
+
+
+def test_neither_metrics_import_matplotlib_nor_figures_pyplot():
+    code = """
+import sys
+import jaxfer.evaluation
+assert "matplotlib" not in sys.modules
+import jaxfer.evaluation.report
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
