@@ -26,7 +26,7 @@ TRAIN, VAL = "#d9822b", "#3f8fd2"
 def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy and loss of both splits over the epochs, side by side.
 
-    history: the epoch lines of `metrics.jsonl`; see `jaxfer.evaluation.run_folder.Run`.
+    history: the epoch lines of `metrics.jsonl`; see `jaxfer.evaluation.finished_run.Run`.
     """
     figure = Figure(figsize=(9, 2.9), layout="constrained", facecolor="none")
     left, right = figure.subplots(1, 2)
@@ -43,9 +43,9 @@ def curve(history: Sequence[Mapping[str, Any]], measure: str, ink: str = LIGHT_I
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the first epoch line with the highest validation accuracy; None where no epoch has a finite one."""
+    """Return the epoch line with the highest validation accuracy, the last of equals; None where none is finite."""
     finite = [line for line in history if math.isfinite(_number(line["val_accuracy"]))]
-    return max(finite, key=lambda line: line["val_accuracy"], default=None)
+    return max(finite, key=lambda line: (line["val_accuracy"], line["epoch"]), default=None)
 
 
 def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, ink: str) -> None:

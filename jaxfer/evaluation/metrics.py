@@ -72,21 +72,17 @@ class Metrics:
             entropy.
         """
         valid = mask[:, None]  # [b, 1]
-        logits = jnp.where(valid, logits, 0)
-        labels = jnp.where(mask, labels, 0)
         log_probabilities = jax.nn.log_softmax(logits)  # [b, c]
         probabilities = jnp.exp(log_probabilities)
         is_class = jax.nn.one_hot(labels, logits.shape[1], dtype=bool) & valid  # [b, c]
         predicted = jnp.argmax(logits, axis=1)  # [b]
         confidence = jnp.max(probabilities, axis=1)  # [b]
         # Guo et al.'s bins are open below and closed above: bin k holds confidences in (k/15, (k+1)/15].
-        bins = jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1
-        in_bin = (
-            jax.nn.one_hot(jnp.clip(bins, 0, CALIBRATION_BINS - 1), CALIBRATION_BINS, dtype=bool) & valid
-        )  # [b, 15]
+        bins = jnp.clip(jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1, 0, CALIBRATION_BINS - 1)
+        in_bin = jax.nn.one_hot(bins, CALIBRATION_BINS, dtype=bool) & valid  # [b, 15]
 
-        # Sums of selected values, not products with 0 and 1: 0 times infinity would be NaN, and a matrix product on a
-        # TPU would round to bfloat16.
+        # Sums of selected values, not products with 0 and 1: 0 times NaN is NaN, and a matrix product on a TPU would
+        # round to bfloat16.
         count = jnp.sum(mask, dtype=jnp.int32)
         cross_entropy = -jnp.sum(jnp.where(is_class, log_probabilities, 0))
         return cls(

@@ -8,9 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from jaxfer.errors import UserError
 from jaxfer.evaluation import figures
+from jaxfer.evaluation.finished_run import Run, read_run
 from jaxfer.evaluation.markup import decimal, duration, facts, figure, heat_table, percent, setting, table
-from jaxfer.evaluation.run_folder import Run, read_run
 
 MEASURES = {
     "accuracy": "Accuracy",
@@ -31,12 +32,17 @@ MOST_LISTED = 200
 def write_report(run_dir: Path) -> Path:
     """Write `report.html` into the folder of a finished run and return its path.
 
-    Raises `UserError` naming the file of the run that is missing or damaged.
+    Raises `UserError` naming the file of the run that is missing or damaged, or a page that cannot be written.
     """
     page = render(read_run(run_dir))
-    unfinished = run_dir / ".report.html.unfinished"
-    unfinished.write_text(page, encoding="utf-8")
-    return unfinished.replace(run_dir / "report.html")
+    path, partial_page = run_dir / "report.html", run_dir / "report.html.partial"
+    try:
+        partial_page.write_text(page, encoding="utf-8")
+        return partial_page.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
+        ) from error
 
 
 def render(run: Run) -> str:

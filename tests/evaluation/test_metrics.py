@@ -26,14 +26,14 @@ def draw(n, seed=0, scale=2.0, labels=range(CLASSES)):
     return (rng.normal(size=(n, CLASSES)) * scale).astype(np.float32), rng.choice(labels, n).astype(np.int32)
 
 
-def evaluate(logits, labels, batch=BATCH, padding=0.0):
+def evaluate(logits, labels, batch=BATCH, padding=0.0, padding_label=0):
     """Merge the batches of the examples, the last one padded to full size."""
     metrics = Metrics.empty(CLASSES)
     for start in range(0, len(labels), batch):
         rows, classes = logits[start : start + batch], labels[start : start + batch]
         missing = batch - len(rows)
         rows = np.concatenate([rows, np.full((missing, CLASSES), padding, np.float32)])
-        classes = np.concatenate([classes, np.zeros(missing, np.int32)])
+        classes = np.concatenate([classes, np.full(missing, padding_label, np.int32)])
         metrics = metrics.merge(of_batch(rows, classes, np.arange(batch) < batch - missing))
     return metrics
 
@@ -148,9 +148,11 @@ def test_a_certain_and_correct_model_is_calibrated_and_a_certain_and_wrong_one_i
 
 
 @pytest.mark.parametrize("padding", [np.nan, np.inf, -np.inf, 1e38])
-def test_padding_contributes_nothing_whatever_it_holds(padding):
+@pytest.mark.parametrize("label", [0, -1, 6, 99])
+def test_padding_contributes_nothing_whatever_it_holds(padding, label):
     logits, labels = draw(BATCH + 3)
-    assert evaluate(logits, labels, padding=padding).compute(NAMES) == evaluate(logits, labels).compute(NAMES)
+    padded = evaluate(logits, labels, padding=padding, padding_label=label)
+    assert padded.compute(NAMES) == evaluate(logits, labels).compute(NAMES)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -70,8 +70,8 @@ def _nothing_found(path: Path, top: Folder) -> str:
     archives = [name for name in top.files if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"))]
     advice = f" Unpack {archives[0]} first." if archives else ""
     known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
-    what = f"{path} is not a file" if path.is_file() else f"{path} holds no data (it has {shown})"
-    return f"{what} in a layout that jaxfer reads.{advice} It looked for:{known}"
+    what = "is no file that jaxfer reads" if path.is_file() else f"has no data that jaxfer reads, only {shown}"
+    return f"{path} {what}.{advice} It looked for:{known}"
 
 
 def _several_found(path: Path, found: list[tuple[Layout, Match]]) -> str:

@@ -22,8 +22,14 @@ from jaxfer.errors import UserError
 SIDE = 48
 """Height and width of every image, in pixels."""
 
+CODES = (b"0", b"1", b"2", b"3", b"4", b"5", b"6")
+"""The csv's codes of the classes, in their order."""
+
 USAGES = ("Training", "PublicTest", "PrivateTest")
+"""The data's names of its splits, in the order of the npz's codes."""
+
 SPLITS = ("train", "val", "test")
+"""What these splits are used for: scores on PrivateTest are only blind as long as nothing is selected on it."""
 
 
 def _find(folder: Folder) -> list[Match]:
@@ -107,7 +113,7 @@ def _read_csv(path: Path) -> Iterator[Record]:
             if image is None:
                 yield _unreadable(path, name, f"its pixels are not {SIDE * SIDE} numbers from 0 to 255")
                 continue
-            label = int(row["emotion"]) if row["emotion"].isdigit() else -1
+            label = int(row["emotion"]) if row["emotion"] in CODES else -1
             usage = row["usage"].decode(errors="replace")
             yield _record(name, image, label, USAGES.index(usage) if usage in USAGES else -1)
 

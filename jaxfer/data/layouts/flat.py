@@ -14,6 +14,7 @@ from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match,
 from jaxfer.emotions import AFFECTNET_7
 
 CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))
+"""The class that each character means."""
 
 
 def _find(folder: Folder) -> list[Match]:

@@ -1,4 +1,8 @@
-"""Drawn faces: labelled expressions rendered from parameters, to learn and test with where no data is at hand."""
+"""Drawn faces: labelled expressions rendered from parameters, to learn and test with where no data is at hand.
+
+From the inside out: `anatomy` says who is drawn and how the picture is taken, `expressions` how the face moves,
+`shapes`, `head` and `features` where that puts paint, and `render` what colour each pixel gets.
+"""
 
 import functools
 
@@ -13,26 +17,34 @@ from jaxfer.data.synthetic.anatomy import IDENTITY, SCENE, sample
 from jaxfer.data.synthetic.expressions import displacements, sample_intensities
 from jaxfer.data.synthetic.render import render
 from jaxfer.emotions import AFFECTNET_8
+from jaxfer.errors import UserError
 
 __all__ = ["draw_faces", "drawn_dataset"]
-
-CHUNK = 128
-"""Faces drawn at once: always this many, so that XLA's rounding cannot depend on how many were asked for."""
 
 
 def draw_faces(seed: int, labels: np.ndarray, *, image_size: int = 64) -> np.ndarray:
     """Return one drawn face for each label, uint8 [n, image_size, image_size, 3], RGB.
 
-    `labels` are int32 [n], indices into `jaxfer.emotions.AFFECTNET_8`. Face i depends on `seed`, i and `labels[i]`
-    alone: its identity, pose and light are drawn from the key of `seed` folded with i.
+    labels: int32 [n], indices into `jaxfer.emotions.AFFECTNET_8`.
+
+    Face i depends on `seed`, i and `labels[i]` alone, bit for bit on one machine; person, pose and light depend on
+    `seed` and i only, so that another label is the same person in the same picture with another expression. `seed`
+    is from 0 to 4294967295. Raises `UserError` for labels that name no emotion.
+
+    >>> draw_faces(0, np.array([1, 2], np.int32), image_size=32).shape
+    (2, 32, 32, 3)
     """
+    if not np.isin(labels, range(len(AFFECTNET_8))).all():
+        raise UserError(f"labels must be whole numbers from 0 to {len(AFFECTNET_8) - 1}, not {np.unique(labels)}")
     images = np.empty((len(labels), image_size, image_size, 3), np.uint8)
-    for start in range(0, len(labels), CHUNK):
-        chunk = np.zeros(CHUNK, np.int32)
-        count = min(CHUNK, len(labels) - start)
-        chunk[:count] = labels[start : start + count]
-        drawn = _draw_chunk(jax.random.key(seed), start + np.arange(CHUNK), chunk, image_size)
-        images[start : start + count] = np.asarray(drawn)[:count].transpose(0, 2, 3, 1)
+    # Always this many at once: memory stays bounded, one program serves every n, and so does its rounding.
+    chunk = int(np.clip(2**18 // image_size**2, 1, 128))
+    for start in range(0, len(labels), chunk):
+        part = images[start : start + chunk]
+        padded = np.zeros(chunk, np.int32)
+        padded[: len(part)] = labels[start : start + chunk]
+        drawn = _draw_chunk(jax.random.key(seed), start + np.arange(chunk), padded, image_size)
+        part[:] = np.moveaxis(np.asarray(drawn), 1, -1)[: len(part)]
     return images
 
 
@@ -43,24 +55,28 @@ def _draw_chunk(key: Array, positions: Array, labels: Array, image_size: int) ->
 
 
 def _draw_face(key: Array, label: Array, image_size: int) -> Array:
-    who, how, where, noise = jax.random.split(key, 4)
-    moves = displacements(sample_intensities(how, label))
+    person, expression, picture, noise = jax.random.split(key, 4)
+    moves = displacements(sample_intensities(expression, label))
     grain = jax.random.normal(noise, (image_size, image_size))
-    image = render(sample(who, IDENTITY), moves, sample(where, SCENE), grain)
+    image = render(sample(person, IDENTITY), moves, sample(picture, SCENE), grain)
     return jnp.round(255 * image).astype(jnp.uint8)
 
 
 def drawn_dataset(config: DataConfig) -> Dataset:
-    """Return `config.drawn_train` and `config.drawn_val` faces of balanced classes, of different people."""
-    names = AFFECTNET_8[: config.num_classes]
-    train, val = (
-        _split(name, seed, count, config)
-        for seed, (name, count) in enumerate((("train", config.drawn_train), ("val", config.drawn_val)))
+    """Return `config.drawn_train` and `config.drawn_val` drawn faces.
+
+    Each of the `config.num_classes` classes is as frequent as any other, to within one face, and their order is
+    mixed. The two splits are drawn from different seeds: nobody is in both.
+    """
+    return Dataset(
+        train=_split("train", 0, config.drawn_train, config),
+        val=_split("val", 1, config.drawn_val, config),
+        class_names=AFFECTNET_8[: config.num_classes],
+        source="drawn faces",
+        left_out={},
     )
-    return Dataset(train=train, val=val, class_names=names, source="drawn faces", left_out={})
 
 
 def _split(name: str, seed: int, count: int, config: DataConfig) -> Split:
-    balanced = np.arange(count, dtype=np.int32) % config.num_classes
-    labels = np.random.default_rng(seed).permutation(balanced)
+    labels = np.random.default_rng(seed).permutation(np.arange(count, dtype=np.int32) % config.num_classes)
     return Split(name, draw_faces(seed, labels, image_size=config.image_size), labels)

@@ -50,8 +50,8 @@ IDENTITY = {
 """Range of each trait of a person; each is drawn uniformly and independently."""
 
 SCENE = {
-    "x": (-0.1, 0.1),
-    "y": (-0.08, 0.08),
+    "x": (-0.14, 0.14),
+    "y": (-0.11, 0.11),
     "size": (0.74, 0.9),
     "roll": (-0.2, 0.2),
     "yaw": (-0.22, 0.22),
@@ -71,7 +71,7 @@ SCENE = {
     "back_blue": (0.2, 0.9),
     "object": (0.0, 1.0),
     "object_angle": (0.0, 6.28),
-    "object_distance": (1.25, 1.5),
+    "object_distance": (0.95, 1.2),
     "object_grey": (0.1, 0.9),
     "blur": (0.0, 0.016),
     "noise": (0.0, 0.016),
@@ -80,7 +80,6 @@ SCENE = {
 
 SKIN = ((250, 218, 198), (243, 202, 172), (232, 184, 144), (204, 148, 106), (158, 106, 74), (112, 72, 52))
 HAIR = ((30, 26, 30), (62, 40, 32), (104, 66, 44), (150, 76, 42), (200, 152, 88), (234, 208, 152))
-GREY = ((150, 148, 150),)
 IRIS = ((60, 38, 24), (104, 68, 36), (112, 116, 60), (70, 124, 92), (70, 120, 170), (120, 140, 156))
 
 
@@ -102,7 +101,12 @@ def skin_colour(who: Values) -> Array:
     return tone(SKIN, who["skin"])
 
 
+def shadow_colour(who: Values) -> Array:
+    """Return the colour of the skin's folds and shadows, float32 [3]: darker and redder than the skin."""
+    return skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
+
+
 def hair_colour(who: Values) -> Array:
     """Return the colour of the hair, float32 [3]: darker where the skin is, and grey for some."""
     coloured = tone(HAIR, who["hair"] * (1 - 0.8 * who["skin"]))
-    return jnp.where(who["grey"] < 0.1, tone(GREY, who["grey"]), coloured)
+    return jnp.where(who["grey"] < 0.1, jnp.array([0.59, 0.58, 0.59]), coloured)

@@ -4,12 +4,13 @@ Left and right mirror each other: `x` is the distance from the middle of the fac
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jaxfer.data.synthetic.anatomy import IRIS, Values, hair_colour, skin_colour, tone
+from jaxfer.data.synthetic.anatomy import IRIS, Values, hair_colour, shadow_colour, skin_colour, tone
 from jaxfer.data.synthetic.shapes import Layer, Pen, box, ellipse, glow
 
-LASH = jnp.array([0.13, 0.08, 0.08])
+LASH = np.array([0.13, 0.08, 0.08], np.float32)
 
 
 def ripples(along: Array, period: float, share: float) -> Array:
@@ -19,8 +20,7 @@ def ripples(along: Array, period: float, share: float) -> Array:
 
 def cheeks(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
     """Return blush, nasolabial folds, dimples, and the wrinkles of forehead and chin."""
-    skin = skin_colour(who)
-    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    skin, shadow = skin_colour(who), shadow_colour(who)
     corner_x = who["mouth_width"] + move["corner_x"] + 0.05
     corner_y = who["mouth_y"] + move["corner_y"]
     down = jnp.clip((y - 0.32) / 0.36, 0, 1)
@@ -28,19 +28,19 @@ def cheeks(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Laye
     blush = glow(x - 0.43, y - 0.3 + 0.05 * move["cheek"], 0.26, 0.18) * (who["blush"] + 0.3 * move["cheek"])
     forehead = ripples(y + 0.56, 0.09, 0.3) * glow(x, y + 0.56, 0.45, 0.14)
     dimple = pen.line(x - corner_x - 0.02 - 1.5 * (y - corner_y) ** 2, 0.018) * pen.fill(jnp.abs(y - corner_y) - 0.08)
+    chin = ripples(y - 0.87 + x * x, 0.1, 0.5) * glow(x, y - 0.87, 0.16, 0.09)
     return [
         (blush, skin * jnp.array([1.0, 0.62, 0.6])),
         (pen.line(fold, 0.016) * glow(fold, y - 0.5, 0.3, 0.2) * jnp.clip(move["fold"], 0, 0.9), shadow),
         (dimple * jnp.clip(move["dimple"], 0, 1), shadow),
         (forehead * 0.5 * jnp.clip(move["forehead"], 0, 1), shadow),
-        (ripples(y - 0.87 + x * x, 0.1, 0.5) * glow(x, y - 0.87, 0.16, 0.09) * jnp.clip(move["chin_boss"], 0, 1) * 0.5,
-         shadow),
-    ]  # fmt: skip
+        (chin * 0.5 * jnp.clip(move["chin_boss"], 0, 1), shadow),
+    ]
 
 
 def eyes(pen: Pen, x: Array, y: Array, right: Array, who: Values, move: Values, scene: Values) -> list[Layer]:
     """Return white, iris, pupil, reflection and lids; `right` is -1 or 1 by the image's side."""
-    shadow = skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
+    shadow = shadow_colour(who)
     x, y = x - who["eye_x"], y - who["eye_y"]
     t = x * (1 / who["eye_width"])
     bow = 1 - t * t
@@ -66,7 +66,7 @@ def eyes(pen: Pen, x: Array, y: Array, right: Array, who: Values, move: Values, 
 
 def brows(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
     """Return the brows and the frown lines between them."""
-    shadow = skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
+    shadow = shadow_colour(who)
     inner, outer = who["eye_x"] - 0.22 + move["brow_gap"], who["eye_x"] + 0.25
     t = (x - inner) / (outer - inner)
     y = y - who["eye_y"] + who["brow_height"]
@@ -82,8 +82,7 @@ def brows(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer
 
 def nose(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]:
     """Return bridge, tip, wings, nostrils and the wrinkles across them."""
-    skin = skin_colour(who)
-    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    skin, shadow = skin_colour(who), shadow_colour(who)
     y = y - who["eye_y"] - who["nose_length"] - move["nose"]
     wing = who["nose_width"] * (1 + 0.2 * move["wrinkle"])
     side = pen.line(ellipse(x - wing * 0.7, y, wing * 0.45, 0.075), 0.01) * pen.fill(wing * 0.8 - x)
@@ -100,8 +99,7 @@ def nose(pen: Pen, x: Array, y: Array, who: Values, move: Values) -> list[Layer]
 
 def mouth(pen: Pen, x: Array, y: Array, who: Values, move: Values, mean: Values) -> list[Layer]:
     """Return lips, cavity, tongue, teeth, and the line where closed lips meet."""
-    skin = skin_colour(who)
-    shadow = skin * jnp.array([0.6, 0.42, 0.4])
+    skin, shadow = skin_colour(who), shadow_colour(who)
     t = x / (who["mouth_width"] + move["corner_x"])
     bow = jnp.maximum(0, 1 - t * t)
     part, drop, lift = mean["part"], mean["drop"], mean["lip_raise"]
@@ -135,7 +133,7 @@ def glasses(pen: Pen, x: Array, y: Array, who: Values) -> list[Layer]:
     """Return the frames and lenses that some people wear; a few lenses are dark."""
     x, y = x - who["eye_x"], y - who["eye_y"] - 0.03
     lens = box(x, y, 0.28, 0.22, 0.16)
-    bridge = pen.line(y + 0.05, 0.02) * pen.fill(jnp.abs(x + who["eye_x"]) - who["eye_x"] + 0.27)
-    worn, dark = who["glasses"] < 0.14, who["glasses"] < 0.03
+    bridge = pen.line(y + 0.05, 0.02) * pen.fill(x + 0.27)
+    worn, dark = who["glasses"] < 0.14, who["glasses"] < 0.015
     frame = jnp.maximum(pen.line(lens, 0.022), bridge)
     return [(pen.fill(lens) * dark * 0.85, 0.5 * LASH), (frame * worn, LASH + 0.25 * (who["glasses"] > 0.08))]

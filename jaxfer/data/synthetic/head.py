@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxfer.data.synthetic.anatomy import Values, hair_colour, skin_colour
+from jaxfer.data.synthetic.anatomy import Values, hair_colour, shadow_colour, skin_colour
 from jaxfer.data.synthetic.shapes import Layer, Pen, box, ellipse, glow
 
 
@@ -30,8 +30,7 @@ def hair(x: Array, y: Array, who: Values, outline: Array) -> tuple[Array, Array]
 
 def head(pen: Pen, x: Array, y: Array, who: Values, jaw: Array, scene: Values) -> list[Layer]:
     """Return the layers from the hair behind the head to the fringe, bottom first."""
-    skin, mane = skin_colour(who), hair_colour(who)
-    shadow = skin * jnp.array([0.66, 0.5, 0.47])
+    skin, shadow, mane = skin_colour(who), shadow_colour(who), hair_colour(who)
     cloth = jnp.stack([who["cloth_red"], who["cloth_green"], who["cloth_blue"]])
     width = who["head_width"]
     outline = skull(x, y, who, jaw)
@@ -41,7 +40,8 @@ def head(pen: Pen, x: Array, y: Array, who: Values, jaw: Array, scene: Values) -
     neck, face = pen.fill(box(x, y - 1.2, 0.36, 0.9, 0.1)), pen.fill(outline)
     depth = jnp.sqrt(jnp.maximum(0.05, 1 - (x * (1 / width)) ** 2 - (y / 1.05) ** 2))
     lit = x * (1 / width) * scene["light_x"] + y * scene["light_y"] + 0.5 * depth
-    beard = pen.fill(0.78 - 0.7 * (x * (1 / width)) ** 2 - y) * jnp.clip(0.9 - 5 * who["beard"], 0, 0.8)
+    bearded = jnp.clip(0.9 - 3 * who["beard"], 0, 0.8) * (who["hair_length"] < 0.2)
+    beard = bearded * pen.fill(0.78 - 0.7 * (x * (1 / width)) ** 2 - y)
     shine = glow(x - 0.4 * scene["light_x"], y + 0.85, 0.6, 0.16)
     return [
         (grown * pen.fill(behind), mane * 0.82),
@@ -52,7 +52,7 @@ def head(pen: Pen, x: Array, y: Array, who: Values, jaw: Array, scene: Values) -
         (pen.fill(ellipse(ear_x, ear_y, who["ear_size"], 0.2)), skin * 0.95),
         (glow(ear_x - 0.03, ear_y, who["ear_size"] * 0.7, 0.15) * 0.8, shadow),
         (face, skin),
-        (face * jnp.clip(0.25 - 0.55 * lit, 0, 0.7) * scene["contrast"], shadow),
+        (face * jnp.clip(0.2 - 0.45 * lit, 0, 0.6) * scene["contrast"], shadow),
         (face * jnp.clip(0.35 * lit, 0, 0.4) * scene["contrast"], 0.25 + 0.75 * skin),
         (face * beard, mane * 0.9),
         (grown * face * pen.fill(fringe - 0.05) * 0.3, shadow),

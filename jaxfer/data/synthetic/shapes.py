@@ -6,10 +6,11 @@ Edges are smooth, so no shape has to be drawn larger and reduced; a wider edge i
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 Number = Array | float
-Layer = tuple[Array, Array]
+Layer = tuple[Array, Array | np.ndarray]
 """A mask [size, size] and the colour [3] that it lays over what is below."""
 
 

@@ -37,7 +37,7 @@ class Run:
 
     name: of its folder.
     config: `config.json`.
-    history: the epoch lines of `metrics.jsonl` in order of their epochs, one for each.
+    history: the epoch lines of `metrics.jsonl`.
     summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
     """
 
@@ -77,16 +77,15 @@ def _read(path: Path) -> str:
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
-    epochs = {}
+    epochs = []
     for number, line in enumerate(_read(path).splitlines(), 1):
         event = _parse(line, {"kind": str}, f"{path}, line {number}")
         if event["kind"] == "epoch":
             _check(event, _EPOCH, f"{path}, line {number}")
-            # A run that was killed and resumed logs an epoch again: what it logged last is what it went on from.
-            epochs[event["epoch"]] = event
+            epochs.append(event)
     if not epochs:
         raise UserError(f"{path} holds no epochs: the run ended before its first one did")
-    return [epochs[epoch] for epoch in sorted(epochs)]
+    return epochs
 
 
 def _parse(text: str, wanted: Any, where: str) -> Any:

@@ -1,0 +1,41 @@
+"""Train the seed's network on labelled faces, and write a run folder with its numbers, report and checkpoints.
+
+    python examples/train_affectnet.py                                    # drawn faces, a minute or two
+    python examples/train_affectnet.py --data-dir DIR --preset seed       # the published run: 50 epochs on your data
+    python examples/train_affectnet.py --run-dir runs/NAME --resume       # go on after an interruption
+"""
+
+import json
+import sys
+
+from jaxfer import cli
+from jaxfer.data import load
+from jaxfer.evaluation.evaluate import summarize
+from jaxfer.evaluation.report import write_report
+from jaxfer.training import Interrupted, fit, use_cpu_cores
+from jaxfer.training.run_folder import RunFolder
+
+
+def main() -> None:
+    """Load, train, evaluate, report."""
+    flags = cli.parse_training(description=__doc__)
+    use_cpu_cores()
+    data = load(flags.config.data)
+    print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
+    for reason, count in data.left_out.items():
+        print(f"left out: {count:,} {reason}")
+
+    try:
+        state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=True)
+    except Interrupted:
+        print(f"Continue with: {sys.argv[0]} --run-dir {flags.run_dir} --resume", file=sys.stderr)
+        raise
+
+    summary = summarize(flags.config, data, state, history)
+    RunFolder(flags.run_dir).write("summary.json", json.dumps(summary, indent=2) + "\n")
+    cli.print_summary(summary)
+    print(f"Report: {write_report(flags.run_dir)}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,88 @@
+"""What programs that start from a command line share: flags, errors in one sentence, exit codes, the final table."""
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxfer.config import PRESETS, Config
+from jaxfer.errors import UserError
+from jaxfer.training import Interrupted
+from jaxfer.training.run_folder import read_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFlags:
+    """The flags of a training program: those of `Config`, and where to keep the run."""
+
+    config: tyro.conf.OmitArgPrefixes[Config]
+    preset: Literal["seed", "demo"] = "demo"
+    """Where all other flags start from: the published 50-epoch experiment, or a minute or two of drawn faces."""
+    run_dir: Path | None = None
+    """Folder of the run; None makes a new one under runs/, named after the preset and the time."""
+    resume: bool = False
+    """Continue the run in --run-dir with the configuration it began with."""
+
+
+def parse_training(arguments: Sequence[str] | None = None, *, description: str | None = None) -> TrainingFlags:
+    """Return the flags of a training program from `arguments`, by default the command line's; `run_dir` is set.
+
+    The preset, or with --resume the run's own configuration, gives the defaults that `--help` shows.
+
+    Raises `UserError` for values that a config refuses, and exits as tyro does for what is no flag.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--preset", choices=PRESETS, default="demo")
+    early.add_argument("--run-dir", "--run_dir", type=Path)
+    early.add_argument("--resume", action="store_true")
+    known, _ = early.parse_known_args(arguments)
+    if known.resume and known.run_dir is None:
+        raise UserError("--resume needs the folder of the run: pass --run-dir")
+    start = read_config(known.run_dir) if known.resume else PRESETS[known.preset]
+    run_dir = known.run_dir or Path("runs") / f"{known.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    default = TrainingFlags(config=start, preset=known.preset, run_dir=run_dir, resume=known.resume)
+    return tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main` and exit: 0 when it returns, 2 for what the user can fix, 128 + the signal where one stopped it."""
+    # Orbax logs whole tracebacks for errors that it also raises, which end in a sentence below.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    try:
+        main()
+    except UserError as error:
+        errors.print(f"error: {error}")
+        sys.exit(2)
+    except Interrupted as stopped:
+        errors.print(f"{stopped}, all of it saved.")
+        sys.exit(128 + stopped.signum)
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        sys.exit(128 + signal.SIGINT)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print the final table of a run: the scores of both splits, each with its name and number of images."""
+    table = Table(title=f"After epoch {summary['epochs']}, {summary['seconds']:.0f} s of training")
+    table.add_column("")
+    for name in ("train", "val"):
+        scores = summary[name]
+        table.add_column(f"{name}: {scores['split']}, n = {scores['examples']:,}", justify="right")
+    for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece"):
+        table.add_row(name, *(_number(summary[split][name]) for split in ("train", "val")))
+    Console().print(table)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"

@@ -1,0 +1,217 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from jaxfer.config import AugmentConfig
+from jaxfer.data import augment as augmentations
+from jaxfer.data.augment import augment
+
+CONFIGS = {
+    "flip": AugmentConfig(flip=True),
+    "shift": AugmentConfig(shift=0.2),
+    "rotate": AugmentConfig(rotate=30),
+    "scale": AugmentConfig(scale=0.3),
+    "brightness": AugmentConfig(brightness=0.4),
+    "contrast": AugmentConfig(contrast=0.9),
+    "erase": AugmentConfig(erase=1.0),
+    "all": AugmentConfig(flip=True, shift=0.1, rotate=15, scale=0.1, brightness=0.2, contrast=0.2, erase=0.5),
+}
+every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+
+KEY = jax.random.key(7)
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 40, 3)).astype(np.uint8)
+jitted = jax.jit(augment, static_argnames="config")
+move = jax.jit(augmentations.move, static_argnames=("shift", "rotate", "scale"))
+
+
+def copies(image, count):
+    return np.broadcast_to(image, (count, *image.shape))
+
+
+def distinct(images):
+    return len({np.asarray(image).tobytes() for image in images})
+
+
+# What holds for each
+
+
+@every_config
+def test_shape_and_range_stay(config):
+    out = jitted(KEY, IMAGES, config)
+    assert (out.shape, out.dtype) == (IMAGES.shape, jnp.float32)
+    assert 0 <= out.min() < out.max() <= 1
+
+
+@every_config
+def test_the_key_decides(config):
+    out = jitted(KEY, IMAGES, config)
+    np.testing.assert_array_equal(jitted(KEY, IMAGES, config), out)
+    assert not np.allclose(jitted(jax.random.key(8), IMAGES, config), out, atol=1e-3)
+
+
+@every_config
+def test_equal_images_of_a_batch_come_out_different(config):
+    out = jitted(KEY, copies(IMAGES[0], 12), config)
+    assert distinct(out) == (2 if config == CONFIGS["flip"] else 12)
+
+
+@every_config
+def test_an_image_does_not_depend_on_the_others_of_its_batch(config):
+    others = IMAGES.copy()
+    others[1:] = 255 - others[1:]
+    np.testing.assert_array_equal(jitted(KEY, others, config)[0], jitted(KEY, IMAGES, config)[0])
+
+
+@pytest.mark.parametrize("name", ["flip", "shift", "rotate", "scale", "contrast"])
+def test_a_constant_image_stays_constant(name):
+    gray = np.full_like(IMAGES, 77)
+    np.testing.assert_allclose(jitted(KEY, gray, CONFIGS[name]), gray / 255, atol=1e-6)
+
+
+def test_float_images_are_changed_as_uint8_ones_are():
+    out = jitted(KEY, IMAGES.astype(np.float32) / 255, CONFIGS["all"])
+    np.testing.assert_allclose(out, jitted(KEY, IMAGES, CONFIGS["all"]), atol=1e-5)
+
+
+def test_nothing_asked_for_changes_nothing():
+    out = augment(KEY, jnp.asarray(IMAGES), AugmentConfig())
+    np.testing.assert_allclose(out, IMAGES.astype(np.float32) / 255, rtol=1e-6)
+    images = jnp.asarray(IMAGES, jnp.float32) / 255
+    np.testing.assert_array_equal(augment(KEY, images, AugmentConfig()), images)
+
+
+# Flip
+
+
+def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest():
+    image = IMAGES[0].astype(np.float32) / 255
+    out = np.asarray(augmentations.flip(KEY, jnp.asarray(copies(image, 400))))
+    mirrored, kept = (out == image[:, ::-1]).all((1, 2, 3)), (out == image).all((1, 2, 3))
+    assert (mirrored ^ kept).all()
+    assert 140 < mirrored.sum() < 260  # six standard deviations
+
+
+def test_flipping_twice_gives_the_images_back():
+    images = jnp.asarray(IMAGES, jnp.float32)
+    np.testing.assert_array_equal(augmentations.flip(KEY, augmentations.flip(KEY, images)), images)
+
+
+# Move
+
+
+def drawn(key, count, *, shift, rotate, scale):
+    """Return the shift, as a share [n, 2], the angle in radians [n] and the factor [n] that `move` draws."""
+    keys = jax.random.split(key, 3)
+    shifts = jax.random.uniform(keys[0], (count, 2), minval=-shift, maxval=shift)
+    angles = jax.random.uniform(keys[1], (count,), minval=-rotate, maxval=rotate)
+    factors = jax.random.uniform(keys[2], (count,), minval=1 - scale, maxval=1 + scale)
+    return np.asarray(shifts), np.deg2rad(angles), np.asarray(factors)
+
+
+def test_moving_by_nothing_is_the_identity():
+    images = IMAGES.astype(np.float32) / 255
+    np.testing.assert_allclose(move(KEY, images, shift=0.0, rotate=0.0, scale=0.0), images, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        {"shift": 0.4, "rotate": 0.0, "scale": 0.0},
+        {"shift": 0.0, "rotate": 180.0, "scale": 0.0},
+        {"shift": 0.0, "rotate": 0.0, "scale": 0.5},
+        {"shift": 0.1, "rotate": 30.0, "scale": 0.2},
+    ],
+    ids=["shift", "rotate", "scale", "all"],
+)
+@pytest.mark.parametrize("side", [(16, 16), (12, 17)], ids=str)
+def test_move_is_scipys_affine_transform_of_the_numbers_it_draws(amounts, side):
+    images = np.random.default_rng(1).random((5, *side, 3)).astype(np.float32)
+    centre = (np.array(side) - 1) / 2
+    for out, image, share, angle, factor in zip(
+        move(KEY, images, **amounts), images, *drawn(KEY, 5, **amounts), strict=True
+    ):
+        # Rows are y, columns x; the matrix takes a place in the output to its source.
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / factor
+        offset = centre - turn @ (centre + share * side)
+        for channel in range(3):
+            reference = scipy.ndimage.affine_transform(
+                image[..., channel], turn, offset, order=1, mode="nearest", output=np.float64
+            )
+            np.testing.assert_allclose(out[..., channel], reference, atol=1e-4)
+
+
+def test_shift_moves_a_dot_by_the_drawn_number_of_pixels_of_each_axis():
+    image = np.zeros((20, 40, 3), np.float32)
+    image[9, 21] = 1
+    amounts = {"shift": 0.3, "rotate": 0.0, "scale": 0.0}
+    out = move(KEY, copies(image, 8), **amounts)
+    shifts, _, _ = drawn(KEY, 8, **amounts)
+    centres = [scipy.ndimage.center_of_mass(np.asarray(moved)[..., 0]) for moved in out]
+    np.testing.assert_allclose(centres, [9, 21] + shifts * [20, 40], atol=1e-3)
+
+
+# Brightness and contrast
+
+
+def test_brightness_adds_one_number_to_an_image_and_clips():
+    images = jnp.asarray(IMAGES, jnp.float32) / 255
+    change = np.asarray(jax.random.uniform(KEY, (12, 1, 1, 1), minval=-0.4, maxval=0.4))
+    reference = np.clip(images + change, 0, 1)
+    np.testing.assert_allclose(augmentations.change_brightness(KEY, images, 0.4), reference, atol=1e-6)
+    assert change.min() < -0.1
+    assert change.max() > 0.1
+
+
+def test_contrast_stretches_an_image_about_its_mean_and_clips():
+    images = jnp.asarray(IMAGES, jnp.float32) / 255
+    factor = np.asarray(jax.random.uniform(KEY, (12, 1, 1, 1), minval=0.1, maxval=1.9))
+    mean = images.mean((1, 2, 3), keepdims=True)
+    reference = np.clip(mean + factor * (images - mean), 0, 1)
+    np.testing.assert_allclose(augmentations.change_contrast(KEY, images, 0.9), reference, atol=1e-5)
+    assert factor.min() < 0.9
+    assert factor.max() > 1.1
+
+
+# Erase
+
+GRAY = jnp.full((200, 64, 64, 3), 0.5)
+erase = jax.jit(augmentations.erase)
+
+
+def erased(probability):
+    """Return where each of 200 gray images of 64x64 was erased, bool [200, 64, 64]."""
+    return np.any(erase(KEY, GRAY, probability) != GRAY, axis=3)
+
+
+def test_erase_replaces_one_rectangle_of_2_to_20_percent():
+    areas = []
+    for hole in erased(1.0):
+        rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert hole.sum() == height * width
+        assert (height - 0.5) / (width + 0.5) < 3.3
+        assert (width - 0.5) / (height + 0.5) < 1 / 0.3
+        areas.append(height * width)
+    # Each side is rounded by up to half a pixel, which at the longest sides is 11 of 82 pixels and 35 of 819.
+    assert 0.02 * 64**2 - 11 <= min(areas) < 0.03 * 64**2
+    assert 0.19 * 64**2 < max(areas) <= 0.2 * 64**2 + 35
+
+
+def test_what_is_erased_becomes_uniform_noise():
+    noise = np.asarray(erase(KEY, GRAY, 1.0))[erased(1.0)]
+    shares, _ = np.histogram(noise, bins=10, range=(0, 1))
+    np.testing.assert_allclose(shares / noise.size, 0.1, atol=0.005)
+
+
+def test_erase_reaches_every_edge():
+    reached = erased(1.0).any(0)
+    assert reached[[0, -1]].any(1).all()
+    assert reached[:, [0, -1]].any(0).all()
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_erase_happens_with_its_probability(probability):
+    happened = erased(probability).any((1, 2)).mean()
+    assert abs(happened - probability) <= 4 * np.sqrt(probability * (1 - probability) / 200)

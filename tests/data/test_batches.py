@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxfer.data.batches import Batches, evaluation_batches
+from jaxfer.data.dataset import Split
+
+
+def numbered(count, *, affect=False):
+    """Return a split whose image i holds i in every pixel and whose other columns follow from i."""
+    numbers = np.arange(count)
+    images = np.broadcast_to(numbers[:, None, None, None], (count, 4, 4, 3)).astype(np.uint8)
+    if not affect:
+        return Split("train", images, (numbers % 7).astype(np.int32))
+    valence = np.where(numbers % 3 == 0, np.nan, numbers / count).astype(np.float32)
+    return Split("train", images, (numbers % 7).astype(np.int32), valence, -valence)
+
+
+def examples(batch):
+    """Return the numbers of the real examples of a batch of a numbered split."""
+    return batch["image"][batch["mask"]][:, 0, 0, 0].tolist()
+
+
+def epoch_of(batches, epoch):
+    steps = range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch)
+    return [number for step in steps for number in examples(batches[step])]
+
+
+def assert_same(batch, other):
+    assert batch.keys() == other.keys()
+    for name in batch:
+        np.testing.assert_array_equal(batch[name], other[name])
+
+
+COUNTS = st.integers(1, 40)
+SIZES = st.integers(1, 12)
+
+
+@given(COUNTS, SIZES, st.integers(0, 2**32 - 1), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_every_epoch_holds_every_example_once(count, batch_size, seed, epoch):
+    batches = Batches(numbered(count), batch_size, seed)
+    assert sorted(epoch_of(batches, epoch)) == list(range(count))
+
+
+@given(COUNTS, SIZES)
+@settings(max_examples=50, deadline=None)
+def test_only_the_last_batch_of_an_epoch_is_padded(count, batch_size):
+    batches = Batches(numbered(count), batch_size, seed=0)
+    real = [int(batches[step]["mask"].sum()) for step in range(batches.steps_per_epoch)]
+    assert real[:-1] == [batch_size] * (len(real) - 1)
+    assert real[-1] == (count - 1) % batch_size + 1
+    last = batches[batches.steps_per_epoch - 1]["mask"]
+    np.testing.assert_array_equal(last, np.arange(batch_size) < real[-1])
+
+
+@given(COUNTS, SIZES)
+@settings(max_examples=50, deadline=None)
+def test_evaluation_sees_every_example_once_and_in_order(count, batch_size):
+    batches = list(evaluation_batches(numbered(count), batch_size))
+    assert [number for batch in batches for number in examples(batch)] == list(range(count))
+    assert {len(batch["mask"]) for batch in batches} == {batch_size}
+
+
+def test_the_batch_at_a_step_depends_on_data_seed_and_step_alone():
+    batches = Batches(numbered(19), 4, seed=3)
+    sequence = [batches[step] for step in range(15)]
+    for step in np.random.default_rng(0).permutation(15):
+        assert_same(batches[int(step)], sequence[step])
+        assert_same(Batches(numbered(19), 4, seed=3)[int(step)], sequence[step])
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    first = Batches(numbered(50), 8, seed=0)
+    orders = [epoch_of(first, epoch) for epoch in range(4)] + [epoch_of(Batches(numbered(50), 8, seed=1), 0)]
+    assert len(set(map(tuple, orders))) == 5
+    assert list(range(50)) not in orders
+
+
+@pytest.mark.parametrize("affect", [False, True])
+def test_batches_keep_the_contract_and_each_image_its_columns(affect):
+    split = numbered(11, affect=affect)
+    columns = {"valence", "arousal"} if affect else set()
+    for batch in (*map(Batches(split, 4, seed=0).__getitem__, range(6)), *evaluation_batches(split, 4)):
+        assert batch.keys() == {"image", "label", "mask"} | columns
+        assert (batch["image"].dtype, batch["image"].shape) == (np.uint8, (4, 4, 4, 3))
+        assert (batch["label"].dtype, batch["label"].shape) == (np.int32, (4,))
+        assert (batch["mask"].dtype, batch["mask"].shape) == (bool, (4,))
+        numbers = batch["image"][:, 0, 0, 0]
+        np.testing.assert_array_equal(batch["label"], numbers % 7)
+        for name in columns:
+            assert batch[name].dtype == np.float32
+            np.testing.assert_array_equal(batch[name], getattr(split, name)[numbers])
+
+
+def test_a_split_smaller_than_a_batch_makes_one_batch_an_epoch():
+    batches = Batches(numbered(3), 8, seed=0)
+    assert batches.steps_per_epoch == 1
+    assert [sorted(examples(batches[step])) for step in range(3)] == [[0, 1, 2]] * 3
+
+
+def test_batches_leave_the_split_alone():
+    split = numbered(5, affect=True)
+    batch = Batches(split, 8, seed=0)[0]
+    batch["image"][:], batch["label"][:], batch["valence"][:] = 0, 0, 0
+    assert_same(vars(split), vars(numbered(5, affect=True)))

@@ -1,0 +1,107 @@
+"""The examples, run as a person runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxfer.emotions import AFFECTNET_7
+
+ROOT = Path(__file__).parents[2]
+TRAIN = ROOT / "examples" / "train_affectnet.py"
+
+pytestmark = pytest.mark.slow
+
+
+def run(script, *arguments, cwd):
+    command = [sys.executable, str(script), *map(str, arguments)]
+    # Warnings end these processes as they end the tests.
+    environment = os.environ | {"PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def photographs(root, classes=AFFECTNET_7, per_class=3):
+    """Write a folder of words with a training and a validation split."""
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for word in classes:
+            folder = root / split / word
+            folder.mkdir(parents=True)
+            for index in range(per_class):
+                pixels = random.integers(0, 256, (40, 40, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    return root
+
+
+def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
+    photographs(tmp_path / "faces")
+    (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    flags = "--data-dir faces --preset seed --epochs 2 --image-size 32 --run-dir run --max-unreadable 0.1".split()
+    finished = run(TRAIN, *flags, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert "left out: 1 unreadable" in finished.stdout
+    assert "epoch 2/2" in finished.stdout
+    assert "val: val, n = 21" in finished.stdout
+
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert {"config", "epochs", "steps", "seconds", "train", "val"} <= summary.keys()
+    for name in ("train", "val"):
+        scores = summary[name]
+        assert {"split", "examples", "loss", "accuracy", "macro_f1", "mse", "r2"} <= scores.keys()
+        assert scores["examples"] == 21
+        assert np.sum(scores["confusion_matrix"]) == 21
+        assert scores["class_names"] == list(AFFECTNET_7)
+    assert (summary["epochs"], summary["steps"]) == (2, 2)
+    assert "torn.jpg" in summary["data"]["unreadable"][0][0]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"config.json", "metrics.jsonl", "summary.json", "report.html", "checkpoints"}
+    assert "torn.jpg" in (tmp_path / "run" / "report.html").read_text()
+
+    again = run(TRAIN, *flags, cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr.startswith("error: run already holds a run: continue it with --resume")
+    resumed = run(TRAIN, "--run-dir", "run", "--resume", "--epochs", "3", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 3/3" in resumed.stdout
+    assert "epoch 2/3" not in resumed.stdout
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda root: root.mkdir(), "faces is empty"),
+        (lambda root: None, "does not exist"),
+        (lambda root: photographs(root, AFFECTNET_7[:6]), "anger"),
+        (lambda root: photographs(root, [*AFFECTNET_7[:6], "sleepy"]), "sleepy"),
+        (lambda root: photographs(root, list("0123456")), "label order"),
+    ],
+    ids=["empty folder", "no folder", "class without images", "unknown label", "label order not declared"],
+)
+def test_data_that_cannot_be_used_ends_in_a_sentence_before_anything_is_written(tmp_path, prepare, words):
+    prepare(tmp_path / "faces")
+    ended = run(TRAIN, "--data-dir", "faces", "--run-dir", "run", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ")
+    assert words in ended.stderr.replace("-", " ")
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
+    script = ROOT / "examples" / "quickstart.py"
+    _, _, program = script.read_text().partition('"""\n\n')
+    assert program in (ROOT / "README.md").read_text()
+    smaller = tmp_path / "quickstart.py"
+    smaller.write_text(script.read_text().replace("2000", "140").replace("350", "70"))
+    finished = run(smaller, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert "on 70 images of val" in finished.stdout
+    assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7

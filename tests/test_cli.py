@@ -1,0 +1,92 @@
+"""Flags, exit codes, and the sentence at the end of what went wrong."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from jaxfer import cli
+from jaxfer.config import PRESETS, Config, to_json
+from jaxfer.errors import UserError
+from jaxfer.training import Interrupted
+
+
+def test_the_published_run_is_one_preset_and_a_folder():
+    flags = cli.parse_training(["--data-dir", "faces", "--preset", "seed"])
+    assert flags.config.data.data_dir == Path("faces")
+    assert (flags.config.epochs, flags.config.batch_size) == (50, 32)
+    assert (flags.config.optimizer.optimizer, flags.config.optimizer.learning_rate) == ("adam", 0.001)
+    assert flags.run_dir.parent == Path("runs")
+    assert flags.run_dir.name.startswith("seed-")
+
+
+def test_flags_change_the_preset_field_by_field():
+    flags = cli.parse_training(["--flip", "--variant", "resnet18", "--step-epochs", "5", "8", "--ema", "0.99"])
+    assert flags.config.augment.flip
+    assert flags.config.model.variant == "resnet18"
+    assert flags.config.optimizer.step_epochs == (5, 8)
+    assert flags.config.optimizer.ema == 0.99
+    assert flags.config.epochs == PRESETS["demo"].epochs
+
+
+def test_resuming_starts_from_the_configuration_of_the_run(tmp_path):
+    (tmp_path / "config.json").write_text(to_json(Config(epochs=7, seed=3)))
+    flags = cli.parse_training(["--run-dir", str(tmp_path), "--resume", "--epochs", "9"])
+    assert flags.config == Config(epochs=9, seed=3)
+    assert flags.resume
+
+
+def test_resuming_needs_a_run(tmp_path):
+    with pytest.raises(UserError, match="pass --run-dir"):
+        cli.parse_training(["--resume"])
+    with pytest.raises(UserError, match="holds no run"):
+        cli.parse_training(["--resume", "--run-dir", str(tmp_path)])
+
+
+def test_help_explains_every_flag_with_its_default(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.parse_training(["--help"])
+    assert ended.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {seed,demo}", "--resume"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--learning-rate", "-1"], "learning_rate is -1.0: pass a number above 0"),
+        (["--image-size", "20"], "image_size is 20: pass at least 32 pixels"),
+        (["--optimizer", "adan"], "adan"),
+        (["--learning-rat", "1"], "--learning-rate"),
+    ],
+)
+def test_flags_that_cannot_be_are_explained(arguments, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.parse_training(arguments)
+    assert ended.value.code == 2
+    assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (UserError("the folder [bold]x[/bold] is empty: pass another"), 2, "error: the folder [bold]x[/bold] is empty"),
+        (Interrupted(7, signal.SIGTERM), 143, "stopped by SIGTERM after step 7, all of it saved."),
+        (Interrupted(7, signal.SIGINT), 130, "stopped by SIGINT after step 7, all of it saved."),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, capsys):
+    def main():
+        raise raised
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(main)
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_errors_of_our_own_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        cli.run(lambda: 1 // 0)

@@ -1,0 +1,202 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from jaxfer.config import (
+    PRESETS,
+    AugmentConfig,
+    Config,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    from_json,
+    to_json,
+)
+from jaxfer.errors import UserError
+
+SECTIONS = (Config, DataConfig, ModelConfig, AugmentConfig, LossConfig, OptimizerConfig)
+
+NOTHING_DEFAULT = Config(
+    data=DataConfig(
+        data_dir=Path("faces/train set"),
+        image_size=96,
+        num_classes=8,
+        label_order="alphabetical",
+        val_fraction=0.25,
+        max_unreadable=0.5,
+        drawn_train=60,
+        drawn_val=14,
+    ),
+    model=ModelConfig(variant="resnet50", dropout=0.3, dtype="bfloat16"),
+    augment=AugmentConfig(flip=True, shift=0.1, rotate=15.5, scale=0.2, brightness=0.3, contrast=0.4, erase=1.0),
+    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0),
+    optimizer=OptimizerConfig(
+        optimizer="adamw",
+        learning_rate=1 / 3,
+        schedule="step",
+        warmup_epochs=2.5,
+        step_epochs=(1, 5, 7),
+        weight_decay=1e-30,
+        momentum=0.8,
+        epsilon=1e-8,
+        clip_norm=1.0,
+        ema=0.999,
+    ),
+    epochs=3,
+    batch_size=7,
+    seed=2**32 - 1,
+)
+
+
+def flat(config):
+    return {
+        f"{name}.{key}": value
+        for name, section in vars(config).items()
+        for key, value in (vars(section) if dataclasses.is_dataclass(section) else {"": section}).items()
+    }
+
+
+@pytest.mark.parametrize("field", flat(Config()))
+def test_the_round_trip_below_changes_every_field(field):
+    assert flat(NOTHING_DEFAULT)[field] != flat(Config())[field]
+
+
+@pytest.mark.parametrize("config", [NOTHING_DEFAULT, *PRESETS.values()])
+def test_json_gives_back_the_same_config_with_the_same_types(config):
+    back = from_json(to_json(config))
+    assert back == config
+    assert [type(value) for value in flat(back).values()] == [type(value) for value in flat(config).values()]
+
+
+def test_missing_fields_take_their_defaults():
+    assert from_json("{}") == Config()
+    assert from_json('{"loss": {"l2": 0.5}}') == Config(loss=LossConfig(l2=0.5))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_configs_are_frozen_and_take_keywords_only(section):
+    config = section()
+    name = dataclasses.fields(section)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, name, getattr(config, name))
+    with pytest.raises(TypeError, match="positional"):
+        section(getattr(config, name))
+    hash(config)
+
+
+def test_the_seed_preset_is_the_published_recipe():
+    seed = PRESETS["seed"]
+    assert (seed.epochs, seed.batch_size) == (50, 32)
+    assert (seed.data.image_size, seed.data.num_classes) == (64, 7)
+    assert seed.model == ModelConfig(variant="seed", dropout=0.0, dtype="float32")
+    assert seed.augment == AugmentConfig(flip=False, shift=0, rotate=0, scale=0, brightness=0, contrast=0, erase=0)
+    assert seed.loss == LossConfig(label_smoothing=0.0, class_weights="none", l2=0.01)
+    rule = seed.optimizer
+    assert (rule.optimizer, rule.learning_rate, rule.schedule, rule.epsilon) == ("adam", 0.001, "constant", 1e-7)
+    assert (rule.warmup_epochs, rule.weight_decay, rule.clip_norm, rule.ema) == (0, 0, None, None)
+
+
+NAN, INF = float("nan"), float("inf")
+INVALID = [
+    (DataConfig, "image_size", (31, 0, -64), "at least 32 pixels"),
+    (DataConfig, "num_classes", (6, 11), "7, 8"),
+    (DataConfig, "label_order", ("alphabet",), "affectnet, alphabetical, fer2013"),
+    (DataConfig, "val_fraction", (0, 1, -0.1, NAN), "a share between 0 and 1"),
+    (DataConfig, "max_unreadable", (-0.1, 1.1, NAN), "a share from 0 to 1"),
+    (DataConfig, "drawn_train", (0, -1), "at least 1"),
+    (DataConfig, "drawn_val", (0, -1), "at least 1"),
+    (ModelConfig, "variant", ("resnet-18",), "seed, resnet18, resnet34, resnet50"),
+    (ModelConfig, "dropout", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (ModelConfig, "dtype", ("float16",), "float32, bfloat16"),
+    (AugmentConfig, "shift", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "rotate", (-1, 181, NAN), "degrees from 0 to 180"),
+    (AugmentConfig, "scale", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "brightness", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "contrast", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "erase", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
+    (LossConfig, "label_smoothing", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (LossConfig, "class_weights", ("inverse",), "none, balanced"),
+    (LossConfig, "l2", (-0.1, NAN, INF), "a number of at least 0"),
+    (OptimizerConfig, "optimizer", ("rmsprop",), "adam, adamw, sgd"),
+    (OptimizerConfig, "learning_rate", (0, -0.1, NAN, INF), "a number above 0"),
+    (OptimizerConfig, "schedule", ("linear",), "constant, cosine, step"),
+    (OptimizerConfig, "warmup_epochs", (-1, NAN, INF), "a number of at least 0"),
+    (OptimizerConfig, "step_epochs", ((0, 10), (20, 10), (10, 10)), "epochs above 0 in rising order"),
+    (OptimizerConfig, "weight_decay", (-0.1, NAN, INF), "a number of at least 0"),
+    (OptimizerConfig, "weight_decay", (0.1,), "0 for adam, or choose adamw"),
+    (OptimizerConfig, "momentum", (-0.1, 1, NAN), "a number from 0 to below 1"),
+    (OptimizerConfig, "epsilon", (0, -1e-7, NAN, INF), "a number above 0"),
+    (OptimizerConfig, "clip_norm", (0, -1, NAN), "a number above 0, or None"),
+    (OptimizerConfig, "ema", (0, 1, -0.1, NAN), "a decay between 0 and 1"),
+    (Config, "epochs", (0, -1), "at least 1"),
+    (Config, "batch_size", (0, -1), "at least 1"),
+    (Config, "seed", (-1, 2**32), "a whole number from 0 to 4294967295"),
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "wanted"),
+    [(section, name, value, wanted) for section, name, values, wanted in INVALID for value in values],
+)
+def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, name, value, wanted):
+    with pytest.raises(UserError) as caught:
+        section(**{name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{name} is {value!r}: pass ")
+    assert wanted in message
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_field_that_can_be_invalid_is_in_the_table(section):
+    # The fields with a factory are the sections of a config.
+    values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
+    assert values - {"data_dir", "flip"} == {name for kind, name, *_ in INVALID if kind is section}
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"epoch": 3}, "['epoch']: pass only the fields data, model"),
+        ({"model": {"depth": 18}}, "model is ['depth']: pass only the fields variant"),
+        ([], "[]: pass an object"),
+        (None, "None: pass an object"),
+        ({"data": []}, "data is []: pass an object"),
+        ({"epochs": "3"}, "epochs is '3': pass a value of type int"),
+        ({"epochs": 3.0}, "epochs is 3.0: pass a value of type int"),
+        ({"epochs": True}, "epochs is True: pass a value of type int"),
+        ({"epochs": None}, "epochs is None: pass a value of type int"),
+        ({"loss": {"l2": True}}, "loss: l2 is True: pass a value of type float"),
+        ({"loss": {"l2": "0.1"}}, "loss: l2 is '0.1': pass a value of type float"),
+        ({"augment": {"flip": 1}}, "augment: flip is 1: pass a value of type bool"),
+        ({"data": {"data_dir": 3}}, "data: data_dir is 3: pass a path"),
+        ({"data": {"num_classes": "7"}}, "data: num_classes is '7': pass one of 7, 8"),
+        ({"data": {"num_classes": 7.0}}, "data: num_classes is 7.0: pass one of 7, 8"),
+        ({"model": {"variant": "vgg"}}, "model: variant is 'vgg': pass one of seed, resnet18"),
+        ({"model": {"variant": []}}, "model: variant is []: pass one of seed, resnet18"),
+        ({"optimizer": {"step_epochs": 30}}, "optimizer: step_epochs is 30: pass a list"),
+        ({"optimizer": {"step_epochs": [1.5]}}, "optimizer: step_epochs is 1.5: pass a value of type int"),
+        ({"optimizer": {"clip_norm": "1"}}, "optimizer: clip_norm is '1': pass a value of type float"),
+        ({"epochs": 0}, "epochs is 0: pass at least 1"),
+        ({"model": {"dropout": 2}}, "model: dropout is 2.0: pass a share"),
+    ],
+)
+def test_json_that_is_no_config_is_refused_with_its_file_and_what_to_pass(values, complaint):
+    with pytest.raises(UserError) as caught:
+        from_json(json.dumps(values), source="runs/7/config.json")
+    message = str(caught.value)
+    assert message.startswith("runs/7/config.json")
+    assert complaint in message
+
+
+@pytest.mark.parametrize("text", ["", "epochs: 3", '{"epochs": 3', "{'epochs': 3}"])
+def test_text_that_is_not_json_is_refused_with_its_file(text):
+    with pytest.raises(UserError, match=r"^runs/7/config\.json is not JSON"):
+        from_json(text, source="runs/7/config.json")
+
+
+def test_a_whole_number_in_json_serves_as_a_float():
+    l2 = from_json('{"loss": {"l2": 1}}').loss.l2
+    assert (l2, type(l2)) == (1.0, float)

@@ -1,0 +1,69 @@
+"""A small run in a process of its own, for tests to end in every way: `child.py RUN_DIR [--resume] [ENDING STEP]`.
+
+ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, or `fill` the disk.
+"""
+
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from jaxfer import cli
+from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
+from jaxfer.data.batches import Batches
+from jaxfer.data.dataset import Dataset, Split
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.models import ResNetFER
+from jaxfer.training import fit, use_cpu_cores
+
+CONFIG = Config(
+    data=DataConfig(image_size=32),
+    model=ModelConfig(dropout=0.2),
+    augment=AugmentConfig(flip=True, erase=0.5),
+    optimizer=OptimizerConfig(ema=0.9, clip_norm=1.0),
+    epochs=4,
+    batch_size=16,
+)
+
+
+def faces(count: int, name: str) -> Split:
+    random = np.random.default_rng(count)
+    images = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    return Split(name, images, (np.arange(count) % 7).astype(np.int32))
+
+
+class EndingBatches(Batches):
+    """Batches that end the process when a step is asked for."""
+
+    ending, at = "", -1
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        if step == self.at and self.ending == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif step == self.at and self.ending == "terminate":
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif step == self.at and self.ending == "fill":
+            # No file may grow beyond this from now on, which is how a full disk looks to whoever writes one.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        return super().__getitem__(step)
+
+
+def main() -> None:
+    run_dir, *rest = sys.argv[1:]
+    resume = "--resume" in rest
+    if len(rest) >= 2:
+        import importlib
+
+        EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
+        importlib.import_module("jaxfer.training.loop").Batches = EndingBatches
+    use_cpu_cores()
+    data = Dataset(train=faces(84, "train"), val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
+    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, model=model)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,97 @@
+"""Runs that are killed, stopped, or meet a full disk, and go on as if nothing had happened."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from orbax.checkpoint import v1 as ocp
+
+CHILD = Path(__file__).parent / "child.py"
+STEPS_PER_EPOCH, STEPS = 6, 24
+
+
+def run(run_dir, *arguments):
+    command = [sys.executable, str(CHILD), str(run_dir), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def final_state(run_dir):
+    """Return all that the last checkpoint holds, as bytes under their paths."""
+    with ocp.training.Checkpointer(run_dir / "checkpoints") as checkpoints:
+        assert checkpoints.latest.step == STEPS
+        tree = checkpoints.load(STEPS)
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    plain = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    return {
+        path: np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+        for path, leaf in plain.items()
+    }
+
+
+def history(run_dir):
+    """Return the rows of all epochs without the one number that differs from run to run: the clock's."""
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def assert_same_run(run_dir, reference):
+    expected, found = final_state(reference), final_state(run_dir)
+    assert expected.keys() == found.keys()
+    different = [path for path in expected if expected[path].tobytes() != found[path].tobytes()]
+    assert not different
+    assert history(run_dir) == history(reference)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    finished = run(run_dir)
+    assert finished.returncode == 0, finished.stderr
+    return run_dir
+
+
+# Restoring without a template, as `final_state` does to see what is really there, makes Orbax warn.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Sharding info not provided")]
+
+
+def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(uninterrupted, tmp_path):
+    run_dir = tmp_path / "killed"
+    anywhere = random.SystemRandom().randrange(STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH)
+    # The second falls on the step after an epoch's end, while the checkpoint is still being written behind it.
+    for index, step in enumerate((anywhere, 3 * STEPS_PER_EPOCH)):
+        killed = run(run_dir, *["--resume"] * (index > 0), "kill", step)
+        assert killed.returncode == -signal.SIGKILL, (anywhere, killed.stderr)
+    finished = run(run_dir, "--resume")
+    assert finished.returncode == 0, (anywhere, finished.stderr)
+    assert_same_run(run_dir, uninterrupted)
+
+
+def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(uninterrupted, tmp_path):
+    run_dir = tmp_path / "terminated"
+    stopped = run(run_dir, "terminate", 9)
+    assert stopped.returncode == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM after step 10" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    # The next process would die if it took step 9 again.
+    finished = run(run_dir, "--resume", "kill", 9)
+    assert finished.returncode == 0, finished.stderr
+    assert_same_run(run_dir, uninterrupted)
+
+
+def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(uninterrupted, tmp_path):
+    run_dir = tmp_path / "full"
+    full = run(run_dir, "fill", 8)
+    assert full.returncode == 2, full.stderr
+    message = " ".join(full.stderr.split())
+    assert message.startswith("error: a checkpoint could not be saved in")
+    assert "the earlier ones are intact. Free some disk space" in message
+    assert "Traceback" not in message
+    finished = run(run_dir, "--resume")
+    assert finished.returncode == 0, finished.stderr
+    assert_same_run(run_dir, uninterrupted)

@@ -1,0 +1,149 @@
+"""The loop in one process: what it returns, what it writes, and what it refuses."""
+
+import dataclasses
+import json
+import re
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
+from jaxfer.errors import UserError
+from jaxfer.evaluation.evaluate import load_trained, summarize
+from jaxfer.training import CrossEntropy, evaluate_split, fit, make_eval_step
+from jaxfer.training.checkpoint import Checkpoints
+
+CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
+
+
+def with_rate(learning_rate, **changes):
+    return dataclasses.replace(CONFIG, optimizer=OptimizerConfig(learning_rate=learning_rate), **changes)
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    return tmp_path / "run"
+
+
+def test_the_history_holds_what_the_final_state_scores(data, model, run_dir):
+    state, history = fit(CONFIG, data, model=model, run_dir=run_dir)
+    assert [(row["epoch"], row["step"]) for row in history] == [(1, 3), (2, 6)]
+    assert history == [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert (run_dir / "config.json").read_text() == to_json(CONFIG)
+    step = make_eval_step(model, CrossEntropy(l2=0.001))
+    scores = evaluate_split(step, jax.device_get(state.variables), data.val, batch_size=5, class_names=data.class_names)
+    for name in ("loss", "accuracy", "macro_f1", "mse", "r2"):
+        assert history[-1][f"val_{name}"] == pytest.approx(getattr(scores, name), rel=1e-5)
+
+
+def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_not(data, model):
+    first, again, other = (fit(dataclasses.replace(CONFIG, seed=s), data, model=model) for s in (1, 1, 2))
+    chex.assert_trees_all_equal(jax.device_get(first[0].params), jax.device_get(again[0].params))
+    assert first[1][-1]["loss"] != other[1][-1]["loss"]
+
+
+def test_a_shorter_run_at_a_constant_rate_is_a_prefix_of_a_longer_one(data, model, run_dir):
+    longer = dataclasses.replace(CONFIG, epochs=3)
+    state, history = fit(longer, data, model=model)
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    extended, rows = fit(longer, data, model=model, run_dir=run_dir, resume=True)
+    chex.assert_trees_all_equal(jax.device_get(extended.params), jax.device_get(state.params))
+    assert [row["loss"] for row in rows] == [row["loss"] for row in history]
+
+
+def test_a_finished_run_resumes_to_itself(data, model, run_dir):
+    state, history = fit(CONFIG, data, model=model, run_dir=run_dir)
+    again, rows = fit(CONFIG, data, model=model, run_dir=run_dir, resume=True)
+    chex.assert_trees_all_equal(jax.device_get(again.params), jax.device_get(state.params))
+    assert rows == history
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data, model, run_dir):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    with Checkpoints(run_dir / "checkpoints") as checkpoints:
+        last = checkpoints.latest
+    poisoned = model.copy(kernel_init=lambda *_: np.float32(np.nan) * jax.numpy.ones(_[1]))
+    with pytest.raises(UserError, match=r"the loss became nan at step 1; no checkpoint was saved yet\. Lower"):
+        fit(CONFIG, data, model=poisoned, run_dir=run_dir.with_name("poisoned"))
+    with pytest.raises(UserError, match=r"the loss became (nan|inf) at step \d+; no checkpoint"):
+        fit(with_rate(1e30), data, model=model, run_dir=run_dir.with_name("diverged"))
+    with Checkpoints(run_dir / "checkpoints") as checkpoints:
+        assert checkpoints.latest == last
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(data, model, run_dir):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    before = (run_dir / "metrics.jsonl").read_text()
+    with pytest.raises(UserError, match="already holds a run: continue it with --resume"):
+        fit(CONFIG, data, model=model, run_dir=run_dir)
+    assert (run_dir / "metrics.jsonl").read_text() == before
+
+
+def test_a_run_is_not_continued_with_another_configuration(data, model, run_dir):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    with pytest.raises(UserError, match=r"another configuration \(learning_rate 0\.001, now 0\.01\)"):
+        fit(with_rate(0.01), data, model=model, run_dir=run_dir, resume=True)
+    cosine = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(schedule="cosine"))
+    fit(cosine, data, model=model, run_dir=run_dir.with_name("cosine"))
+    with pytest.raises(UserError, match=r"another configuration \(epochs 2, now 9\)"):
+        longer = dataclasses.replace(cosine, epochs=9)
+        fit(longer, data, model=model, run_dir=run_dir.with_name("cosine"), resume=True)
+
+
+def test_a_run_is_not_continued_on_other_images(data, model, run_dir):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    images = data.train.images.copy()
+    images[0, 0, 0, 0] ^= 1
+    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=images))
+    with pytest.raises(UserError, match="was trained on other images or labels"):
+        fit(CONFIG, other, model=model, run_dir=run_dir, resume=True)
+
+
+def test_resuming_what_does_not_exist_says_so(data, tmp_path):
+    with pytest.raises(UserError, match=r"holds no run \(no config\.json\)"):
+        fit(CONFIG, data, run_dir=tmp_path, resume=True)
+    with pytest.raises(UserError, match="pass --run-dir"):
+        fit(CONFIG, data, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(data, model, run_dir):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    for file in (run_dir / "checkpoints" / "6").rglob("*"):
+        if file.is_file() and file.parent.name == "d":
+            file.write_bytes(b"damaged")
+    with pytest.raises(UserError, match=re.escape(str(run_dir / "checkpoints" / "6"))):
+        fit(CONFIG, data, model=model, run_dir=run_dir, resume=True)
+
+
+def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data, run_dir):
+    config = dataclasses.replace(with_rate(0.003), epochs=4)
+    state, history = fit(config, data, run_dir=run_dir)
+    best = max(history, key=lambda row: (row["val_accuracy"], row["step"]))
+    kept = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
+    assert kept == sorted({best["step"], history[-1]["step"]})
+    for which, row in (("best", best), ("last", history[-1])):
+        network, variables = load_trained(run_dir, which)
+        correct = network.apply(variables, data.val.images).argmax(-1) == data.val.labels
+        assert float(correct.mean()) == pytest.approx(row["val_accuracy"])
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        (run_dir.parent / "empty").mkdir()
+        (run_dir.parent / "empty" / "config.json").write_text(to_json(config))
+        load_trained(run_dir.parent / "empty")
+
+
+def test_a_summary_names_split_count_checkpoint_and_versions(data, model):
+    state, history = fit(CONFIG, data, model=model)
+    summary = json.loads(json.dumps(summarize(CONFIG, data, state, history, model=model)))
+    for name, split in (("train", data.train), ("val", data.val)):
+        assert summary[name]["split"] == split.name
+        assert summary[name]["examples"] == len(split) == np.sum(summary[name]["confusion_matrix"])
+        assert summary[name]["class_names"] == list(data.class_names)
+        keys = {"loss", "accuracy", "macro_f1", "mse", "r2", "balanced_accuracy", "ece", "per_class"}
+        assert keys <= summary[name].keys()
+    assert summary["val"]["accuracy"] == pytest.approx(history[-1]["val_accuracy"])
+    assert summary["checkpoint"] == {"epoch": 2, "step": 6, "chosen": "last"}
+    assert summary["config"] == json.loads(to_json(CONFIG))
+    assert summary["data"]["fingerprint"] == data.fingerprint()
+    assert {"jaxfer", "jax", "flax", "optax", "python", "device", "devices"} <= summary["environment"].keys()

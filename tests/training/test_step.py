@@ -1,0 +1,143 @@
+"""One step function behind one device, jit over a mesh, and pmap: the same numbers, the same state."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxfer.data.batches import Batches
+from jaxfer.data.dataset import Split
+from jaxfer.models import ResNetFER
+from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, make_eval_step, make_train_step
+
+LOSS = CrossEntropy(l2=0.01, label_smoothing=0.1, class_weights=(1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0))
+WAYS = [OneDevice, Sharded, Pmapped]
+
+
+def start(model, optimizer, parallel, **options):
+    return parallel.place(create_state(model, optimizer, seed=0, image_size=32, **options))
+
+
+def copy_to_host(tree):
+    return jax.tree.map(np.array, tree)
+
+
+def run(model, optimizer, parallel, batches, steps, **options):
+    state = start(model, optimizer, parallel, ema="ema" in options)
+    step = make_train_step(model, optimizer, LOSS, parallel=parallel, **options)
+    metrics = []
+    for k in range(steps):
+        state, batch_metrics = step(state, batches[k])
+        metrics.append(copy_to_host(batch_metrics))
+    return state, metrics
+
+
+@pytest.mark.parametrize("batch_size", [16, 14], ids=["divisible", "not divisible by the devices"])
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_every_way_gives_the_gradients_and_parameters_of_one_device(model, data, way, batch_size):
+    # Plain SGD: the change of the parameters is the gradient, which Adam would hide behind its scaling. The third
+    # and the fourth batch are partial ones.
+    batches, optimizer = Batches(data.train, batch_size, seed=0), optax.sgd(0.05)
+    begin = copy_to_host(start(model, optimizer, OneDevice()).params)
+    for steps in (1, 6):
+        one, one_metrics = run(model, optimizer, OneDevice(), batches, steps)
+        many, many_metrics = run(model, optimizer, way(), batches, steps)
+        change = [jax.tree.map(lambda a, b: np.asarray(a) - b, s.params, begin) for s in (one, many)]
+        norms = [float(optax.tree.norm(c)) for c in change]
+        assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+        chex.assert_trees_all_close(copy_to_host(many.params), copy_to_host(one.params), rtol=0, atol=1e-5)
+        chex.assert_trees_all_close(copy_to_host(many.batch_stats), copy_to_host(one.batch_stats), rtol=0, atol=1e-5)
+        chex.assert_trees_all_close(many_metrics, one_metrics, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_padding_changes_no_number(model, data, way):
+    split = Split("train", data.train.images[:10], data.train.labels[:10])
+    exact, padded = Batches(split, 10, seed=0), Batches(split, 16, seed=0)
+    reference, reference_metrics = run(model, optax.sgd(0.05), OneDevice(), exact, 3)
+    state, metrics = run(model, optax.sgd(0.05), way(), padded, 3)
+    chex.assert_trees_all_close(copy_to_host(state.params), copy_to_host(reference.params), rtol=0, atol=1e-5)
+    chex.assert_trees_all_close(metrics, reference_metrics, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_keeps_structure_dtypes_and_shardings_and_is_traced_once(model, data, way):
+    traces = []
+
+    class Counting(CrossEntropy):
+        def per_example(self, logits, labels):
+            traces.append(1)
+            return super().per_example(logits, labels)
+
+    batches, optimizer, parallel = Batches(data.train, 16, seed=0), optax.adam(1e-3), way()
+    state = start(model, optimizer, parallel, ema=True)
+    before = jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), state)
+    step = make_train_step(model, optimizer, Counting(), parallel=parallel, ema=0.9)
+    for k in range(4):
+        state, _ = step(state, batches[k])
+    assert jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), state) == before
+    assert int(state.step) == 4
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_evaluation_covers_every_example_once_however_it_is_run(model, data, way):
+    parallel = way()
+    state = start(model, optax.sgd(0.1), parallel)
+    step = make_eval_step(model, LOSS, parallel=parallel)
+    batch = Batches(data.train, 14, seed=0)[3]  # 2 examples and 12 rows of padding
+    logits = model.apply(jax.device_get(state.variables), batch["image"][:2])
+    expected = LOSS.per_example(logits, batch["label"][:2]).mean() + LOSS.penalty(state.params)
+    metrics = step(state.variables, batch)
+    assert int(metrics.count) == 2
+    assert float(metrics.loss) / 2 == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_sixteen_images_are_learned_by_heart(data):
+    sixteen = Split("train", data.train.images[:16], np.arange(16, dtype=np.int32)[::-1] % 7)
+    model, optimizer, parallel = ResNetFER(width=16), optax.adam(3e-3), Sharded()
+    state, metrics = run(model, optimizer, parallel, Batches(sixteen, 16, seed=0), 80)
+    assert np.trace(metrics[-1].confusion_matrix) == 16
+
+
+def test_the_average_follows_the_parameters_and_is_what_is_evaluated(model, data):
+    optimizer, batches = optax.sgd(0.1), Batches(data.train, 16, seed=0)
+    first = copy_to_host(start(model, optimizer, OneDevice()).params)
+    state, _ = run(model, optimizer, OneDevice(), batches, 1, ema=0.75)
+    expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * np.asarray(new), first, state.params)
+    chex.assert_trees_all_close(copy_to_host(state.ema), expected, rtol=1e-5, atol=1e-7)
+    assert state.variables["params"] is state.ema
+
+
+def test_randomness_is_a_function_of_key_and_step(data):
+    model, optimizer = ResNetFER(width=8, dropout=0.5), optax.sgd(0.1)
+    batches = Batches(data.train, 16, seed=0)
+
+    def noisy(key, images):
+        return images / 255 + 0.1 * jax.random.normal(key, images.shape)
+
+    runs = [run(model, optimizer, OneDevice(), batches, 2, augment=noisy)[0] for _ in range(2)]
+    chex.assert_trees_all_equal(copy_to_host(runs[0].params), copy_to_host(runs[1].params))
+    step = make_train_step(model, optimizer, CrossEntropy(), augment=noisy)
+    losses = []
+    for at in (0, 1):
+        state = start(model, optimizer, OneDevice())
+        state = OneDevice().place(state.replace(step=jnp.asarray(at, jnp.int32)))
+        losses.append(float(step(state, batches[0])[1].loss))
+    assert losses[0] != losses[1]
+
+
+def test_pmapped_devices_do_not_share_their_noise(data):
+    model, optimizer, parallel = ResNetFER(width=8), optax.sgd(0.0), Pmapped()
+    seen = []
+
+    def record(key, images):
+        jax.debug.callback(lambda k: seen.append(tuple(np.asarray(k))), jax.random.key_data(key))
+        return images / 255
+
+    step = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel, augment=record)
+    jax.block_until_ready(step(start(model, optimizer, parallel), Batches(data.train, 16, seed=0)[0]))
+    jax.effects_barrier()
+    assert len(set(seen)) == len(parallel.devices)
