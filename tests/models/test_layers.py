@@ -10,7 +10,7 @@ from jaxfer.models.layers import BatchNorm, max_pool
 
 # Max-pool
 
-SIDES = [(8, 8), (7, 7), (9, 6), (1, 1), (1, 5), (2, 3)]
+SIDES = [(8, 8), (7, 9), (6, 5), (1, 1), (1, 5)]
 WINDOWS = [(3, 2), (2, 2), (3, 1)]
 random = np.random.default_rng(0)
 
@@ -21,14 +21,18 @@ def maps(kind, side):
     return {"distinct": x, "relu": np.maximum(x, 0), "whole": np.round(x), "negative": -1 - np.abs(np.round(x))}[kind]
 
 
-@partial(jax.jit, static_argnames=("pool", "window", "stride"))
 def value_and_gradient(pool, x, weights, window, stride):
     out, pull = jax.vjp(lambda x: pool(x, window, stride), x)
-    return out, pull(weights.astype(out.dtype))[0]
+    return out, pull(weights)[0]
 
 
 def flax_max_pool(x, window, stride):
     return nn.max_pool(x, (window, window), (stride, stride), "SAME")
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def ours_and_flaxs(*case):
+    return value_and_gradient(max_pool, *case), value_and_gradient(flax_max_pool, *case)
 
 
 @pytest.mark.parametrize("side", SIDES, ids=str)
@@ -39,19 +43,18 @@ def test_max_pool_is_flaxs_bit_for_bit_in_its_value_and_its_gradient(side, windo
         x = jnp.asarray(maps(kind, side), dtype)
         # Small whole numbers add up exactly in any order, even in bfloat16.
         weights = jnp.asarray(random.integers(-8, 9, (3, -(-side[0] // stride), -(-side[1] // stride), 5)), dtype)
-        ours = value_and_gradient(max_pool, x, weights, window, stride)
-        theirs = value_and_gradient(flax_max_pool, x, weights, window, stride)
-        for ours_, theirs_ in zip(ours, theirs, strict=True):
-            assert ours_.dtype == dtype
-            np.testing.assert_array_equal(ours_, theirs_)
+        ours, theirs = ours_and_flaxs(x, weights, window, stride)
+        assert {leaf.dtype for leaf in ours} == {jnp.dtype(dtype)}
+        jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 @pytest.mark.parametrize(("window", "stride"), WINDOWS)
 def test_max_pool_is_the_same_under_vmap(window, stride):
     x = jnp.asarray(np.stack([maps("relu", (7, 6)) for _ in range(2)]), jnp.float32)
     weights = jnp.asarray(random.normal(size=(2, 3, -(-7 // stride), -(-6 // stride), 5)), jnp.float32)
-    mapped = jax.vmap(partial(value_and_gradient, max_pool, window=window, stride=stride))(x, weights)
-    apart = [value_and_gradient(max_pool, *pair, window, stride) for pair in zip(x, weights, strict=True)]
+    pooled = jax.jit(partial(value_and_gradient, max_pool, window=window, stride=stride))
+    mapped = jax.vmap(pooled)(x, weights)
+    apart = [pooled(*pair) for pair in zip(x, weights, strict=True)]
     jax.tree.map(np.testing.assert_array_equal, mapped, jax.tree.map(lambda *leaves: jnp.stack(leaves), *apart))
 
 
@@ -102,9 +105,9 @@ def test_batch_norm_without_padding_is_flaxs(train, fields):
 
 
 def test_batch_norm_starts_as_flaxs():
-    ours = BatchNorm().init(jax.random.key(0), X, train=True)
-    reference = nn.BatchNorm(use_running_average=False).init(jax.random.key(0), X)
-    jax.tree.map(np.testing.assert_array_equal, ours, dict(reference))
+    ours = jax.jit(partial(BatchNorm().init, train=True))(jax.random.key(0), X)
+    reference = jax.jit(nn.BatchNorm(use_running_average=False).init)(jax.random.key(0), X)
+    jax.tree.map(np.testing.assert_array_equal, ours, reference)
 
 
 def test_running_statistics_move_in_training_only():

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,3 +96,16 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(uninterrupted, t
     finished = run(run_dir, "--resume")
     assert finished.returncode == 0, finished.stderr
     assert_same_run(run_dir, uninterrupted)
+
+
+def test_a_damaged_checkpoint_is_named_and_left_alone(uninterrupted, tmp_path):
+    run_dir = tmp_path / "damaged"
+    shutil.copytree(uninterrupted, run_dir)
+    checkpoint = run_dir / "checkpoints" / str(STEPS)
+    for file in checkpoint.rglob("d/*"):
+        file.write_bytes(b"damaged")
+    ended = run(run_dir, "--resume")
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.startswith(f"error: the checkpoint {checkpoint} cannot be read")
+    assert "Traceback" not in ended.stderr
+    assert checkpoint.exists()

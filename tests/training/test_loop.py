@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 
 import chex
 import jax
@@ -35,7 +34,7 @@ def test_the_history_holds_what_the_final_state_scores(data, model, run_dir):
     step = make_eval_step(model, CrossEntropy(l2=0.001))
     scores = evaluate_split(step, jax.device_get(state.variables), data.val, batch_size=5, class_names=data.class_names)
     for name in ("loss", "accuracy", "macro_f1", "mse", "r2"):
-        assert history[-1][f"val_{name}"] == pytest.approx(getattr(scores, name), rel=1e-5)
+        assert history[-1][f"val_{name}"] == pytest.approx(getattr(scores, name), rel=1e-5, abs=1e-6)
 
 
 def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_not(data, model):
@@ -106,15 +105,6 @@ def test_resuming_what_does_not_exist_says_so(data, tmp_path):
         fit(CONFIG, data, run_dir=tmp_path, resume=True)
     with pytest.raises(UserError, match="pass --run-dir"):
         fit(CONFIG, data, resume=True)
-
-
-def test_a_damaged_checkpoint_is_named(data, model, run_dir):
-    fit(CONFIG, data, model=model, run_dir=run_dir)
-    for file in (run_dir / "checkpoints" / "6").rglob("*"):
-        if file.is_file() and file.parent.name == "d":
-            file.write_bytes(b"damaged")
-    with pytest.raises(UserError, match=re.escape(str(run_dir / "checkpoints" / "6"))):
-        fit(CONFIG, data, model=model, run_dir=run_dir, resume=True)
 
 
 def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data, run_dir):
