@@ -56,8 +56,10 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
 
 def run(main: Callable[[], None]) -> None:
     """Call `main` and exit: 0 when it returns, 2 for what the user can fix, 128 + the signal where one stopped it."""
-    # Orbax logs whole tracebacks for errors that it also raises, which end in a sentence below.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    # Orbax and its background tasks print whole tracebacks for errors that also reach us and end in a sentence below.
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    sys.unraisablehook = lambda _: None
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()

@@ -71,7 +71,7 @@ class Checkpoints:
         try:
             return self._orbax.metadata(step).custom_metadata or {}
         except (OSError, ValueError, KeyError) as error:
-            raise self._unreadable(step, error) from error
+            raise self._unreadable(step) from error
 
     def restore(self, step: int, like: Any) -> Any:
         """Return the tree saved as step `step`, placed on devices as the arrays of `like` are.
@@ -84,7 +84,7 @@ class Checkpoints:
         try:
             return self._orbax.load(step, abstract)
         except (OSError, ValueError, KeyError) as error:
-            raise self._unreadable(step, error) from error
+            raise self._unreadable(step) from error
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -98,18 +98,19 @@ class Checkpoints:
                 raise self._failed(failure) from failure
 
     def _failed(self, error: Exception) -> UserError:
-        kept = "no earlier one exists" if self.latest is None else "the earlier ones are intact"
+        # The folder and not Orbax's list, which forgets what it knew when a save fails.
+        steps = [int(path.name) for path in self.directory.iterdir() if path.name.isdigit()]
+        kept = f"that of step {max(steps)} is intact" if steps else "no earlier one exists"
+        # TensorStore ends its messages with the system's words: ...: No space left on device [os_error_code='28' ...]
+        words = getattr(error, "strerror", None) or str(error)
+        reason = words.rpartition(": ")[2].partition(" [")[0]
         return UserError(
-            f"a checkpoint could not be saved in {self.directory} ({_first_line(error)}); {kept}. "
-            "Free some disk space or correct the permissions, then continue with --resume"
+            f"a checkpoint could not be saved in {self.directory} ({reason}); {kept}. Free some disk space or correct "
+            "the permissions, then continue with --resume"
         )
 
-    def _unreadable(self, step: int, error: Exception) -> UserError:
+    def _unreadable(self, step: int) -> UserError:
         return UserError(
-            f"the checkpoint {self.directory / str(step)} cannot be read ({_first_line(error)}): it is damaged or of "
-            "another network. Move it away to continue from an older one, or start a new run"
+            f"the checkpoint {self.directory / str(step)} cannot be read: it is damaged, or of another network. Move it "
+            "away to continue from an older one, or start a new run"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -52,18 +52,21 @@ class History:
 
         Raises `UserError` where the checkpoint was made with other images.
         """
-        step = self.saved_step
-        if self._folder is None or self._checkpoints is None or step is None:
+        if self._folder is None or self._checkpoints is None:
             return state, running
-        notes = self._checkpoints.notes(step)
-        if notes["fingerprint"] != self._fingerprint:
-            raise UserError(
-                f"{self._folder.path} was trained on other images or labels than these: pass the data it began with"
-            )
-        saved = self._checkpoints.restore(step, {"state": state, "running": running})
-        self.rows = [row for row in self._folder.rewind(step) if row["kind"] == "epoch"]
-        self._begun -= notes["seconds"]
-        return saved["state"], saved["running"]
+        step = self.saved_step
+        if step is not None:
+            notes = self._checkpoints.notes(step)
+            if notes["fingerprint"] != self._fingerprint:
+                raise UserError(
+                    f"{self._folder.path} was trained on other images or labels than these: pass the data it began with"
+                )
+            saved = self._checkpoints.restore(step, {"state": state, "running": running})
+            state, running = saved["state"], saved["running"]
+            self._begun -= notes["seconds"]
+        # What was logged after the checkpoint happens again: without one, everything.
+        self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
+        return state, running
 
     def add(self, row: dict[str, Any]) -> None:
         """Record a finished epoch."""
