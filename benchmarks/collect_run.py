@@ -32,7 +32,11 @@ def machine() -> dict[str, str | int | None]:
     """Return the processor's name and the number of cores."""
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count(), "system": platform.system()}
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
 
 
 if __name__ == "__main__":

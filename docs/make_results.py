@@ -1,6 +1,6 @@
 """Write docs/results.md, its figures and README's table from the files under benchmarks/results.
 
-    python docs/make_results.py
+python docs/make_results.py
 """
 
 import json
@@ -78,7 +78,9 @@ def page(run: dict[str, Any]) -> str:
         f"| {name} | {c['precision']:.4f} | {c['recall']:.4f} | {c['f1']:.4f} | {c['support']:,} |"
         for name, c in val["per_class"].items()
     )
-    header = "| | train loss | train accuracy | val loss | val accuracy | val MSE | val R2 |\n|---|---|---|---|---|---|---|"
+    header = (
+        "| | train loss | train accuracy | val loss | val accuracy | val MSE | val R2 |\n|---|---|---|---|---|---|---|"
+    )
     return f"""# Measured runs
 
 Every number of this page comes from [`benchmarks/results/fer2013-seed.json`](../benchmarks/results/fer2013-seed.json),

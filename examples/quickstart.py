@@ -19,5 +19,5 @@ val = summarize(config, data, state, history)["val"]
 print(f"accuracy {val['accuracy']:.3f}, macro F1 {val['macro_f1']:.3f} on {val['examples']} images of {val['split']}")
 
 face = draw_faces(seed=1, labels=np.array([3]))  # uint8 [1, 64, 64, 3], a surprised one
-logits = ResNetFER().apply(state.variables, face)
+logits = np.asarray(ResNetFER().apply(state.variables, face))
 print(f"it looks like {AFFECTNET_7[int(logits.argmax())]}")

@@ -27,8 +27,8 @@ class TrainingFlags:
     config: tyro.conf.OmitArgPrefixes[Config]
     preset: Literal["seed", "demo"] = "demo"
     """Where all other flags start from: the published 50-epoch experiment, or a minute or two of drawn faces."""
-    run_dir: Path | None = None
-    """Folder of the run; None makes a new one under runs/, named after the preset and the time."""
+    run_dir: Path = Path("runs")
+    """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     resume: bool = False
     """Continue the run in --run-dir with the configuration it began with."""
 

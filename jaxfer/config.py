@@ -21,6 +21,17 @@ def _check(holds: bool, name: str, value: object, wanted: str) -> None:
         raise UserError(f"{name} is {value!r}: pass {wanted}")
 
 
+def _check_choices(config: object) -> None:
+    """Refuse a value that is none of those its field's `Literal` allows."""
+    for name, hint in typing.get_type_hints(type(config)).items():
+        kinds = (hint, *typing.get_args(hint))
+        choices = next((typing.get_args(kind) for kind in kinds if typing.get_origin(kind) is Literal), None)
+        value = getattr(config, name)
+        if choices is not None and not (value is None and type(None) in kinds):
+            allowed = any(type(value) is type(choice) and value == choice for choice in choices)
+            _check(allowed, name, value, f"one of {', '.join(map(str, choices))}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which faces to learn from."""
@@ -43,6 +54,7 @@ class DataConfig:
     """Drawn faces to validate on, where `data_dir` is None."""
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         _check(self.image_size >= 32, "image_size", self.image_size, "at least 32 pixels")
         _check(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "a share between 0 and 1, such as 0.1")
         _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "a share from 0 to 1")
@@ -62,6 +74,7 @@ class ModelConfig:
     """Number format of the computation; parameters, statistics and logits stay float32."""
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "a share from 0 to below 1")
 
 
@@ -103,6 +116,7 @@ class LossConfig:
     """Factor of the sum of squares of the stem's and the last layer's kernels: the seed's L2 term."""
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a share from 0 to below 1")
         _check(0 <= self.l2 < math.inf, "l2", self.l2, "a number of at least 0")
 
@@ -133,6 +147,7 @@ class OptimizerConfig:
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         _check(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number above 0")
         _check(0 <= self.warmup_epochs < math.inf, "warmup_epochs", self.warmup_epochs, "a number of at least 0")
         rising = all(a < b for a, b in zip((0, *self.step_epochs), self.step_epochs, strict=False))
@@ -141,7 +156,7 @@ class OptimizerConfig:
         if self.optimizer == "adam":
             _check(self.weight_decay == 0, "weight_decay", self.weight_decay, "0 for adam, or choose adamw")
         _check(0 <= self.momentum < 1, "momentum", self.momentum, "a number from 0 to below 1")
-        _check(self.epsilon > 0, "epsilon", self.epsilon, "a number above 0")
+        _check(0 < self.epsilon < math.inf, "epsilon", self.epsilon, "a number above 0")
         if self.clip_norm is not None:
             _check(self.clip_norm > 0, "clip_norm", self.clip_norm, "a number above 0, or None")
         if self.ema is not None:
@@ -174,7 +189,7 @@ PRESETS = {
     "seed": Config(),
     "demo": Config(epochs=6, loss=LossConfig(l2=0.001), optimizer=OptimizerConfig(schedule="cosine")),
 }
-"""`seed` is the published experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in a minute or two."""
+"""`seed` is the published experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes."""
 
 
 def to_json(config: Config) -> str:
@@ -206,13 +221,16 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         hints = typing.get_type_hints(kind)
         unknown = sorted(set(value) - set(hints))
         _check(not unknown, where, unknown, f"only the fields {', '.join(hints)}")
-        return typing.cast(Any, kind)(**{name: _build(hints[name], v, f"{where}: {name}") for name, v in value.items()})
+        fields = {name: _build(hints[name], item, f"{where}: {name}") for name, item in value.items()}
+        try:
+            return typing.cast(Any, kind)(**fields)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
     if origin in (types.UnionType, typing.Union):
         inner = next(a for a in arguments if a is not type(None))
         return None if value is None else _build(inner, value, where)
     if origin is Literal:
-        _check(value in arguments, where, value, f"one of {', '.join(map(str, arguments))}")
-        return value
+        return value  # the dataclass checks its choices
     if origin is tuple:
         _check(isinstance(value, list), where, value, "a list")
         return tuple(_build(arguments[0], item, where) for item in value)

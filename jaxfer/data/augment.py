@@ -45,7 +45,7 @@ def move(key: jax.Array, images: jax.Array, *, shift: float, rotate: float, scal
     """
     count, height, width, _ = images.shape
     shift_key, rotate_key, scale_key = jax.random.split(key, 3)
-    offset = jax.random.uniform(shift_key, (count, 2), minval=-shift, maxval=shift) * jnp.array([height, width])
+    offset = jax.random.uniform(shift_key, (count, 2), minval=-shift, maxval=shift) * jnp.array([[height, width]])
     angle = jnp.deg2rad(jax.random.uniform(rotate_key, (count,), minval=-rotate, maxval=rotate))
     factor = jax.random.uniform(scale_key, (count,), minval=1 - scale, maxval=1 + scale)
 

@@ -49,6 +49,6 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((self.class_names, self.train.images.shape, self.val.images.shape)).encode())
         for split in (self.train, self.val):
-            digest.update(np.ascontiguousarray(split.images))
-            digest.update(np.ascontiguousarray(split.labels))
+            digest.update(np.ascontiguousarray(split.images).data)
+            digest.update(np.ascontiguousarray(split.labels).data)
         return digest.hexdigest()

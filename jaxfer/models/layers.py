@@ -44,7 +44,7 @@ def _max_pool_along(x: jax.Array, axis: int, window: int, stride: int) -> jax.Ar
 
 
 def _max_pool_forward(x: jax.Array, axis: int, window: int, stride: int) -> tuple[jax.Array, tuple]:
-    maximum = _max_pool_along(x, axis, window, stride)
+    maximum: Any = _max_pool_along(x, axis, window, stride)
     return maximum, (x, maximum)
 
 

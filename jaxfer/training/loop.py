@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import optax
 
 from jaxfer.config import AugmentConfig, Config
@@ -87,7 +88,7 @@ def fit(
             if ends_epoch:
                 trained, scores = running.compute(data.class_names), validate(state)
                 running, val_accuracy = nothing, scores.accuracy
-                row = _row(done, per_epoch, history.seconds, float(rate(done - 1)), trained, scores)
+                row = _row(done, per_epoch, history.seconds, float(jnp.asarray(rate(done - 1))), trained, scores)
                 history.add(row)
                 if bar:
                     bar.epoch(row)
@@ -140,11 +141,8 @@ class _LossWatch:
     def loss(self, step: int, metrics: Metrics, *, wait: bool) -> float:
         """Return the loss of the step before `step`, or of `step` itself with `wait` or where none was before."""
         late, self._pending = self._pending, (step, metrics)
-        if late is not None:
-            loss = self._read(*late)
-        if late is None or wait:
-            loss = self._read(step, metrics)
-        return loss
+        loss = self._read(*late) if late is not None else math.nan
+        return self._read(step, metrics) if wait or late is None else loss
 
     def _read(self, step: int, metrics: Metrics) -> float:
         loss = float(metrics.loss) / int(metrics.count)

@@ -18,6 +18,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxfer.errors import UserError
 
 Step = Callable[[Any, dict[str, Any]], Any]
+Device = Any
+"""A `jax.Device`, which type checkers take for a variable."""
 
 
 class Parallel(Protocol):
@@ -41,7 +43,7 @@ class Parallel(Protocol):
 class OneDevice:
     """Run on one device: by default the first."""
 
-    device: jax.Device = field(default_factory=lambda: jax.local_devices()[0])
+    device: Device = field(default_factory=lambda: jax.local_devices()[0])
     axis_name: None = None
 
     def place(self, state: Any) -> Any:
@@ -57,7 +59,7 @@ class OneDevice:
 class Sharded:
     """Jit over a mesh: each device takes a slice of the batch, and the compiler sums across them."""
 
-    devices: tuple[jax.Device, ...] = field(default_factory=lambda: tuple(jax.devices()))
+    devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.devices()))
     axis_name: None = None
 
     def _sharding(self, *axes: str) -> NamedSharding:
@@ -71,9 +73,7 @@ class Sharded:
     def compile(self, step: Step, *, donate: bool) -> Step:
         """Jit with a replicated state and a batch cut along its first axis."""
         whole, cut = self._sharding(), self._sharding("batch")
-        jitted = jax.jit(
-            step, in_shardings=(whole, cut), out_shardings=whole, donate_argnums=(0,) if donate else ()
-        )
+        jitted = jax.jit(step, in_shardings=(whole, cut), out_shardings=whole, donate_argnums=(0,) if donate else ())
         return _in_turn(lambda state, batch: jitted(state, _pad(batch, len(self.devices))), self.devices)
 
 
@@ -84,7 +84,7 @@ class Pmapped:
     One process only: with several, JAX cannot donate a state that is not mapped.
     """
 
-    devices: tuple[jax.Device, ...] = field(default_factory=lambda: tuple(jax.local_devices()))
+    devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.local_devices()))
     axis_name: str = "batch"
 
     def place(self, state: Any) -> Any:
@@ -110,7 +110,7 @@ class Pmapped:
         return _in_turn(run, self.devices)
 
 
-def _in_turn(step: Step, devices: tuple[jax.Device, ...]) -> Step:
+def _in_turn(step: Step, devices: tuple[Device, ...]) -> Step:
     """On a CPU, let one step finish before the next begins.
 
     A device that sums with the others keeps a thread of XLA's pool, of as many threads as cores, until they arrive.

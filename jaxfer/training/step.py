@@ -1,8 +1,9 @@
 """The training step and the evaluation step: one function each behind every way to run them."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -76,8 +77,8 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
         metrics = _total(Metrics.of_batch(logits, labels, mask, loss=data_loss + penalty), axis)
-        state = state.replace(
-            step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
+        state = dataclasses.replace(
+            state, step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
         )
         return state, metrics
 
@@ -97,7 +98,7 @@ def make_eval_step(
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         labels, mask = batch["label"], batch["mask"]
-        logits = model.apply(variables, batch["image"])
+        logits = cast(jax.Array, model.apply(variables, batch["image"]))
         losses = jnp.where(mask, loss.per_example(logits, labels), 0)
         objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
         return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis)

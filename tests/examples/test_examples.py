@@ -22,9 +22,7 @@ def run(script, *arguments, cwd):
     command = [sys.executable, str(script), *map(str, arguments)]
     # Warnings end these processes as they end the tests.
     environment = os.environ | {"PYTHONWARNINGS": "error"}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def photographs(root, classes=AFFECTNET_7, per_class=3):
@@ -43,7 +41,8 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
 def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    flags = "--data-dir faces --preset seed --epochs 2 --image-size 32 --run-dir run --max-unreadable 0.1".split()
+    flags = ["--data-dir", "faces", "--preset", "seed", "--run-dir", "run"]
+    flags += ["--epochs", "2", "--image-size", "32", "--max-unreadable", "0.1"]
     finished = run(TRAIN, *flags, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "left out: 1 unreadable" in finished.stdout

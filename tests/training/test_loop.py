@@ -86,8 +86,8 @@ def test_a_run_is_not_continued_with_another_configuration(data, model, run_dir)
         fit(with_rate(0.01), data, model=model, run_dir=run_dir, resume=True)
     cosine = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(schedule="cosine"))
     fit(cosine, data, model=model, run_dir=run_dir.with_name("cosine"))
+    longer = dataclasses.replace(cosine, epochs=9)
     with pytest.raises(UserError, match=r"another configuration \(epochs 2, now 9\)"):
-        longer = dataclasses.replace(cosine, epochs=9)
         fit(longer, data, model=model, run_dir=run_dir.with_name("cosine"), resume=True)
 
 
@@ -109,7 +109,7 @@ def test_resuming_what_does_not_exist_says_so(data, tmp_path):
 
 def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data, run_dir):
     config = dataclasses.replace(with_rate(0.003), epochs=4)
-    state, history = fit(config, data, run_dir=run_dir)
+    _, history = fit(config, data, run_dir=run_dir)
     best = max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     kept = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
     assert kept == sorted({best["step"], history[-1]["step"]})
@@ -117,9 +117,9 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data,
         network, variables = load_trained(run_dir, which)
         correct = network.apply(variables, data.val.images).argmax(-1) == data.val.labels
         assert float(correct.mean()) == pytest.approx(row["val_accuracy"])
+    (run_dir.parent / "empty").mkdir()
+    (run_dir.parent / "empty" / "config.json").write_text(to_json(config))
     with pytest.raises(UserError, match="has no checkpoint yet"):
-        (run_dir.parent / "empty").mkdir()
-        (run_dir.parent / "empty" / "config.json").write_text(to_json(config))
         load_trained(run_dir.parent / "empty")
 
 

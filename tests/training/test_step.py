@@ -98,7 +98,7 @@ def test_evaluation_covers_every_example_once_however_it_is_run(model, data, way
 def test_sixteen_images_are_learned_by_heart(data):
     sixteen = Split("train", data.train.images[:16], np.arange(16, dtype=np.int32)[::-1] % 7)
     model, optimizer, parallel = ResNetFER(width=16), optax.adam(3e-3), Sharded()
-    state, metrics = run(model, optimizer, parallel, Batches(sixteen, 16, seed=0), 80)
+    _, metrics = run(model, optimizer, parallel, Batches(sixteen, 16, seed=0), 80)
     assert np.trace(metrics[-1].confusion_matrix) == 16
 
 
