@@ -28,7 +28,7 @@ def main() -> None:
     try:
         state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=True)
     except Interrupted:
-        print(f"Continue with: {sys.argv[0]} --run-dir {flags.run_dir} --resume", file=sys.stderr)
+        print(f"Continue with: python {sys.argv[0]} --run-dir {flags.run_dir} --resume", file=sys.stderr)
         raise
 
     summary = summarize(flags.config, data, state, history)

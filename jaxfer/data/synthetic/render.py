@@ -20,7 +20,8 @@ def render(who: Values, moves: Values, scene: Values, grain: Array) -> Array:
     image_x, image_y = jnp.meshgrid(axis, axis)
     image = background(image_x, image_y, scene)
     for mask, colour in layers(image_x, image_y, who, moves, scene):
-        image = image + mask[None] * (colour[:, None, None] - image)
+        # The image below stands here once: twice, and XLA (jax 0.12) doubles the code it compiles with every layer.
+        image = image * (1 - mask[None]) + mask[None] * colour[:, None, None]
     cast = jnp.stack([1 + scene["warmth"], 1 + scene["tint"], 1 - scene["warmth"]])
     image = image * (scene["exposure"] * cast)[:, None, None] + scene["noise"] * grain[None]
     return jnp.clip(image, 0, 1)
