@@ -170,7 +170,9 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:  # other C libraries have no such setting
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+        # Threads allocate from heaps of 64 MiB each, which go back whole unless this much is to be kept.
+        mallopt(_M_TOP_PAD, 1 << 26)
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 """Parameters of `mallopt`, from glibc's malloc.h."""
