@@ -112,8 +112,10 @@ python examples/train_affectnet.py --data-dir fer2013 --preset seed
 
 Training columns are averages over the epoch's batches as they were trained on, as Keras prints them; losses contain the L2
 term. Evaluated after the last epoch, in evaluation mode, the training split itself has accuracy {train["accuracy"]:.4f} and
-loss {train["loss"]:.4f}. The best epoch was chosen by {val["split"]} accuracy, so that its own {val["split"]} numbers are
-optimistic: they select a model, they do not score one.
+loss {train["loss"]:.4f}: the network is the same, but normalises by its running statistics in place of the batch's own, and
+these lag behind parameters that move at a constant learning rate. The swings of the validation curve have the same cause. The
+best epoch was chosen by {val["split"]} accuracy, so that its own {val["split"]} numbers are optimistic: they select a model,
+they do not score one. The run was stopped once, by SIGTERM in its second epoch, and resumed, which changes none of its bits.
 
 ![Loss and accuracy of both splits over the epochs](results-curves.png)
 
