@@ -13,7 +13,7 @@ from jaxfer.config import AugmentConfig
 def augment(key: jax.Array, images: jax.Array, config: AugmentConfig) -> jax.Array:
     """Apply all that `config` asks for.
 
-    images: [b, h, w, 3], uint8 from 0 to 255 or float from 0 to 1. Returns float32 from 0 to 1.
+    images: [b, h, w, 3], uint8 from 0 to 255 or float32 from 0 to 1. Returns float32 from 0 to 1.
     """
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255

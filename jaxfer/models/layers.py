@@ -112,7 +112,9 @@ class BatchNorm(nn.Module):
         x = x.astype(jnp.float32).reshape(x.shape[0], -1, x.shape[-1])  # [b, positions, c]
         # Sums of each example first, then of the examples that count: masking the whole map would cost a pass over it.
         weights = jnp.ones(x.shape[0]) if mask is None else mask.astype(jnp.float32)
-        sums = weights @ x.sum(1), weights @ jnp.square(x).sum(1), weights.sum() * x.shape[1]
+        # In full precision: a variance from sums of squares does not survive the short floats of tensor cores.
+        over_examples = partial(jnp.matmul, weights, precision=lax.Precision.HIGHEST)
+        sums = over_examples(x.sum(1)), over_examples(jnp.square(x).sum(1)), weights.sum() * x.shape[1]
         if self.axis_name is not None and not self.is_initializing():
             sums = lax.psum(sums, self.axis_name)
         total, squares, count = sums

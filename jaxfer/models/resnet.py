@@ -136,7 +136,7 @@ class ResNetFER(nn.Module):
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
         conv = partial(nn.Conv, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
-        norm = partial(_Norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
+        norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
 
         scale = 255.0 if images.dtype == jnp.uint8 else 1.0
@@ -162,7 +162,7 @@ class ResNetFER(nn.Module):
         return nn.Dense(self.num_classes, kernel_init=nn.initializers.glorot_uniform(), name="head")(x)
 
 
-def _Norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable:  # noqa: N802
+def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
     """Build a normalisation layer and bind what it is called with, so that blocks pass it their map alone."""
     module = layer(**fields)
     return lambda x: module(x, train=train, mask=mask)
