@@ -1,7 +1,7 @@
 """Class vocabularies and label orders: the one place that knows what index 3 means.
 
 Inside jaxfer a label is always an index into AffectNet's order, the one its authors publish. Readers translate
-whatever a folder uses into it at the door, with `relabel`, so that no later room has to ask.
+whatever a folder uses into these names at the door, so that no later room has to ask.
 """
 
 import difflib

@@ -54,18 +54,9 @@ class Checkpoints:
 
         Raises `UserError` if this or the previous save failed, as on a full disk.
         """
-        if self.latest == step and val_accuracy is None:
-            return
         metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy}
         try:
-            self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes, overwrite=True)
-        except (OSError, ValueError) as error:
-            raise self._failed(error) from error
-
-    def wait(self) -> None:
-        """Return when all that was saved stands on the disk; raises as `save` does."""
-        try:
-            self._orbax.wait()
+            self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
         except (OSError, ValueError) as error:
             raise self._failed(error) from error
 
