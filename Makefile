@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test lint docs clean
+.PHONY: train test test-all lint docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py $(ARGS)
 
 test: $(VENV)/tested
 	$(BIN)/python -m pytest
+
+# The exhaustive tests too: some twenty minutes.
+test-all: $(VENV)/tested
+	$(BIN)/python -m pytest -m ''
 
 lint: $(VENV)/linted
 	$(BIN)/ruff check .

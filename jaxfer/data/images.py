@@ -1,20 +1,26 @@
-"""Decode images of any kind into uint8 RGB squares, one or many at a time."""
+"""Decode images of any kind into upright RGB faces, one or many at a time."""
 
-import os
+import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from jaxfer.data.layouts.record import Record, StoredImage
+from jaxfer.data.threads import in_threads
+
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
 
-CHUNK = 64
-"""Images that a thread decodes before it reports."""
+PROGRESS = 64
+"""How many images are decoded between reports of progress."""
+
+Box = tuple[float, float, float, float]
 
 
 class UnreadableError(Exception):
@@ -26,76 +32,155 @@ class UnreadableError(Exception):
         self.reason = reason
 
 
-def decode(image: Path | np.ndarray, size: int) -> np.ndarray:
-    """Return an image as uint8 [size, size, 3], RGB.
+@dataclass(frozen=True)
+class Face:
+    """A face cut out of its photograph.
 
-    `image` is a file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB. Images are turned upright by their EXIF
-    orientation; of an animation the first frame counts. Gray becomes three equal channels, 16-bit gray is scaled to
-    8 bits, palette and CMYK are converted, and transparent parts lie on black. The whole image is resized, whatever
-    its aspect, by `Image.Resampling.BILINEAR`: when it shrinks, Pillow widens the filter with the factor, so that
-    nothing aliases. A JPEG at least four times the size is first shrunk by its decoder to no less than twice the size.
-
-    Raises `UnreadableError` for what is no image, is damaged, or has so many pixels that it looks like an attack.
+    picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
+    crop: left, top, width and height of what `picture` shows, in pixels of the upright photograph.
+    photograph: width and height of the upright photograph, in pixels.
     """
-    with _pillow_warnings():
-        return _decode(image, size)
+
+    picture: Image.Image
+    crop: Box
+    photograph: tuple[int, int]
+
+    def resize(self, size: int) -> np.ndarray:
+        """Return the face as uint8 [size, size, 3], RGB, whatever its aspect.
+
+        The filter is `Image.Resampling.BILINEAR`: when the face shrinks, Pillow widens it with the factor, so that
+        nothing aliases.
+        """
+        return np.array(self.picture.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
+
+    def points(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Return points, float [n, 2], x and y in pixels of the photograph, in pixels of `resize(size)`."""
+        left, top, width, height = self.crop
+        return (points - np.array([left, top])) * (size / np.array([width, height]))
+
+
+def decode(
+    image: Path | np.ndarray | StoredImage, size: int, *, box: Box | None = None, margin: float = 0
+) -> np.ndarray:
+    """Return the face in an image as uint8 [size, size, 3], RGB: `open_face` and `Face.resize` in one."""
+    with quiet_pillow():
+        return open_face(image, box=box, margin=margin, least=2 * size).resize(size)
 
 
 def decode_into(
-    images: Sequence[Path | np.ndarray], out: np.ndarray, on_progress: Callable[[int], None] = lambda count: None
+    records: Sequence[Record],
+    out: np.ndarray,
+    *,
+    margin: float = 0,
+    on_progress: Callable[[int], None] = lambda count: None,
 ) -> dict[int, str]:
-    """Decode each image, as `decode` does, into its row of `out`, uint8 [n, size, size, 3], on all processors.
+    """Decode each record's face, as `decode` does, into its row of `out`, uint8 [n, size, size, 3], on all processors.
 
     Returns the index of each unreadable image with the reason; its row of `out` is left as it was. `on_progress` is
     called with the number of images that were done since its last call. Rows do not depend on the number of threads.
     """
+    size = out.shape[1]
 
-    def decode_chunk(start: int) -> dict[int, str]:
-        failures = {}
-        for index in range(start, min(start + CHUNK, len(images))):
-            try:
-                out[index] = _decode(images[index], out.shape[1])
-            except UnreadableError as error:
-                failures[index] = error.reason
-        return failures
+    def decode_row(index: int) -> str:
+        record = records[index]
+        try:
+            out[index] = open_face(record.image, box=record.box, margin=margin, least=2 * size).resize(size)
+        except UnreadableError as error:
+            return error.reason
+        return ""
 
-    # Pillow loads its formats when they are first needed, which is not safe in several threads at once.
-    Image.init()
-    failures: dict[int, str] = {}
-    starts = range(0, len(images), CHUNK)
-    # Warning filters belong to the process: set once here, since threads that set and restore them would collide.
-    with _pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start, failed in zip(starts, pool.map(decode_chunk, starts), strict=True):
-            failures |= failed
-            on_progress(min(CHUNK, len(images) - start))
+    failures = {}
+    with quiet_pillow():
+        for index, reason in enumerate(in_threads(decode_row, range(len(records)))):
+            if reason:
+                failures[index] = reason
+            if (index + 1) % PROGRESS == 0:
+                on_progress(PROGRESS)
+    on_progress(len(records) % PROGRESS)
     return failures
 
 
 @contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """Silence what Pillow says about odd metadata, and make it refuse images of a suspicious size."""
+def quiet_pillow() -> Iterator[None]:
+    """Silence what Pillow says about odd metadata, and load its formats, which is not safe in several threads at once.
+
+    Filters of warnings belong to the process: enter this in one thread, around the work of all.
+    """
+    Image.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
-def _decode(image: Path | np.ndarray, size: int) -> np.ndarray:
-    if isinstance(image, np.ndarray):
-        return _square(Image.fromarray(image), size)
+def open_face(image: Path | np.ndarray | StoredImage, *, least: int, box: Box | None = None, margin: float = 0) -> Face:
+    """Return the face in an image.
+
+    `image` is a file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored. Images are turned
+    upright by their EXIF orientation; of an animation the first frame counts. 16-bit gray is scaled to 8 bits, palette
+    and CMYK are converted, and transparent parts lie on black.
+
+    least: a JPEG may be shrunk by its decoder, to no less than so many pixels along each side of the face.
+    box: left, top, width and height of the face, in pixels of the upright image. The face is then the square around
+        its middle whose side is the box's longer one, and `margin` times that more on each side; what lies outside of
+        the image is black. Without a box, the face is the whole image.
+
+    Raises `UnreadableError` for what is no image, is damaged, has so many pixels that it looks like an attack, or
+    does not reach into the box.
+    """
+    path = image if isinstance(image, Path) else None
+    size = None
     try:
-        with Image.open(image, formats=FORMATS) as picture:
-            picture.draft(None, (2 * size, 2 * size))
-            ImageOps.exif_transpose(picture, in_place=True)
-            return _square(picture, size)
+        content = image if isinstance(image, Path | np.ndarray) else image.read()
+        if isinstance(content, np.ndarray):
+            return _cut(Image.fromarray(content), content.shape[1::-1], box, margin)
+        if isinstance(content, bytes):
+            size, content = len(content), io.BytesIO(content)
+        with Image.open(content, formats=FORMATS) as picture:
+            return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
-        reason = "not an image of a known format" if image.stat().st_size else "an empty file"
-        raise UnreadableError(image, reason) from error
+        size = path.stat().st_size if path else size
+        raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
     except Exception as error:  # Pillow meets damage with OSError, SyntaxError, struct.error, KeyError and others.
-        raise UnreadableError(image, str(error) or type(error).__name__) from error
+        raise UnreadableError(path, str(error) or type(error).__name__) from error
 
 
-def _square(picture: Image.Image, size: int) -> np.ndarray:
+def _upright(picture: Image.Image, least: int, box: Box | None, margin: float) -> Face:
+    width, height = picture.size
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns up to twice its limit
+        raise ValueError(f"{width} x {height} pixels look like a decompression bomb")
+    face = min(width, height) if box is None else max(box[2:]) * (1 + 2 * margin)
+    if face > least:
+        picture.draft(None, (int(width * least / face), int(height * least / face)))
+    ImageOps.exif_transpose(picture, in_place=True)
+    turned = (picture.width < picture.height) != (width < height)
+    return _cut(picture, (height, width) if turned else (width, height), box, margin)
+
+
+def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, margin: float) -> Face:
+    """Return the face of an upright picture, which may be smaller by a whole factor than the photograph."""
+    crop: Box = (0, 0, *photograph)
+    if box is not None:
+        crop = _square(box, margin)
+        if not _overlap(crop, photograph):
+            raise ValueError(f"its box, {' '.join(f'{value:g}' for value in box)}, lies outside of the image")
+        shrunk = round(photograph[0] / picture.width)
+        left, top, width, height = (value / shrunk for value in crop)
+        picture = picture.crop((round(left), round(top), round(left + width), round(top + height)))
+    return Face(_eight_bits(picture), crop, photograph)
+
+
+def _square(box: Box, margin: float) -> Box:
+    left, top, width, height = box
+    side = max(width, height) * (1 + 2 * margin)
+    return left + (width - side) / 2, top + (height - side) / 2, side, side
+
+
+def _overlap(crop: Box, photograph: tuple[int, int]) -> bool:
+    left, top, width, height = crop
+    return min(left + width, photograph[0]) - max(left, 0) >= 1 and min(top + height, photograph[1]) - max(top, 0) >= 1
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray(np.rint(np.asarray(picture) / 257).astype(np.uint8))
     if picture.mode in ("I", "F"):
@@ -103,6 +188,4 @@ def _square(picture: Image.Image, size: int) -> np.ndarray:
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture)
-    if picture.mode != "L":
-        picture = picture.convert("RGB")
-    return np.array(picture.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
+    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")

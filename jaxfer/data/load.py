@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.data.layouts import detect
+from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.selection import Part, check, drop_unreadable, select
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
@@ -34,7 +34,7 @@ def load(config: DataConfig) -> Dataset:
         return drawn_dataset(config)
     layout, match = detect(config.data_dir)
     source = f"{layout.name} in {match.place}"
-    selection = select(layout.read(match.place, config), config)
+    selection = select(layout.read(match.place, ReadOptions(label_order=config.label_order)), config)
     check(selection, source, config)
 
     parts = (selection.train, selection.val)
@@ -66,7 +66,7 @@ def _decode(part: Part, size: int, advance: Callable[[int], None]) -> tuple[np.n
     except MemoryError as error:
         gigabytes = np.prod(shape, dtype=float) / 1e9
         raise UserError(f"the images take {gigabytes:.0f} GB of memory: pass a smaller image_size") from error
-    failures = decode_into([record.image for record in part.records], images, advance)
+    failures = decode_into(part.records, images, on_progress=advance)
     # Rows move up within the array: a copy of what remains might not fit into memory beside it.
     kept = [index for index in range(len(images)) if index not in failures]
     for row, index in enumerate(kept):

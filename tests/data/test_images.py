@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 import warnings
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from jaxfer.data import images
 from jaxfer.data.images import UnreadableError, decode, decode_into
+from jaxfer.data.layouts import Record
 
 RED = (200, 30, 10)
 
@@ -243,12 +244,13 @@ def test_arbitrary_bytes_are_unreadable_or_an_image(tmp_path_factory, content, s
 
 @pytest.mark.parametrize("workers", [1, 7])
 def test_many_are_decoded_as_one_by_one_in_order_on_any_number_of_threads(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(images.os, "cpu_count", lambda: workers)
+    monkeypatch.setattr(os, "cpu_count", lambda: workers)
     paths = [saved(tmp_path / f"{i}.png", Image.fromarray(noise((20, 20, 3), seed=i))) for i in range(150)]
     paths[70].write_bytes(b"")
     out = np.zeros((150, 32, 32, 3), np.uint8)
     progress = []
-    failures = decode_into(paths, out, progress.append)
+    records = [Record(name=str(path), image=path, split="train") for path in paths]
+    failures = decode_into(records, out, on_progress=progress.append)
     assert failures == {70: "an empty file"}
     assert sum(progress) == 150
     for index, path in enumerate(paths):

@@ -15,8 +15,6 @@ from jaxfer.emotions import AFFECTNET_7
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
 
-pytestmark = pytest.mark.slow
-
 
 def run(script, *arguments, cwd):
     command = [sys.executable, str(script), *map(str, arguments)]

@@ -59,7 +59,7 @@ def uninterrupted(tmp_path_factory):
 
 
 # Restoring without a template, as `final_state` does to see what is really there, makes Orbax warn.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Sharding info not provided")]
+pytestmark = pytest.mark.filterwarnings("ignore:Sharding info not provided")
 
 
 def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(uninterrupted, tmp_path):

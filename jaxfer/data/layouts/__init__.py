@@ -7,10 +7,10 @@ from pathlib import Path
 
 from jaxfer.data.layouts import affectnet2021, class_folders, fer2013, flat
 from jaxfer.data.layouts.folder import Folder, peek
-from jaxfer.data.layouts.record import Layout, Match, Record
+from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record
 from jaxfer.errors import UserError
 
-__all__ = ["LAYOUTS", "Layout", "Match", "Record", "detect"]
+__all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
 
 LAYOUTS = (fer2013.LAYOUT, affectnet2021.LAYOUT, flat.LAYOUT, class_folders.LAYOUT)
 """Every layout that `detect` tries."""

@@ -9,16 +9,15 @@ Expression, valence and arousal are arrays of one Unicode string; arrays of one 
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from jaxfer.config import DataConfig
 from jaxfer.data.layouts.folder import Folder, images
-from jaxfer.data.layouts.record import OTHER_CLASS, UNLABELLED, Layout, Match, Record
+from jaxfer.data.layouts.record import OTHER_CLASS, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.published import AFFECTNET_2021
 from jaxfer.emotions import AFFECTNET_8
 
-SPLITS: dict[str, Literal["train", "val"]] = {"train_set": "train", "val_set": "val"}
+SPLITS: dict[str, Split] = {"val_set": "val", "train_set": "train"}
 
 NO_ANNOTATION = "no annotation file"
 """The reason to leave out an image without its `_exp.npy`."""
@@ -38,7 +37,7 @@ def _is_split(path: Path) -> bool:
     return (path / "images").is_dir() and (path / "annotations").is_dir()
 
 
-def _read(place: Path, config: DataConfig) -> Iterator[Record]:
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     for split_name, split in SPLITS.items():
         folder = place / split_name
         if not _is_split(folder):
@@ -87,4 +86,6 @@ def _number(path: Path) -> float:
             return math.nan
 
 
-LAYOUT = Layout("AffectNet, March 2021", "train_set and val_set, each with images and annotations", _find, _read)
+LAYOUT = Layout(
+    "AffectNet, March 2021", "train_set and val_set, each with images and annotations", _find, _read, AFFECTNET_2021
+)

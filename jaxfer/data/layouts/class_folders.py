@@ -6,15 +6,13 @@ Classes are words in any of the spellings that `jaxfer.emotions` knows, or digit
 import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
-from jaxfer.config import DataConfig
 from jaxfer.data.layouts.folder import PEEK, Folder, images, peek
-from jaxfer.data.layouts.record import OTHER_CLASS, Layout, Match, Record
+from jaxfer.data.layouts.record import OTHER_CLASS, SPLITS, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, SPELLINGS, from_word, label_order
 from jaxfer.errors import UserError
 
-SPLITS: dict[str, Literal["train", "val", "test"]] = {
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -47,16 +45,16 @@ def _find(folder: Folder) -> list[Match]:
     return [Match(folder.path, f"has folders named by class, such as {example.as_posix()}")]
 
 
-def _read(place: Path, config: DataConfig) -> Iterator[Record]:
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     classes = _classes(peek(place, limit=None), limit=None)
-    meanings = _meanings(place, classes, config.label_order)
+    meanings = _meanings(place, classes, options.label_order)
     for split_name, names in classes.items():
         for name in names:
             for path, link in images(place / split_name / name, place):
                 yield Record(
                     name=path.relative_to(place).as_posix(),
                     image=path,
-                    split=SPLITS.get(split_name.lower(), "train"),
+                    split=_split(split_name),
                     split_name=split_name or "train",
                     label=meanings[name],
                     left_out=link or ("" if meanings[name] else OTHER_CLASS),
@@ -64,10 +62,15 @@ def _read(place: Path, config: DataConfig) -> Iterator[Record]:
 
 
 def _classes(folder: Folder, limit: int | None) -> Classes:
-    splits = [name for name in folder.folders if name.lower() in SPLITS]
+    splits = [name for name in folder.folders if name.lower() in SPLIT_NAMES]
     if not splits:
         return {"": folder.folders}
+    splits.sort(key=lambda name: SPLITS.index(_split(name)))
     return {name: peek(folder.path / name, limit).folders for name in splits}
+
+
+def _split(name: str) -> Split:
+    return SPLIT_NAMES.get(name.lower(), "train")
 
 
 def _meanings(place: Path, classes: Classes, order: str | None) -> dict[str, str]:

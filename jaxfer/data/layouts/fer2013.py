@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from jaxfer.config import DataConfig
 from jaxfer.data.layouts.folder import Folder, permission
-from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, Record
+from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import FER2013 as CLASSES
 from jaxfer.errors import UserError
 
@@ -43,7 +42,7 @@ def _find(folder: Folder) -> list[Match]:
     return matches
 
 
-def _read(path: Path, config: DataConfig) -> Iterator[Record]:
+def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
     return _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
 
 

@@ -6,11 +6,9 @@ to 7: AffectNet's code plus one. No document states that order; it was inferred 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
-from jaxfer.config import DataConfig
 from jaxfer.data.layouts.folder import Folder, images, is_image
-from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, Record
+from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import AFFECTNET_7
 
 CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))
@@ -25,8 +23,9 @@ def _find(folder: Folder) -> list[Match]:
     return [Match(folder.path, f"has images whose names carry split and class, such as {fitting[0]}")]
 
 
-def _read(place: Path, config: DataConfig) -> Iterator[Record]:
-    for path, left_out in images(place, place):
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    found = list(images(place, place))
+    for path, left_out in sorted(found, key=lambda item: _split(item[0].name) == "train"):
         split, label = _split(path.name), _label(path.name)
         yield Record(
             name=path.name,
@@ -38,7 +37,7 @@ def _read(place: Path, config: DataConfig) -> Iterator[Record]:
         )
 
 
-def _split(name: str) -> Literal["train", "val"] | None:
+def _split(name: str) -> Split | None:
     return "train" if "train" in name else "val" if "val" in name else None
 
 

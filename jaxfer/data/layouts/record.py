@@ -4,18 +4,24 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from jaxfer.config import DataConfig
-from jaxfer.data.layouts.folder import Folder
+from jaxfer.data.layouts.folder import LINK, Folder
+from jaxfer.data.published import Release
 
 UNREADABLE = "unreadable"
 """The reason to leave out a row whose image cannot be read; `Record.detail` says what is wrong with it."""
 
+MISSING = "row without a file"
+"""The reason to leave out a row that names an image which is not there."""
+
+UNLISTED = "file without a row"
+"""The reason to leave out an image that no row of the data's lists names."""
+
 UNLABELLED = "unlabelled"
-"""The reason to leave out a face whose label is missing or cannot be read."""
+"""The reason to leave out a face whose label is missing or cannot be read; `Record.detail` may say what is wrong."""
 
 OTHER_CLASS = "other class"
 """The reason to leave out a face with a label that is none of AffectNet's eight expressions."""
@@ -23,30 +29,78 @@ OTHER_CLASS = "other class"
 UNKNOWN_SPLIT = "unknown split"
 """The reason to leave out a face of which the data does not say what it may be used for."""
 
+Kind = Literal["unreadable", "missing", "unlisted", "unlabelled", "excluded", "label_conflict", "box", "affect"]
+"""What may be wrong with a row: as `jaxfer data check` sorts it."""
+
+KINDS: dict[str, Kind] = {
+    UNREADABLE: "unreadable",
+    MISSING: "missing",
+    UNLISTED: "unlisted",
+    UNLABELLED: "unlabelled",
+    OTHER_CLASS: "excluded",
+    UNKNOWN_SPLIT: "excluded",
+    LINK: "excluded",
+}
+"""The kind of problem that each reason to leave a row out belongs to."""
+
+Split = Literal["train", "val", "test"]
+
+SPLITS: tuple[Split, ...] = ("val", "test", "train")
+"""What a face may be used for, in the order in which readers yield the splits."""
+
+
+class StoredImage(Protocol):
+    """An image inside of a larger file, read when it is needed, in any thread."""
+
+    def read(self) -> bytes | np.ndarray:
+        """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3]. Raises `OSError` where it cannot be read."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One face, not decoded yet, or one row of the data that cannot be used and why.
 
     name: its path inside the place that was read, or file and row: unique, and the same wherever the data lies.
-    image: path of the image file, or its pixels, uint8 [h, w] or [h, w, 3]; of a row without, path of its file.
+    image: path of the image file, its pixels, uint8 [h, w] or [h, w, 3], or where they are stored; of a row without,
+        path of its file.
     split: what it may be used for: `test` is never trained on or selected on. None only where it is left out.
     split_name: the data's own name of that split, such as `PublicTest`.
     label: its class, one of `jaxfer.emotions.AFFECTNET_8`; empty only where it is left out.
-    left_out: why it cannot be used, in words that rows share and are counted by; empty where it can.
-    detail: what is wrong with this very row, where it is unreadable.
+    left_out: why it cannot be used, one of `KINDS`; empty where it can.
+    detail: what is wrong with this very row, where `left_out` alone does not say it.
+    remarks: what is odd about a row that is used all the same: kinds of problem, each with the reason.
     valence, arousal: in [-1, 1], NaN where the data has none or marks them invalid.
+    box: left, top, width and height of the face, in pixels of the upright image; None where that is all face.
+    landmarks: float32 [68, 2], x and y in pixels of the upright image; None where there are none or none are asked for.
+    votes: how many people chose each of `AFFECTNET_8`, or the share that did; None where the data has one label only.
     """
 
     name: str
-    image: Path | np.ndarray
-    split: Literal["train", "val", "test"] | None
+    image: Path | np.ndarray | StoredImage
+    split: Split | None
     split_name: str = ""
     label: str = ""
     left_out: str = ""
     detail: str = ""
+    remarks: tuple[tuple[Kind, str], ...] = ()
     valence: float = math.nan
     arousal: float = math.nan
+    box: tuple[float, float, float, float] | None = None
+    landmarks: np.ndarray | None = None
+    votes: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """What a reader has to be told.
+
+    label_order: a key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
+    landmarks: whether to read landmarks, which few need and which take more memory than all else.
+    """
+
+    label_order: str | None = None
+    landmarks: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +118,14 @@ class Layout:
     name: what messages call it.
     looks_like: what `find` looks for, in words.
     find: the places in a folder that have this layout, judged by names and content, without listing every image.
-    read: the records of such a place, in an order that depends on names alone.
+    read: the records of such a place: those of validation splits, then of test splits, then of training splits, each
+        in an order that depends on names alone; rows of no split stand anywhere. Every row of the data and every
+        image file is one record, whether it can be used or not.
+    release: the published data that people keep in this way, None where it could be any.
     """
 
     name: str
     looks_like: str
     find: Callable[[Folder], list[Match]]
-    read: Callable[[Path, DataConfig], Iterator[Record]]
+    read: Callable[[Path, ReadOptions], Iterator[Record]]
+    release: Release | None = None
