@@ -10,7 +10,7 @@ import platform
 import sys
 from pathlib import Path
 
-from jaxfer import cli
+from jaxfer.cli.program import run
 from jaxfer.evaluation.finished_run import read_run
 
 
@@ -40,4 +40,4 @@ def machine() -> dict[str, str | int | None]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

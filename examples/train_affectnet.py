@@ -8,22 +8,26 @@ python examples/train_affectnet.py --run-dir runs/NAME --resume       # go on af
 import json
 import sys
 
-from jaxfer import cli
+from jaxfer.cli.program import run
+from jaxfer.cli.training import parse_training, print_summary
 from jaxfer.data import load
+from jaxfer.errors import Interrupted
 from jaxfer.evaluation.evaluate import summarize
 from jaxfer.evaluation.report import write_report
-from jaxfer.training import Interrupted, fit, use_cpu_cores
+from jaxfer.training import fit, use_cpu_cores
 from jaxfer.training.run_folder import RunFolder
 
 
 def main() -> None:
     """Load, train, evaluate, report."""
-    flags = cli.parse_training(description=__doc__)
+    flags = parse_training(description=__doc__)
     use_cpu_cores()
     data = load(flags.config.data)
     print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
     for reason, count in data.left_out.items():
         print(f"left out: {count:,} {reason}")
+    for warning in data.warnings:
+        print(f"note: {warning}")
 
     try:
         state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=True)
@@ -33,9 +37,9 @@ def main() -> None:
 
     summary = summarize(flags.config, data, state, history)
     RunFolder(flags.run_dir).write("summary.json", json.dumps(summary, indent=2) + "\n")
-    cli.print_summary(summary)
+    print_summary(summary)
     print(f"Report: {write_report(flags.run_dir)}")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

@@ -15,6 +15,9 @@ from typing import Any, Literal
 
 from jaxfer.errors import UserError
 
+LabelOrder = Literal["affectnet", "alphabetical", "fer2013", "raf-db"]
+"""The keys of `jaxfer.emotions.LABEL_ORDERS`."""
+
 
 def _check(holds: bool, name: str, value: object, wanted: str) -> None:
     if not holds:
@@ -42,12 +45,20 @@ class DataConfig:
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
     """7 for AffectNet's expressions without contempt, 8 with it. Images of other classes are left out and counted."""
-    label_order: Literal["affectnet", "alphabetical", "fer2013"] | None = None
+    label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
+    margin: float = 0.0
+    """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: float = 0.1
     """Share of each class of the training images that is held out where the data has no validation split."""
     max_unreadable: float = 0.01
     """Share of images that may be unreadable before training refuses to start; what is unreadable is listed."""
+    sampling: Literal["uniform", "balanced", "sqrt"] = "uniform"
+    """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
+    soft_labels: bool = False
+    """Learn each face's distribution of votes where the data has them, as FER+ does, in place of its one label."""
+    stream: bool = False
+    """Decode images whenever a batch asks for them, for data that fits neither in memory nor on the disk decoded."""
     drawn_train: int = 6000
     """Drawn faces to train on, where `data_dir` is None."""
     drawn_val: int = 1400
@@ -56,8 +67,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         _check_choices(self)
         _check(self.image_size >= 32, "image_size", self.image_size, "at least 32 pixels")
+        _check(0 <= self.margin < 10, "margin", self.margin, "a share of at least 0, such as 0.1")
         _check(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "a share between 0 and 1, such as 0.1")
         _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "a share from 0 to 1")
+        drawn_soft = self.soft_labels and self.data_dir is None
+        _check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
         _check(self.drawn_train >= 1, "drawn_train", self.drawn_train, "at least 1")
         _check(self.drawn_val >= 1, "drawn_val", self.drawn_val, "at least 1")
 

@@ -1,9 +1,23 @@
-"""The one exception that users of jaxfer are meant to read."""
+"""The exceptions that users of jaxfer are meant to read."""
+
+import signal
 
 
 class UserError(ValueError):
     """Something the person at the keyboard can fix.
 
     Its message is one or a few plain sentences: what is wrong, where, and what to do about it. Programs that
-    start from a command line print the message alone and exit with status 2; see `jaxfer.cli.run`.
+    start from a command line print the message alone and exit with status 2; see `jaxfer.cli.program`.
     """
+
+
+class Interrupted(Exception):
+    """A run was asked to stop and has saved itself.
+
+    step: steps taken, all of them saved. signum: the signal that asked.
+    """
+
+    def __init__(self, step: int, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name} after step {step}")
+        self.step = step
+        self.signum = signum

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from jaxfer import cli
+from jaxfer.cli.program import run
+from jaxfer.cli.training import parse_training, print_summary
 from jaxfer.config import PRESETS, Config, to_json
 from jaxfer.errors import UserError
 from jaxfer.training import Interrupted
 
 
 def test_the_published_run_is_one_preset_and_a_folder():
-    flags = cli.parse_training(["--data-dir", "faces", "--preset", "seed"])
+    flags = parse_training(["--data-dir", "faces", "--preset", "seed"])
     assert flags.config.data.data_dir == Path("faces")
     assert (flags.config.epochs, flags.config.batch_size) == (50, 32)
     assert (flags.config.optimizer.optimizer, flags.config.optimizer.learning_rate) == ("adam", 0.001)
@@ -21,7 +22,7 @@ def test_the_published_run_is_one_preset_and_a_folder():
 
 
 def test_flags_change_the_preset_field_by_field():
-    flags = cli.parse_training(["--flip", "--variant", "resnet18", "--step-epochs", "5", "8", "--ema", "0.99"])
+    flags = parse_training(["--flip", "--variant", "resnet18", "--step-epochs", "5", "8", "--ema", "0.99"])
     assert flags.config.augment.flip
     assert flags.config.model.variant == "resnet18"
     assert flags.config.optimizer.step_epochs == (5, 8)
@@ -31,21 +32,21 @@ def test_flags_change_the_preset_field_by_field():
 
 def test_resuming_starts_from_the_configuration_of_the_run(tmp_path):
     (tmp_path / "config.json").write_text(to_json(Config(epochs=7, seed=3)))
-    flags = cli.parse_training(["--run-dir", str(tmp_path), "--resume", "--epochs", "9"])
+    flags = parse_training(["--run-dir", str(tmp_path), "--resume", "--epochs", "9"])
     assert flags.config == Config(epochs=9, seed=3)
     assert flags.resume
 
 
 def test_resuming_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="pass --run-dir"):
-        cli.parse_training(["--resume"])
+        parse_training(["--resume"])
     with pytest.raises(UserError, match="holds no run"):
-        cli.parse_training(["--resume", "--run-dir", str(tmp_path)])
+        parse_training(["--resume", "--run-dir", str(tmp_path)])
 
 
 def test_help_explains_every_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.parse_training(["--help"])
+        parse_training(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {seed,demo}", "--resume"):
@@ -63,7 +64,7 @@ def test_help_explains_every_flag_with_its_default(capsys):
 )
 def test_flags_that_cannot_be_are_explained(arguments, words, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.parse_training(arguments)
+        parse_training(arguments)
     assert ended.value.code == 2
     assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
@@ -82,11 +83,11 @@ def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, caps
         raise raised
 
     with pytest.raises(SystemExit) as ended:
-        cli.run(main)
+        run(main)
     assert ended.value.code == code
     assert capsys.readouterr().err.startswith(words)
 
 
 def test_errors_of_our_own_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
-        cli.run(lambda: 1 // 0)
+        run(lambda: 1 // 0)

@@ -25,8 +25,12 @@ NOTHING_DEFAULT = Config(
         image_size=96,
         num_classes=8,
         label_order="alphabetical",
+        margin=0.2,
         val_fraction=0.25,
         max_unreadable=0.5,
+        sampling="sqrt",
+        soft_labels=True,
+        stream=True,
         drawn_train=60,
         drawn_val=14,
     ),
@@ -103,8 +107,11 @@ NAN, INF = float("nan"), float("inf")
 INVALID = [
     (DataConfig, "image_size", (31, 0, -64), "at least 32 pixels"),
     (DataConfig, "num_classes", (6, 11), "7, 8"),
-    (DataConfig, "label_order", ("alphabet",), "affectnet, alphabetical, fer2013"),
+    (DataConfig, "label_order", ("alphabet",), "affectnet, alphabetical, fer2013, raf-db"),
+    (DataConfig, "margin", (-0.1, 10, NAN), "a share of at least 0"),
     (DataConfig, "val_fraction", (0, 1, -0.1, NAN), "a share between 0 and 1"),
+    (DataConfig, "sampling", ("none", None), "uniform, balanced, sqrt"),
+    (DataConfig, "soft_labels", (True,), "a data_dir"),
     (DataConfig, "max_unreadable", (-0.1, 1.1, NAN), "a share from 0 to 1"),
     (DataConfig, "drawn_train", (0, -1), "at least 1"),
     (DataConfig, "drawn_val", (0, -1), "at least 1"),
@@ -153,7 +160,7 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    assert values - {"data_dir", "flip"} == {name for kind, name, *_ in INVALID if kind is section}
+    assert values - {"data_dir", "flip", "stream"} == {name for kind, name, *_ in INVALID if kind is section}
 
 
 @pytest.mark.parametrize(

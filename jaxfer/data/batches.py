@@ -1,27 +1,53 @@
-"""Batches of a split in memory: the batch at step k is a function of (data, seed, k), and of nothing else."""
+"""Batches of a split: the batch at step k is a function of (data, seed, k), and of nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from jaxfer.data.dataset import Split
+from jaxfer.data.sampling import Sampling, epoch_order
+from jaxfer.errors import UserError
 
 Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Shard:
+    """The part of every batch that one of several processes serves: the rows of block `index` of `count` equal ones."""
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, batch_size: int) -> slice:
+        """Return which rows of a batch these are. Raises `UserError` where the processes do not divide the batch."""
+        if batch_size % self.count:
+            raise UserError(
+                f"a batch of {batch_size} cannot be shared equally by {self.count} processes: pass a multiple of "
+                f"{self.count} as batch_size (--batch-size)"
+            )
+        size = batch_size // self.count
+        return slice(self.index * size, (self.index + 1) * size)
+
+
+WHOLE = Shard()
+
+
 class Batches:
     """The training batches of `split`, reshuffled each epoch, the last and partial one of an epoch included.
 
     `batches[k]` is the batch at step k, counted from 0 through all epochs, so that resuming needs the step alone.
-    Every batch has `batch_size` rows; those that pad the last one have `mask` False.
+    Every batch has `batch_size` rows, or this process's `shard` of them; those that pad the last one have `mask` False.
     """
 
-    split: Split
-    batch_size: int
-    seed: int
+    def __init__(
+        self, split: Split, batch_size: int, seed: int, *, sampling: Sampling = "uniform", shard: Shard = WHOLE
+    ) -> None:
+        self.split = split
+        self.batch_size = batch_size
+        self._rows = shard.rows(batch_size)
+        self._order = lru_cache(maxsize=2)(partial(_epoch_order, split.labels, sampling, seed))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -30,29 +56,46 @@ class Batches:
 
     def __getitem__(self, step: int) -> Batch:
         epoch, index = divmod(step, self.steps_per_epoch)
-        order = _order(len(self.split), self.seed, epoch)
-        return _gather(self.split, order[index * self.batch_size :][: self.batch_size], self.batch_size)
+        rows = self._order(epoch)[index * self.batch_size :][: self.batch_size]
+        return _gather(self.split, rows, self.batch_size, self._rows)
+
+    def between(self, start: int, end: int) -> Iterator[Batch]:
+        """Yield the batches of steps `start` to `end - 1`, read ahead in threads where the images are streamed."""
+        return _served(self.split, self.__getitem__, range(start, end))
 
 
-def evaluation_batches(split: Split, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:
     """Yield every example exactly once, in order; rows that pad the last batch have `mask` False."""
-    for start in range(0, len(split), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(split)))
-        yield _gather(split, rows, batch_size)
+
+    def batch(index: int) -> Batch:
+        rows = np.arange(index * batch_size, min((index + 1) * batch_size, len(split)))
+        return _gather(split, rows, batch_size, part)
+
+    part = shard.rows(batch_size)
+    return _served(split, batch, range(-(-len(split) // batch_size)))
 
 
-@lru_cache(maxsize=2)
-def _order(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def _epoch_order(labels: np.ndarray, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
+    return epoch_order(labels, sampling, seed=seed, epoch=epoch)
 
 
-def _gather(split: Split, rows: np.ndarray, batch_size: int) -> Batch:
-    """Return the batch contract's arrays of `rows`, padded to `batch_size` with copies of the first."""
+def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iterator[Batch]:
+    if isinstance(split.images, np.ndarray):
+        return map(batch, indices)
+    from jaxfer.data.stream import read_ahead
+
+    return read_ahead(batch, indices)
+
+
+def _gather(split: Split, rows: np.ndarray, batch_size: int, part: slice) -> Batch:
+    """Return the batch contract's arrays of a part of `rows`, padded to `batch_size` with copies of the first."""
     mask = np.arange(batch_size) < len(rows)
-    rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])
-    batch = {"image": split.images[rows], "label": split.labels[rows], "mask": mask}
-    for name in ("valence", "arousal"):
-        values = getattr(split, name)
-        if values is not None:
-            batch[name] = values[rows]
+    rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])[part]
+    batch = {"image": split.images[rows], "mask": mask[part]}
+    for name, values in split.columns():
+        batch[_KEYS.get(name, name)] = values[rows]
     return batch
+
+
+_KEYS = {"labels": "label", "soft_labels": "soft_label"}
+"""What a batch calls the columns of a split, where the names differ."""

@@ -1,10 +1,29 @@
-"""What the data room hands on: decoded splits in memory."""
+"""What the data room hands on: labelled splits, decoded in memory or as they are asked for."""
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+
+ROWS = 1024
+"""How many images the fingerprint reads at a time."""
+
+
+class Images(Protocol):
+    """Images by row: a numpy array in memory or on disk, or `jaxfer.data.stream.StreamedImages`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all of them, (n, size, size, 3)."""
+        ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Return the images of these rows, uint8 [len(rows), size, size, 3], RGB."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -15,16 +34,25 @@ class Split:
     images: uint8 [n, size, size, 3], RGB.
     labels: int32 [n], indices into the data set's `class_names`.
     valence, arousal: float32 [n] in [-1, 1], NaN where invalid; None where the data has none.
+    soft_labels: float32 [n, classes], rows that sum to 1; None where labels are to be learnt as they are.
     """
 
     name: str
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     valence: np.ndarray | None = None
     arousal: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def columns(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield all arrays but the images, with their names."""
+        for name in ("labels", "valence", "arousal", "soft_labels"):
+            values = getattr(self, name)
+            if values is not None:
+                yield name, values
 
 
 @dataclass(frozen=True)
@@ -35,6 +63,8 @@ class Dataset:
     source: where the faces come from, in words: the layout and its path.
     left_out: how many rows were not used, by reason (`unreadable`, `other class`, ...).
     unreadable: path or row of each unreadable image, and why.
+    warnings: what a reader of this data's numbers should know, one sentence each.
+    known_fingerprint: the fingerprint where it was computed before; empty where it was not.
     """
 
     train: Split
@@ -43,12 +73,31 @@ class Dataset:
     source: str
     left_out: dict[str, int]
     unreadable: tuple[tuple[Path, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    known_fingerprint: str = ""
 
+    @cached_property
     def fingerprint(self) -> str:
-        """Return a hash of all images, labels and class names: equal for equal data, wherever it lies."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.class_names, self.train.images.shape, self.val.images.shape)).encode())
-        for split in (self.train, self.val):
-            digest.update(np.ascontiguousarray(split.images).data)
-            digest.update(np.ascontiguousarray(split.labels).data)
-        return digest.hexdigest()
+        """A hash of all images, labels and class names: equal for equal data, wherever it lies."""
+        if self.known_fingerprint:
+            return self.known_fingerprint
+        parts = [(split.images.shape, _chunks(split.images), split.labels) for split in (self.train, self.val)]
+        return content_hash(self.class_names, parts)
+
+
+def content_hash(
+    class_names: tuple[str, ...], parts: Sequence[tuple[tuple[int, ...], Iterable[np.ndarray], np.ndarray]]
+) -> str:
+    """Return the hash of class names and of parts: the shape of all images, the images bit by bit, and the labels."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((class_names, *(shape for shape, _, _ in parts))).encode())
+    for _, images, labels in parts:
+        for chunk in images:
+            digest.update(np.ascontiguousarray(chunk).data)
+        digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
+def _chunks(images: Images) -> Iterator[np.ndarray]:
+    for start in range(0, images.shape[0], ROWS):
+        yield images[np.arange(start, min(start + ROWS, images.shape[0]))]

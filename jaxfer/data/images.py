@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,6 @@ from jaxfer.data.threads import in_threads
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
-
-PROGRESS = 64
-"""How many images are decoded between reports of progress."""
 
 Box = tuple[float, float, float, float]
 
@@ -64,40 +61,24 @@ def decode(
 ) -> np.ndarray:
     """Return the face in an image as uint8 [size, size, 3], RGB: `open_face` and `Face.resize` in one."""
     with quiet_pillow():
-        return open_face(image, box=box, margin=margin, least=2 * size).resize(size)
+        return open_face(image, box=box, margin=margin, least=size).resize(size)
 
 
-def decode_into(
-    records: Sequence[Record],
-    out: np.ndarray,
-    *,
-    margin: float = 0,
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> dict[int, str]:
-    """Decode each record's face, as `decode` does, into its row of `out`, uint8 [n, size, size, 3], on all processors.
+def decode_all(
+    records: Iterable[Record], size: int, *, margin: float = 0
+) -> Iterator[tuple[Record, np.ndarray | UnreadableError]]:
+    """Yield each record, in order, with its face decoded as `decode` does, or the error; all processors work on it.
 
-    Returns the index of each unreadable image with the reason; its row of `out` is left as it was. `on_progress` is
-    called with the number of images that were done since its last call. Rows do not depend on the number of threads.
+    Call it within `quiet_pillow`.
     """
-    size = out.shape[1]
 
-    def decode_row(index: int) -> str:
-        record = records[index]
+    def face(record: Record) -> tuple[Record, np.ndarray | UnreadableError]:
         try:
-            out[index] = open_face(record.image, box=record.box, margin=margin, least=2 * size).resize(size)
+            return record, open_face(record.image, box=record.box, margin=margin, least=size).resize(size)
         except UnreadableError as error:
-            return error.reason
-        return ""
+            return record, error
 
-    failures = {}
-    with quiet_pillow():
-        for index, reason in enumerate(in_threads(decode_row, range(len(records)))):
-            if reason:
-                failures[index] = reason
-            if (index + 1) % PROGRESS == 0:
-                on_progress(PROGRESS)
-    on_progress(len(records) % PROGRESS)
-    return failures
+    return in_threads(face, records)
 
 
 @contextmanager

@@ -36,6 +36,16 @@ class Selection:
     left_out: dict[str, int]
     unreadable: dict[str, str]
 
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Both parts, by the names that `Dataset` has for them."""
+        return {"train": self.train, "val": self.val}
+
+    @property
+    def count(self) -> int:
+        """How many records there are to use."""
+        return len(self.train.records) + len(self.val.records)
+
 
 def select(records: Iterable[Record], config: DataConfig) -> Selection:
     """Return the records to use; without a validation split, a share of each class of the training split is held out.
@@ -84,8 +94,7 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
 
     A class without training images cannot be learnt; one without validation images makes macro averages meaningless.
     """
-    parts = (selection.train, selection.val)
-    used = sum(len(part.records) for part in parts)
+    used = selection.count
     bad = len(selection.unreadable)
     if bad > config.max_unreadable * (bad + used):
         shown = "".join(f"\n  {name}: {why}" for name, why in list(selection.unreadable.items())[:3])
@@ -97,7 +106,7 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
     aside = f" (left out: {counts})" if counts else ""
     if not used:
         raise UserError(f"{source} has no labelled image to train on{aside}")
-    for part in parts:
+    for part in selection.parts.values():
         present = {record.label for record in part.records}
         missing = [name for name in AFFECTNET_8[: config.num_classes] if name not in present]
         if missing:

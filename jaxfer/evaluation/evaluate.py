@@ -60,9 +60,10 @@ def summarize(
         "best": {name: best[name] for name in ("epoch", "step", "val_accuracy", "val_loss")},
         "data": {
             "source": data.source,
+            "warnings": list(data.warnings),
             "left_out": data.left_out,
             "unreadable": [[str(path), reason] for path, reason in data.unreadable],
-            "fingerprint": data.fingerprint(),
+            "fingerprint": data.fingerprint,
         },
         "environment": environment(),
     }

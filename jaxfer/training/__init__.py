@@ -1,6 +1,6 @@
 """Training: the state, the step, the ways to run it, and the loop."""
 
-from jaxfer.training.interrupt import Interrupted
+from jaxfer.errors import Interrupted
 from jaxfer.training.loop import fit
 from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule

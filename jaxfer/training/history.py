@@ -30,7 +30,7 @@ class History:
         if run_dir is not None:
             self._folder = (RunFolder.reopen if resume else RunFolder.create)(run_dir, config)
             self._checkpoints = self._folder.checkpoints()
-            self._fingerprint = data.fingerprint()
+            self._fingerprint = data.fingerprint
 
     @property
     def seconds(self) -> float:

@@ -7,18 +7,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Interrupted(Exception):
-    """A run was asked to stop and has saved itself.
-
-    step: steps taken, all of them saved. signum: the signal that asked.
-    """
-
-    def __init__(self, step: int, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name} after step {step}")
-        self.step = step
-        self.signum = signum
-
-
 class StopRequest:
     """What has been asked for so far: `signum` is 0 until a signal arrives."""
 

@@ -14,11 +14,11 @@ from jaxfer.config import AugmentConfig, Config
 from jaxfer.data.augment import augment
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
-from jaxfer.errors import UserError
+from jaxfer.errors import Interrupted, UserError
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER, make_model
 from jaxfer.training.history import History
-from jaxfer.training.interrupt import Interrupted, stop_on_signals
+from jaxfer.training.interrupt import stop_on_signals
 from jaxfer.training.losses import make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.parallel import Parallel, choose_parallel
@@ -59,7 +59,7 @@ def fit(
     in either case with the checkpoints intact.
     """
     parallel = parallel or choose_parallel(config.batch_size)
-    batches = Batches(data.train, config.batch_size, config.seed)
+    batches = Batches(data.train, config.batch_size, config.seed, sampling=config.data.sampling)
     per_epoch = batches.steps_per_epoch
     rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
     model = model or make_model(config.model, len(data.class_names))
@@ -76,8 +76,8 @@ def fit(
         bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         watch = _LossWatch(history)
-        for done in range(start + 1, end + 1):
-            state, metrics = train_step(state, batches[done - 1])
+        for done, batch in enumerate(batches.between(start, end), start + 1):
+            state, metrics = train_step(state, batch)
             running = merge(running, metrics)
             ends_epoch = done % per_epoch == 0
             saves = ends_epoch or bool(stop.signum) or history.unsaved_seconds > SAVE_SECONDS

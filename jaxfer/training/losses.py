@@ -14,8 +14,8 @@ from jaxfer.config import LossConfig
 class Objective(Protocol):
     """What `make_train_step` asks of a loss: a value per example, and a penalty on the parameters."""
 
-    def per_example(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
-        """Return float32 [b] from logits [b, c] and labels int32 [b]."""
+    def per_example(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
+        """Return float32 [b] from logits [b, c] and labels int32 [b], or distributions float32 [b, c]."""
         ...
 
     def penalty(self, params: Any) -> jax.Array:
@@ -39,13 +39,17 @@ class CrossEntropy:
     class_weights: tuple[float, ...] | None = None
     l2: float = 0.0
 
-    def per_example(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
-        """Return the weighted cross entropy in nats, float32 [b], of logits [b, c] against labels int32 [b]."""
-        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), self.label_smoothing)
-        losses = optax.softmax_cross_entropy(logits, targets)
+    def per_example(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
+        """Return the weighted cross entropy in nats, float32 [b], of logits [b, c].
+
+        targets: labels int32 [b], or distributions over the classes, float32 [b, c], whose weight is the mean of those
+            of their classes.
+        """
+        shares = targets if targets.ndim == 2 else jax.nn.one_hot(targets, logits.shape[-1])
+        losses = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, self.label_smoothing))
         if self.class_weights is None:
             return losses
-        return losses * jnp.asarray(self.class_weights, jnp.float32)[labels]
+        return losses * (shares * jnp.asarray([self.class_weights], jnp.float32)).sum(axis=-1)
 
     def penalty(self, params: Any) -> jax.Array:
         """Return the L2 term of a `ResNetFER`'s parameters."""

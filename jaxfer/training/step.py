@@ -35,8 +35,9 @@ def make_train_step(
 
     The state that goes in must have been placed with `parallel.place`; its memory is reused, so use the one that
     comes out. The batch is the global one: `image` uint8 [b, h, w, 3], `label` int32 [b], `mask` bool [b], False for
-    padding, which changes no number. The metrics are the batch's, of the parameters before the update, in training
-    mode; their loss is the whole objective with its penalty.
+    padding, which changes no number, and perhaps `soft_label` float32 [b, c], which the loss then takes for targets.
+    The metrics are the batch's, of the parameters before the update, in training mode; their loss is the whole
+    objective with its penalty.
 
     augment: `augment(key, images) -> images` float32 from 0 to 1; None leaves the images alone.
     ema: decay of the moving average in `state.ema`, which must then exist.
@@ -64,7 +65,7 @@ def make_train_step(
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            losses = jnp.where(mask, loss.per_example(logits, labels), 0)
+            losses = jnp.where(mask, loss.per_example(logits, batch.get("soft_label", labels)), 0)
             return losses.sum() / count, (logits, updates["batch_stats"])
 
         (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
@@ -99,7 +100,7 @@ def make_eval_step(
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         labels, mask = batch["label"], batch["mask"]
         logits = cast(jax.Array, model.apply(variables, batch["image"]))
-        losses = jnp.where(mask, loss.per_example(logits, labels), 0)
+        losses = jnp.where(mask, loss.per_example(logits, batch.get("soft_label", labels)), 0)
         objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
         return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from jaxfer.data.images import UnreadableError, decode, decode_into
+from jaxfer.data.images import UnreadableError, decode, decode_all, quiet_pillow
 from jaxfer.data.layouts import Record
 
 RED = (200, 30, 10)
@@ -247,11 +247,12 @@ def test_many_are_decoded_as_one_by_one_in_order_on_any_number_of_threads(tmp_pa
     monkeypatch.setattr(os, "cpu_count", lambda: workers)
     paths = [saved(tmp_path / f"{i}.png", Image.fromarray(noise((20, 20, 3), seed=i))) for i in range(150)]
     paths[70].write_bytes(b"")
-    out = np.zeros((150, 32, 32, 3), np.uint8)
-    progress = []
     records = [Record(name=str(path), image=path, split="train") for path in paths]
-    failures = decode_into(records, out, on_progress=progress.append)
-    assert failures == {70: "an empty file"}
-    assert sum(progress) == 150
-    for index, path in enumerate(paths):
-        np.testing.assert_array_equal(out[index], 0 if index == 70 else decode(path, 32))
+    with quiet_pillow():
+        decoded = list(decode_all(records, 32))
+    assert [record for record, _ in decoded] == records
+    for index, (record, face) in enumerate(decoded):
+        if index == 70:
+            assert face.reason == "an empty file"
+        else:
+            np.testing.assert_array_equal(face, decode(record.image, 32))

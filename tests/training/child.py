@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxfer import cli
+from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset, Split
@@ -66,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

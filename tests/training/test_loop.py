@@ -135,5 +135,5 @@ def test_a_summary_names_split_count_checkpoint_and_versions(data, model):
     assert summary["val"]["accuracy"] == pytest.approx(history[-1]["val_accuracy"])
     assert summary["checkpoint"] == {"epoch": 2, "step": 6, "chosen": "last"}
     assert summary["config"] == json.loads(to_json(CONFIG))
-    assert summary["data"]["fingerprint"] == data.fingerprint()
+    assert summary["data"]["fingerprint"] == data.fingerprint
     assert {"jaxfer", "jax", "flax", "optax", "python", "device", "devices"} <= summary["environment"].keys()

@@ -1,11 +1,9 @@
-"""What programs that start from a command line share: flags, errors in one sentence, exit codes, the final table."""
+"""What training programs share: their flags, and the table at their end."""
 
 import argparse
-import logging
-import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +14,6 @@ from rich.table import Table
 
 from jaxfer.config import PRESETS, Config
 from jaxfer.errors import UserError
-from jaxfer.training import Interrupted
 from jaxfer.training.run_folder import read_config
 
 
@@ -52,26 +49,6 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
     run_dir = known.run_dir or Path("runs") / f"{known.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
     default = TrainingFlags(config=start, preset=known.preset, run_dir=run_dir, resume=known.resume)
     return tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
-
-
-def run(main: Callable[[], None]) -> None:
-    """Call `main` and exit: 0 when it returns, 2 for what the user can fix, 128 + the signal where one stopped it."""
-    # Orbax and its background tasks print whole tracebacks for errors that also reach us and end in a sentence below.
-    for name in ("absl", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    sys.unraisablehook = lambda _: None
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    try:
-        main()
-    except UserError as error:
-        errors.print(f"error: {error}")
-        sys.exit(2)
-    except Interrupted as stopped:
-        errors.print(f"{stopped}, all of it saved.")
-        sys.exit(128 + stopped.signum)
-    except KeyboardInterrupt:
-        errors.print("stopped")
-        sys.exit(128 + signal.SIGINT)
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -1,0 +1,94 @@
+"""`jaxfer data`: what is wrong with a folder of faces, and preparing it once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxfer.config import LabelOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Say what is in a folder of labelled faces and what is wrong with it.
+
+    jaxfer data check ~/AffectNet --html check.html
+    """
+
+    data_dir: tyro.conf.Positional[Path]
+    """Folder (or file) with the labelled faces; its layout is detected."""
+    label_order: LabelOrder | None = None
+    """What digits in folder names mean; needed for digit folders only."""
+    json: Path | None = None
+    """File for all findings, with the paths."""
+    html: Path | None = None
+    """File for a page with tables and contact sheets of the worst offenders."""
+
+    def run(self) -> None:
+        """Check, print, and write what was asked for."""
+        from jaxfer.data.check import check, print_check, write_page
+
+        found = check(self.data_dir, label_order=self.label_order, progress=True)
+        print_check(found)
+        if self.json is not None:
+            self.json.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
+            print(f"All findings: {self.json}")
+        if self.html is not None:
+            write_page(found, self.html)
+            print(f"Page: {self.html}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Crop, resize and store a folder of labelled faces once, as a tfds data set.
+
+    jaxfer data prepare ~/AffectNet --out ~/affectnet-64
+    """
+
+    data_dir: tyro.conf.Positional[Path]
+    """Folder (or file) with the labelled faces; its layout is detected."""
+    out: Path
+    """Folder for the prepared data set."""
+    num_classes: Literal[7, 8] = 7
+    """7 for AffectNet's expressions without contempt, 8 with it."""
+    image_size: int = 64
+    """Side of the prepared images, in pixels."""
+    margin: float = 0.0
+    """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
+    label_order: LabelOrder | None = None
+    """What digits in folder names mean; needed for digit folders only."""
+    leaks: Literal["drop", "keep"] = "drop"
+    """Training images that are exact copies of a validation or test image."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """Later copies of an image within its own split."""
+
+    def run(self) -> None:
+        """Prepare, and print what went in and came out."""
+        from jaxfer.data.prepared import prepare, print_prepared
+
+        print_prepared(
+            prepare(
+                self.data_dir,
+                self.out,
+                num_classes=self.num_classes,
+                image_size=self.image_size,
+                margin=self.margin,
+                label_order=self.label_order,
+                leaks=self.leaks,
+                duplicates=self.duplicates,
+                progress=True,
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Look at labelled faces, and prepare them for training."""
+
+    verb: Annotated[Check, tyro.conf.subcommand("check")] | Annotated[Prepare, tyro.conf.subcommand("prepare")]
+
+    def run(self) -> None:
+        """Do what was asked."""
+        self.verb.run()

@@ -1,0 +1,167 @@
+"""Decoded splits, kept beside the data they came from, so that it is decoded once and then mapped into memory."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.lib.npyio import NpzFile
+
+from jaxfer.config import DataConfig
+from jaxfer.data.dataset import Split
+
+FOLDER = ".jaxfer"
+"""The hidden folder, beside the data, that holds it; it can be deleted at any time."""
+
+VERSION = 1
+"""To be raised whenever the same data and config give other arrays."""
+
+
+class Cache:
+    """What was decoded before from the data at `place`, a folder or a file, as `config` asks for it.
+
+    An entry is valid as long as the config, Pillow, and the names, sizes and times of change of the data's files stay
+    the same. Where the disk does not allow one, everything works without it.
+    """
+
+    def __init__(self, place: Path, config: DataConfig) -> None:
+        self._home = (place if place.is_dir() else place.parent) / FOLDER
+        self._tree = _tree(place)
+        self._entry = self._home / f"{self._tree}-{_settings(config)}"
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Split]] | None:
+        """Return an entry's facts, and its splits with their images mapped from the disk, or None."""
+        try:
+            facts = json.loads((self._entry / "facts.json").read_text())
+            return facts, {key: self._read_split(key, facts["splits"][key]) for key in facts["splits"]}
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # none, or a damaged one
+            return None
+
+    def _read_split(self, key: str, facts: dict[str, Any]) -> Split:
+        images = np.memmap(self._entry / f"{key}.images", np.uint8, "r", shape=tuple(facts["shape"]))
+        with (self._entry / f"{key}.npz").open("rb") as file, NpzFile(file, allow_pickle=False) as columns:
+            return Split(facts["name"], images, **columns)
+
+    @contextmanager
+    def building(self, *, worthwhile: bool) -> Iterator["Building"]:
+        """Yield a place to decode to: plain memory where it is not `worthwhile` to keep the result."""
+        building = Building(self._home if worthwhile else None)
+        try:
+            yield building
+            building.move_to(self._entry)
+        finally:
+            building.discard()
+        # Entries of other contents of these files are of no use any more.
+        for path in self._home.glob("*-*"):
+            if not path.name.startswith((self._tree, "building-")):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+class Building:
+    """A cache entry that is being written, or plain memory without a `home` or where the disk does not allow one."""
+
+    def __init__(self, home: Path | None) -> None:
+        self._folder = home and home / f"building-{socket.gethostname()}-{os.getpid()}"
+        self._complete = False
+        if home is None or self._folder is None:
+            return
+        try:
+            _remove_abandoned(home)
+            self._folder.mkdir(parents=True)
+        except OSError:  # data that is read-only, or another thread that builds the same
+            self._folder = None
+
+    def array(self, key: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a uint8 array to fill: a file mapped into memory, or memory where the disk has no room for it."""
+        size = int(np.prod(shape))
+        if self._folder is None or not size:
+            return np.empty(shape, np.uint8)
+        path = self._folder / f"{key}.images"
+        try:
+            with path.open("wb") as file:
+                _reserve(file.fileno(), size)
+            return np.memmap(path, np.uint8, "r+", shape=shape)
+        except OSError:
+            self.discard()
+            return np.empty(shape, np.uint8)
+
+    def keep(self, facts: dict[str, Any], splits: dict[str, Split]) -> None:
+        """Complete the entry; the images of the splits are the first rows of their arrays."""
+        if self._folder is None:
+            return
+        shapes = {key: {"name": split.name, "shape": split.images.shape} for key, split in splits.items()}
+        try:
+            for key, split in splits.items():
+                os.truncate(self._folder / f"{key}.images", int(np.prod(split.images.shape)))
+                np.savez(self._folder / f"{key}.npz", allow_pickle=False, **dict(split.columns()))
+            (self._folder / "facts.json").write_text(json.dumps(facts | {"splits": shapes}))
+            self._complete = True
+        except OSError:
+            self.discard()
+
+    def move_to(self, entry: Path) -> None:
+        """Give a complete entry its name; what is there by now was damaged, or another process made the same."""
+        if self._folder is not None and self._complete:
+            shutil.rmtree(entry, ignore_errors=True)
+            with suppress(OSError):
+                self._folder.rename(entry)
+
+    def discard(self) -> None:
+        """Remove what lies in the place of building."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the room on the disk now: writing to a mapped file ends the process once the disk is full."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
+
+
+def _remove_abandoned(home: Path) -> None:
+    """Remove what processes of this machine that no longer run left half built."""
+    for path in home.glob(f"building-{socket.gethostname()}-*"):
+        process = path.name.rpartition("-")[2]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (OSError, ValueError):
+            continue
+
+
+def _settings(config: DataConfig) -> str:
+    """Return a hash of all that decides the arrays apart from the data itself."""
+    fields = {name: value for name, value in asdict(config).items() if name not in ("data_dir", "sampling")}
+    return hashlib.blake2b(repr((VERSION, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
+
+
+def _tree(place: Path) -> str:
+    """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it."""
+    digest = hashlib.blake2b(digest_size=8)
+    folders = [place if place.is_dir() else place.parent]
+    digest.update(b"" if place.is_dir() else os.fsencode(place.name))
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.startswith("."):
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    facts = entry.stat(follow_symlinks=False)
+                    digest.update(os.fsencode(f"{entry.path[len(str(place)) :]} {facts.st_size} {facts.st_mtime_ns}\n"))
+                elif place.is_dir():
+                    folders.append(Path(entry.path))
+    return digest.hexdigest()

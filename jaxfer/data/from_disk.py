@@ -1,0 +1,140 @@
+"""From a folder to a data set: detect its layout, read its records, select, decode."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxfer.config import DataConfig
+from jaxfer.data.cache import Cache
+from jaxfer.data.dataset import Dataset, Images, Split, content_hash
+from jaxfer.data.images import UnreadableError, decode_all, quiet_pillow
+from jaxfer.data.layouts import Layout, Match, ReadOptions, detect
+from jaxfer.data.progress import progress_bar
+from jaxfer.data.protocols import PROTOCOLS
+from jaxfer.data.selection import Part, Selection, check, drop_unreadable, select
+from jaxfer.data.soft_labels import soft_labels
+from jaxfer.data.stream import StreamedImages
+from jaxfer.errors import UserError
+
+WORTH_KEEPING = 2000
+"""How many images take long enough to decode that the result is kept."""
+
+Facts = dict[str, Any]
+"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths."""
+
+Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
+
+
+def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
+    """Do what `jaxfer.data.load` says for data on the disk."""
+    layout, match = detect(data_dir)
+    cache = Cache(match.place, config)
+    facts, splits = cache.read() or ({}, {})
+    if not splits:
+        selection = select(layout.read(match.place, ReadOptions(label_order=config.label_order)), config)
+        source = f"{layout.name} in {match.place}"
+        check(selection, source, config)
+        with quiet_pillow(), cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
+            if config.stream:
+                selection, splits, fingerprint = _stream(selection, facts, config)
+            else:
+                selection, splits, fingerprint = _decode(selection, building.array, config)
+            check(selection, source, config)
+            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable, "fingerprint": fingerprint}
+            building.keep(facts, {} if config.stream else splits)
+    return _dataset(facts, splits, layout, match, config)
+
+
+def _dataset(facts: Facts, splits: dict[str, Split], layout: Layout, match: Match, config: DataConfig) -> Dataset:
+    protocol = PROTOCOLS[config.num_classes]
+    counts = {key: np.bincount(split.labels, minlength=config.num_classes) for key, split in splits.items()}
+    found = {key: dict(zip(protocol.class_names, counts[key].tolist(), strict=True)) for key in counts}
+    folder = match.place.parent if match.place.is_file() else match.place
+    return Dataset(
+        **splits,
+        class_names=protocol.class_names,
+        source=f"{layout.name} in {match.place}",
+        left_out=facts["left_out"],
+        unreadable=tuple((folder / name, reason) for name, reason in facts["unreadable"].items()),
+        warnings=tuple(protocol.differences(layout.release, found)) if layout.release else (),
+        known_fingerprint=facts["fingerprint"],
+    )
+
+
+def _decode(selection: Selection, allocate: Allocate, config: DataConfig) -> tuple[Selection, dict[str, Split], str]:
+    """Return what is readable of a selection, its splits with their images decoded, and their fingerprint."""
+    images: dict[str, np.ndarray] = {}
+    failures: dict[str, str] = {}
+    with progress_bar("reading images", selection.count) as advance:
+        for key, part in selection.parts.items():
+            rows = _allocated(allocate, key, (len(part.records), config.image_size, config.image_size, 3))
+            kept = 0
+            for face in _readable(part, config, failures, advance):
+                rows[kept] = face
+                kept += 1
+            images[key] = rows[:kept]
+            images[key].flags.writeable = False
+    selection = drop_unreadable(selection, failures)
+    splits = {key: _split(part, images[key], config) for key, part in selection.parts.items()}
+    parts = [(images[key].shape, [images[key]], split.labels) for key, split in splits.items()]
+    return selection, splits, content_hash(PROTOCOLS[config.num_classes].class_names, parts)
+
+
+def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Selection, dict[str, Split], str]:
+    """Return what is readable of a selection, its splits with images yet to be decoded, and their fingerprint."""
+    selection = drop_unreadable(selection, facts.get("unreadable", {}))
+    fingerprint = facts.get("fingerprint", "")
+    while True:
+        splits = {}
+        for key, part in selection.parts.items():
+            splits[key] = _split(part, StreamedImages(part.records, config.image_size, config.margin), config)
+        if fingerprint:
+            return selection, splits, fingerprint
+        # All images are decoded once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
+        failures: dict[str, str] = {}
+        with progress_bar("looking at each image once", selection.count) as advance:
+            faces = {key: _readable(part, config, failures, advance) for key, part in selection.parts.items()}
+            parts = [(split.images.shape, faces[key], split.labels) for key, split in splits.items()]
+            fingerprint = content_hash(PROTOCOLS[config.num_classes].class_names, parts)
+        if failures:
+            selection, fingerprint = drop_unreadable(selection, failures), ""
+
+
+def _readable(
+    part: Part, config: DataConfig, failures: dict[str, str], advance: Callable[[int], None]
+) -> Iterator[np.ndarray]:
+    """Yield the readable faces of a part, uint8 [size, size, 3]; add the names of the others, with the reason."""
+    for record, face in decode_all(part.records, config.image_size, margin=config.margin):
+        advance(1)
+        if isinstance(face, UnreadableError):
+            failures[record.name] = face.reason
+        else:
+            yield face
+
+
+def _allocated(allocate: Allocate, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return allocate(key, shape)
+    except MemoryError as error:
+        raise UserError(
+            f"the images take {np.prod(shape, dtype=float) / 1e9:.0f} GB, and there is neither memory nor disk for so "
+            "much: pass a smaller image_size (--image-size), or decode them anew for each batch (--stream)"
+        ) from error
+
+
+def _split(part: Part, images: Images, config: DataConfig) -> Split:
+    class_names = PROTOCOLS[config.num_classes].class_names
+
+    def affect(field: str) -> np.ndarray | None:
+        values = np.array([getattr(record, field) for record in part.records], np.float32)
+        return None if np.isnan(values).all() else values
+
+    labels = np.array([class_names.index(record.label) for record in part.records], np.int32)
+    soft = (
+        soft_labels([record.votes for record in part.records], labels, config.num_classes)
+        if config.soft_labels
+        else None
+    )
+    return Split(part.name, images, labels, affect("valence"), affect("arousal"), soft)
