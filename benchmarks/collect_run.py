@@ -5,10 +5,10 @@ neither paths nor pictures of the machine it ran on. The tables in the documenta
 """
 
 import json
-import os
-import platform
 import sys
 from pathlib import Path
+
+from machine import machine
 
 from jaxfer.cli.program import run
 from jaxfer.evaluation.finished_run import read_run
@@ -26,17 +26,6 @@ def main() -> None:
     record = {"machine": machine(), "summary": summary, "history": run.history}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def machine() -> dict[str, str | int | None]:
-    """Return the processor's name and the number of cores."""
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-    }
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _SUMMARY = {
     "val": _SCORES,
     "checkpoint": {"epoch": int, "step": int, "chosen": str},
     "best": {"epoch": int, "val_accuracy": float, "val_loss": float},
-    "data": {"source": str, "left_out": {str: int}, "unreadable": [[str]], "fingerprint": str},
+    "data": {"source": str, "warnings": [str], "left_out": {str: int}, "unreadable": [[str]], "fingerprint": str},
     "environment": {},
 }
 _EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}

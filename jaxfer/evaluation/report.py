@@ -188,6 +188,7 @@ def _data(summary: Mapping[str, Any]) -> str:
             "Source": data["source"],
             "Training images": f"{train['examples']:,} (“{train['split']}”)",
             "Validation images": f"{val['examples']:,} (“{val['split']}”)",
+            **{f"Note {number}": warning for number, warning in enumerate(data["warnings"], 1)},
             **{f"Left out: {reason}": f"{count:,}" for reason, count in data["left_out"].items()},
             "Fingerprint": data["fingerprint"],
         },

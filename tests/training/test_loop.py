@@ -43,6 +43,28 @@ def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_no
     assert first[1][-1]["loss"] != other[1][-1]["loss"]
 
 
+def test_soft_labels_are_learnt_in_place_of_the_labels(data, model):
+    def with_targets(targets):
+        train, val = (dataclasses.replace(s, soft_labels=targets(s.labels)) for s in (data.train, data.val))
+        return fit(CONFIG, dataclasses.replace(data, train=train, val=val), model=model)
+
+    state, _ = fit(CONFIG, data, model=model)
+    certain, _ = with_targets(lambda labels: np.eye(7, dtype=np.float32)[labels])
+    chex.assert_trees_all_close(jax.device_get(certain.params), jax.device_get(state.params), atol=1e-5)
+    _, history = with_targets(lambda labels: np.full((len(labels), 7), 1 / 7, np.float32))
+    assert history[-1]["loss"] == pytest.approx(np.log(7), abs=0.3), "nothing but the uniform distribution to learn"
+
+
+def test_sampling_decides_what_an_epoch_trains_on(data, model):
+    few = data.train.labels[:30] != 0
+    train = dataclasses.replace(data.train, images=data.train.images[:30][few], labels=data.train.labels[:30][few])
+    data = dataclasses.replace(data, train=train)
+    uniform, _ = fit(CONFIG, data, model=model)
+    sampled = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, sampling="balanced"))
+    balanced, _ = fit(sampled, data, model=model)
+    assert not np.array_equal(uniform.params["head"]["kernel"], balanced.params["head"]["kernel"])
+
+
 def test_a_shorter_run_at_a_constant_rate_is_a_prefix_of_a_longer_one(data, model, run_dir):
     longer = dataclasses.replace(CONFIG, epochs=3)
     state, history = fit(longer, data, model=model)

@@ -51,6 +51,19 @@ def test_class_weights_multiply_each_example_and_are_not_divided_out(share):
     np.testing.assert_allclose(losses, smoothed(share) * np.array(WEIGHTS)[LABELS], rtol=1e-5, atol=1e-6)
 
 
+def test_distributions_for_targets_weigh_the_losses_of_their_classes():
+    shares = np.random.default_rng(1).dirichlet(np.ones(CLASSES), 40).astype(np.float32)
+    losses = CrossEntropy(class_weights=WEIGHTS).per_example(LOGITS, jnp.asarray(shares))
+    plain = -(shares * scipy.special.log_softmax(np.asarray(LOGITS, np.float64), axis=1)).sum(1)
+    np.testing.assert_allclose(losses, plain * (shares @ np.array(WEIGHTS)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), CrossEntropy(label_smoothing=0.1, class_weights=WEIGHTS)])
+def test_a_distribution_that_is_all_one_class_is_its_label(loss):
+    certain = jax.nn.one_hot(LABELS, CLASSES)
+    np.testing.assert_array_equal(loss.per_example(LOGITS, certain), loss.per_example(LOGITS, LABELS))
+
+
 def test_huge_logits_give_finite_losses():
     logits = jnp.array([[1e4, 0.0, -1e4]])
     losses = [float(CrossEntropy().per_example(logits, jnp.array([label]))[0]) for label in range(3)]
