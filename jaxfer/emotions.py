@@ -19,10 +19,14 @@ AFFECTNET_7 = AFFECTNET_8[:7]
 FER2013 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The codes 0 to 6 of `fer2013.csv`, in its order."""
 
+RAF_DB = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
+"""The codes 1 to 7 of RAF-DB's `list_patition_label.txt`, in its order."""
+
 LABEL_ORDERS = {
     "affectnet": AFFECTNET_8,
     "alphabetical": tuple(sorted(AFFECTNET_8)),
     "fer2013": FER2013,
+    "raf-db": RAF_DB,
 }
 """What a user may declare digits in folder names to mean. See `label_order` for seven-class alphabetical data."""
 
@@ -51,7 +55,7 @@ def from_word(word: str) -> str | None:
 
 
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:
-    """Return the class names, in order, that codes 0 to `num_classes - 1` stand for.
+    """Return the class names, in order, that codes 0 to `num_classes - 1` stand for, or 1 to 7 in RAF-DB's own order.
 
     `name` is a key of `LABEL_ORDERS`; `num_classes` is 7 or 8. Seven alphabetical classes are the eight without
     contempt, so their codes differ from the eight's.

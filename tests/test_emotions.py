@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from jaxfer import emotions
-from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013, LABEL_ORDERS, SPELLINGS
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013, LABEL_ORDERS, RAF_DB, SPELLINGS
 from jaxfer.errors import UserError
 
 AFFECTNET_CODES = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
 FER2013_CODES = ["anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+RAF_DB_CODES = ["surprise", "fear", "disgust", "happy", "sad", "anger", "neutral"]
 
 
 def test_codes_0_to_7_mean_what_affectnets_authors_publish():
@@ -16,6 +17,7 @@ def test_codes_0_to_7_mean_what_affectnets_authors_publish():
 def test_the_orders_of_seven_classes_are_the_published_ones():
     assert list(AFFECTNET_7) == list(emotions.label_order("affectnet", 7)) == AFFECTNET_CODES[:7]
     assert list(FER2013) == list(emotions.label_order("fer2013", 7)) == FER2013_CODES
+    assert list(RAF_DB) == list(emotions.label_order("raf-db", 7)) == RAF_DB_CODES
 
 
 def test_seven_alphabetical_classes_are_the_eight_without_contempt():
@@ -56,13 +58,17 @@ def test_relabelling_marks_a_class_that_the_target_lacks():
 
 
 def test_an_unknown_order_is_refused_with_the_choices_and_a_suggestion():
-    with pytest.raises(UserError, match=r"'afectnet'.*affectnet, alphabetical, fer2013.*did you mean 'affectnet'"):
+    with pytest.raises(
+        UserError, match=r"'afectnet'.*affectnet, alphabetical, fer2013, raf-db.*did you mean 'affectnet'"
+    ):
         emotions.label_order("afectnet", 7)
-    with pytest.raises(UserError, match=r"pass one of affectnet, alphabetical, fer2013$"):
+    with pytest.raises(UserError, match=r"pass one of affectnet, alphabetical, fer2013, raf-db$"):
         emotions.label_order("zzz", 7)
 
 
-@pytest.mark.parametrize(("name", "num_classes"), [("fer2013", 8), ("affectnet", 6), ("alphabetical", 11)])
+@pytest.mark.parametrize(
+    ("name", "num_classes"), [("fer2013", 8), ("raf-db", 8), ("affectnet", 6), ("alphabetical", 11)]
+)
 def test_a_number_of_classes_that_the_order_lacks_is_refused(name, num_classes):
     with pytest.raises(UserError, match=f"{name}.* classes, not {num_classes}"):
         emotions.label_order(name, num_classes)

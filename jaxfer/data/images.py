@@ -121,6 +121,8 @@ def open_face(image: Path | np.ndarray | StoredImage, *, least: int, box: Box | 
     except UnidentifiedImageError as error:
         size = path.stat().st_size if path else size
         raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
+    except IsADirectoryError as error:
+        raise UnreadableError(path, "a folder, not an image") from error
     except Exception as error:  # Pillow meets damage with OSError, SyntaxError, struct.error, KeyError and others.
         raise UnreadableError(path, str(error) or type(error).__name__) from error
 

@@ -27,7 +27,7 @@ class Protocol:
         counts: the number of images of each class in `train` and `val`.
         """
         sentences = []
-        for split in ("train", "val"):
+        for split in sorted(counts.keys() & release.counts.keys()):
             found = {name: counts[split].get(name, 0) for name in self.class_names}
             published = {name: release.counts[split].get(name, 0) for name in self.class_names}
             if found != published:

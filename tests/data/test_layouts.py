@@ -1,17 +1,13 @@
-import math
+import contextlib
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from jaxfer.data.images import UnreadableError, decode
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
 from jaxfer.errors import UserError
-
-ROW = " ".join(["7"] * 2304)
 
 
 def files(root, *names):
@@ -39,162 +35,8 @@ def refusal(path, **options):
     return str(caught.value)
 
 
-class Trap:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
 def labels(records):
     return {record.name: record.label for record in records}
-
-
-# FER2013
-
-
-def fer_npz(path, count=6, **changes):
-    images = np.random.default_rng(0).integers(0, 256, (count, 48, 48), np.uint8)
-    arrays = {"images": images, "labels": np.arange(count) % 7, "usage": np.arange(count) % 3} | changes
-    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
-    return images
-
-
-def fer_csv(path, *lines, header="emotion,pixels,Usage"):
-    path.write_text("\n".join((header, *lines)) + "\n")
-    return path
-
-
-@pytest.mark.parametrize("as_file", [True, False])
-def test_fer2013_npz_is_read_from_the_file_or_its_folder(tmp_path, as_file):
-    images = fer_npz(tmp_path / "fer2013.npz")
-    records = read(tmp_path / "fer2013.npz" if as_file else tmp_path)
-    assert [r.label for r in records] == list(FER2013[:6])
-    assert [r.split for r in records] == ["train", "val", "test"] * 2
-    assert [r.split_name for r in records] == ["Training", "PublicTest", "PrivateTest"] * 2
-    np.testing.assert_array_equal(np.stack([r.image for r in records]), images)
-
-
-def test_fer2013_npz_with_unknown_codes_leaves_these_rows_out(tmp_path):
-    fer_npz(tmp_path / "fer2013.npz", labels=np.array([0, 7, -1, 0, 0, 0]), usage=np.array([0, 0, 0, 3, -1, 1]))
-    reasons = [r.left_out for r in read(tmp_path)]
-    assert reasons == ["", "unlabelled", "unlabelled", "unknown split", "unknown split", ""]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"images": np.zeros((6, 48, 48))},
-        {"images": np.zeros((6, 64, 64), np.uint8)},
-        {"labels": np.zeros(5, int)},
-        {"usage": np.zeros(6)},
-    ],
-)
-def test_an_npz_of_other_shapes_or_types_is_refused_with_both(tmp_path, changes):
-    fer_npz(tmp_path / "fer2013.npz", **changes)
-    message = refusal(tmp_path)
-    assert str(tmp_path / "fer2013.npz") in message
-    assert "uint8 [n, 48, 48]" in message
-
-
-def test_an_npz_of_objects_is_never_unpickled(tmp_path):
-    fer_npz(tmp_path / "fer2013.npz", labels=np.array([Trap(tmp_path / "sprung")] * 6))
-    assert "cannot be read" in refusal(tmp_path)
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_a_half_downloaded_npz_is_named(tmp_path):
-    fer_npz(tmp_path / "fer2013.npz")
-    content = (tmp_path / "fer2013.npz").read_bytes()
-    (tmp_path / "fer2013.npz").write_bytes(content[: len(content) // 2])
-    assert "not a whole npz file" in refusal(tmp_path)
-
-
-def test_an_npz_with_a_damaged_array_is_named(tmp_path):
-    fer_npz(tmp_path / "fer2013.npz")
-    content = bytearray((tmp_path / "fer2013.npz").read_bytes())
-    content[2000] ^= 255
-    (tmp_path / "fer2013.npz").write_bytes(content)
-    assert "cannot be read" in refusal(tmp_path)
-
-
-def test_other_npz_files_are_no_data(tmp_path):
-    np.savez(tmp_path / "weights.npz", kernel=np.zeros(3))
-    (tmp_path / "broken.npz").write_bytes(b"not an archive")
-    with (tmp_path / "array.npz").open("wb") as file:
-        np.save(file, np.zeros(3))
-    assert "has no data that jaxfer reads" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("header", "line"),
-    [
-        ("emotion,pixels,Usage", "{label},{pixels},{usage}"),
-        ("emotion, Usage, pixels", "{label},{usage},{pixels}"),
-        ("emotion, Usage, pixels", "{label}, {usage}, {pixels}"),
-        ("\ufeffemotion,pixels,Usage", '"{label}","{pixels}","{usage}"\r'),
-    ],
-    ids=["fer2013.csv", "icml_face_data.csv", "spaces", "quotes"],
-)
-def test_fer2013_csv_is_read_in_all_its_forms(tmp_path, header, line):
-    pixels = np.random.default_rng(0).integers(0, 256, 2304)
-    text = line.format(label=3, pixels=" ".join(map(str, pixels)), usage="PublicTest")
-    (record,) = read(fer_csv(tmp_path / "any.csv", text, header=header))
-    assert (record.label, record.split, record.split_name, record.left_out) == ("happy", "val", "PublicTest", "")
-    assert record.image.dtype == np.uint8
-    np.testing.assert_array_equal(record.image, pixels.reshape(48, 48))
-
-
-def test_malformed_csv_rows_are_left_out_by_line_and_reason_and_the_others_read(tmp_path):
-    fer_csv(
-        tmp_path / "fer2013.csv",
-        f"0,{ROW},Training",
-        "0,1 2 3,Training",
-        f"0,{ROW[:-1]}256,Training",
-        f"0,{ROW[:-1]}x,Training",
-        f'0,"{ROW},Training',
-        f"0,{ROW}",
-        "",
-        f"9,{ROW},Training",
-        f"0,{ROW},Holiday",
-        f"1,{ROW},PrivateTest",
-    )
-    outcome = [(r.name, r.left_out, r.label) for r in read(tmp_path)]
-    assert outcome == [
-        ("fer2013.csv line 2", "", "anger"),
-        ("fer2013.csv line 3", "unreadable", ""),
-        ("fer2013.csv line 4", "unreadable", ""),
-        ("fer2013.csv line 5", "unreadable", ""),
-        ("fer2013.csv line 6", "", "anger"),
-        ("fer2013.csv line 7", "unreadable", ""),
-        ("fer2013.csv line 9", "unlabelled", ""),
-        ("fer2013.csv line 10", "unknown split", ""),
-        ("fer2013.csv line 11", "", "disgust"),
-    ]
-    assert "2 values rather than 3" in [r.detail for r in read(tmp_path)]
-
-
-fields = st.one_of(
-    st.sampled_from(
-        ["0", "-1", "6", ROW, ROW + " ", f" {ROW}", "9" * 40 + ROW, "9" * 5000, "Training", "PublicTest", "", '"']
-    ),
-    st.text(max_size=20),
-)
-
-
-@given(lines=st.lists(st.lists(fields, max_size=4).map(",".join), max_size=5))
-def test_no_csv_row_crashes_the_reader(tmp_path_factory, lines):
-    path = tmp_path_factory.getbasetemp() / "arbitrary.csv"
-    path.write_bytes("\n".join(["emotion,pixels,Usage", *lines]).encode(errors="surrogatepass"))
-    for record in read(path):
-        if record.left_out:
-            assert record.label == "" or record.left_out == "unlabelled"
-        else:
-            assert record.label in FER2013
-            assert record.image.shape == (48, 48)
 
 
 # The flat folder
@@ -225,103 +67,6 @@ def test_flat_folder_leaves_out_what_its_names_do_not_say(tmp_path):
 def test_flat_folder_is_read_in_natural_order(tmp_path):
     files(tmp_path, *(flat_name("train", 3, number) for number in (10, 9, 1)))
     assert [r.name for r in read(tmp_path)] == [flat_name("train", 3, number) for number in (1, 9, 10)]
-
-
-# AffectNet, March 2021
-
-
-def annotate(root, split, number, **annotations):
-    files(root, f"{split}/images/{number}.jpg")
-    folder = root / split / "annotations"
-    folder.mkdir(exist_ok=True)
-    for name, value in annotations.items():
-        np.save(folder / f"{number}_{name}.npy", value)
-
-
-def only_record(root):
-    (record,) = read(root)
-    return record
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda value: np.array([str(value)]),
-        lambda value: np.array(str(value)),
-        lambda value: np.array([str(value).encode()]),
-        lambda value: np.array([float(value)]),
-        lambda value: np.array(value),
-        lambda value: np.array([[value]]),
-    ],
-    ids=["string", "0-d string", "bytes", "float", "0-d number", "2-d"],
-)
-def test_march_2021_annotations_are_read_as_text_and_as_numbers(tmp_path, wrap):
-    annotate(tmp_path, "val_set", 12, exp=wrap(3), val=wrap(-0.25), aro=wrap(0.5), lnd=np.zeros(136))
-    record = only_record(tmp_path)
-    assert (record.name, record.label, record.left_out) == ("val_set/images/12.jpg", "surprise", "")
-    assert (record.split, record.split_name) == ("val", "val_set")
-    assert (record.valence, record.arousal) == (-0.25, 0.5)
-    assert record.image == tmp_path / "val_set/images/12.jpg"
-
-
-@pytest.mark.parametrize("code", range(11))
-def test_march_2021_codes_are_affectnets(tmp_path, code):
-    annotate(tmp_path, "train_set", 0, exp=np.array([str(code)]))
-    record = only_record(tmp_path)
-    assert record.label == (AFFECTNET_8[code] if code < 8 else "")
-    assert record.left_out == ("" if code < 8 else "other class")
-
-
-@pytest.mark.parametrize("invalid", ["-2", "-2.0", "nan", "1.5", "much"])
-def test_march_2021_invalid_valence_is_nan_and_the_face_is_kept(tmp_path, invalid):
-    annotate(tmp_path, "train_set", 0, exp=np.array(["1"]), val=np.array([invalid]), aro=np.array(["0.1"]))
-    record = only_record(tmp_path)
-    assert record.label == "happy"
-    assert math.isnan(record.valence)
-    assert record.arousal == 0.1
-
-
-def test_march_2021_without_valence_and_arousal_files_has_nan(tmp_path):
-    annotate(tmp_path, "train_set", 0, exp=np.array(["1"]))
-    assert math.isnan(only_record(tmp_path).valence)
-    assert math.isnan(only_record(tmp_path).arousal)
-
-
-@pytest.mark.parametrize(
-    ("expression", "reason"),
-    [
-        (np.array(["11"]), "unlabelled"),
-        (np.array(["2.5"]), "unlabelled"),
-        (np.array(["happy"]), "unlabelled"),
-        (np.array(["1", "2"]), "unlabelled"),
-        (np.array([np.inf]), "unlabelled"),
-        (np.array([], int), "unlabelled"),
-    ],
-)
-def test_march_2021_labels_that_say_nothing_are_left_out(tmp_path, expression, reason):
-    annotate(tmp_path, "train_set", 0, exp=expression)
-    assert only_record(tmp_path).left_out == reason
-
-
-def test_march_2021_pickled_labels_are_never_loaded(tmp_path):
-    annotate(tmp_path, "train_set", 0, exp=np.array([Trap(tmp_path / "sprung")]))
-    assert only_record(tmp_path).left_out == "unlabelled"
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_march_2021_images_without_annotation_and_damaged_annotations_are_told_apart(tmp_path):
-    for number in range(3):
-        annotate(tmp_path, "train_set", number, exp=np.array(["0"]))
-    (tmp_path / "train_set/annotations/0_exp.npy").unlink()
-    (tmp_path / "train_set/annotations/1_exp.npy").write_bytes(b"")
-    assert [r.left_out for r in read(tmp_path)] == ["no annotation file", "unlabelled", ""]
-
-
-def test_march_2021_is_found_below_and_read_in_the_order_of_its_numbers(tmp_path):
-    for number in (10, 9, 100):
-        annotate(tmp_path / "data/AffectNet", "train_set", number, exp=np.array(["0"]))
-    assert fitting(tmp_path) == ("AffectNet, March 2021", tmp_path / "data/AffectNet")
-    assert [Path(r.name).stem for r in read(tmp_path)] == ["9", "10", "100"]
 
 
 # Folders named by class
@@ -390,8 +135,14 @@ def test_class_folders_are_read_in_natural_order_whatever_the_file_system_says(t
     files(tmp_path, *(f"train/{word}/{number}.jpg" for word in ("sad", "happy") for number in (10, 2, 1)))
     records = [r.name for r in read(tmp_path)]
     assert records == [f"train/{word}/{number}.jpg" for word in ("happy", "sad") for number in (1, 2, 10)]
-    listing = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(listing(path))))
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def turned(path):
+        with scandir(path) as entries:
+            yield reversed(list(entries))
+
+    monkeypatch.setattr("jaxfer.data.layouts.folder.os.scandir", turned)
     assert [r.name for r in read(tmp_path)] == records
 
 
@@ -424,20 +175,51 @@ ALPHABETICAL_7 = ["anger", "disgust", "fear", "happy", "neutral", "sad", "surpri
 ALPHABETICAL_8 = ["anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 
 
+RAF_DB = ["surprise", "fear", "disgust", "happy", "sad", "anger", "neutral"]
+
+
 @pytest.mark.parametrize(
-    ("count", "order", "expected"),
+    ("digits", "order", "expected"),
     [
-        (7, "affectnet", list(AFFECTNET_7)),
-        (8, "affectnet", list(AFFECTNET_8)),
-        (7, "alphabetical", ALPHABETICAL_7),
-        (8, "alphabetical", ALPHABETICAL_8),
-        (7, "fer2013", list(FER2013)),
+        (range(7), "affectnet", list(AFFECTNET_7)),
+        (range(8), "affectnet", list(AFFECTNET_8)),
+        (range(7), "alphabetical", ALPHABETICAL_7),
+        (range(8), "alphabetical", ALPHABETICAL_8),
+        (range(1, 9), "alphabetical", ALPHABETICAL_8),
+        (range(7), "fer2013", list(FER2013)),
+        (range(1, 8), "fer2013", list(FER2013)),
+        (range(7), "raf-db", RAF_DB),
+        (range(1, 8), "raf-db", RAF_DB),
+        ([0, 3], "affectnet", ["neutral", "surprise"]),
+        ([1, 4, 7], "raf-db", ["surprise", "happy", "neutral"]),
     ],
 )
-@pytest.mark.parametrize("first", [0, 1])
-def test_digits_mean_what_the_declared_order_says(tmp_path, first, count, order, expected):
-    digit_folders(tmp_path, range(first, first + count))
+def test_digits_mean_what_the_declared_order_says(tmp_path, digits, order, expected):
+    digit_folders(tmp_path, digits)
     assert by_digit(tmp_path, order) == expected
+
+
+@pytest.mark.parametrize(
+    ("digits", "order"),
+    [
+        (range(1, 8), "affectnet"),  # AffectNet-7 counted from 1, or AffectNet's codes without neutral
+        (range(1, 9), "affectnet"),  # AffectNet-8 counted from 1, or those codes with "none"
+        (range(1, 8), "alphabetical"),
+        ([0, 1, 3], "alphabetical"),  # of seven or of eight classes
+        (range(1, 7), "raf-db"),  # without neutral, or counted from 0 and without surprise
+    ],
+)
+def test_digits_with_several_meanings_are_refused_with_all_of_them(tmp_path, digits, order):
+    message = refusal(digit_folders(tmp_path, digits), label_order=order)
+    assert f"fit the label order {order!r} in " in message
+    assert message.count(f"\n  {order}: ") >= 2
+    assert "add an empty one for each class that is missing" in message
+
+
+def test_an_empty_folder_says_that_its_class_is_missing(tmp_path):
+    digit_folders(tmp_path, range(1, 8))
+    (tmp_path / "train/0").mkdir()
+    assert by_digit(tmp_path, "affectnet") == list(AFFECTNET_8[1:])
 
 
 def test_digits_missing_in_one_split_do_not_shift_the_others(tmp_path):
@@ -471,6 +253,24 @@ def test_the_choices_count_from_the_first_folder(tmp_path):
     assert "fer2013: 1 anger" in message
 
 
+def test_images_outside_of_class_folders_and_deeper_in_them_are_left_out(tmp_path):
+    files(tmp_path, "train/happy/1.jpg", "train/happy/more/2.jpg", "train/3.jpg", "4.jpg", "notes/5.jpg")
+    assert {r.name: r.left_out for r in read(tmp_path)} == {
+        "train/happy/1.jpg": "",
+        "4.jpg": "unlabelled",
+        "notes/5.jpg": "unlabelled",
+        "train/3.jpg": "unlabelled",
+        "train/happy/more/2.jpg": "unlabelled",
+    }
+
+
+def test_a_folder_in_place_of_an_image_is_listed_and_fails_when_it_is_decoded(tmp_path):
+    (tmp_path / "train/happy/1.jpg").mkdir(parents=True)
+    (record,) = read(tmp_path)
+    with pytest.raises(UnreadableError, match="directory"):
+        decode(record.image, 32)
+
+
 # Telling layouts apart
 
 
@@ -493,7 +293,7 @@ def test_an_archive_that_was_not_unpacked_is_pointed_out(tmp_path):
 
 def test_several_data_sets_in_one_folder_are_refused_with_the_evidence_for_each(tmp_path):
     files(tmp_path, "train/happy/1.jpg")
-    fer_csv(tmp_path / "fer2013.csv", f"0,{ROW},Training")
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n")
     message = refusal(tmp_path)
     assert f"FER2013: {tmp_path / 'fer2013.csv'} has the columns" in message
     assert f"class folders: {tmp_path} has folders named by class, such as train/happy" in message

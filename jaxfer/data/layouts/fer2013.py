@@ -1,134 +1,125 @@
 """FER2013: 48x48 grayscale faces in one file, the original csv or an npz of its rows.
 
-The csv files are `fer2013.csv` (columns emotion, pixels, Usage) and `icml_face_data.csv` (emotion, Usage, pixels, with
-a space before the last two). The npz has `images` uint8 [n, 48, 48], `labels` [n] with the csv's codes, and `usage`
-[n] with 0 Training, 1 PublicTest, 2 PrivateTest.
+The npz has `images` uint8 [n, 48, 48], `labels` [n] with the csv's codes, and `usage` [n] with 0 Training,
+1 PublicTest, 2 PrivateTest; `ferplus_votes` [n, 10], where it has them, are the votes of FER+.
+
+The label is FER2013's own, also where there are votes.
 """
 
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from jaxfer.data import published
+from jaxfer.data.layouts import fer2013_csv
+from jaxfer.data.layouts.fer2013_csv import SIDE, USAGES
+from jaxfer.data.layouts.fer_votes import CHOICES, expression_votes
 from jaxfer.data.layouts.folder import Folder, permission
-from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
+from jaxfer.data.layouts.record import SPLITS, UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import FER2013 as CLASSES
 from jaxfer.errors import UserError
 
-SIDE = 48
-"""Height and width of every image, in pixels."""
+SPLIT_OF = dict(zip(USAGES, ("train", "val", "test"), strict=True))
+"""What the data's own splits are used for: scores on PrivateTest are blind only while nothing is selected on it."""
 
-CODES = (b"0", b"1", b"2", b"3", b"4", b"5", b"6")
-"""The csv's codes of the classes, in their order."""
-
-USAGES = ("Training", "PublicTest", "PrivateTest")
-"""The data's names of its splits, in the order of the npz's codes."""
-
-SPLITS = ("train", "val", "test")
-"""What these splits are used for: scores on PrivateTest are only blind as long as nothing is selected on it."""
+FER_PLUS = "fer2013new.csv"
+"""The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer_plus`."""
 
 
-def _find(folder: Folder) -> list[Match]:
+def find_faces(folder: Folder) -> list[Match]:
+    """Return the files in a folder that have FER2013's images."""
     matches = []
-    for name in folder.files:
-        path = folder.path / name
-        if name.lower().endswith(".npz") and _is_npz(path):
+    for path in (folder.path / name for name in folder.files):
+        suffix = path.suffix.lower()
+        if suffix == ".npz" and path.is_file() and _is_npz(path):
             matches.append(Match(path, "has the arrays images, labels and usage"))
-        if name.lower().endswith(".csv") and _is_csv(path):
+        if suffix == ".csv" and path.is_file() and fer2013_csv.is_csv(path):
             matches.append(Match(path, "has the columns emotion, pixels and Usage"))
     return matches
 
 
+def records(path: Path) -> list[Record]:
+    """Return the records of a file that `find_faces` found, one a row, in its order. Raises `UserError` for damage."""
+    return list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
+
+
+def by_split(records: Iterable[Record]) -> list[Record]:
+    """Return the records split by split, in the order in which layouts have to yield them."""
+    return sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
+
+
+def _find(folder: Folder) -> list[Match]:
+    return [] if (folder.path / FER_PLUS).is_file() else find_faces(folder)
+
+
 def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
-    return _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
+    yield from by_split(records(path))
+
+
+def _csv_records(path: Path) -> Iterator[Record]:
+    for row in fer2013_csv.rows(path):
+        name = f"{path.name} line {row.line}"
+        if row.image is None:
+            yield Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=row.damage)
+        else:
+            yield _record(name, row.image, row.code, row.usage)
+
+
+def _record(name: str, image: np.ndarray, code: int, usage: str, votes: tuple[float, ...] | None = None) -> Record:
+    if usage not in SPLIT_OF:
+        return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
+    known = code in range(len(CLASSES))
+    return Record(
+        name=name,
+        image=image,
+        split=SPLIT_OF[usage],
+        split_name=usage,
+        label=CLASSES[code] if known else "",
+        left_out="" if known else UNLABELLED,
+        votes=votes,
+    )
 
 
 def _is_npz(path: Path) -> bool:
-    try:
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            return {"images", "labels", "usage"} <= set(arrays.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if path.name.lower().startswith("fer2013"):
-            raise UserError(f"{path} is not a whole npz file ({error}): download or copy it again") from error
-        return False
+    with permission(path), path.open("rb") as file:
+        try:
+            with NpzFile(file, allow_pickle=False) as arrays:
+                return {"images", "labels", "usage"} <= set(arrays.files)
+        except Exception as error:  # zipfile meets damage with BadZipFile, NotImplementedError and others.
+            if path.name.lower().startswith("fer2013"):
+                raise UserError(f"{path} is not a whole npz file ({error}): download or copy it again") from error
+            return False
 
 
-def _read_npz(path: Path) -> Iterator[Record]:
+def _npz_records(path: Path) -> Iterator[Record]:
     try:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            images, labels, usages = (arrays[key] for key in ("images", "labels", "usage"))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            # What has no header of an array comes as bytes.
+            images, labels, usages = (np.asarray(arrays[key]) for key in ("images", "labels", "usage"))
+            counts = np.asarray(arrays["ferplus_votes"]) if "ferplus_votes" in arrays.files else None
+    except Exception as error:  # numpy adds SyntaxError, MemoryError and others, for damaged headers.
         raise UserError(f"{path} cannot be read ({error}): download or copy it again") from error
-    shapes_fit = images.shape == (len(images), SIDE, SIDE) and labels.shape == usages.shape == (len(images),)
+    shapes_fit = images.shape[1:] == (SIDE, SIDE) and labels.shape == usages.shape == images.shape[:1]
     if not (shapes_fit and images.dtype == np.uint8 and labels.dtype.kind in "iu" and usages.dtype.kind in "iu"):
         raise UserError(
             f"{path} is not FER2013: images is {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}, "
             f"usage {usages.dtype} {usages.shape}, but uint8 [n, {SIDE}, {SIDE}] and two integers [n] are expected"
         )
-    for row, (image, label, usage) in enumerate(zip(images, labels.tolist(), usages.tolist(), strict=True)):
-        yield _record(f"{path.name} row {row}", image, label, usage)
+    votes = [None] * len(images) if counts is None else _npz_votes(path, counts, len(images))
+    for row, (image, code, usage) in enumerate(zip(images, labels.tolist(), usages.tolist(), strict=True)):
+        usage_name = USAGES[usage] if usage in range(len(USAGES)) else ""
+        yield _record(f"{path.name} row {row}", image, code, usage_name, votes[row])
 
 
-def _record(name: str, image: np.ndarray, label: int, usage: int) -> Record:
-    if usage not in range(len(USAGES)):
-        return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
-    known = label in range(len(CLASSES))
-    return Record(
-        name=name,
-        image=image,
-        split=SPLITS[usage],
-        split_name=USAGES[usage],
-        label=CLASSES[label] if known else "",
-        left_out="" if known else UNLABELLED,
-    )
+def _npz_votes(path: Path, counts: np.ndarray, rows: int) -> list[tuple[float, ...] | None]:
+    if counts.shape != (rows, len(CHOICES)) or counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise UserError(
+            f"{path} has no votes of FER+ in ferplus_votes, {counts.dtype} {counts.shape}: counts, integers "
+            f"[{rows}, {len(CHOICES)}], are expected; correct that array, or save the file without it"
+        )
+    return [expression_votes(row) for row in counts.tolist()]
 
 
-def _columns(line: bytes) -> list[str]:
-    """Return the names in the csv's first line, in lower case, without a byte order mark, spaces and quotes."""
-    return [name.strip(' "').lower() for name in line.decode("utf-8-sig", errors="replace").strip().split(",")]
-
-
-def _is_csv(path: Path) -> bool:
-    with permission(path), path.open("rb") as file:
-        return {"emotion", "pixels", "usage"} <= set(_columns(file.readline(1000)))
-
-
-def _read_csv(path: Path) -> Iterator[Record]:
-    with path.open("rb") as lines:
-        columns = _columns(next(lines))
-        for number, line in enumerate(lines, start=2):
-            # No value holds a comma, so lines are rows even where a quote is missing: damage stays within its line.
-            values = [value.strip(b' "') for value in line.strip().split(b",")]
-            name = f"{path.name} line {number}"
-            if len(values) != len(columns):
-                if line.strip():
-                    yield _unreadable(path, name, f"{len(values)} values rather than {len(columns)}")
-                continue
-            row = dict(zip(columns, values, strict=True))
-            image = _pixels(row["pixels"])
-            if image is None:
-                yield _unreadable(path, name, f"its pixels are not {SIDE * SIDE} numbers from 0 to 255")
-                continue
-            label = int(row["emotion"]) if row["emotion"] in CODES else -1
-            usage = row["usage"].decode(errors="replace")
-            yield _record(name, image, label, USAGES.index(usage) if usage in USAGES else -1)
-
-
-def _unreadable(path: Path, name: str, detail: str) -> Record:
-    return Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=detail)
-
-
-def _pixels(text: bytes) -> np.ndarray | None:
-    """Return the uint8 [48, 48] image that numbers separated by single spaces spell, or None if they do not."""
-    if text.translate(None, b"0123456789 ") or text.count(b" ") != SIDE * SIDE - 1:
-        return None
-    values = np.fromstring(text, np.int64, sep=" ")
-    if values.size != SIDE * SIDE or values.max() > 255:
-        return None
-    return values.astype(np.uint8).reshape(SIDE, SIDE)
-
-
-LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read)
+LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, published.FER2013)

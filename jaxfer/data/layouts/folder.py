@@ -1,5 +1,6 @@
-"""Look at folders of any size: a peek at the names in them, their images in a stable order, links that leave them."""
+"""Look at folders of any size: a peek at the names in them, their files in a stable order, links that leave them."""
 
+import errno
 import itertools
 import os
 import re
@@ -48,8 +49,23 @@ def peek(path: Path, limit: int | None = PEEK) -> Folder:
     with permission(path), os.scandir(path) as entries:
         for entry in itertools.islice(entries, limit):
             if not _hidden(entry.name):
-                (folders if entry.is_dir() else files).append(entry.name)
+                (folders if _is_folder(entry) else files).append(entry.name)
     return Folder(path, tuple(sorted(folders, key=natural)), tuple(sorted(files, key=natural)))
+
+
+def tree(top: Path) -> Iterator[Path]:
+    """Yield a folder and every folder below it that is not hidden, in natural order.
+
+    Folders that links below it lead to are among them, but not what lies below those: links may go in circles.
+    """
+    ahead = [top]
+    while ahead:
+        folder = ahead.pop()
+        yield folder
+        if folder == top or not folder.is_symlink():
+            with permission(folder), os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if _is_folder(entry) and not _hidden(entry.name)]
+            ahead += [folder / name for name in sorted(names, key=natural, reverse=True)]
 
 
 def is_image(name: str) -> bool:
@@ -62,15 +78,42 @@ def images(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
 
     A folder that itself lies outside of `root`, by a link, is yielded in place of its images.
     """
+    return files(folder, root, IMAGE_SUFFIXES)
+
+
+def files(folder: Path, root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    """Yield what is in `folder` and has one of these suffixes, in lower case, as `images` does.
+
+    Raises `UserError` for a folder that may not be read.
+    """
     root = root.resolve()
-    if not folder.resolve().is_relative_to(root):
+    if _leaves(folder, root):
         yield folder, LINK
         return
-    with permission(folder):
-        paths = [path for path in folder.iterdir() if is_image(path.name)]
-    for path in sorted(paths, key=lambda path: natural(path.name)):
-        leaves = path.is_symlink() and not path.resolve().is_relative_to(root)
-        yield path, LINK if leaves else ""
+    names, links = [], set()
+    with permission(folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.lower().endswith(suffixes) and not _hidden(entry.name):
+                names.append(entry.name)
+                if entry.is_symlink():
+                    links.add(entry.name)
+    names.sort(key=natural)
+    for name in names:
+        path = folder / name
+        yield path, LINK if name in links and _leaves(path, root) else ""
+
+
+def leaves(path: Path, root: Path) -> bool:
+    """Return whether a path lies outside of `root` once links are followed, or leads nowhere because they circle."""
+    return _leaves(path, root.resolve())
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is anything at a path, however long its names are."""
+    try:
+        return path.exists()
+    except OSError:  # a name longer than a file's can be
+        return False
 
 
 @contextmanager
@@ -80,6 +123,25 @@ def permission(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: you lack the permission") from error
+
+
+def _leaves(path: Path, resolved_root: Path) -> bool:
+    try:
+        real = path.resolve(strict=True)
+    except RuntimeError:  # what Python 3.11 and 3.12 raise for links in a circle
+        return True
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return True
+        real = path.resolve()
+    return not real.is_relative_to(resolved_root)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that may not be read
+        return False
 
 
 def _hidden(name: str) -> bool:

@@ -1,0 +1,97 @@
+"""FER+: the faces of FER2013 with Microsoft's `fer2013new.csv` beside them, whose labels are people's votes.
+
+Its columns are Usage, Image name and the ten of `jaxfer.data.layouts.fer_votes`; its rows are those of `fer2013.csv`,
+in the same order. The label is what most people chose, contempt among it; faces without a majority are left out.
+"""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from jaxfer.data.layouts.fer2013 import FER_PLUS, SPLIT_OF, by_split, find_faces, records
+from jaxfer.data.layouts.fer_votes import CHOICES, expression_votes, majority
+from jaxfer.data.layouts.folder import Folder, peek, permission
+from jaxfer.data.layouts.record import (
+    OTHER_CLASS,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    UNREADABLE,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+)
+from jaxfer.emotions import from_word
+from jaxfer.errors import UserError
+
+HEADER = ("Usage", "Image name", *CHOICES)
+"""The names of the columns."""
+
+Votes = tuple[int, str, list[int] | None]
+"""The number of a line, its Usage, and the votes for each of `CHOICES`; None where the line does not say them."""
+
+
+def _find(folder: Folder) -> list[Match]:
+    if not (folder.path / FER_PLUS).is_file():
+        return []
+    # Passed alone, the file stands for the images beside it.
+    beside = peek(folder.path) if folder.files == (FER_PLUS,) else folder
+    return [Match(match.place, f"{match.evidence}, and {FER_PLUS} stands beside it") for match in find_faces(beside)]
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
+    votes_path = path.parent / FER_PLUS
+    faces, votes = records(path), _votes(votes_path)
+    if len(faces) != len(votes):
+        raise UserError(
+            f"{votes_path} has {len(votes)} rows, but {path.name} has {len(faces)}: "
+            f"pass the whole fer2013.csv, or move {FER_PLUS} away to read it with FER2013's own labels"
+        )
+    for face, (line, usage, _) in zip(faces, votes, strict=True):
+        if face.split and usage in SPLIT_OF and usage != face.split_name:
+            raise UserError(
+                f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
+                f"the rows of both files have to be in their original order, so copy them again"
+            )
+    yield from by_split(_relabelled(face, row) for face, row in zip(faces, votes, strict=True))
+
+
+def _relabelled(face: Record, row: Votes) -> Record:
+    if face.left_out in (UNREADABLE, UNKNOWN_SPLIT):
+        return face
+    line, _, counts = row
+    where = f"{FER_PLUS} line {line}"
+    if counts is None:
+        return replace(face, label="", left_out=UNLABELLED, detail=f"{where} is damaged", votes=None)
+    face = replace(face, label="", left_out="", votes=expression_votes(counts))
+    chosen = majority(counts)
+    if chosen is None:
+        return replace(face, left_out=UNLABELLED, detail=f"no choice has most of its votes in {where}")
+    label = from_word(chosen)
+    return replace(face, label=label) if label else replace(face, left_out=OTHER_CLASS, detail=f"{chosen} in {where}")
+
+
+def _votes(path: Path) -> list[Votes]:
+    with permission(path), path.open("rb") as lines:
+        rows = [(number, _values(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    columns = [name.lower() for name in rows[0][1]] if rows else []
+    if not {"usage", *map(str.lower, CHOICES)} <= set(columns):
+        raise UserError(f"{path} does not name its columns: add the header {','.join(HEADER)} as its first line")
+    return [_row(number, columns, values) for number, values in rows[1:]]
+
+
+def _values(line: bytes) -> list[str]:
+    text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+    return [value.strip(' "\r\n') for value in text.split(",")]
+
+
+def _row(number: int, columns: list[str], values: list[str]) -> Votes:
+    row = dict(zip(columns, values, strict=False))
+    counts = [row.get(name.lower(), "") for name in CHOICES]
+    # Longer numbers are no counts of people.
+    whole = len(values) == len(columns) and all(text.isdecimal() and len(text) < 4 for text in counts)
+    return number, row.get("usage", ""), [int(text) for text in counts] if whole else None
+
+
+LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read)

@@ -1,0 +1,88 @@
+"""The files in a folder of images and the folders below it, against which the paths in a list are held."""
+
+import os
+import posixpath
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from jaxfer.data.layouts.folder import LINK, is_image, leaves, natural, permission, tree
+from jaxfer.data.layouts.record import MISSING, UNLISTED, UNREADABLE
+
+
+def inside(path: str) -> str:
+    r"""Return a relative path in its plain form, "" where it is absolute, empty, or leaves the folder it starts from.
+
+    Backslashes separate folders, too: lists are edited on Windows.
+
+    >>> inside("./1//a.jpg"), inside(r"1\a.jpg"), inside("../a.jpg"), inside("/a.jpg")
+    ('1/a.jpg', '1/a.jpg', '', '')
+    """
+    plain = posixpath.normpath(path.replace("\\", "/"))
+    return "" if plain in (".", "..") or plain.startswith(("/", "../")) else plain
+
+
+class ImageTree:
+    """What lies below a folder, listed once: hundreds of thousands of files, so their names are kept as text.
+
+    A file's name is its path inside of the data's root.
+    """
+
+    def __init__(self, folder: Path, root: Path, apart: Iterable[Path] = ()) -> None:
+        """List `folder`, which lies in `root`, without what is below the folders `apart`.
+
+        Raises `UserError` for a folder that may not be read.
+        """
+        self._root = root
+        self._start = _start(folder, root)
+        self._files: set[str] = set()
+        self._links: list[str] = []
+        self._is_linked_away = leaves(folder, root)
+        if not self._is_linked_away:
+            self._list(folder, list(apart))
+
+    def find(self, path: str) -> tuple[str, str, str]:
+        """Return the name of the file that a path in a list leads to, why it cannot be used, or "", and the detail.
+
+        The name is "" where the path leaves the folder without any link.
+        """
+        name = self._start + path
+        if name in self._files:
+            return name, "", ""
+        plain = inside(path)
+        if not plain:
+            return "", LINK, f"its path is {path!r}"
+        name = self._start + plain
+        full = self._root / name
+        if self._is_linked_away:
+            return name, LINK, ""
+        if not os.path.lexists(full):
+            return name, MISSING, ""
+        if leaves(full, self._root):
+            return name, LINK, ""
+        return (name, "", "") if full.is_file() else (name, UNREADABLE, "not a file")
+
+    def unlisted(self, listed: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield the name of each image that is not `listed`, in natural order, with the reason to leave it out.
+
+        Links that leave the data count as images, whatever they point to.
+        """
+        away = {name for name in self._links if leaves(self._root / name, self._root)}
+        images = {name for name in (*self._files, *self._links) if name in away or is_image(posixpath.basename(name))}
+        for name in sorted(images.difference(listed), key=natural):
+            yield name, LINK if name in away else UNLISTED
+
+    def _list(self, top: Path, apart: list[Path]) -> None:
+        for folder in tree(top):
+            if (folder != top and folder.is_symlink()) or any(map(folder.is_relative_to, apart)):
+                continue
+            start = _start(folder, self._root)
+            with permission(folder), os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        self._links.append(start + entry.name)
+                    elif entry.is_file():
+                        self._files.add(start + entry.name)
+
+
+def _start(folder: Path, root: Path) -> str:
+    return "" if folder == root else f"{folder.relative_to(root).as_posix()}/"

@@ -1,0 +1,121 @@
+"""What names in a data set mean: folders named by split, and classes named by words or by digits."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from jaxfer.data.layouts.record import Split
+from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, SPELLINGS, from_word, label_order
+from jaxfer.errors import UserError
+
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of split folders, in lower case."""
+
+OTHER_WORDS = frozenset({"none", "uncertain", "unknown", "no face", "no_face", "no-face", "noface", "non-face"})
+"""Names, in lower case, for faces without an expression; they are left out."""
+
+LAST_CODE = 10
+"""AffectNet's last code, no face."""
+
+
+def split_named(name: str) -> Split | None:
+    """Return the split that a folder's name means, whatever its case, or None if it means none."""
+    return SPLIT_NAMES.get(name.lower())
+
+
+def is_code(name: str) -> bool:
+    """Return whether a name is a number that can be a class's."""
+    return name.isdecimal() and len(name) <= 4 and int(name) <= LAST_CODE
+
+
+def meanings(names: Iterable[str], order: str | None, place: Path) -> dict[str, str]:
+    """Return the class that each name stands for, "" for faces without an expression; other names are not in it.
+
+    Names are words in any of the spellings that `jaxfer.emotions` knows. Where none of them is, they are digits that
+    mean what the label order `order` says.
+
+    Raises `UserError` for digits whose order is not declared, and for those that it gives no meaning or several.
+    `place` is where the names come from.
+    """
+    names = set(names)
+    words = {name: from_word(name) or "" for name in names if from_word(name) or name.strip().lower() in OTHER_WORDS}
+    codes = {name: int(name) for name in names if is_code(name)}
+    if any(words.values()) or not codes:
+        return words
+    meaning = _meaning(place, set(codes.values()), order)
+    return words | {name: meaning[code] for name, code in codes.items()}
+
+
+def unknown(subject: str, word: str) -> UserError:
+    """Return the error for a class whose name stands for nothing; `subject` says what has this name, and where."""
+    spellings = [spelling for words in SPELLINGS.values() for spelling in words]
+    close = difflib.get_close_matches(word.lower(), spellings, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return UserError(
+        f"{subject} is named after no expression that jaxfer knows{hint} "
+        f"Name it {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, or take it out of the data."
+    )
+
+
+def _meaning(place: Path, codes: set[int], order: str | None) -> dict[int, str]:
+    choices = {name: _readings(name, codes) for name in LABEL_ORDERS}
+    readings = choices.get(order or "", [])
+    if len(readings) == 1:
+        return readings[0]
+    digits = f"the digits {min(codes)} to {max(codes)} in {place}"
+    if readings:
+        choices = {order: readings}
+        what = (
+            f"{digits} fit the label order {order!r} in {len(readings)} ways. Name the classes by words or, where they "
+            "are folders, add an empty one for each class that is missing, to say which it is:"
+        )
+    elif not any(choices.values()):
+        what = f"{digits} fit no label order that jaxfer knows: name the classes by words"
+    elif order is None:
+        what = (
+            f"{place} names its classes by digits, which carry no order of their own. "
+            "Declare what they mean with label_order (--label-order), one of:"
+        )
+    else:
+        what = f"the label order {order!r} does not fit {digits}. Declare another (--label-order), one of:"
+    raise UserError(what + "".join(f"\n  {name}: {_listed(one)}" for name, ways in choices.items() for one in ways))
+
+
+def _listed(reading: dict[int, str]) -> str:
+    return ", ".join(f"{code} {word or 'no expression'}" for code, word in reading.items())
+
+
+def _readings(order: str, codes: set[int]) -> list[dict[int, str]]:
+    """Return each meaning that codes can have in a label order.
+
+    Some people count from 0 and some from 1, and seven alphabetical classes are not the first seven of eight. So an
+    incomplete set of codes, or one that counts from 1, may be read in several ways: 1 to 7 in AffectNet's order are
+    its seven classes without contempt for those who count from 1, and its codes without neutral for all others.
+    """
+    readings = []
+    for first, classes in _countings(order):
+        meaning = dict(enumerate(classes, start=first))
+        if first == 0 and codes == set(meaning):
+            return [meaning]
+        reading = {code: meaning[code] for code in sorted(codes) if code in meaning}
+        if len(reading) == len(codes) and reading not in readings:
+            readings.append(reading)
+    return readings
+
+
+def _countings(order: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Return the first code and the classes, in order, of each way to count the classes of a label order."""
+    sizes = (7, 8) if len(LABEL_ORDERS[order]) == 8 else (7,)
+    ways = [(first, label_order(order, size)) for first in (0, 1) for size in sizes]
+    if order == "affectnet":
+        # Codes 8 to 10, for faces without an expression, exist in this order only.
+        ways.append((0, AFFECTNET_8 + ("",) * (LAST_CODE + 1 - len(AFFECTNET_8))))
+    return ways

@@ -1,0 +1,120 @@
+"""Images inside of parquet files, read when they are needed: a few batches of rows are held, whatever the files' size.
+
+Parquet has no way to a single row: rows are decoded in order from the start of their row group. Most files have small
+groups, Hugging Face's of 100 images. Some have one group of everything: those are fast to read in order only.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxfer.data.layouts.folder import leaves
+from jaxfer.data.layouts.parquet_file import FaceFile
+
+BATCH = 64
+"""How many rows are decoded at a time."""
+
+HELD = 128 << 20
+"""How many bytes of decoded rows are held: more than what all threads work on at a time."""
+
+STREAMS = 4
+"""How many row groups are open, since threads that read in order are in two or three of them at a time."""
+
+BUFFER = 1 << 20
+"""How many bytes are read from a file at a time; without it, pyarrow reads all of a row group."""
+
+
+class ImageReader:
+    """Reads images from many files, in any thread."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is the folder that images outside of the files have to lie in."""
+        self._root = root
+        self._lock = threading.Lock()
+        self._streams: OrderedDict[tuple[Path, int], _Stream] = OrderedDict()
+        self._batches: OrderedDict[tuple[Path, int, int], Any] = OrderedDict()
+        self._held = 0
+
+    def read(self, file: FaceFile, group: int, row: int) -> bytes:
+        """Return the encoded image in a row, counted from the start of its row group. Raises `OSError`."""
+        try:
+            with self._lock:
+                batch = self._batch(file, group, row // BATCH)
+            value = batch[row % BATCH].as_py()
+        except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
+            raise OSError(f"row group {group} of {file.path.name} cannot be read ({error})") from error
+        if isinstance(value, dict):
+            content, path = value.get("bytes"), value.get("path")
+            return self._outside(path) if content is None and path else _existing(content)
+        return _existing(value)
+
+    def _batch(self, file: FaceFile, group: int, index: int) -> Any:
+        """Return rows `BATCH * index` and following of a row group."""
+        key = file.path, group
+        if (*key, index) not in self._batches:
+            stream = self._streams.pop(key, None)
+            if stream is None or stream.index > index:
+                stream = _Stream(file, group)
+            self._streams[key] = stream
+            if len(self._streams) > STREAMS:
+                self._streams.popitem(last=False)
+            while stream.index <= index:
+                self._hold((*key, stream.index), next(stream))
+        self._batches.move_to_end((*key, index))
+        return self._batches[*key, index]
+
+    def _hold(self, key: tuple[Path, int, int], batch: Any) -> None:
+        old = self._batches.pop(key, None)
+        self._batches[key] = batch
+        self._held += batch.nbytes - (0 if old is None else old.nbytes)
+        while self._held > HELD and len(self._batches) > 1:
+            self._held -= self._batches.popitem(last=False)[1].nbytes
+
+    def _outside(self, path: str) -> bytes:
+        file = self._root / path
+        if leaves(file, self._root) or not file.is_file():
+            raise OSError(f"this row has no image but the path {path!r}, which is no file in {self._root}")
+        return file.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetImage:
+    """An image in a row of a parquet file: a `jaxfer.data.layouts.record.StoredImage`."""
+
+    reader: ImageReader
+    file: FaceFile
+    group: int
+    row: int
+
+    def read(self) -> bytes:
+        """Return the encoded image. Raises `OSError` where there is none or the file is damaged."""
+        return self.reader.read(self.file, self.group, self.row)
+
+
+class _Stream(Iterator[Any]):
+    """The batches of a row group, in order; `index` is that of the next."""
+
+    def __init__(self, file: FaceFile, group: int) -> None:
+        import pyarrow.parquet
+
+        source = pyarrow.parquet.ParquetFile(str(file.path), metadata=file.footer, pre_buffer=False, buffer_size=BUFFER)
+        self._rows = file.footer.row_group(group).num_rows
+        self._batches = source.iter_batches(BATCH, row_groups=[group], columns=[file.images], use_threads=False)
+        self.index = 0
+
+    def __next__(self) -> Any:
+        batch = next(self._batches, None)
+        # A batch of another size would give rows each other's images.
+        if batch is None or batch.num_rows != min(BATCH, self._rows - BATCH * self.index):
+            raise OSError("it has other rows than it says")
+        self.index += 1
+        return batch.column(0)
+
+
+def _existing(content: bytes | None) -> bytes:
+    if content is None:
+        raise OSError("this row has no image")
+    return content

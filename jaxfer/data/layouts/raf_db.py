@@ -1,0 +1,157 @@
+"""RAF-DB's basic expressions: one list of image names and classes, and the images, aligned or as they were found.
+
+    basic/EmoLabel/list_patition_label.txt      lines such as `train_00001.jpg 5` (the spelling is the authors')
+    basic/Image/aligned/train_00001_aligned.jpg
+    basic/Image/original/train_00001.jpg
+
+Copies with the list beside the images, or above their folders, are read too. Where there are aligned images, all others
+are passed over, and so is a second image of the same name: photographs and aligned faces are never mixed.
+http://www.whdeng.cn/RAF/model1.html
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from jaxfer.data import published
+from jaxfer.data.layouts.folder import LINK, Folder, images, leaves, permission, tree
+from jaxfer.data.layouts.record import (
+    MISSING,
+    SPLITS,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    UNLISTED,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+    Split,
+)
+from jaxfer.emotions import RAF_DB
+from jaxfer.errors import UserError
+
+LISTS = ("list_patition_label.txt", "list_partition_label.txt")
+"""Names of the list."""
+
+LIST_FOLDER = "EmoLabel"
+"""The folder that the authors keep it in."""
+
+CLASSES = dict(zip("1234567", RAF_DB, strict=True))
+"""The class that each label means."""
+
+COMPOUND = {"8", "9", "10", "11"}
+"""Labels of the list of the same name for compound expressions, whose others mean mixtures of two classes, too."""
+
+ALIGNED = "_aligned"
+"""What the names of aligned images have behind those in the list."""
+
+
+class Row(NamedTuple):
+    """A line of the list: its number, from 1, the image's name, and its label, "" where there is none."""
+
+    line: int
+    file: str
+    label: str
+
+
+Faces = dict[str, tuple[Path, str]]
+"""Images by the stem of their name in the list, with `LINK` for those that leave the data, else ""."""
+
+
+def _find(folder: Folder) -> list[Match]:
+    if LIST_FOLDER not in folder.folders and not set(LISTS) & set(folder.files):
+        return []
+    place = folder.path.resolve()
+    place = place.parent if place.name == LIST_FOLDER else folder.path
+    path = _list(place)
+    if path is None or {row.label for row in _rows(path)} >= COMPOUND:
+        return []
+    return [Match(place, f"has the list {path.relative_to(place).as_posix()}")]
+
+
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    path = _list(place)
+    if path is None:
+        raise UserError(f"{place} has no {LISTS[0]}: pass the folder that has it, or the one that has {LIST_FOLDER}")
+    rows_of: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in _rows(path):
+        rows_of[_stem(_plain(row.file))].append(row)
+    faces = _faces(place)
+    records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
+    yield from sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
+    for stem, (image, link) in faces.items():
+        if stem not in rows_of:
+            name = image.relative_to(place).as_posix()
+            yield Record(name=name, image=image, split=None, left_out=link or UNLISTED)
+
+
+def _list(place: Path) -> Path | None:
+    paths = [place / folder / name for folder in (LIST_FOLDER, "") for name in LISTS]
+    return next((path for path in paths if path.is_file() and not leaves(path, place)), None)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    with permission(path), path.open(encoding="utf-8-sig", errors="replace") as lines:
+        for number, text in enumerate(lines, start=1):
+            if text.strip():
+                file, label = [*text.rsplit(maxsplit=1), ""][:2]
+                yield Row(number, file.strip(), label)
+
+
+def _plain(file: str) -> PurePosixPath:
+    return PurePosixPath(file.replace("\\", "/"))
+
+
+def _stem(path: Path | PurePosixPath) -> str:
+    return path.stem.removesuffix(ALIGNED)
+
+
+def _faces(place: Path) -> Faces:
+    """Return all aligned images below `place`, or all others where there are none."""
+    aligned: Faces = {}
+    others: Faces = {}
+    for folder in tree(place):
+        for path, link in images(folder, place):
+            is_aligned = path.stem.endswith(ALIGNED) or "aligned" in folder.name.lower()
+            (aligned if is_aligned else others).setdefault(_stem(path), (path, link))
+    return aligned or others
+
+
+def _records(place: Path, path: Path, rows: list[Row], face: tuple[Path, str] | None) -> Iterator[Record]:
+    """Yield the record of an image, given all lines that name it, and one for each line that repeats the first."""
+    first, *others = rows
+    split: Split | None = next((split for split in SPLITS if _stem(_plain(first.file)).lower().startswith(split)), None)
+    left_out, detail = _objection(rows)
+    if face is None:
+        left_out, detail = left_out or MISSING, detail or f"there is no image of {first.file}"
+    image, link = face or (path, "")
+    left_out = left_out or link or ("" if split else UNKNOWN_SPLIT)
+    yield Record(
+        name=image.relative_to(place).as_posix() if face else f"{path.name} line {first.line}",
+        image=image,
+        split=split,
+        split_name=split or "",
+        label="" if left_out else CLASSES[first.label],
+        left_out=left_out,
+        detail=detail,
+    )
+    for row in others:
+        name, detail = f"{path.name} line {row.line}", f"it names {row.file} again, as line {first.line} does"
+        yield Record(name=name, image=path, split=split, split_name=split or "", left_out=UNLABELLED, detail=detail)
+
+
+def _objection(rows: list[Row]) -> tuple[str, str]:
+    """Return why the lines that name an image do not give it a class, and the detail, or twice ""."""
+    first = rows[0]
+    plain = _plain(first.file)
+    if plain.is_absolute() or ".." in plain.parts:
+        return LINK, f"line {first.line} names {first.file}"
+    if len({row.label for row in rows}) > 1:
+        return UNLABELLED, f"lines {', '.join(str(row.line) for row in rows)} give it different labels"
+    if first.label not in CLASSES:
+        return UNLABELLED, f"line {first.line} has the label {first.label!r}, which is none of 1 to 7"
+    return "", ""
+
+
+LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, published.RAF_DB)

@@ -1,0 +1,300 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.layouts.labels_table import Columns, columns_of, rows_of
+from jaxfer.emotions import AFFECTNET_8
+from jaxfer.errors import UserError
+
+HEADER = ",pth,label,relFCs"
+
+
+def data(root, *lines, files=("anger/1.jpg", "sad/1.jpg"), header=HEADER, newline="\n", start=b""):
+    """Write a csv, and files that only have a name: readers do not look into images."""
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    text = newline.join([*([header] if header else []), *lines, ""])
+    (root / "labels.csv").write_bytes(start + text.encode("utf-8", "surrogateescape"))
+    return root
+
+
+def read(root, **options):
+    layout, match = detect(root)
+    assert layout.name == "labels.csv"
+    return list(layout.read(match.place, ReadOptions(**options)))
+
+
+def summary(records):
+    """Return what each record is used as: its class, or the reason to leave it out."""
+    assert len({r.name for r in records}) == len(records)
+    return {r.name: r.label if not r.left_out else r.left_out for r in records}
+
+
+def details(records):
+    return {r.name: r.detail for r in records if r.left_out}
+
+
+def test_the_csv_counts_and_the_folder_is_remarked_on(tmp_path):
+    anger, sad = read(data(tmp_path, "0,anger/1.jpg,sad,0.79", "1,sad/1.jpg,Sadness,0.8"))
+    assert (anger.label, sad.label) == ("sad", "sad")
+    assert anger.remarks == (("label_conflict", "labels.csv says sad, its folder anger"),)
+    assert sad.remarks == ()
+    assert (anger.image, anger.split, anger.split_name) == (tmp_path / "anger/1.jpg", "train", "train")
+
+
+@pytest.mark.parametrize("wrap", [lambda root: root, lambda root: root / "labels.csv", lambda root: root.parent])
+def test_the_csv_its_folder_and_one_above_are_recognised(tmp_path, wrap):
+    root = data(tmp_path / "archive", "0,anger/1.jpg,anger,0.79")
+    layout, match = detect(wrap(root))
+    assert (layout.name, match.place) == ("labels.csv", root / "labels.csv")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        (HEADER, ["0,anger/1.jpg,fear,0.79", "1,sad/1.jpg,sad,0.8"]),
+        ("label,pth", ["fear,anger/1.jpg", "sad,sad/1.jpg"]),
+        ('"PTH" , "Label"', ['"anger/1.jpg","fear"', '"sad/1.jpg" , sad ']),
+        ("", ["0,anger/1.jpg,fear,0.79", "1,sad/1.jpg,sad,0.8"]),
+        ("", ["anger/1.jpg,fear", "sad/1.jpg,sad"]),
+        (HEADER, ["0,./anger//1.jpg,fear,", "", "1,sad\\1.jpg,sad,"]),
+    ],
+    ids=["true", "other columns", "quotes", "no header", "no header or index", "path spellings"],
+)
+def test_the_csv_is_read_however_it_was_saved(tmp_path, header, lines, newline, start):
+    records = read(data(tmp_path, *lines, header=header, newline=newline, start=start))
+    assert summary(records) == {"anger/1.jpg": "fear", "sad/1.jpg": "sad"}
+
+
+def test_quoted_commas_belong_to_the_path(tmp_path):
+    records = read(data(tmp_path, '0,"anger/a, b ""c"".jpg",anger,0.5', files=['anger/a, b "c".jpg']))
+    assert summary(records) == {'anger/a, b "c".jpg': "anger"}
+
+
+def test_names_in_any_script_and_even_without_an_encoding_are_found(tmp_path):
+    names = ["anger/größe 표정.jpg", "anger/" + b"\xff\xfe.jpg".decode("utf-8", "surrogateescape")]
+    records = read(data(tmp_path, *(f"0,{name},sad," for name in names), files=names))
+    assert summary(records) == dict.fromkeys(names, "sad")
+
+
+def test_rows_and_files_without_each_other_are_left_out(tmp_path):
+    root = data(tmp_path, "0,anger/1.jpg,anger,", "1,anger/2.jpg,anger,", files=["anger/1.jpg", "fear/3.jpg"])
+    assert summary(read(root)) == {
+        "anger/1.jpg": "anger",
+        "anger/2.jpg": "row without a file",
+        "fear/3.jpg": "file without a row",
+    }
+
+
+def test_words_for_no_expression_and_unknown_words_are_told_apart(tmp_path):
+    files = [f"anger/{number}.jpg" for number in range(5)]
+    labels = ["anger", "No Face", "sleepy", "", "3"]
+    records = read(data(tmp_path, *(f"0,{f},{w}," for f, w in zip(files, labels, strict=True)), files=files))
+    assert list(summary(records).values()) == ["anger", "other class", "unlabelled", "unlabelled", "unlabelled"]
+    assert "'sleepy'" in details(records)["anger/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("second", "result", "detail"),
+    [
+        ("0,anger/1.jpg,angry,", "anger", "as line 2 does"),
+        ("0,./anger/1.jpg,anger,", "anger", "as line 2 does"),
+        ("0,anger/1.jpg,fear,", "unlabelled", "line 2 says 'anger', line 4 says 'fear'"),
+        ("0,anger/1.jpg,sleepy,", "unlabelled", "line 2 says 'anger', line 4 says 'sleepy'"),
+    ],
+)
+def test_rows_for_one_file_count_once_where_they_agree_and_else_not_at_all(tmp_path, second, result, detail):
+    records = read(data(tmp_path, "0,anger/1.jpg,anger,", "1,sad/1.jpg,sad,", second))
+    assert summary(records) == {"anger/1.jpg": result, "sad/1.jpg": "sad", "labels.csv line 4": "unlabelled"}
+    assert detail in details(records)["labels.csv line 4"]
+
+
+def test_a_repeated_row_without_a_file_is_missing_twice(tmp_path):
+    records = read(
+        data(tmp_path, "0,anger/1.jpg,anger,", "1,anger/2.jpg,anger,", "1,anger/2.jpg,anger,", files=["anger/1.jpg"])
+    )
+    assert summary(records)["labels.csv line 4"] == summary(records)["anger/2.jpg"] == "row without a file"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../secret.jpg", "anger/../../secret.jpg", "..", r"..\secret.jpg"])
+def test_paths_that_leave_the_data_are_left_out(tmp_path, path):
+    (tmp_path / "secret.jpg").touch()
+    records = read(data(tmp_path / "data", "0,anger/1.jpg,anger,", f"1,{path},sad,", "2,anger/../sad/1.jpg,sad,"))
+    assert summary(records) == {
+        "anger/1.jpg": "anger",
+        "sad/1.jpg": "sad",
+        "labels.csv line 3": "link out of the folder",
+    }
+
+
+def test_links_that_leave_the_data_are_left_out_and_others_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "1.jpg").touch()
+    rows = [
+        "0,anger/1.jpg,anger,",
+        "1,anger/2.jpg,anger,",
+        "2,anger/3.jpg,anger,",
+        "3,away/1.jpg,sad,",
+        "4,anger/4.jpg,sad,",
+    ]
+    root = data(tmp_path / "data", *rows, files=["anger/1.jpg"])
+    (root / "anger/2.jpg").symlink_to(root / "anger/1.jpg")
+    (root / "anger/3.jpg").symlink_to(outside / "1.jpg")
+    (root / "anger/4.jpg").symlink_to("4.jpg")
+    (root / "away").symlink_to(outside)
+    away = "link out of the folder"
+    assert summary(read(root)) == {
+        "anger/1.jpg": "anger",
+        "anger/2.jpg": "anger",
+        "anger/3.jpg": away,
+        "anger/4.jpg": away,
+        "away": away,
+        "away/1.jpg": away,
+    }
+
+
+def test_a_csv_that_is_a_link_out_of_the_data_is_not_followed(tmp_path):
+    root = data(tmp_path / "data", "0,anger/1.jpg,sad,")
+    (root / "labels.csv").rename(tmp_path / "labels.csv")
+    (root / "labels.csv").symlink_to(tmp_path / "labels.csv")
+    assert detect(root)[0].name == "class folders"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("1,sad/1.jpg", "2 values rather than 4"),
+        ("1,sad/1.jpg,sad,0.5,7", "5 values rather than 4"),
+        ('1,"sad/1.jpg,sad,0.5', "2 values rather than 4"),
+        ("1,,sad,0.5", "no file can have"),
+        ("1,sad/1\0.jpg,sad,0.5", "no file can have"),
+        (f"1,sad/{'1' * 5000}.jpg,sad,0.5", "no file can have"),
+        ('1,"' + "a" * 200_000, "no csv"),
+    ],
+    ids=["short", "long", "open quote", "no path", "NUL", "endless path", "endless value"],
+)
+def test_a_malformed_row_is_left_out_by_its_line_and_the_others_are_read(tmp_path, line, reason):
+    records = read(data(tmp_path, "0,anger/1.jpg,anger,", line, "2,sad/1.jpg,sad,"))
+    assert summary(records) == {"anger/1.jpg": "anger", "sad/1.jpg": "sad", "labels.csv line 3": "unreadable"}
+    assert reason in details(records)["labels.csv line 3"]
+
+
+def test_a_name_longer_than_any_file_system_allows_is_a_missing_file(tmp_path):
+    name = f"sad/{'1' * 4000}.jpg"
+    assert summary(read(data(tmp_path, "0,anger/1.jpg,anger,", f"1,{name},sad,")))[name] == "row without a file"
+
+
+def test_a_row_that_names_a_folder_is_unreadable(tmp_path):
+    assert summary(read(data(tmp_path, "0,anger/1.jpg,anger,", "1,sad,sad,")))["sad"] == "unreadable"
+
+
+def test_digits_need_a_declared_order(tmp_path):
+    files = [f"{AFFECTNET_8[code]}/{code}.jpg" for code in range(8)]
+    root = data(tmp_path, *(f"0,{name},{code}," for code, name in enumerate(files)), files=files)
+    with pytest.raises(UserError, match=r"labels\.csv names its classes by digits.*--label-order"):
+        read(root)
+    records = read(root, label_order="affectnet")
+    assert summary(records) == dict(zip(files, AFFECTNET_8, strict=True))
+    assert not any(record.remarks for record in records)
+    others = read(root, label_order="alphabetical")
+    assert summary(others) == dict(zip(files, sorted(AFFECTNET_8), strict=True))
+    assert {r.name for r in others if not r.remarks} == {
+        name for name, label in summary(others).items() if name.startswith(label)
+    }
+
+
+def test_digits_and_digit_folders_are_compared_in_the_same_order(tmp_path):
+    files = [*(f"{code}/1.jpg" for code in range(8)), "2/2.jpg"]
+    root = data(tmp_path, *(f"0,{name},{code}," for name, code in zip(files, [*range(8), 0], strict=True)), files=files)
+    remarks = {r.name: r.remarks for r in read(root, label_order="affectnet") if r.remarks}
+    assert remarks == {"2/2.jpg": (("label_conflict", "labels.csv says neutral, its folder sad"),)}
+
+
+def test_splits_are_the_first_folder_of_a_path(tmp_path):
+    files = ["Train/anger/1.jpg", "Test/anger/1.jpg", "valid/sad/1.jpg", "fear/1.jpg"]
+    records = read(data(tmp_path, *(f"0,{name},{name.split('/')[-2]}," for name in files), files=files))
+    assert [(r.name, r.split, r.split_name) for r in records] == [
+        ("valid/sad/1.jpg", "val", "valid"),
+        ("Test/anger/1.jpg", "test", "Test"),
+        ("Train/anger/1.jpg", "train", "Train"),
+        ("fear/1.jpg", "train", "train"),
+    ]
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path):
+    lines = [f"{number},anger/{number}.jpg,sad," for number in (10, 2, 33, 1)]
+    files = [f"anger/{number}.jpg" for number in (1, 2, 10, 33)]
+    one = read(data(tmp_path / "one", *lines, files=files))
+    other = read(data(tmp_path / "other", *reversed(lines), files=files))
+    assert [r.name for r in one] == [r.name for r in other] == files
+
+
+# Telling it from other layouts
+
+
+def other_copy(root, present=0):
+    lines = [f"{number},anger/{number}.jpg,sad," for number in range(400)]
+    files = [f"anger/{number}.jpg" for number in range(0, present)]
+    return data(root, *lines, files=[*files, "Train/anger/0.jpg", "Test/sad/7.jpg"])
+
+
+def test_a_csv_whose_files_are_not_there_leaves_the_word_to_the_folders_and_is_mentioned(tmp_path):
+    layout, match = detect(other_copy(tmp_path))
+    assert layout.name == "class folders"
+    assert "labels.csv is of another copy: of 134 rows looked at, 0 name a file in it" in match.evidence
+    assert summary(list(layout.read(match.place, ReadOptions()))) == {
+        "Test/sad/7.jpg": "sad",
+        "Train/anger/0.jpg": "anger",
+    }
+
+
+@pytest.mark.parametrize(("present", "name"), [(20, "class folders"), (60, "labels.csv")])
+def test_a_csv_of_which_a_part_is_there_counts(tmp_path, present, name):
+    assert detect(other_copy(tmp_path, present))[0].name == name
+
+
+def test_an_empty_csv_says_nothing_and_one_with_other_columns_is_refused_beside_class_folders(tmp_path):
+    root = data(tmp_path, header="")
+    (root / "labels.csv").write_bytes(b"")
+    layout, match = detect(root)
+    assert layout.name == "class folders"
+    assert len(list(layout.read(match.place, ReadOptions()))) == 2
+    data(root, "1.jpg,0.5", header="image,age")
+    with pytest.raises(UserError, match=r"labels\.csv has no columns pth and label.*name its columns, or move it out"):
+        list(layout.read(match.place, ReadOptions()))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal",
+        "1/a.jpg,134,134,899,899,181.64;530.91,1,0.785714,-0.055556",
+        "emotion,pixels,Usage",
+        "anger/1.jpg,0,0.5",
+        "image,label",
+        "pth",
+        "",
+        "\0\0",
+    ],
+)
+def test_other_lists_are_none(tmp_path, first):
+    data(tmp_path, header=first)
+    assert columns_of(tmp_path / "labels.csv") is None
+
+
+@given(content=st.binary(max_size=300), start=st.sampled_from([b"pth,label\n", b",pth,label,relFCs\r\n"]))
+def test_each_line_of_arbitrary_bytes_is_one_row_or_none(tmp_path_factory, content, start):
+    path = tmp_path_factory.getbasetemp() / "arbitrary.csv"
+    path.write_bytes(start + content)
+    columns = columns_of(path)
+    assert isinstance(columns, Columns)
+    assert columns.header
+    lines = [row.line for row in rows_of(path, columns)]
+    assert lines == sorted(set(lines))
+    assert all(bool(row.problem) != bool(row.path) for row in rows_of(path, columns))
