@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxfer.config import LabelOrder
+from jaxfer.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +29,23 @@ class Check:
 
     def run(self) -> None:
         """Check, print, and write what was asked for."""
-        from jaxfer.data.check import check, print_check, write_page
+        from jaxfer.data.checking import check, print_check, write_page
 
         found = check(self.data_dir, label_order=self.label_order, progress=True)
         print_check(found)
         if self.json is not None:
-            self.json.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
+            _write(self.json, json.dumps(found.to_dict(), indent=1) + "\n")
             print(f"All findings: {self.json}")
         if self.html is not None:
             write_page(found, self.html)
             print(f"Page: {self.html}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): pass another file") from error
 
 
 @dataclass(frozen=True, kw_only=True)

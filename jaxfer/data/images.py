@@ -36,11 +36,13 @@ class Face:
     picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
     crop: left, top, width and height of what `picture` shows, in pixels of the upright photograph.
     photograph: width and height of the upright photograph, in pixels.
+    mode: how the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
     """
 
     picture: Image.Image
     crop: Box
     photograph: tuple[int, int]
+    mode: str
 
     def resize(self, size: int) -> np.ndarray:
         """Return the face as uint8 [size, size, 3], RGB, whatever its aspect.
@@ -142,6 +144,7 @@ def _upright(picture: Image.Image, least: int, box: Box | None, margin: float) -
 def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, margin: float) -> Face:
     """Return the face of an upright picture, which may be smaller by a whole factor than the photograph."""
     crop: Box = (0, 0, *photograph)
+    mode = picture.mode
     if box is not None:
         crop = _square(box, margin)
         if not _overlap(crop, photograph):
@@ -149,7 +152,7 @@ def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, mar
         shrunk = round(photograph[0] / picture.width)
         left, top, width, height = (value / shrunk for value in crop)
         picture = picture.crop((round(left), round(top), round(left + width), round(top + height)))
-    return Face(_eight_bits(picture), crop, photograph)
+    return Face(_eight_bits(picture), crop, photograph, mode)
 
 
 def _square(box: Box, margin: float) -> Box:

@@ -1,0 +1,56 @@
+"""The usable faces of a data set as columns: what has to be kept of each to compare it with all others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxfer.data.checking.findings import Problem
+from jaxfer.data.checking.perceptual import Thumbnails
+from jaxfer.data.layouts.record import SPLITS, Split
+from jaxfer.emotions import AFFECTNET_8
+
+LEAKS: dict[Split, tuple[Split, ...]] = {"val": ("train",), "test": ("train", "val"), "train": ()}
+"""For each use of a face, those that a copy of it must not be put to: what is measured must not have been learnt, and
+the final score must not have been selected on."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """n usable faces, in the order in which they are read.
+
+    names: of their records.
+    splits: the name and use of each split.
+    split, label: int [n], indices into `splits` and `AFFECTNET_8`.
+    digests: uint64 [n, 2], equal only where the pixels are.
+    hashes, mirrored: uint64 [n], see `jaxfer.data.checking.perceptual.hashes`.
+    flat: bool [n], those that are of one gray in small, which resemble nothing.
+    thumbnails: of each.
+    """
+
+    names: list[str]
+    splits: list[tuple[str, Split]]
+    split: np.ndarray
+    label: np.ndarray
+    digests: np.ndarray
+    hashes: np.ndarray
+    mirrored: np.ndarray
+    flat: np.ndarray
+    thumbnails: Thumbnails
+
+    @property
+    def use(self) -> np.ndarray:
+        """What each is used for, int [n], indices into `SPLITS`."""
+        return np.array([SPLITS.index(use) for _, use in self.splits], np.int64)[self.split]
+
+    def problem(self, face: int, other: int, reason: str, similarity: float | None = None) -> Problem:
+        """Return the problem that a face has with another one."""
+        return Problem(
+            path=self.names[face],
+            reason=reason,
+            split=self.splits[self.split[face]][0],
+            label=AFFECTNET_8[self.label[face]],
+            other=self.names[other],
+            other_split=self.splits[self.split[other]][0],
+            other_label=AFFECTNET_8[self.label[other]],
+            similarity=similarity,
+        )

@@ -1,0 +1,96 @@
+"""The check itself: detect the layout, read all records once, compare the faces with each other."""
+
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import PIL
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from jaxfer import __version__
+from jaxfer.data.checking.duplicates import find_copies
+from jaxfer.data.checking.faces import Faces
+from jaxfer.data.checking.findings import KINDS, Check, SplitCount
+from jaxfer.data.checking.near import find_lookalikes
+from jaxfer.data.checking.release import compare
+from jaxfer.data.checking.scan import Scan
+from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.emotions import AFFECTNET_8
+
+MOST_SIZES = 20
+"""How many sizes of photographs are listed; the others are counted together."""
+
+
+def run(data_dir: Path, *, label_order: str | None, progress: bool) -> Check:
+    """See `jaxfer.data.checking.check`."""
+    layout, match = detect(data_dir)
+    scan = Scan()
+    records = layout.read(match.place, ReadOptions(label_order=label_order))
+    with _progress(progress) as (phase, advance):
+        faces = scan.run(records, advance)
+        try:
+            phase("comparing images")
+            found = (scan.problems, find_copies(faces), find_lookalikes(faces))
+        finally:
+            faces.thumbnails.close()
+    splits = _count(faces)
+    return Check(
+        layout=layout,
+        place=match.place,
+        evidence=match.evidence,
+        label_order=label_order,
+        splits=splits,
+        release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),
+        sizes=_most({f"{width}x{height}": count for (width, height), count in scan.sizes.items()}),
+        modes=dict(_by_count(scan.modes)),
+        problems={kind: [problem for each in found for problem in each.get(kind, ())] for kind in KINDS},
+        versions={"jaxfer": __version__, "Python": platform.python_version(), "Pillow": PIL.__version__}
+        | {"numpy": np.__version__},
+    )
+
+
+def _count(faces: Faces) -> dict[str, SplitCount]:
+    classes = len(AFFECTNET_8)
+    cells = np.bincount(faces.split * classes + faces.label, minlength=len(faces.splits) * classes)
+    table = cells.reshape(-1, classes)  # [splits, classes]
+    held = [index for index in range(classes) if table[:, index].any()]
+    return {
+        name: SplitCount(use, {AFFECTNET_8[index]: int(row[index]) for index in held})
+        for (name, use), row in zip(faces.splits, table, strict=True)
+    }
+
+
+def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _most(sizes: Mapping[str, int]) -> dict[str, int]:
+    ordered = _by_count(sizes)
+    rest = Counter({"other": sum(count for _, count in ordered[MOST_SIZES:])})
+    return dict(ordered[:MOST_SIZES]) | dict(+rest)
+
+
+@contextmanager
+def _progress(wanted: bool) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
+    """Yield two functions, which begin a phase and count images, that draw on a terminal where that is wanted.
+
+    There is no total: to know it, all annotations would have to be read twice.
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    shown = wanted and sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+        task = bar.add_task("reading images", total=None)
+        yield (
+            lambda phase: bar.update(task, description=phase),
+            lambda count: bar.advance(task, count),
+        )

@@ -1,0 +1,173 @@
+"""One pass over all records: decode each face once, and keep of it what is needed to count and to compare."""
+
+import hashlib
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxfer.data.checking.faces import Faces
+from jaxfer.data.checking.findings import Problem
+from jaxfer.data.checking.perceptual import SIDE, Thumbnails, hashes, thumbnail
+from jaxfer.data.images import Box, UnreadableError, open_face, quiet_pillow
+from jaxfer.data.layouts.record import (
+    KINDS,
+    OTHER_CLASS,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    UNREADABLE,
+    Record,
+    Split,
+)
+from jaxfer.data.threads import in_threads
+from jaxfer.emotions import AFFECTNET_8
+
+LEAST = 256
+"""JPEG files of at least twice as many pixels along the face are decoded at a half, a quarter or an eighth of them."""
+
+OUTSIDE = 1
+"""How many pixels a box may reach outside of its photograph: rounding does that."""
+
+BATCH = 1024
+"""How many thumbnails are hashed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What decoding a face has shown.
+
+    size: width and height of the photograph.
+    mode: Pillow's name of its pixels.
+    digest: 16 bytes, equal only for faces with the same pixels.
+    thumbnail: see `jaxfer.data.checking.perceptual.thumbnail`.
+    """
+
+    size: tuple[int, int]
+    mode: str
+    digest: bytes
+    thumbnail: bytes
+
+
+class Scan:
+    """What is known of the records that have been read so far.
+
+    splits: the name and use of each split, in the order in which they came, with its index.
+    sizes, modes: of usable images.
+    problems: by kind.
+    """
+
+    def __init__(self) -> None:
+        self.splits: dict[tuple[str, Split], int] = {}
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.modes: Counter[str] = Counter()
+        self.problems: defaultdict[str, list[Problem]] = defaultdict(list)
+        self._thumbnails = Thumbnails()
+        self._names: list[str] = []
+        self._split, self._label = array("q"), array("q")
+        self._digests = bytearray()
+        self._batch = bytearray()
+        self._hashes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def run(self, records: Iterable[Record], advance: Callable[[int], None]) -> Faces:
+        """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails.
+
+        advance: is called with the number of records done since its last call.
+        """
+        try:
+            with quiet_pillow():
+                for count, (record, look) in enumerate(in_threads(_look_at, records), start=1):
+                    self._add(record, look)
+                    if count % 64 == 0:
+                        advance(64)
+            return self._faces()
+        except BaseException:
+            self._thumbnails.close()
+            raise
+
+    def _add(self, record: Record, look: Look | str) -> None:
+        split = record.split_name or record.split or ""
+        if record.split:
+            self.splits.setdefault((split, record.split), len(self.splits))
+        problems: list[tuple[str, str]] = list(record.remarks)
+        left_out = _left_out(record)
+        if left_out:
+            problems.append((KINDS.get(left_out, "excluded"), _why(left_out, record.detail)))
+        elif isinstance(look, str):
+            problems.append(("unreadable", look))
+        elif record.split:
+            if record.box and (outside := _outside(record.box, look.size)):
+                problems.append(("box", outside))
+            self._keep(record, self.splits[split, record.split], look)
+        for kind, reason in problems:
+            self.problems[kind].append(Problem(path=record.name, reason=reason, split=split, label=record.label))
+
+    def _keep(self, record: Record, split: int, look: Look) -> None:
+        self.sizes[look.size] += 1
+        self.modes[look.mode] += 1
+        self._names.append(record.name)
+        self._split.append(split)
+        self._label.append(AFFECTNET_8.index(record.label))
+        self._digests += look.digest
+        self._batch += look.thumbnail
+        if len(self._batch) == BATCH * SIDE * SIDE:
+            self._hash()
+
+    def _hash(self) -> None:
+        thumbnails = np.frombuffer(bytes(self._batch), np.uint8).reshape(-1, SIDE, SIDE)
+        flat = thumbnails.min(axis=(1, 2)) == thumbnails.max(axis=(1, 2))
+        self._hashes.append((*hashes(thumbnails), flat))
+        self._thumbnails.append(self._batch)
+        self._batch = bytearray()
+
+    def _faces(self) -> Faces:
+        if self._batch or not self._hashes:
+            self._hash()
+        direct, mirrored, flat = (np.concatenate(parts) for parts in zip(*self._hashes, strict=True))
+        return Faces(
+            names=self._names,
+            splits=list(self.splits),
+            split=np.frombuffer(self._split, np.int64),
+            label=np.frombuffer(self._label, np.int64),
+            digests=np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2),
+            hashes=direct,
+            mirrored=mirrored,
+            flat=flat,
+            thumbnails=self._thumbnails,
+        )
+
+
+def _left_out(record: Record) -> str:
+    if record.left_out or (record.split and record.label in AFFECTNET_8):
+        return record.left_out
+    return (OTHER_CLASS if record.label else UNLABELLED) if record.split else UNKNOWN_SPLIT
+
+
+def _why(left_out: str, detail: str) -> str:
+    if not detail:
+        return left_out
+    return detail if left_out == UNREADABLE else f"{left_out}: {detail}"
+
+
+def _look_at(record: Record) -> tuple[Record, Look | str]:
+    """Return the record with what its face shows, or why that cannot be decoded; empty where it is not usable."""
+    if _left_out(record):
+        return record, ""
+    try:
+        face = open_face(record.image, least=LEAST, box=record.box)
+    except UnreadableError as error:
+        return record, error.reason
+    pixels = face.picture.convert("RGB")
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16, salt=b"%dx%d" % pixels.size).digest()
+    return record, Look(face.photograph, face.mode, digest, thumbnail(face.picture))
+
+
+def _outside(box: Box, photograph: tuple[int, int]) -> str:
+    """Return how far a box reaches outside of its photograph, in words, or nothing where it does not."""
+    left, top, width, height = box
+    beyond = max(-left, -top, left + width - photograph[0], top + height - photograph[1])
+    if beyond <= OUTSIDE:
+        return ""
+    shown = " ".join(f"{value:g}" for value in box)
+    return f"its box, {shown}, reaches {beyond:.0f} pixels outside of its photograph, {photograph[0]}x{photograph[1]}"
