@@ -33,7 +33,7 @@ def main() -> None:
     train = load(DataConfig(drawn_train=20_000, drawn_val=7)).train
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images"
-        train.images.tofile(path)
+        path.write_bytes(np.asarray(train.images).tobytes())
         mapped = Split("mapped", np.memmap(path, np.uint8, "r", shape=train.images.shape), train.labels)
         step = step_function(config, train)
         times = {"memory": [], "mapped": [], "step": []}

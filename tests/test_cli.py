@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxfer.cli.program import run
-from jaxfer.cli.training import parse_training, print_summary
+from jaxfer.cli.training import parse_training
 from jaxfer.config import PRESETS, Config, to_json
 from jaxfer.errors import UserError
 from jaxfer.training import Interrupted

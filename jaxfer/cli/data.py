@@ -74,7 +74,8 @@ class Prepare:
 
     def run(self) -> None:
         """Prepare, and print what went in and came out."""
-        from jaxfer.data.prepared import prepare, print_prepared
+        from jaxfer.data.prepared import prepare
+        from jaxfer.data.prepared.summary import print_prepared
 
         print_prepared(
             prepare(

@@ -17,6 +17,13 @@ from jaxfer.data.threads import in_threads
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
 
+DETAIL = 1.5
+"""How many times the pixels that are wanted along each side a JPEG's decoder must leave of a face.
+
+The decoder halves an image faster than it decodes it whole and Pillow shrinks it, but with a sharper filter. At 1.5
+times, faces of 224 pixels decode in half the time, and their 64 pixels differ by half a gray level on average.
+"""
+
 Box = tuple[float, float, float, float]
 
 
@@ -34,12 +41,14 @@ class Face:
     """A face cut out of its photograph.
 
     picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
+    extent: width and height of `crop` in pixels of `picture`: a fraction less than its own where a decoder rounds up.
     crop: left, top, width and height of what `picture` shows, in pixels of the upright photograph.
     photograph: width and height of the upright photograph, in pixels.
     mode: how the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
     """
 
     picture: Image.Image
+    extent: tuple[float, float]
     crop: Box
     photograph: tuple[int, int]
     mode: str
@@ -50,7 +59,8 @@ class Face:
         The filter is `Image.Resampling.BILINEAR`: when the face shrinks, Pillow widens it with the factor, so that
         nothing aliases.
         """
-        return np.array(self.picture.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
+        box = (0, 0, *self.extent)
+        return np.array(self.picture.resize((size, size), Image.Resampling.BILINEAR, box).convert("RGB"))
 
     def points(self, points: np.ndarray, size: int) -> np.ndarray:
         """Return points, float [n, 2], x and y in pixels of the photograph, in pixels of `resize(size)`."""
@@ -63,7 +73,7 @@ def decode(
 ) -> np.ndarray:
     """Return the face in an image as uint8 [size, size, 3], RGB: `open_face` and `Face.resize` in one."""
     with quiet_pillow():
-        return open_face(image, box=box, margin=margin, least=size).resize(size)
+        return open_face(image, box=box, margin=margin, least=DETAIL * size).resize(size)
 
 
 def decode_all(
@@ -76,7 +86,7 @@ def decode_all(
 
     def face(record: Record) -> tuple[Record, np.ndarray | UnreadableError]:
         try:
-            return record, open_face(record.image, box=record.box, margin=margin, least=size).resize(size)
+            return record, open_face(record.image, box=record.box, margin=margin, least=DETAIL * size).resize(size)
         except UnreadableError as error:
             return record, error
 
@@ -95,7 +105,9 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def open_face(image: Path | np.ndarray | StoredImage, *, least: int, box: Box | None = None, margin: float = 0) -> Face:
+def open_face(
+    image: Path | np.ndarray | StoredImage, *, least: float, box: Box | None = None, margin: float = 0
+) -> Face:
     """Return the face in an image.
 
     `image` is a file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored. Images are turned
@@ -129,7 +141,7 @@ def open_face(image: Path | np.ndarray | StoredImage, *, least: int, box: Box | 
         raise UnreadableError(path, str(error) or type(error).__name__) from error
 
 
-def _upright(picture: Image.Image, least: int, box: Box | None, margin: float) -> Face:
+def _upright(picture: Image.Image, least: float, box: Box | None, margin: float) -> Face:
     width, height = picture.size
     if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns up to twice its limit
         raise ValueError(f"{width} x {height} pixels look like a decompression bomb")
@@ -145,14 +157,16 @@ def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, mar
     """Return the face of an upright picture, which may be smaller by a whole factor than the photograph."""
     crop: Box = (0, 0, *photograph)
     mode = picture.mode
+    shrunk = round(photograph[0] / picture.width)
+    extent = photograph[0] / shrunk, photograph[1] / shrunk
     if box is not None:
         crop = _square(box, margin)
         if not _overlap(crop, photograph):
             raise ValueError(f"its box, {' '.join(f'{value:g}' for value in box)}, lies outside of the image")
-        shrunk = round(photograph[0] / picture.width)
         left, top, width, height = (value / shrunk for value in crop)
         picture = picture.crop((round(left), round(top), round(left + width), round(top + height)))
-    return Face(_eight_bits(picture), crop, photograph, mode)
+        extent = picture.size
+    return Face(_eight_bits(picture), extent, crop, photograph, mode)
 
 
 def _square(box: Box, margin: float) -> Box:

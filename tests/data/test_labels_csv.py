@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.labels_table import Columns, columns_of, rows_of
+from jaxfer.data.layouts.labels_csv.table import Columns, columns_of, rows_of
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

@@ -267,7 +267,7 @@ def test_images_outside_of_class_folders_and_deeper_in_them_are_left_out(tmp_pat
 def test_a_folder_in_place_of_an_image_is_listed_and_fails_when_it_is_decoded(tmp_path):
     (tmp_path / "train/happy/1.jpg").mkdir(parents=True)
     (record,) = read(tmp_path)
-    with pytest.raises(UnreadableError, match="directory"):
+    with pytest.raises(UnreadableError, match="a folder, not an image"):
         decode(record.image, 32)
 
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxfer.data.images import decode
-from jaxfer.data.layouts import ReadOptions, detect, parquet_images
+from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.layouts.parquet import images as parquet_images
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

@@ -39,9 +39,9 @@ def in_split_folders(root: Path, per_class: int) -> Expected:
     rows, expected = [], {}
     for folder, split in (("Train", "train"), ("Test", "test")):
         for label in AFFECTNET_8:
-            for number in range(per_class):
+            for _ in range(per_class):
                 name = f"{label}/image{len(rows):07}.jpg"
-                put(root / "archive (3)" / folder / name, encoded(face(label, number)))
+                put(root / "archive (3)" / folder / name, encoded(face(label, len(rows))))
                 rows.append(f"{len(rows)},{name},{AFFECTNET_8[len(rows) % 8]},0.79")
                 expected[f"{folder}/{name}"] = split, label
     put(root / "archive (3)" / "labels.csv", "\n".join([",pth,label,relFCs", *rows, ""]).encode())

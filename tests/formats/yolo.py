@@ -36,13 +36,13 @@ def photograph(labels: Iterable[str], number: int, orientation: int) -> tuple[by
 def write_splits(root: Path, splits: dict[str, tuple[str, str, str]], per_class: int) -> Expected:
     """Write each split, given as what it is used for and the folders of its images and labels."""
     expected = {}
-    for split, images, labels in splits.values():
+    for place, (split, images, labels) in enumerate(splits.values()):
         for start, label in enumerate(AFFECTNET_8):
             shown = [AFFECTNET_8[(start + step) % 8] for step in range(3)]
             for number in range(per_class):
                 stem = f"{label}_{number}.rf.8f2b"
                 orientation = TURNED if number % 2 == start % 2 else UPRIGHT
-                content, text = photograph(shown, number, orientation)
+                content, text = photograph(shown, 1000 * (8 * place + start) + number, orientation)
                 put(root / images / f"{stem}.jpg", content)
                 put(root / labels / f"{stem}.txt", text.encode())
                 for index, name in enumerate(shown, start=1):

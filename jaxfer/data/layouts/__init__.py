@@ -1,18 +1,43 @@
 """The layouts of labelled faces that jaxfer reads, and how it tells which of them a folder has.
 
-A new layout is a file beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
+A new layout is a file or package beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
 """
 
 from pathlib import Path
 
-from jaxfer.data.layouts import affectnet2021, class_folders, fer2013, flat
+from jaxfer.data.layouts import (
+    affectnet2017,
+    affectnet2021,
+    class_folders,
+    esr,
+    fer2013,
+    flat,
+    labels_csv,
+    parquet,
+    prepared,
+    raf_db,
+    yolo,
+)
 from jaxfer.data.layouts.folder import Folder, peek
 from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record
 from jaxfer.errors import UserError
 
 __all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
 
-LAYOUTS = (fer2013.LAYOUT, affectnet2021.LAYOUT, flat.LAYOUT, class_folders.LAYOUT)
+LAYOUTS = (
+    fer2013.FER2013,
+    fer2013.FER_PLUS,
+    raf_db.LAYOUT,
+    parquet.LAYOUT,
+    affectnet2017.LAYOUT,
+    affectnet2021.LAYOUT,
+    flat.LAYOUT,
+    class_folders.LAYOUT,
+    labels_csv.LAYOUT,
+    yolo.LAYOUT,
+    esr.LAYOUT,
+    prepared.LAYOUT,
+)
 """Every layout that `detect` tries."""
 
 DEPTH = 3

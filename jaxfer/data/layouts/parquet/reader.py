@@ -17,8 +17,8 @@ from typing import Any
 
 from jaxfer.data.layouts.folder import PEEK, Folder, leaves, peek
 from jaxfer.data.layouts.names import SPLIT_NAMES, is_code, meanings, unknown
-from jaxfer.data.layouts.parquet_file import FaceFile, label_groups, open_faces
-from jaxfer.data.layouts.parquet_images import ImageReader, ParquetImage
+from jaxfer.data.layouts.parquet.file import FaceFile, label_groups, open_faces
+from jaxfer.data.layouts.parquet.images import ImageReader, ParquetImage
 from jaxfer.data.layouts.record import SPLITS, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError

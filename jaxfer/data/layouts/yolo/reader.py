@@ -26,7 +26,7 @@ from jaxfer.data.layouts.record import (
     Record,
     Split,
 )
-from jaxfer.data.layouts.yolo_names import class_names
+from jaxfer.data.layouts.yolo.class_names import class_names
 
 YAML = "data.yaml"
 

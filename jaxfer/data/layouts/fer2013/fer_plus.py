@@ -1,7 +1,8 @@
 """FER+: the faces of FER2013 with Microsoft's `fer2013new.csv` beside them, whose labels are people's votes.
 
-Its columns are Usage, Image name and the ten of `jaxfer.data.layouts.fer_votes`; its rows are those of `fer2013.csv`,
-in the same order. The label is what most people chose, contempt among it; faces without a majority are left out.
+Its columns are Usage, Image name and the ten of `jaxfer.data.layouts.fer2013.votes`; its rows are those of
+`fer2013.csv`, in the same order. The label is what most people chose, contempt among it; faces without a majority are
+left out.
 """
 
 import codecs
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from jaxfer.data.layouts.fer2013 import FER_PLUS, SPLIT_OF, by_split, find_faces, records
-from jaxfer.data.layouts.fer_votes import CHOICES, expression_votes, majority
+from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, by_split, find_faces, records
+from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority
 from jaxfer.data.layouts.folder import Folder, peek, permission
 from jaxfer.data.layouts.record import (
     OTHER_CLASS,

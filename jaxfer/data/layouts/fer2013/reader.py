@@ -13,9 +13,9 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from jaxfer.data import published
-from jaxfer.data.layouts import fer2013_csv
-from jaxfer.data.layouts.fer2013_csv import SIDE, USAGES
-from jaxfer.data.layouts.fer_votes import CHOICES, expression_votes
+from jaxfer.data.layouts.fer2013 import csv_file
+from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
+from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes
 from jaxfer.data.layouts.folder import Folder, permission
 from jaxfer.data.layouts.record import SPLITS, UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import FER2013 as CLASSES
@@ -25,7 +25,7 @@ SPLIT_OF = dict(zip(USAGES, ("train", "val", "test"), strict=True))
 """What the data's own splits are used for: scores on PrivateTest are blind only while nothing is selected on it."""
 
 FER_PLUS = "fer2013new.csv"
-"""The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer_plus`."""
+"""The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer2013.fer_plus`."""
 
 
 def find_faces(folder: Folder) -> list[Match]:
@@ -35,7 +35,7 @@ def find_faces(folder: Folder) -> list[Match]:
         suffix = path.suffix.lower()
         if suffix == ".npz" and path.is_file() and _is_npz(path):
             matches.append(Match(path, "has the arrays images, labels and usage"))
-        if suffix == ".csv" and path.is_file() and fer2013_csv.is_csv(path):
+        if suffix == ".csv" and path.is_file() and csv_file.is_csv(path):
             matches.append(Match(path, "has the columns emotion, pixels and Usage"))
     return matches
 
@@ -59,7 +59,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
 
 
 def _csv_records(path: Path) -> Iterator[Record]:
-    for row in fer2013_csv.rows(path):
+    for row in csv_file.rows(path):
         name = f"{path.name} line {row.line}"
         if row.image is None:
             yield Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=row.damage)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.layouts.parquet_labels import LabelColumn, label_column
+from jaxfer.data.layouts.parquet.labels import LabelColumn, label_column
 from jaxfer.errors import UserError
 
 IMAGES = ("image", "img")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.data.layouts.folder import leaves
-from jaxfer.data.layouts.parquet_file import FaceFile
+from jaxfer.data.layouts.parquet.file import FaceFile
 
 BATCH = 64
 """How many rows are decoded at a time."""

@@ -1,0 +1,127 @@
+"""Preparing beside a PyTorch DataLoader: `python benchmarks/prepare.py results/prepare.json PEERS/bin/python`.
+
+The second argument is the Python of an environment with `requirements-peers.txt`. Drawn faces, as JPEG files of 224
+pixels in class folders, become 64 pixels. Each round times `jaxfer.data.prepared.prepare`, which decodes, resizes and
+stores, and the peer, which decodes and resizes into batches that nobody uses, once with float and once with uint8
+tensors. All have a worker process for each processor. The order changes from round to round; the medians are compared.
+"""
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from machine import machine, versions
+from PIL import Image
+from prepare_peer import processor_seconds
+
+from jaxfer.data.prepared import builder, prepare  # noqa: F401 - imported before the clock starts, as the peer's torch
+from jaxfer.data.synthetic import draw_faces
+from jaxfer.emotions import AFFECTNET_7
+
+IMAGES, DRAWN, ROUNDS = 20_000, 1500, 7
+SIDE, QUALITY, SIZE = 224, 90, 64
+
+Round = dict[str, float]
+"""`images`, the `seconds` they took, and the `processor`'s seconds."""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    result_path, peer_python = Path(sys.argv[1]), sys.argv[2]
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        folder = Path(temporary) / "train"
+        size = write_images(folder)
+        contenders: dict[str, Callable[[], Round]] = {"jaxfer": lambda: prepare_once(folder.parent)}
+        for kind in ("float32", "uint8"):
+            contenders[f"peer {kind}"], peer_versions = peer(stack, peer_python, folder, kind)
+        rounds = [alternate(contenders, turn) for turn in range(ROUNDS + 1)][1:]  # the first one warms up
+    result = {
+        "what": f"images a second, JPEG of {SIDE} pixels (quality {QUALITY}, {size / 1e3:.1f} kB) to {SIZE} pixels",
+        "images_per_second": {name: spread([rate(turn[name]) for turn in rounds]) for name in contenders},
+        "processor_ms_per_image": {
+            name: spread([1e3 * turn[name]["processor"] / turn[name]["images"] for turn in rounds])
+            for name in contenders
+        },
+        "ratio_to": {
+            name: spread([rate(turn["jaxfer"]) / rate(turn[name]) for turn in rounds])
+            for name in contenders
+            if name != "jaxfer"
+        },
+        "images": IMAGES,
+        "rounds": ROUNDS,
+        "workers": os.cpu_count(),
+        "machine": machine(),
+        "versions": versions("jaxfer", "numpy", "pillow", "tensorflow-datasets", "array-record"),
+        "peer_versions": peer_versions,
+    }
+    print(json.dumps(result, indent=1))
+    result_path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def write_images(folder: Path) -> float:
+    """Write drawn faces into class folders, each as several files, and return the files' mean size in bytes."""
+    labels = (np.arange(DRAWN) % len(AFFECTNET_7)).astype(np.int32)
+    total = 0
+    for number, (face, label) in enumerate(zip(draw_faces(0, labels, image_size=SIDE), labels, strict=True)):
+        buffer = io.BytesIO()
+        Image.fromarray(face).save(buffer, "JPEG", quality=QUALITY)
+        place = folder / AFFECTNET_7[label]
+        place.mkdir(parents=True, exist_ok=True)
+        for copy in range(number, IMAGES, DRAWN):
+            total += (place / f"{copy}.jpg").write_bytes(buffer.getvalue())
+    return total / IMAGES
+
+
+def prepare_once(data_dir: Path) -> Round:
+    """Time one preparation into a new folder."""
+    with tempfile.TemporaryDirectory() as out:
+        start, used = time.perf_counter(), processor_seconds()
+        prepared = prepare(data_dir, Path(out), image_size=SIZE)
+        seconds, processor = time.perf_counter() - start, processor_seconds() - used
+        assert prepared.metadata["splits"]["train"]["images"] == IMAGES
+    return {"images": IMAGES, "seconds": seconds, "processor": processor}
+
+
+def peer(stack: ExitStack, python: str, folder: Path, kind: str) -> tuple[Callable[[], Round], dict[str, Any]]:
+    """Start a peer that ends with `stack`; return what times one round of it, and its versions."""
+    command = [python, str(Path(__file__).parent / "prepare_peer.py"), folder, SIZE, os.cpu_count(), kind]
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    stack.enter_context(process)
+    orders, answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+
+    def once() -> Round:
+        print(file=orders, flush=True)
+        return json.loads(answers.readline())
+
+    return once, json.loads(answers.readline())
+
+
+def alternate(contenders: dict[str, Callable[[], Round]], turn: int) -> dict[str, Round]:
+    """Time each contender once, in an order that changes from turn to turn."""
+    names = list(contenders)
+    names = names[turn % len(names) :] + names[: turn % len(names)]
+    return {name: contenders[name]() for name in names}
+
+
+def rate(turn: Round) -> float:
+    """Return the images a second of one round."""
+    return turn["images"] / turn["seconds"]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Return the median, least and greatest of some values."""
+    return {name: round(f(values), 3) for name, f in (("median", statistics.median), ("least", min), ("greatest", max))}
+
+
+if __name__ == "__main__":
+    main()

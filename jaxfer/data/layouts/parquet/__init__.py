@@ -1,0 +1,5 @@
+"""Faces in parquet files, as Hugging Face exports them."""
+
+from jaxfer.data.layouts.parquet.reader import LAYOUT
+
+__all__ = ["LAYOUT"]

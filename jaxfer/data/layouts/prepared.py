@@ -1,0 +1,127 @@
+"""What `jaxfer data prepare` wrote: a tfds data set of cropped and resized faces.
+
+It is a folder such as `facial_expressions/affectnet7-64px/1.0.0` with `dataset_info.json`, `features.json`,
+`metadata.json`, `label.labels.txt`, and files `facial_expressions-<split>.array_record-<index>-of-<count>`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxfer.data.layouts.folder import Folder, permission
+from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record, Split
+from jaxfer.errors import UserError
+
+NAME = "facial_expressions"
+"""What tfds calls the data set."""
+
+CREATED_BY = "jaxfer data prepare"
+"""What `metadata.json` says of such data sets only."""
+
+SPLIT_NAMES: dict[Split, str] = {"val": "validation", "test": "test", "train": "train"}
+"""What tfds calls each split, in the order in which readers yield them."""
+
+FILES = ("dataset_info.json", "features.json", "metadata.json")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """The image of one row of a split.
+
+    rows: the records of the split, which may be read in any thread.
+    size: height and width, in pixels.
+    """
+
+    rows: Sequence[bytes]
+    index: int
+    size: int
+
+    def read(self) -> np.ndarray:
+        """Return the pixels, uint8 [size, size, 3]. Raises `OSError` where they are damaged."""
+        from jaxfer.data.prepared.serialize import from_record
+
+        try:
+            image = from_record(self.rows[self.index]).image
+            return np.frombuffer(image, np.uint8).reshape(self.size, self.size, 3)
+        except (ValueError, RuntimeError) as error:  # array_record's errors are of the second kind
+            raise OSError(f"its pixels are damaged ({error})") from error
+
+
+def _find(folder: Folder) -> list[Match]:
+    if not set(FILES) <= set(folder.files) or _json(folder.path / "metadata.json").get("created_by") != CREATED_BY:
+        return []
+    return [Match(folder.path, f"was written by `{CREATED_BY}`")]
+
+
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    # Imported here because it takes longer than to recognise any layout.
+    from jaxfer.data.prepared.serialize import from_record
+
+    info, metadata = (_json(place / name) for name in ("dataset_info.json", "metadata.json"))
+    try:
+        size, classes = metadata["options"]["image_size"], metadata["class_names"]
+        lengths = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+        splits: list[tuple[Split, str]] = [(split, name) for split, name in SPLIT_NAMES.items() if name in lengths]
+        source_names = {name: metadata["splits"][name]["source_name"] for _, name in splits}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(_damaged(place / "metadata.json", f"{type(error).__name__}: {error}")) from error
+    for split, name in splits:
+        rows = _rows(place, name, lengths[name])
+        for index in range(len(rows)):
+            try:
+                face = from_record(rows[index], landmarks=options.landmarks)
+                label = classes[face.label]
+            except (ValueError, RuntimeError, IndexError) as error:
+                raise UserError(_damaged(place, f"row {index} of {name}: {error}")) from error
+            yield Record(
+                name=face.name,
+                image=PreparedImage(rows, index, size),
+                split=split,
+                split_name=source_names[name],
+                label=label,
+                valence=face.valence,
+                arousal=face.arousal,
+                landmarks=face.landmarks,
+                votes=face.votes,
+            )
+
+
+def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:
+    """Return the records of a split, read from its files when they are asked for."""
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    root, files = place.resolve(), []
+    for index, length in enumerate(lengths):
+        path = place / f"{NAME}-{split}.array_record-{index:05}-of-{len(lengths):05}"
+        if not path.resolve().is_relative_to(root):
+            raise UserError(f"{path} is a link that leaves the data set: put the file itself in its place")
+        with permission(path):
+            size = path.stat().st_size if path.is_file() else 0
+        found = ArrayRecordReader(str(path)).num_records() if size else 0  # 0 for a file that is cut off, too
+        if found != length:
+            raise UserError(_damaged(path, f"{found} records rather than {length}"))
+        files.append(f"{path}[0:{length}]")
+    return ArrayRecordDataSource(files)  # type: ignore[return-value]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        with permission(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
+    except (OSError, ValueError) as error:
+        raise UserError(_damaged(path, str(error))) from error
+    return content
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path} is damaged ({reason}): copy or prepare the data set again"
+
+
+LAYOUT = Layout("prepared", f"{', '.join(FILES)} that `{CREATED_BY}` wrote", _find, _read)

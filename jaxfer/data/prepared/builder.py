@@ -1,0 +1,183 @@
+"""The tfds data set of prepared faces: its features, its named configurations, and how its files are written."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from jaxfer.data.layouts.prepared import SPLIT_NAMES
+from jaxfer.data.layouts.record import SPLITS, Split
+from jaxfer.data.prepared.example import POINTS, Example
+from jaxfer.data.prepared.options import Options
+from jaxfer.data.prepared.serialize import to_record
+from jaxfer.emotions import AFFECTNET_8
+from jaxfer.errors import UserError
+
+SHARD_BYTES = 256 << 20
+"""A file that has grown to so many bytes is followed by another."""
+
+FILE_OPTIONS = "group_size:1,uncompressed"
+"""Compression would take a third of the time that decoding a photograph does, to save little of its pixels."""
+
+DESCRIPTION = """
+Labelled faces, cropped and resized by `jaxfer data prepare`. `label` follows AffectNet's order. `name` is the path or
+row in the raw data. `valence` and `arousal` lie in [-1, 1], `landmarks` are x and y in pixels of `image`, and `votes`
+tell how many people, or which share of them, chose each of AffectNet's eight expressions; each is NaN where the raw
+data has none. The metadata say where the faces come from and what was left out.
+"""
+
+
+@dataclasses.dataclass(eq=False)
+class FacesConfig(tfds.core.BuilderConfig):
+    """Which classes a data set has, and how its faces are cut out; see `Options`."""
+
+    num_classes: int = 7
+    image_size: int = 64
+    margin: float = 0.0
+
+
+def _config(options: Options) -> FacesConfig:
+    return FacesConfig(
+        name=options.config_name,
+        description=f"AffectNet's first {options.num_classes} classes, {options.image_size} pixels a side.",
+        num_classes=options.num_classes,
+        image_size=options.image_size,
+        margin=options.margin,
+    )
+
+
+class Source(Protocol):
+    """Where the faces of a data set come from."""
+
+    def __iter__(self) -> Iterator[tuple[Split, Example]]:
+        """Yield each face with its split, in the order of `SPLITS`."""
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what is known about the faces once all are read, as JSON has it."""
+        ...
+
+
+class FacialExpressions(tfds.core.GeneratorBasedBuilder):
+    """The data set; only one with a source can be generated."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [_config(Options(num_classes=7)), _config(Options(num_classes=8))]
+    url_infos = None  # Nothing is downloaded; tfds 4.9 looks for checksums by a package that it does not depend on.
+
+    def __init__(self, *, source: Source | None = None, **kwargs: Any) -> None:
+        self._source = source
+        self._metadata = tfds.core.MetadataDict()
+        super().__init__(**kwargs)
+
+    @classmethod
+    def create(cls, options: Options, data_dir: Path, source: Source) -> "FacialExpressions":
+        """Return a builder that will write the faces of `source` below `data_dir`."""
+        return cls(source=source, config=_config(options), data_dir=str(data_dir), file_format="array_record")
+
+    def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
+        """Take configurations beside the named ones without a warning."""
+        if isinstance(builder_config, FacesConfig):
+            return builder_config
+        return super()._create_builder_config(builder_config, version)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = cast(FacesConfig, self.builder_config)
+        size = config.image_size
+        features = {
+            "image": tfds.features.Tensor(
+                shape=(size, size, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES, doc="RGB"
+            ),
+            "label": tfds.features.ClassLabel(names=AFFECTNET_8[: config.num_classes]),
+            "name": tfds.features.Text(),
+            "valence": tfds.features.Scalar(np.float32),
+            "arousal": tfds.features.Scalar(np.float32),
+            "landmarks": tfds.features.Tensor(shape=(POINTS, 2), dtype=np.float32),
+            "votes": tfds.features.Tensor(shape=(len(AFFECTNET_8),), dtype=np.float32),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=DESCRIPTION,
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label"),
+            disable_shuffling=True,
+            metadata=self._metadata,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, Example]]]:
+        faces = _Lookahead(iter(self._faces()))
+        return {name: self._generate_examples(faces, split) for split, name in SPLIT_NAMES.items()}
+
+    def _faces(self) -> Source:
+        if self._source is None:
+            raise UserError(f"{self.info.full_name} is not in {self.data_dir_root}: make it with `jaxfer data prepare`")
+        return self._source
+
+    def _generate_examples(self, faces: "_Lookahead", split: Split) -> Iterator[tuple[int, Example]]:
+        return enumerate(faces.of(split))
+
+    def _generate_splits(self, dl_manager: Any, download_config: Any) -> list[tfds.core.SplitInfo]:
+        """Write the splits, file by file as their faces come, and those that turn out empty not at all.
+
+        tfds' own writer holds up to a gigabyte in memory before it writes anything, needs TensorFlow for what is
+        larger, and refuses empty splits.
+        """
+        written = [self._write(name, faces) for name, faces in self._split_generators(dl_manager).items()]
+        self._metadata.update(self._faces().metadata())
+        return [split for split in written if split.shard_lengths]
+
+    def _write(self, name: str, faces: Iterable[tuple[int, Example]]) -> tfds.core.SplitInfo:
+        template = self._get_filename_template(split_name=name)
+        records = (to_record(face) for _, face in faces)
+        paths, lengths, size = [], [], 0
+        for first in records:
+            paths.append(Path(self.data_dir) / f"{name}-{len(paths)}")
+            length, grown = _write_file(paths[-1], itertools.chain([first], records))
+            lengths.append(length)
+            size += grown
+        for index, path in enumerate(paths):
+            path.rename(template.sharded_filepath(shard_index=index, num_shards=len(paths)))
+        return tfds.core.SplitInfo(name=name, shard_lengths=lengths, num_bytes=size, filename_template=template)
+
+    def _log_download_bytes(self) -> None:
+        """Print nothing: nothing is downloaded."""
+
+    def _log_download_done(self) -> None:
+        """Print nothing: the caller says what was prepared."""
+
+
+class _Lookahead:
+    """Faces that come split by split, handed out by split."""
+
+    def __init__(self, faces: Iterator[tuple[Split, Example]]) -> None:
+        self._faces = faces
+        self._next = next(faces, None)
+
+    def of(self, split: Split) -> Iterator[Example]:
+        """Yield the faces that come next, as far as they belong to `split`; it must be its turn."""
+        while self._next and self._next[0] == split:
+            yield self._next[1]
+            self._next = next(self._faces, None)
+        if self._next and SPLITS.index(self._next[0]) < SPLITS.index(split):
+            raise AssertionError(f"a reader yields {self._next[0]} images after those of {split}")
+
+
+def _write_file(path: Path, records: Iterator[bytes]) -> tuple[int, int]:
+    """Write records until the file is full; return how many and how many bytes. Raises `OSError`."""
+    count = size = 0
+    writer = ArrayRecordWriter(str(path), FILE_OPTIONS)
+    for record in records:
+        writer.write(record)
+        count, size = count + 1, size + len(record)
+        if size >= SHARD_BYTES:
+            break
+    try:
+        writer.close()  # only here does it say that the disk was full
+    except RuntimeError as error:
+        raise OSError(str(error).partition(";")[0]) from error
+    return count, size

@@ -1,0 +1,108 @@
+"""Count what goes into a prepared data set and what does not, and why; tell exact copies by their pixels."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+from jaxfer.data.layouts.prepared import SPLIT_NAMES
+from jaxfer.data.layouts.record import Record, Split
+from jaxfer.data.prepared.options import Options
+
+LEAK = "leak"
+"""The reason to leave out a training image that is an exact copy of a validation or test image."""
+
+DUPLICATE = "duplicate"
+"""The reason to leave out an exact copy of an earlier image of the same split."""
+
+LISTED = 100
+"""How many of the images that are left out for one reason are listed by name."""
+
+
+class Ledger:
+    """What became of each record of the data in `place`. Digests and counts are all that it keeps of an image."""
+
+    def __init__(self, options: Options, place: Path) -> None:
+        self._options = options
+        root = place.parent if place.is_file() else place
+        self._roots = tuple(f"{path}{os.sep}" for path in (root, root.resolve()))
+        self._read: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._written: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        self._left_out: Counter[str] = Counter()
+        self._listed: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+        self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._copies: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._content = hashlib.blake2b(digest_size=16)
+
+    def usable(self, record: Record) -> bool:
+        """Return whether a record's image is wanted, and count it either way."""
+        reason = record.left_out
+        if not reason and record.label not in self._options.class_names:
+            reason = record.label
+        if reason:
+            self.leave_out(record, reason, record.detail)
+        elif record.split:
+            self._read[record.split][record.label] += 1
+            self._names[record.split].add(record.split_name)
+        return not reason
+
+    def leave_out(self, record: Record, reason: str, detail: str = "") -> None:
+        """Count a record that is not written."""
+        self._left_out[reason] += 1
+        if len(self._listed[reason]) < LISTED:
+            for root in self._roots:  # nobody who is given the data set needs to know where the raw data lay
+                detail = detail.replace(root, "")
+            self._listed[reason].append({"name": record.name, "detail": detail} if detail else {"name": record.name})
+
+    def admit(self, record: Record, split: Split, digest: bytes) -> bool:
+        """Return whether an image with this digest is written, by what came before it, and count it either way."""
+        copied: list[str] = [other for other in SPLIT_NAMES if digest in self._seen[other]]
+        self._copies[split].update(copied)
+        reason = ""
+        if split == "train" and self._options.leaks == "drop" and set(copied) - {"train"}:
+            reason = LEAK
+        elif split in copied and self._options.duplicates == "drop":
+            reason = DUPLICATE
+        if reason:
+            where = " and ".join(name for other, name in SPLIT_NAMES.items() if other in copied)
+            self.leave_out(record, reason, f"a copy of an image of {where}")
+            return False
+        self._seen[split].add(digest)
+        self._written[split][record.label] += 1
+        self._content.update(repr((split, record.name, record.label)).encode() + digest)
+        return True
+
+    @property
+    def written(self) -> int:
+        """How many images are written so far."""
+        return sum(counts.total() for counts in self._written.values())
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many records are not written, by reason."""
+        return dict(self._left_out.most_common())
+
+    def metadata(self) -> dict[str, Any]:
+        """Return all counts, the lists of what was left out, and a fingerprint of what was written, for JSON."""
+        return {
+            "class_names": list(self._options.class_names),
+            "splits": {name: self._split(split) for split, name in SPLIT_NAMES.items() if self._read[split]},
+            "left_out": {
+                reason: {"images": count, "first": self._listed[reason]} for reason, count in self.left_out.items()
+            },
+            "fingerprint": self._content.hexdigest(),
+        }
+
+    def _split(self, split: Split) -> dict[str, Any]:
+        def by_class(counts: Counter[str]) -> dict[str, int]:
+            return {name: counts[name] for name in self._options.class_names}
+
+        return {
+            "source_name": " and ".join(sorted(self._names[split])),
+            "images": self._written[split].total(),
+            "classes": by_class(self._written[split]),
+            "read": by_class(self._read[split]),
+            "copies_of": {name: self._copies[split][other] for other, name in SPLIT_NAMES.items()},
+        }
