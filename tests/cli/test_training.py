@@ -1,15 +1,12 @@
-"""Flags, exit codes, and the sentence at the end of what went wrong."""
+"""The flags of training programs."""
 
-import signal
 from pathlib import Path
 
 import pytest
 
-from jaxfer.cli.program import run
 from jaxfer.cli.training import parse_training
 from jaxfer.config import PRESETS, Config, to_json
 from jaxfer.errors import UserError
-from jaxfer.training import Interrupted
 
 
 def test_the_published_run_is_one_preset_and_a_folder():
@@ -67,27 +64,3 @@ def test_flags_that_cannot_be_are_explained(arguments, words, capsys):
         parse_training(arguments)
     assert ended.value.code == 2
     assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
-
-
-@pytest.mark.parametrize(
-    ("raised", "code", "words"),
-    [
-        (UserError("the folder [bold]x[/bold] is empty: pass another"), 2, "error: the folder [bold]x[/bold] is empty"),
-        (Interrupted(7, signal.SIGTERM), 143, "stopped by SIGTERM after step 7, all of it saved."),
-        (Interrupted(7, signal.SIGINT), 130, "stopped by SIGINT after step 7, all of it saved."),
-        (KeyboardInterrupt(), 130, "stopped"),
-    ],
-)
-def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, capsys):
-    def main():
-        raise raised
-
-    with pytest.raises(SystemExit) as ended:
-        run(main)
-    assert ended.value.code == code
-    assert capsys.readouterr().err.startswith(words)
-
-
-def test_errors_of_our_own_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run(lambda: 1 // 0)
