@@ -10,7 +10,7 @@ from jaxfer.config import DataConfig
 from jaxfer.data.cache import Cache
 from jaxfer.data.dataset import Dataset, Images, Split, content_hash
 from jaxfer.data.images import UnreadableError, decode_all, quiet_pillow
-from jaxfer.data.layouts import Layout, Match, ReadOptions, detect
+from jaxfer.data.layouts import Layout, Match, ReadOptions, detect, prepared
 from jaxfer.data.progress import progress_bar
 from jaxfer.data.protocols import PROTOCOLS
 from jaxfer.data.selection import Part, Selection, check, drop_unreadable, select
@@ -30,6 +30,12 @@ Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
     """Do what `jaxfer.data.load` says for data on the disk."""
     layout, match = detect(data_dir)
+    if layout is prepared.LAYOUT and prepared.image_size(match.place) < config.image_size:
+        size = prepared.image_size(match.place)
+        raise UserError(
+            f"{match.place} was prepared at {size} pixels, and would have to be enlarged to {config.image_size}: pass "
+            f"--image-size {size}, or prepare it again with --image-size {config.image_size}"
+        )
     cache = Cache(match.place, config)
     facts, splits = cache.read() or ({}, {})
     if not splits:
@@ -49,6 +55,7 @@ def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
 
 def _dataset(facts: Facts, splits: dict[str, Split], layout: Layout, match: Match, config: DataConfig) -> Dataset:
     protocol = PROTOCOLS[config.num_classes]
+    release = prepared.release(match.place) if layout is prepared.LAYOUT else layout.release
     counts = {key: np.bincount(split.labels, minlength=config.num_classes) for key, split in splits.items()}
     found = {key: dict(zip(protocol.class_names, counts[key].tolist(), strict=True)) for key in counts}
     folder = match.place.parent if match.place.is_file() else match.place
@@ -58,7 +65,7 @@ def _dataset(facts: Facts, splits: dict[str, Split], layout: Layout, match: Matc
         source=f"{layout.name} in {match.place}",
         left_out=facts["left_out"],
         unreadable=tuple((folder / name, reason) for name, reason in facts["unreadable"].items()),
-        warnings=tuple(protocol.differences(layout.release, found)) if layout.release else (),
+        warnings=tuple(protocol.differences(release, found)) if release else (),
         known_fingerprint=facts["fingerprint"],
     )
 

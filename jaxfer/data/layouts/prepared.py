@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxfer.data.layouts.folder import Folder, permission
 from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.published import RELEASES, Release
 from jaxfer.errors import UserError
 
 NAME = "facial_expressions"
@@ -90,6 +91,17 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             )
 
 
+def image_size(place: Path) -> int:
+    """Return the height and width, in pixels, of the images in a prepared data set."""
+    return _metadata(place, "options", "image_size", kind=int)
+
+
+def release(place: Path) -> Release | None:
+    """Return the published data that a prepared data set was made from, None where it could be any."""
+    source = _metadata(place, "source", "layout", kind=str)
+    return next((release for release in RELEASES if release.name == source), None)
+
+
 def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:
     """Return the records of a split, read from its files when they are asked for."""
     from array_record.python.array_record_data_source import ArrayRecordDataSource
@@ -107,6 +119,16 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:
             raise UserError(_damaged(path, f"{found} records rather than {length}"))
         files.append(f"{path}[0:{length}]")
     return ArrayRecordDataSource(files)  # type: ignore[return-value]
+
+
+def _metadata(place: Path, *keys: str, kind: type) -> Any:
+    path = place / "metadata.json"
+    value: Any = _json(path)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, kind):
+        raise UserError(_damaged(path, f"{' '.join(keys)} is {value!r}"))
+    return value
 
 
 def _json(path: Path) -> dict[str, Any]:
