@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxfer.data import check
 from jaxfer.data.images import UnreadableError, decode
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
@@ -324,3 +325,18 @@ def test_a_folder_without_permission_is_passed_over_below_and_named_at_the_top(t
     monkeypatch.setattr("jaxfer.data.layouts.folder.os.scandir", guarded)
     assert fitting(tmp_path) == ("class folders", tmp_path / "data")
     assert "you lack the permission" in refusal(tmp_path / "lost+found")
+
+
+@pytest.mark.slow
+def test_a_folder_of_a_hundred_thousand_files_is_read_in_order(tmp_path):
+    folder = tmp_path / "train/happy"
+    folder.mkdir(parents=True)
+    for number in range(100_000):
+        (folder / f"{number}.jpg").touch()
+    assert [r.name for r in read(tmp_path)] == [f"train/happy/{number}.jpg" for number in range(100_000)]
+    found = check(tmp_path).to_dict()
+    assert len(found["problems"]["unreadable"]) == 100_000
+    assert found["problems"]["unreadable"][-1] == {"path": "train/happy/99999.jpg", "reason": "an empty file"} | {
+        "split": "train",
+        "label": "happy",
+    }

@@ -48,9 +48,10 @@ def test_soft_labels_are_learnt_in_place_of_the_labels(data, model):
         train, val = (dataclasses.replace(s, soft_labels=targets(s.labels)) for s in (data.train, data.val))
         return fit(CONFIG, dataclasses.replace(data, train=train, val=val), model=model)
 
-    state, _ = fit(CONFIG, data, model=model)
-    certain, _ = with_targets(lambda labels: np.eye(7, dtype=np.float32)[labels])
-    chex.assert_trees_all_close(jax.device_get(certain.params), jax.device_get(state.params), atol=1e-5)
+    _, plain = fit(CONFIG, data, model=model)
+    _, certain = with_targets(lambda labels: np.eye(7, dtype=np.float32)[labels])
+    for name in ("loss", "val_loss", "val_mse"):
+        assert certain[-1][name] == pytest.approx(plain[-1][name], rel=1e-3)
     _, history = with_targets(lambda labels: np.full((len(labels), 7), 1 / 7, np.float32))
     assert history[-1]["loss"] == pytest.approx(np.log(7), abs=0.3), "nothing but the uniform distribution to learn"
 
