@@ -71,9 +71,9 @@ class Face:
 def decode(
     image: Path | np.ndarray | StoredImage, size: int, *, box: Box | None = None, margin: float = 0
 ) -> np.ndarray:
-    """Return the face in an image as uint8 [size, size, 3], RGB: `open_face` and `Face.resize` in one."""
+    """Return the face in an image as uint8 [size, size, 3], RGB: `face_for` and `Face.resize` in one."""
     with quiet_pillow():
-        return open_face(image, box=box, margin=margin, least=DETAIL * size).resize(size)
+        return face_for(size, image, box=box, margin=margin).resize(size)
 
 
 def decode_all(
@@ -86,7 +86,7 @@ def decode_all(
 
     def face(record: Record) -> tuple[Record, np.ndarray | UnreadableError]:
         try:
-            return record, open_face(record.image, box=record.box, margin=margin, least=DETAIL * size).resize(size)
+            return record, face_for(size, record.image, box=record.box, margin=margin).resize(size)
         except UnreadableError as error:
             return record, error
 
@@ -103,6 +103,11 @@ def quiet_pillow() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def face_for(size: int, image: Path | np.ndarray | StoredImage, *, box: Box | None = None, margin: float = 0) -> Face:
+    """Return the face in an image, as `open_face` does, with the detail that `Face.resize(size)` takes."""
+    return open_face(image, least=DETAIL * size, box=box, margin=margin)
 
 
 def open_face(

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from jaxfer.data.images import UnreadableError, open_face
+from jaxfer.data.images import UnreadableError, face_for
 from jaxfer.data.layouts.record import Record
 from jaxfer.errors import UserError
 
@@ -36,7 +36,7 @@ class StreamedImages:
         for image, row in zip(images, rows, strict=True):
             name, source, box = self._sources[row]
             try:
-                image[:] = open_face(source, box=box, margin=self._margin, least=2 * self._size).resize(self._size)
+                image[:] = face_for(self._size, source, box=box, margin=self._margin).resize(self._size)
             except UnreadableError as error:
                 raise UserError(f"{name} can no longer be read ({error.reason}): has the data been moved?") from error
         return images

@@ -53,7 +53,7 @@ def test_soft_labels_are_learnt_in_place_of_the_labels(data, model):
     for name in ("loss", "val_loss", "val_mse"):
         assert certain[-1][name] == pytest.approx(plain[-1][name], rel=1e-3)
     _, history = with_targets(lambda labels: np.full((len(labels), 7), 1 / 7, np.float32))
-    assert history[-1]["loss"] == pytest.approx(np.log(7), abs=0.3), "nothing but the uniform distribution to learn"
+    assert all(row["loss"] >= np.log(7) for row in history), "no cross entropy is below the entropy of its targets"
 
 
 def test_sampling_decides_what_an_epoch_trains_on(data, model):

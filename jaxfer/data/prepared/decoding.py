@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from jaxfer.data.images import DETAIL, Box, UnreadableError, open_face, quiet_pillow
+from jaxfer.data.images import Box, UnreadableError, face_for, quiet_pillow
 from jaxfer.data.layouts.record import Record
 from jaxfer.errors import UserError
 
@@ -183,7 +183,7 @@ def _job(record: Record) -> Job:
 
 def _decode(job: Job, size: int, margin: float) -> Decoded:
     try:
-        face = open_face(job.image, least=DETAIL * size, box=job.box, margin=margin)
+        face = face_for(size, job.image, box=job.box, margin=margin)
     except UnreadableError as error:
         return Decoded(problem=error.reason)
     pixels = face.resize(size).tobytes()
