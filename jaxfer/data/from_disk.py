@@ -11,7 +11,7 @@ from jaxfer.data.cache import Cache
 from jaxfer.data.dataset import Dataset, Images, Split, content_hash
 from jaxfer.data.images import UnreadableError, decode_all, quiet_pillow
 from jaxfer.data.layouts import Layout, Match, ReadOptions, detect, prepared
-from jaxfer.data.progress import progress_bar
+from jaxfer.data.progress import Tally, counting
 from jaxfer.data.protocols import PROTOCOLS
 from jaxfer.data.selection import Part, Selection, check, drop_unreadable, select
 from jaxfer.data.soft_labels import soft_labels
@@ -74,11 +74,11 @@ def _decode(selection: Selection, allocate: Allocate, config: DataConfig) -> tup
     """Return what is readable of a selection, its splits with their images decoded, and their fingerprint."""
     images: dict[str, np.ndarray] = {}
     failures: dict[str, str] = {}
-    with progress_bar("reading images", selection.count) as advance:
+    with counting("reading images", selection.count) as tally:
         for key, part in selection.parts.items():
             rows = _allocated(allocate, key, (len(part.records), config.image_size, config.image_size, 3))
             kept = 0
-            for face in _readable(part, config, failures, advance):
+            for face in _readable(part, config, failures, tally):
                 rows[kept] = face
                 kept += 1
             images[key] = rows[:kept]
@@ -101,20 +101,18 @@ def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Sel
             return selection, splits, fingerprint
         # All images are decoded once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
         failures: dict[str, str] = {}
-        with progress_bar("looking at each image once", selection.count) as advance:
-            faces = {key: _readable(part, config, failures, advance) for key, part in selection.parts.items()}
+        with counting("looking at each image once", selection.count) as tally:
+            faces = {key: _readable(part, config, failures, tally) for key, part in selection.parts.items()}
             parts = [(split.images.shape, faces[key], split.labels) for key, split in splits.items()]
             fingerprint = content_hash(PROTOCOLS[config.num_classes].class_names, parts)
         if failures:
             selection, fingerprint = drop_unreadable(selection, failures), ""
 
 
-def _readable(
-    part: Part, config: DataConfig, failures: dict[str, str], advance: Callable[[int], None]
-) -> Iterator[np.ndarray]:
+def _readable(part: Part, config: DataConfig, failures: dict[str, str], tally: Tally) -> Iterator[np.ndarray]:
     """Yield the readable faces of a part, uint8 [size, size, 3]; add the names of the others, with the reason."""
     for record, face in decode_all(part.records, config.image_size, margin=config.margin):
-        advance(1)
+        tally.count()
         if isinstance(face, UnreadableError):
             failures[record.name] = face.reason
         else:

@@ -27,7 +27,9 @@ def measured():
 
 
 def test_the_results_page_is_what_the_measured_file_says(make_results, measured):
-    assert (ROOT / "docs" / "results.md").read_text() == make_results.page(measured[1])
+    assert (ROOT / "docs" / "results.md").read_text() == make_results.page(
+        measured[1], make_results.data_measurements()
+    )
 
 
 def test_the_table_in_the_readme_is_what_the_measured_files_say(make_results, measured):
@@ -36,8 +38,9 @@ def test_the_table_in_the_readme_is_what_the_measured_files_say(make_results, me
 
 def test_measured_files_name_no_path_of_the_machine_they_come_from():
     for file in RESULTS.glob("*.json"):
-        assert "/home/" not in file.read_text()
-        assert json.loads(file.read_text())["summary"]["config"]["data"]["data_dir"] is None
+        assert not re.search(r"/(home|root|tmp|work)/", file.read_text())
+        run = json.loads(file.read_text()).get("summary")
+        assert run is None or run["config"]["data"]["data_dir"] is None
 
 
 def test_links_between_pages_lead_somewhere():

@@ -1,16 +1,12 @@
 """The check itself: detect the layout, read all records once, compare the faces with each other."""
 
 import platform
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import PIL
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jaxfer import __version__
 from jaxfer.data.checking.duplicates import find_copies
@@ -20,6 +16,7 @@ from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.release import compare
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.progress import counting
 from jaxfer.emotions import AFFECTNET_8
 
 MOST_SIZES = 20
@@ -31,10 +28,10 @@ def run(data_dir: Path, *, label_order: str | None, progress: bool) -> Check:
     layout, match = detect(data_dir)
     scan = Scan()
     records = layout.read(match.place, ReadOptions(label_order=label_order))
-    with _progress(progress) as (phase, advance):
-        faces = scan.run(records, advance)
+    with counting("reading images", shown=progress) as tally:  # a total would take reading all annotations twice
+        faces = scan.run(records, tally)
         try:
-            phase("comparing images")
+            tally.begin("comparing images")
             found = (scan.problems, find_copies(faces), find_lookalikes(faces))
         finally:
             faces.thumbnails.close()
@@ -73,24 +70,3 @@ def _most(sizes: Mapping[str, int]) -> dict[str, int]:
     ordered = _by_count(sizes)
     rest = Counter({"other": sum(count for _, count in ordered[MOST_SIZES:])})
     return dict(ordered[:MOST_SIZES]) | dict(+rest)
-
-
-@contextmanager
-def _progress(wanted: bool) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
-    """Yield two functions, which begin a phase and count images, that draw on a terminal where that is wanted.
-
-    There is no total: to know it, all annotations would have to be read twice.
-    """
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed:,.0f}"),
-        TimeElapsedColumn(),
-    )
-    shown = wanted and sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
-        task = bar.add_task("reading images", total=None)
-        yield (
-            lambda phase: bar.update(task, description=phase),
-            lambda count: bar.advance(task, count),
-        )

@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from jaxfer.data.layouts.record import (
     Record,
     Split,
 )
+from jaxfer.data.progress import Tally
 from jaxfer.data.threads import in_threads
 from jaxfer.emotions import AFFECTNET_8
 
@@ -70,17 +71,13 @@ class Scan:
         self._batch = bytearray()
         self._hashes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def run(self, records: Iterable[Record], advance: Callable[[int], None]) -> Faces:
-        """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails.
-
-        advance: is called with the number of records done since its last call.
-        """
+    def run(self, records: Iterable[Record], tally: Tally) -> Faces:
+        """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails."""
         try:
             with quiet_pillow():
-                for count, (record, look) in enumerate(in_threads(_look_at, records), start=1):
+                for record, look in in_threads(_look_at, records):
                     self._add(record, look)
-                    if count % 64 == 0:
-                        advance(64)
+                    tally.count()
             return self._faces()
         except BaseException:
             self._thumbnails.close()

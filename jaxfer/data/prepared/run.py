@@ -1,24 +1,18 @@
 """Prepare a data set: read it once, cut out and resize its faces, and keep them with a record of what was done."""
 
-import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jaxfer.data.layouts import detect
-from jaxfer.data.layouts.prepared import NAME, SPLIT_NAMES
-from jaxfer.data.layouts.record import Split
+from jaxfer.data.layouts.prepared import NAME
 from jaxfer.data.prepared.options import Options
 from jaxfer.data.prepared.workplace import workplace
+from jaxfer.data.progress import counting
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.prepared.source import RawFaces
-
-SHOWN_EVERY = 50
-"""How many images are prepared between two changes of what is shown."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +74,14 @@ def prepare(
     layout, match = detect(data_dir)
     target = out / NAME / options.config_name
     try:
-        with workplace(out / f".preparing-{options.config_name}") as room, _shown(progress) as advance:
+        with (
+            workplace(out / f".preparing-{options.config_name}") as room,
+            counting("preparing", shown=progress) as tally,
+        ):
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
-            faces = RawFaces(layout, match.place, options, advance)
+            faces = RawFaces(layout, match.place, options, tally)
             version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)
             (room / NAME / options.config_name).rename(target)
@@ -102,26 +99,3 @@ def _write(faces: "RawFaces", room: Path) -> str:
     builder = FacialExpressions.create(faces.options, room, faces)
     builder.download_and_prepare()
     return str(builder.version)
-
-
-@contextmanager
-def _shown(progress: bool) -> Iterator[Callable[[Split], None]]:
-    """Yield a function that counts an image of a split, on a terminal's last line where `progress` is set."""
-    if not progress:
-        yield lambda split: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,} images"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("preparing", total=None)
-        images = itertools.count(1)
-
-        def advance(split: Split) -> None:
-            count = next(images)
-            if count % SHOWN_EVERY == 0:
-                bar.update(task, completed=count, description=f"preparing {SPLIT_NAMES[split]}")
-
-        yield advance

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from jaxfer.data.prepared.decoding import Decoded, decode_in_processes
 from jaxfer.data.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
 from jaxfer.data.prepared.options import Options
+from jaxfer.data.progress import Tally
 from jaxfer.errors import UserError
 
 
@@ -22,14 +23,14 @@ from jaxfer.errors import UserError
 class RawFaces:
     """The faces in `place`, as `layout` reads them, decoded, without those that `options` leaves out.
 
-    on_progress: called with the split of each image that is decoded.
+    tally: counts each image that is decoded.
     ledger: what became of each record so far.
     """
 
     layout: Layout
     place: Path
     options: Options
-    on_progress: Callable[[Split], None]
+    tally: Tally
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,7 +41,7 @@ class RawFaces:
         wanted = filter(self.ledger.usable, self._records())
         for record, face in decode_in_processes(wanted, self.options.image_size, self.options.margin):
             split = cast(Split, record.split)
-            self.on_progress(split)
+            self.tally.count()
             if face.problem:
                 self.ledger.leave_out(record, UNREADABLE, face.problem)
             elif self.ledger.admit(record, split, face.digest):
