@@ -14,7 +14,7 @@ train: $(VENV)/installed
 test: $(VENV)/tested
 	$(BIN)/python -m pytest
 
-# The exhaustive tests too: some twenty minutes.
+# The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
 	$(BIN)/python -m pytest -m ''
 

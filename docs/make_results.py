@@ -211,7 +211,7 @@ differ in at most 8 of 64 bits and their thumbnails correlate by at least 0.9.
 medians. jaxfer decodes, resizes, looks for copies and stores; `ImageFolder` and `DataLoader` (torch {peers["torch"]}, torchvision
 {peers["torchvision"]}) decode and resize, and keep nothing.
 
-| who | images a second | processor time an image | jaxfer's ratio (least to greatest) |
+| who | images a second | processor ms an image | jaxfer's ratio (least to greatest) |
 |---|---|---|---|
 {speed}
 

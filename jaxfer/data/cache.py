@@ -54,7 +54,9 @@ class Cache:
     @contextmanager
     def building(self, *, worthwhile: bool) -> Iterator["Building"]:
         """Yield a place to decode to: plain memory where it is not `worthwhile` to keep the result."""
-        building = Building(self._home if worthwhile else None)
+        # A folder that nobody may write to is left alone by root, too, whom the system would let.
+        writable = self._home.parent.stat().st_mode & 0o222
+        building = Building(self._home if worthwhile and writable else None)
         try:
             yield building
             building.move_to(self._entry)

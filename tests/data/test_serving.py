@@ -187,6 +187,16 @@ def test_data_that_cannot_be_written_to_is_served_from_memory(faces, kept, monke
     assert entries(faces) == []
 
 
+def test_a_folder_that_nobody_may_write_to_is_left_alone(faces, kept):
+    faces.chmod(0o555)
+    try:
+        data = load(config(faces))
+        assert not isinstance(data.train.images, np.memmap)
+        assert entries(faces) == []
+    finally:
+        faces.chmod(0o755)
+
+
 def test_few_images_are_not_kept(faces):
     load(config(faces))
     assert entries(faces) == []
