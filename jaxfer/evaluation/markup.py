@@ -1,27 +1,13 @@
-"""The HTML that a report is made of: tables, figures and numbers. All text is escaped here, and only here."""
+"""The HTML that only reports of runs are made of: figures, shaded tables and numbers."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from jaxfer.evaluation import figures
-
-
-def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Return a table of plain texts; the first text of a row is its heading, `kind` a class of the style sheet."""
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
-        for first, *rest in rows
-    )
-    return _table(caption, columns, body, kind)
-
-
-def facts(caption: str, values: Mapping[str, str]) -> str:
-    """Return a table of names and values."""
-    return table(caption, [], values.items(), kind="facts")
+from jaxfer.page import escape, scroll
 
 
 def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
@@ -35,7 +21,7 @@ def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int
             title = escape(f"{actual} taken for {predicted}: {percent(share)} of {sum(row):,}")
             body += f'<td{hit} style="--share:{share:.2f}" title="{title}">{count:,}</td>'
         body += "</tr>"
-    return _table(caption, ["actual", *names], body, kind="confusion")
+    return scroll(caption, ["actual", *names], body, kind="confusion")
 
 
 def figure(draw: Callable[[str], Figure], alt: str, caption: str) -> str:
@@ -87,10 +73,3 @@ def duration(seconds: float) -> str:
     """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
-
-
-def _table(caption: str, columns: Sequence[str], body: str, kind: str) -> str:
-    cells = "".join(f'<th scope="col">{escape(text)}</th>' for text in columns)
-    head = f"<thead><tr>{cells}</tr></thead>" if columns else ""
-    inside = f"<caption>{escape(caption)}</caption>{head}<tbody>{body}</tbody>"
-    return f'<div class="scroll {kind}"><table>{inside}</table></div>'

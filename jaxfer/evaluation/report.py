@@ -1,17 +1,15 @@
 """The report of a run: one self-contained page that puts split, sample size and epoch beside every number."""
 
-import string
 from collections.abc import Mapping
 from functools import partial
-from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jaxfer.errors import UserError
+from jaxfer import page
 from jaxfer.evaluation import figures
 from jaxfer.evaluation.finished_run import Run, read_run
-from jaxfer.evaluation.markup import decimal, duration, facts, figure, heat_table, percent, setting, table
+from jaxfer.evaluation.markup import decimal, duration, figure, heat_table, percent, setting
+from jaxfer.page import escape, facts, table
 
 MEASURES = {
     "accuracy": "Accuracy",
@@ -34,22 +32,15 @@ def write_report(run_dir: Path) -> Path:
 
     Raises `UserError` naming the file of the run that is missing or damaged, or a page that cannot be written.
     """
-    page = render(read_run(run_dir))
-    path, partial_page = run_dir / "report.html", run_dir / "report.html.partial"
-    try:
-        partial_page.write_text(page, encoding="utf-8")
-        return partial_page.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
-        ) from error
+    return page.write(render(read_run(run_dir)), run_dir / "report.html")
 
 
 def render(run: Run) -> str:
     """Return the page as HTML text that needs no other file."""
-    template = resources.files("jaxfer.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     accuracy = percent(run.summary["val"]["accuracy"])
-    return string.Template(template).substitute(
+    return page.fill(
+        "jaxfer.evaluation",
+        "report.html",
         title=escape(f"{run.name}: validation accuracy {accuracy}"),
         name=escape(run.name),
         accuracy=accuracy,

@@ -1,16 +1,14 @@
 """A check as one self-contained HTML page: counts, problems with contact sheets, and what to do next."""
 
 import re
-import string
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from importlib import resources
 from pathlib import Path
 
+from jaxfer import page
 from jaxfer.data.checking.contact import pictures, sheet, worst
 from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.checking.wording import KINDS, NOTHING_WRONG, in_short, next_steps, printable
-from jaxfer.errors import UserError
+from jaxfer.page import escape, table
 
 MOST_LISTED = 100
 """Problems of a kind that the page lists; the JSON has all of them."""
@@ -18,19 +16,14 @@ MOST_LISTED = 100
 
 def write(check: Check, path: Path) -> None:
     """See `jaxfer.data.checking.write_page`."""
-    page = printable(render(check))
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
-        ) from error
+    page.write(printable(render(check)), path)
 
 
 def render(check: Check) -> str:
     """Return the page as HTML text that needs no other file."""
-    template = resources.files("jaxfer.data.checking").joinpath("page.html").read_text(encoding="utf-8")
-    return string.Template(template).substitute(
+    return page.fill(
+        "jaxfer.data.checking",
+        "page.html",
         title=escape(f"Check of {check.place.name}: {check.images:,} usable images"),
         place=escape(str(check.place)),
         images=f"{check.images:,}",
@@ -40,9 +33,9 @@ def render(check: Check) -> str:
         steps=_steps(check),
         splits=_splits(check),
         problems=_problems(check),
-        pixels=_table("Sizes of the photographs.", ["Size", "Images"], _rows(check.sizes))
-        + _table("Modes of their pixels, by Pillow's names.", ["Mode", "Images"], _rows(check.modes)),
-        versions=_table("Decoded and compared with", ["Library", "Version"], check.versions.items()),
+        pixels=table("Sizes of the photographs.", ["Size", "Images"], _rows(check.sizes))
+        + table("Modes of their pixels, by Pillow's names.", ["Mode", "Images"], _rows(check.modes)),
+        versions=table("Decoded and compared with", ["Library", "Version"], check.versions.items()),
     )
 
 
@@ -75,7 +68,7 @@ def _splits(check: Check) -> str:
             if published:
                 expected = sum(published.values()) if label == "all" else published.get(label, 0)
                 row += [f"{expected:,}", f"{count - expected:+,}" if count != expected else "0"]
-    return _table("Usable images by split and class.", columns, rows.values())
+    return table("Usable images by split and class.", columns, rows.values())
 
 
 def _problems(check: Check) -> str:
@@ -92,7 +85,7 @@ def _problems(check: Check) -> str:
 def _listed(problems: Sequence[Problem]) -> str:
     shown = problems[:MOST_LISTED]
     rows = ([problem.path, in_short(problem), problem.split, problem.label] for problem in shown)
-    listed = _table(
+    listed = table(
         f"{len(shown):,} of {len(problems):,}. The JSON of the check has all of them.",
         ["Image or row", "What is wrong", "Split", "Label"],
         rows,
@@ -103,14 +96,3 @@ def _listed(problems: Sequence[Problem]) -> str:
 
 def _rows(counts: Mapping[str, int]) -> Iterable[Sequence[str]]:
     return ([name, f"{count:,}"] for name, count in counts.items())
-
-
-def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Return a table of plain texts; the first text of a row is its heading, `kind` a class of the style sheet."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in columns)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
-        for first, *rest in rows
-    )
-    inside = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="scroll {kind}"><table>{inside}</table></div>'

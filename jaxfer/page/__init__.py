@@ -1,0 +1,52 @@
+"""Pages that need no other file: what reports of data and of runs share. All text is escaped here or by `escape`."""
+
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from jaxfer.errors import UserError
+
+__all__ = ["escape", "facts", "fill", "scroll", "table", "write"]
+
+
+def fill(package: str, template: str, **values: str) -> str:
+    """Return the page that a template of a package becomes with the shared style and these pieces of HTML."""
+    text = resources.files(package).joinpath(template).read_text(encoding="utf-8")
+    shared = resources.files("jaxfer.page").joinpath("shared.css").read_text(encoding="utf-8")
+    return string.Template(text).substitute(values, shared=shared)
+
+
+def write(page: str, path: Path) -> Path:
+    """Write a page, whole or not at all, and return its path. Raises `UserError` where that cannot be done."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        return partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
+        ) from error
+
+
+def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """Return a table of plain texts; the first text of a row is its heading, `kind` a class of the style sheet."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return scroll(caption, columns, body, kind)
+
+
+def facts(caption: str, values: Mapping[str, str]) -> str:
+    """Return a table of names and values."""
+    return table(caption, [], values.items(), kind="facts")
+
+
+def scroll(caption: str, columns: Sequence[str], body: str, kind: str) -> str:
+    """Return a table whose rows are HTML, in a box that scrolls where the page is narrow."""
+    cells = "".join(f'<th scope="col">{escape(text)}</th>' for text in columns)
+    head = f"<thead><tr>{cells}</tr></thead>" if columns else ""
+    inside = f"<caption>{escape(caption)}</caption>{head}<tbody>{body}</tbody>"
+    return f'<div class="scroll {kind}"><table>{inside}</table></div>'
