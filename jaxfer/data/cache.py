@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -39,11 +40,11 @@ class Cache:
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
 
     def read(self) -> tuple[dict[str, Any], dict[str, Split]] | None:
-        """Return an entry's facts, and its splits with their images mapped from the disk, or None."""
+        """Return an entry's facts, and its splits with their images mapped from the disk; None without a whole one."""
         try:
             facts = json.loads((self._entry / "facts.json").read_text())
             return facts, {key: self._read_split(key, facts["splits"][key]) for key in facts["splits"]}
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # none, or a damaged one
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile):
             return None
 
     def _read_split(self, key: str, facts: dict[str, Any]) -> Split:
