@@ -135,13 +135,13 @@ def open_face(
             return _cut(Image.fromarray(content), content.shape[1::-1], box, margin)
         if isinstance(content, bytes):
             size, content = len(content), io.BytesIO(content)
+        if path and not path.is_file() and path.exists():
+            raise ValueError("a folder, not an image" if path.is_dir() else "a device or a pipe, not an image")
         with Image.open(content, formats=FORMATS) as picture:
             return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
         size = path.stat().st_size if path else size
         raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
-    except IsADirectoryError as error:
-        raise UnreadableError(path, "a folder, not an image") from error
     except Exception as error:  # Pillow meets damage with OSError, SyntaxError, struct.error, KeyError and others.
         raise UnreadableError(path, str(error) or type(error).__name__) from error
 

@@ -327,6 +327,13 @@ def test_a_folder_without_permission_is_passed_over_below_and_named_at_the_top(t
     assert "you lack the permission" in refusal(tmp_path / "lost+found")
 
 
+def test_a_pipe_in_place_of_an_image_is_listed_and_not_waited_for(tmp_path):
+    files(tmp_path, "train/happy/1.jpg")
+    os.mkfifo(tmp_path / "train/happy/2.jpg")
+    with pytest.raises(UnreadableError, match="a device or a pipe, not an image"):
+        decode(read(tmp_path)[1].image, 32)
+
+
 @pytest.mark.slow
 def test_a_folder_of_a_hundred_thousand_files_is_read_in_order(tmp_path):
     folder = tmp_path / "train/happy"
