@@ -1,6 +1,7 @@
 """From a folder to a data set: detect its layout, read its records, select, decode."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 from jaxfer.config import DataConfig
 from jaxfer.data.cache import Cache
 from jaxfer.data.dataset import Dataset, Images, Split, content_hash
-from jaxfer.data.images import UnreadableError, decode_all, quiet_pillow
+from jaxfer.data.images import UnreadableError, decode_record
 from jaxfer.data.layouts import Layout, Match, ReadOptions, detect, prepared
+from jaxfer.data.processes import map_records
 from jaxfer.data.progress import Tally, counting
 from jaxfer.data.protocols import PROTOCOLS
 from jaxfer.data.selection import Part, Selection, check, drop_unreadable, select
@@ -42,7 +44,7 @@ def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
         selection = select(layout.read(match.place, ReadOptions(label_order=config.label_order)), config)
         source = f"{layout.name} in {match.place}"
         check(selection, source, config)
-        with quiet_pillow(), cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
+        with cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
             if config.stream:
                 selection, splits, fingerprint = _stream(selection, facts, config)
             else:
@@ -111,7 +113,8 @@ def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Sel
 
 def _readable(part: Part, config: DataConfig, failures: dict[str, str], tally: Tally) -> Iterator[np.ndarray]:
     """Yield the readable faces of a part, uint8 [size, size, 3]; add the names of the others, with the reason."""
-    for record, face in decode_all(part.records, config.image_size, margin=config.margin):
+    function = partial(decode_record, size=config.image_size, margin=config.margin)
+    for record, face in map_records(function, part.records):
         tally.count()
         if isinstance(face, UnreadableError):
             failures[record.name] = face.reason

@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxfer.data.layouts.record import Record, StoredImage
-from jaxfer.data.threads import in_threads
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
@@ -34,6 +33,10 @@ class UnreadableError(Exception):
         super().__init__(f"{path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[Path | None, str]]:
+        # Exceptions are pickled by their message, from which this one cannot be made again.
+        return type(self), (self.path, self.reason)
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,12 @@ def decode(
         return face_for(size, image, box=box, margin=margin).resize(size)
 
 
-def decode_all(
-    records: Iterable[Record], size: int, *, margin: float = 0
-) -> Iterator[tuple[Record, np.ndarray | UnreadableError]]:
-    """Yield each record, in order, with its face decoded as `decode` does, or the error; all processors work on it.
-
-    Call it within `quiet_pillow`.
-    """
-
-    def face(record: Record) -> tuple[Record, np.ndarray | UnreadableError]:
-        try:
-            return record, face_for(size, record.image, box=record.box, margin=margin).resize(size)
-        except UnreadableError as error:
-            return record, error
-
-    return in_threads(face, records)
+def decode_record(record: Record, *, size: int, margin: float) -> np.ndarray | UnreadableError:
+    """Return a record's face, as `decode` does, or why there is none. Call it within `quiet_pillow`."""
+    try:
+        return face_for(size, record.image, box=record.box, margin=margin).resize(size)
+    except UnreadableError as error:
+        return error
 
 
 @contextmanager

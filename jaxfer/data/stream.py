@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
 from jaxfer.data.images import UnreadableError, face_for
 from jaxfer.data.layouts.record import Record
@@ -22,6 +23,7 @@ class StreamedImages:
     """The faces of records, by row, each decoded anew whenever it is asked for."""
 
     def __init__(self, records: Sequence[Record], size: int, margin: float) -> None:
+        Image.init()  # the formats, which is not safe in several threads at once
         self._sources = [(record.name, record.image, record.box) for record in records]
         self._size = size
         self._margin = margin

@@ -204,7 +204,7 @@ def test_images_stored_inside_of_larger_files_are_read(check_records, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 5])
-def test_the_result_depends_neither_on_threads_nor_on_the_place(tmp_path, monkeypatch, workers):
+def test_the_result_depends_neither_on_processors_nor_on_the_place(tmp_path, monkeypatch, workers):
     results = []
     for place in ("here", "there/again"):
         root = word_folders(tmp_path / place, per_class=40)

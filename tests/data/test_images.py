@@ -1,6 +1,5 @@
 import contextlib
 import io
-import os
 import warnings
 
 import numpy as np
@@ -9,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from jaxfer.data.images import UnreadableError, decode, decode_all, quiet_pillow
-from jaxfer.data.layouts import Record
+from jaxfer.data.images import UnreadableError, decode
 
 RED = (200, 30, 10)
 
@@ -241,19 +239,3 @@ def test_arbitrary_bytes_are_unreadable_or_an_image(tmp_path_factory, content, s
     path.write_bytes(start + content)
     with contextlib.suppress(UnreadableError):
         assert decode(path, 32).shape == (32, 32, 3)
-
-
-@pytest.mark.parametrize("workers", [1, 7])
-def test_many_are_decoded_as_one_by_one_in_order_on_any_number_of_threads(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(os, "cpu_count", lambda: workers)
-    paths = [saved(tmp_path / f"{i}.png", Image.fromarray(noise((20, 20, 3), seed=i))) for i in range(150)]
-    paths[70].write_bytes(b"")
-    records = [Record(name=str(path), image=path, split="train") for path in paths]
-    with quiet_pillow():
-        decoded = list(decode_all(records, 32))
-    assert [record for record, _ in decoded] == records
-    for index, (record, face) in enumerate(decoded):
-        if index == 70:
-            assert face.reason == "an empty file"
-        else:
-            np.testing.assert_array_equal(face, decode(record.image, 32))

@@ -148,8 +148,8 @@ def test_a_new_image_does_not_reshuffle_what_is_held_out(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 5])
-def test_the_result_is_independent_of_the_number_of_threads(tmp_path, monkeypatch, workers):
-    write_faces(tmp_path, "train", per_class=30)
+def test_the_result_is_independent_of_the_number_of_processors(tmp_path, monkeypatch, workers):
+    write_faces(tmp_path, "train", per_class=50)
     expected = loaded(tmp_path)
     monkeypatch.setattr(os, "cpu_count", lambda: workers)
     assert_equal(loaded(tmp_path), expected)

@@ -109,7 +109,7 @@ def test_an_image_that_vanishes_while_it_is_streamed_is_named(faces):
 def test_decoded_images_are_kept_and_mapped(faces, kept, monkeypatch):
     first = load(config(faces))
     assert len(entries(faces)) == 1
-    monkeypatch.setattr(from_disk, "decode_all", None)  # decoding again would fail
+    monkeypatch.setattr(from_disk, "map_records", None)  # decoding again would fail
     again = load(config(faces))
     assert isinstance(again.train.images, np.memmap)
     assert_same_data(first, again)
@@ -120,7 +120,7 @@ def test_decoded_images_are_kept_and_mapped(faces, kept, monkeypatch):
 
 def test_a_second_stream_does_not_look_at_all_images_again(faces, kept, monkeypatch):
     first = load(config(faces, stream=True))
-    monkeypatch.setattr(from_disk, "decode_all", None)
+    monkeypatch.setattr(from_disk, "map_records", None)
     assert_same_data(first, load(config(faces, stream=True)))
 
 

@@ -18,7 +18,7 @@ def check(data_dir: Path, *, label_order: str | None = None, progress: bool = Fa
     """Read every image of the data at `data_dir` once and return what is wrong with it.
 
     Memory stays bounded by some 300 bytes an image, and disk by a temporary kilobyte an image. The result is the same
-    wherever the data lies and whatever the number of threads.
+    wherever the data lies and whatever the number of processors.
 
     label_order: what digits that name classes mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
     progress: whether to draw, on a terminal, how many images have been read.

@@ -11,7 +11,7 @@ import numpy as np
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import Problem
 from jaxfer.data.checking.perceptual import SIDE, Thumbnails, hashes, thumbnail
-from jaxfer.data.images import Box, UnreadableError, open_face, quiet_pillow
+from jaxfer.data.images import Box, UnreadableError, open_face
 from jaxfer.data.layouts.record import (
     KINDS,
     OTHER_CLASS,
@@ -21,8 +21,8 @@ from jaxfer.data.layouts.record import (
     Record,
     Split,
 )
+from jaxfer.data.processes import map_records
 from jaxfer.data.progress import Tally
-from jaxfer.data.threads import in_threads
 from jaxfer.emotions import AFFECTNET_8
 
 LEAST = 256
@@ -74,10 +74,9 @@ class Scan:
     def run(self, records: Iterable[Record], tally: Tally) -> Faces:
         """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails."""
         try:
-            with quiet_pillow():
-                for record, look in in_threads(_look_at, records):
-                    self._add(record, look)
-                    tally.count()
+            for record, look in map_records(look_at, records):
+                self._add(record, look)
+                tally.count()
             return self._faces()
         except BaseException:
             self._thumbnails.close()
@@ -147,17 +146,17 @@ def _why(left_out: str, detail: str) -> str:
     return detail if left_out == UNREADABLE else f"{left_out}: {detail}"
 
 
-def _look_at(record: Record) -> tuple[Record, Look | str]:
-    """Return the record with what its face shows, or why that cannot be decoded; empty where it is not usable."""
+def look_at(record: Record) -> Look | str:
+    """Return what a record's face shows, or why that cannot be decoded; empty where it is not usable."""
     if _left_out(record):
-        return record, ""
+        return ""
     try:
         face = open_face(record.image, least=LEAST, box=record.box)
     except UnreadableError as error:
-        return record, error.reason
+        return error.reason
     pixels = face.picture.convert("RGB")
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16, salt=b"%dx%d" % pixels.size).digest()
-    return record, Look(face.photograph, face.mode, digest, thumbnail(face.picture))
+    return Look(face.photograph, face.mode, digest, thumbnail(face.picture))
 
 
 def _outside(box: Box, photograph: tuple[int, int]) -> str:

@@ -4,17 +4,20 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import jaxfer
+from jaxfer.data.images import UnreadableError
 from jaxfer.data.layouts import Layout, ReadOptions, Record
 from jaxfer.data.layouts.prepared import CREATED_BY
 from jaxfer.data.layouts.record import UNREADABLE, Split
-from jaxfer.data.prepared.decoding import Decoded, decode_in_processes
+from jaxfer.data.prepared.decoding import Decoded, decode
 from jaxfer.data.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
 from jaxfer.data.prepared.options import Options
+from jaxfer.data.processes import map_records
 from jaxfer.data.progress import Tally
 from jaxfer.errors import UserError
 
@@ -39,11 +42,12 @@ class RawFaces:
     def __iter__(self) -> Iterator[tuple[Split, Example]]:
         """Yield each face that is kept, with its split. Raises `UserError` for a raw data set that cannot be read."""
         wanted = filter(self.ledger.usable, self._records())
-        for record, face in decode_in_processes(wanted, self.options.image_size, self.options.margin):
+        function = partial(decode, size=self.options.image_size, margin=self.options.margin)
+        for record, face in map_records(function, wanted):
             split = cast(Split, record.split)
             self.tally.count()
-            if face.problem:
-                self.ledger.leave_out(record, UNREADABLE, face.problem)
+            if isinstance(face, UnreadableError):
+                self.ledger.leave_out(record, UNREADABLE, face.reason)
             elif self.ledger.admit(record, split, face.digest):
                 yield split, self._example(record, face)
         if not self.ledger.written:
