@@ -215,7 +215,7 @@ medians. jaxfer decodes, resizes, looks for copies and stores; `ImageFolder` and
 |---|---|---|---|
 {speed}
 
-The target was twice the peer. Half of jaxfer's time is Pillow's JPEG decoding at half size, most of which is Huffman decoding
+The target was twice the peer, and is missed. More than half of jaxfer's time is Pillow's JPEG decoding at half size, most of which is Huffman decoding
 that no reduction avoids; a faster decoder would have to be another library.
 
 ## Time and memory
