@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxfer.config import LabelOrder
-from jaxfer.errors import UserError
+from jaxfer.page import write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,11 @@ class Check:
         found = check(self.data_dir, label_order=self.label_order, progress=True)
         print_check(found)
         if self.json is not None:
-            _write(self.json, json.dumps(found.to_dict(), indent=1) + "\n")
+            write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)
             print(f"All findings: {self.json}")
         if self.html is not None:
             write_page(found, self.html)
             print(f"Page: {self.html}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): pass another file") from error
 
 
 @dataclass(frozen=True, kw_only=True)

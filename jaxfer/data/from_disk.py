@@ -32,12 +32,8 @@ Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
     """Do what `jaxfer.data.load` says for data on the disk."""
     layout, match = detect(data_dir)
-    if layout is prepared.LAYOUT and prepared.image_size(match.place) < config.image_size:
-        size = prepared.image_size(match.place)
-        raise UserError(
-            f"{match.place} was prepared at {size} pixels, and would have to be enlarged to {config.image_size}: pass "
-            f"--image-size {size}, or prepare it again with --image-size {config.image_size}"
-        )
+    if layout is prepared.LAYOUT:
+        prepared.refuse_enlarging(match.place, config.image_size)
     cache = Cache(match.place, config)
     facts, splits = cache.read() or ({}, {})
     if not splits:

@@ -18,11 +18,11 @@ def fill(package: str, template: str, **values: str) -> str:
     return string.Template(text).substitute(values, shared=shared)
 
 
-def write(page: str, path: Path) -> Path:
-    """Write a page, whole or not at all, and return its path. Raises `UserError` where that cannot be done."""
+def write(text: str, path: Path) -> Path:
+    """Write text to a file, whole or not at all, and return its path. Raises `UserError` where that cannot be done."""
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         return partial.replace(path)
     except OSError as error:
         raise UserError(

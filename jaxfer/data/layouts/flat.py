@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxfer.data.layouts.folder import Folder, images, is_image
-from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split, by_split
 from jaxfer.emotions import AFFECTNET_7
 
 CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))
@@ -24,8 +24,11 @@ def _find(folder: Folder) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    found = list(images(place, place))
-    for path, left_out in sorted(found, key=lambda item: _split(item[0].name) == "train"):
+    yield from by_split(_records(place))
+
+
+def _records(place: Path) -> Iterator[Record]:
+    for path, left_out in images(place, place):
         split, label = _split(path.name), _label(path.name)
         yield Record(
             name=path.name,

@@ -27,6 +27,7 @@ from jaxfer.data.layouts.record import (
     ReadOptions,
     Record,
     Split,
+    by_split,
 )
 from jaxfer.emotions import RAF_DB
 from jaxfer.errors import UserError
@@ -79,7 +80,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         rows_of[_stem(_plain(row.file))].append(row)
     faces = _faces(place)
     records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
-    yield from sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
+    yield from by_split(records)
     for stem, (image, link) in faces.items():
         if stem not in rows_of:
             name = image.relative_to(place).as_posix()

@@ -1,7 +1,7 @@
 """The interface between data on disk and the rest of the data room: a layout turns a place into records."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -89,6 +89,11 @@ class Record:
     box: tuple[float, float, float, float] | None = None
     landmarks: np.ndarray | None = None
     votes: tuple[float, ...] | None = None
+
+
+def by_split(records: Iterable[Record]) -> list[Record]:
+    """Return records in the order of `SPLITS`, otherwise as they were; those of no split are among the first."""
+    return sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

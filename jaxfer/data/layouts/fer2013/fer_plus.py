@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, by_split, find_faces, records
+from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority
 from jaxfer.data.layouts.folder import Folder, peek, permission
 from jaxfer.data.layouts.record import (
@@ -22,6 +22,7 @@ from jaxfer.data.layouts.record import (
     Match,
     ReadOptions,
     Record,
+    by_split,
 )
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError

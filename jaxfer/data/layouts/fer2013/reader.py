@@ -6,7 +6,7 @@ The npz has `images` uint8 [n, 48, 48], `labels` [n] with the csv's codes, and `
 The label is FER2013's own, also where there are votes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,16 @@ from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes
 from jaxfer.data.layouts.folder import Folder, permission
-from jaxfer.data.layouts.record import SPLITS, UNKNOWN_SPLIT, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
+from jaxfer.data.layouts.record import (
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    UNREADABLE,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+    by_split,
+)
 from jaxfer.emotions import FER2013 as CLASSES
 from jaxfer.errors import UserError
 
@@ -43,11 +52,6 @@ def find_faces(folder: Folder) -> list[Match]:
 def records(path: Path) -> list[Record]:
     """Return the records of a file that `find_faces` found, one a row, in its order. Raises `UserError` for damage."""
     return list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
-
-
-def by_split(records: Iterable[Record]) -> list[Record]:
-    """Return the records split by split, in the order in which layouts have to yield them."""
-    return sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
 
 
 def _find(folder: Folder) -> list[Match]:
