@@ -14,7 +14,6 @@ from rich.table import Table
 
 from jaxfer.config import PRESETS, Config
 from jaxfer.errors import UserError
-from jaxfer.training.run_folder import read_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +44,24 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
     known, _ = early.parse_known_args(arguments)
     if known.resume and known.run_dir is None:
         raise UserError("--resume needs the folder of the run: pass --run-dir")
-    start = read_config(known.run_dir) if known.resume else PRESETS[known.preset]
+    start = _begun_with(known.run_dir) if known.resume else PRESETS[known.preset]
     run_dir = known.run_dir or Path("runs") / f"{known.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
     default = TrainingFlags(config=start, preset=known.preset, run_dir=run_dir, resume=known.resume)
     return tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
 
 
+def _begun_with(run_dir: Path) -> Config:
+    # The training package imports JAX, which `--help` and mistaken flags need not wait for.
+    from jaxfer.training.run_folder import read_config
+
+    return read_config(run_dir)
+
+
 def print_summary(summary: dict[str, Any]) -> None:
-    """Print the final table of a run: the scores of both splits, each with its name and number of images."""
+    """Print the final table of a run: the scores of both splits, each with its name and number of images.
+
+    Below it, where the program measured it, a line about what its start took.
+    """
     table = Table(title=f"After epoch {summary['epochs']}, {summary['seconds']:.0f} s of training")
     table.add_column("")
     for name in ("train", "val"):
@@ -60,7 +69,16 @@ def print_summary(summary: dict[str, Any]) -> None:
         table.add_column(f"{name}: {scores['split']}, n = {scores['examples']:,}", justify="right")
     for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece"):
         table.add_row(name, *(_number(summary[split][name]) for split in ("train", "val")))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if "start_up" in summary:
+        console.print(_start_up(summary["start_up"]), soft_wrap=True)
+
+
+def _start_up(start_up: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in start_up["seconds"].items())
+    loaded = start_up["programs_loaded"]
+    return f"Start-up: {parts}; {loaded} of {loaded + start_up['programs_compiled']} programs were compiled before"
 
 
 def _number(value: float | None) -> str:

@@ -16,7 +16,6 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.checkpoint import Checkpoints
 from jaxfer.training.losses import make_loss
 from jaxfer.training.optimizers import make_optimizer
 from jaxfer.training.parallel import OneDevice, Parallel, choose_parallel
@@ -85,6 +84,9 @@ def load_trained(run_dir: Path, checkpoint: Literal["best", "last"] = "best") ->
 
     Raises `UserError` where `run_dir` holds no run, none of its checkpoints, or a damaged one.
     """
+    # Orbax takes long to import: only who reads a run needs it.
+    from jaxfer.training.checkpoint import Checkpoints
+
     config = read_config(run_dir)
     model = make_model(config.model, config.data.num_classes)
     optimizer = make_optimizer(config.optimizer, optax.constant_schedule(0.0))

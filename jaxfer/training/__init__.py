@@ -1,10 +1,11 @@
 """Training: the state, the step, the ways to run it, and the loop."""
 
 from jaxfer.errors import Interrupted
+from jaxfer.training.cpu import use_cpu_cores
 from jaxfer.training.loop import fit
 from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule
-from jaxfer.training.parallel import OneDevice, Pmapped, Sharded, choose_parallel, use_cpu_cores
+from jaxfer.training.parallel import OneDevice, Pmapped, Sharded, choose_parallel
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
 

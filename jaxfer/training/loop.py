@@ -1,6 +1,7 @@
 """The training loop: batch, step, maybe log, maybe evaluate, maybe save."""
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from functools import partial
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import optax
+from jax import monitoring
 
 from jaxfer.config import AugmentConfig, Config
 from jaxfer.data.augment import augment
@@ -137,12 +139,16 @@ class _LossWatch:
     def __init__(self, history: History) -> None:
         self._history = history
         self._pending: tuple[int, Metrics] | None = None
+        self._begun = time.time()
 
     def loss(self, step: int, metrics: Metrics, *, wait: bool) -> float:
         """Return the loss of the step before `step`, or of `step` itself with `wait` or where none was before."""
         late, self._pending = self._pending, (step, metrics)
         loss = self._read(*late) if late is not None else math.nan
-        return self._read(step, metrics) if wait or late is None else loss
+        loss = self._read(step, metrics) if wait or late is None else loss
+        if late is None:
+            monitoring.record_event_time_span("/jaxfer/first_step", self._begun, time.time())
+        return loss
 
     def _read(self, step: int, metrics: Metrics) -> float:
         loss = float(metrics.loss) / int(metrics.count)

@@ -46,8 +46,7 @@ def _scale_by_adam(epsilon: float) -> optax.GradientTransformation:
     """Return Adam's rule with Keras's epsilon, which is added before the bias correction of the second moment.
 
     That is the form at the end of section 2 of Kingma and Ba (2015), https://arxiv.org/abs/1412.6980. Optax adds its
-    epsilon after the correction, so that in the first steps it is up to 32 times smaller against the gradients; the
-    losses then differ from Keras's by more than 1e-4 within five steps.
+    epsilon after the correction, so that in the first steps it is up to 32 times smaller against the gradients.
     """
 
     def before_correction(count: jax.Array) -> jax.Array:

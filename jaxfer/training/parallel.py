@@ -4,9 +4,6 @@ Each object here compiles a function `(state, batch) -> outputs` whose state and
 the global one, so that the loop never knows what it runs on.
 """
 
-import ctypes
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,8 +11,6 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-
-from jaxfer.errors import UserError
 
 Step = Callable[[Any, dict[str, Any]], Any]
 Device = Any
@@ -137,42 +132,3 @@ def choose_parallel(batch_size: int) -> OneDevice | Sharded:
     """
     devices = jax.devices()[: max(1, batch_size // 8)]
     return Sharded(tuple(devices)) if len(devices) > 1 else OneDevice(devices[0])
-
-
-def use_cpu_cores() -> None:
-    """Prepare this process to train on a CPU: every core a JAX device, and memory kept for the next step.
-
-    XLA spreads the work inside one operation over the cores poorly: on two cores a step of the seed's network takes
-    about half the time when each is a device of its own. Programs call this before JAX starts; importing jaxfer
-    never does.
-
-    Raises `UserError` where JAX has already started.
-    """
-    try:
-        jax.config.update("jax_num_cpu_devices", _cores())
-    except RuntimeError as error:
-        raise UserError("use_cpu_cores() comes too late, JAX has already started: call it first") from error
-    _keep_freed_memory()
-
-
-def _cores() -> int:
-    """Return how many cores this process may use, where the system tells, and otherwise how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep large freed blocks for the next step in place of handing them back to the system.
-
-    XLA allocates a step's intermediate values anew each time. Handed back and asked for again, they cost a page fault
-    for every 4 KiB: 16,460 faults and a fifth of the processor time in a step of the seed's network at batch 32.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:  # other C libraries have no such setting
-        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-        # Threads allocate from heaps of 64 MiB each, which go back whole unless this much is to be kept.
-        mallopt(_M_TOP_PAD, 1 << 26)
-
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-"""Parameters of `mallopt`, from glibc's malloc.h."""

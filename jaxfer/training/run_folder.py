@@ -4,11 +4,13 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
 from jaxfer.errors import UserError
-from jaxfer.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from jaxfer.training.checkpoint import Checkpoints
 
 
 class RunFolder:
@@ -51,8 +53,11 @@ class RunFolder:
             folder.write("config.json", to_json(config))
         return folder
 
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> "Checkpoints":
         """Return the run's checkpoints, to be closed by the caller."""
+        # Orbax takes long to import: only who keeps a run needs it.
+        from jaxfer.training.checkpoint import Checkpoints
+
         return Checkpoints(self.path / "checkpoints")
 
     def log(self, row: dict[str, Any]) -> None:

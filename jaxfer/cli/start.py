@@ -1,0 +1,80 @@
+"""How a training program starts JAX, and the clock that says what a start takes."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def start_jax() -> "StartUp":
+    """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
+
+    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
+    """
+    start_up = StartUp()
+    with start_up.part("import"):
+        from jaxfer.evaluation import evaluate  # noqa: F401 - all that a run imports
+        from jaxfer.training.checkpoint import Checkpoints  # noqa: F401
+        from jaxfer.training.compiled_programs import keep_compiled_programs
+        from jaxfer.training.cpu import use_cpu_cores
+
+    use_cpu_cores()
+    keep_compiled_programs()
+    start_up.listen()
+    return start_up
+
+
+class StartUp:
+    """Seconds that the parts of a start take, until the first training step has ended.
+
+    `import` and whatever else is measured with `part`, `first_step`, and apart from all of these `compile`: tracing
+    every program until then, and compiling it or loading it from the disk.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, float] = {}
+        self._spans: list[tuple[float, float]] = []
+        self._programs = {"/jax/compilation_cache/cache_hits": 0, "/jax/core/compile/backend_compile_duration": 0}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measure what happens inside, less what compiles there."""
+        begun = time.time()
+        yield
+        self._parts[name] = time.time() - begun - _covered(self._spans, begun)
+
+    def listen(self) -> None:
+        """Have JAX and the training loop tell what they do."""
+        from jax import monitoring
+
+        monitoring.register_event_listener(self._event)
+        monitoring.register_event_time_span_listener(self._span)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the `start_up` object of `summary.json`: seconds, and how many programs were loaded or compiled."""
+        loaded, programs = self._programs.values()
+        seconds = {name: round(value, 3) for name, value in self._parts.items()}
+        return {"seconds": seconds, "programs_loaded": loaded, "programs_compiled": programs - loaded}
+
+    def _event(self, event: str, **_: Any) -> None:
+        if event in self._programs and "first_step" not in self._parts:
+            self._programs[event] += 1
+
+    def _span(self, event: str, start_time: float, end_time: float, **_: Any) -> None:
+        if "first_step" in self._parts:
+            return
+        if event.startswith("/jax/core/compile/"):
+            self._spans.append((start_time, end_time))
+            self._event(event)
+        elif event == "/jaxfer/first_step":
+            self._parts["compile"] = _covered(self._spans, 0.0)
+            self._parts["first_step"] = end_time - start_time - _covered(self._spans, start_time)
+
+
+def _covered(spans: list[tuple[float, float]], since: float) -> float:
+    """Return how many seconds after `since` at least one span covers: a function's tracing holds those it calls."""
+    total, reached = 0.0, since
+    for begun, ended in sorted(spans):
+        total += max(0.0, ended - max(begun, reached))
+        reached = max(reached, ended)
+    return total

@@ -1,0 +1,90 @@
+"""Compiled programs kept on the disk, so that the next start of a program loads them in place of compiling anew."""
+
+import hashlib
+import os
+import platform
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import jax
+
+MOST_BYTES = 512 << 20
+"""Compiled programs beyond this are removed, those not used for longest first. A run of the seed takes 1 MB."""
+
+
+def keep_compiled_programs() -> Path | None:
+    """Keep what JAX compiles in the user's cache folder and return its place; entry points call this.
+
+    That is `jaxfer/programs` in `$XDG_CACHE_HOME`, `~/.cache` or, on macOS, `~/Library/Caches`, in a folder for each
+    kind of processor: XLA loads code for instructions that a processor lacks, which then ends the process. A loaded
+    program gives the same bits as a compiled one.
+
+    Returns None, and changes nothing, where JAX has a folder already (`JAX_COMPILATION_CACHE_DIR`), is told to use none
+    (`JAX_ENABLE_COMPILATION_CACHE=false`), or the folder cannot be written.
+    """
+    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:  # pyright: ignore
+        return None
+    try:
+        programs = _cache_home() / "jaxfer" / "programs"
+        folder = programs / _processor()
+        # Whoever can write here can have this user run any code.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _tidy(programs, folder / "last-start")
+    except (OSError, RuntimeError):  # a read-only disk, a full one, a user without a home
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # A start compiles some twenty programs, most of them in less than JAX's limit of a second each.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # A program that cannot be read or written, as on a disk that is full by now, is compiled as if nothing was kept.
+    warnings.filterwarnings("ignore", r"Error (reading|writing) persistent compilation cache entry", UserWarning)
+    return folder
+
+
+def _cache_home() -> Path:
+    """Return the user's folder for what can be made again."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if chosen.is_absolute():  # the specification says to ignore any other
+        return chosen
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def _processor() -> str:
+    """Return a name for the kind of processor, equal only where all instructions are."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    kinds = {line for line in lines if line.startswith(("flags", "Features", "cpu family", "model\t", "CPU part"))}
+    described = "\n".join([platform.system(), platform.processor(), *sorted(kinds)])
+    return f"{platform.machine()}-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
+
+
+def _tidy(programs: Path, last_start: Path) -> None:
+    """Remove programs that a killed process or a full disk left unfinished, and the least used of too many.
+
+    JAX's own limit would need one more library, and JAX never replaces what it cannot read.
+
+    last_start: a file whose time says since when programs may be unfinished.
+    """
+    begun = last_start.stat().st_mtime if last_start.exists() else 0.0
+    last_start.touch()
+    files = {path: path.stat() for path in programs.glob("*/*-cache")}
+    total = 0
+    for path in sorted(files, key=lambda path: files[path].st_atime, reverse=True):
+        total += files[path].st_size
+        if total > MOST_BYTES or (files[path].st_mtime >= begun and not _whole(path.read_bytes())):
+            path.unlink(missing_ok=True)
+
+
+def _whole(program: bytes) -> bool:
+    """Return whether a compressed program can be read; what zstandard compressed passes unless it is empty."""
+    if not program.startswith(b"\x78"):
+        return bool(program)
+    try:
+        zlib.decompress(program)
+    except zlib.error:
+        return False
+    return True

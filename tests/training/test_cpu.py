@@ -1,0 +1,76 @@
+"""How many cores a process takes, and when."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from jaxfer.errors import UserError
+from jaxfer.training import use_cpu_cores
+from jaxfer.training.cpu import _granted, cpu_cores
+
+
+def python(program: str) -> str:
+    """Return what a program prints in a fresh process, to which no test has set up JAX."""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    return finished.stdout.strip()
+
+
+def test_every_core_becomes_a_device():
+    program = "from jaxfer.training import use_cpu_cores; use_cpu_cores(); import jax; print(jax.device_count())"
+    assert python(program) == str(cpu_cores())
+
+
+def test_asking_for_cores_after_jax_has_started_is_refused():
+    jax.devices()
+    with pytest.raises(UserError, match="use_cpu_cores\\(\\) comes too late"):
+        use_cpu_cores()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_a_process_bound_to_one_core_takes_one():
+    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    program += "from jaxfer.training.cpu import cpu_cores; print(cpu_cores())"
+    assert python(program) == "1"
+
+
+def control_groups(folder, group, **limits):
+    """Write control groups as Linux shows them; in names of limits `__` stands for a slash."""
+    groups, mounted = folder / "groups", folder / "mounted"
+    groups.write_text(f"3:cpuset:/\n0::{group}\n")
+    for name, text in limits.items():
+        file = mounted / f"{name.replace('__', '/')}.max"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return groups, mounted
+
+
+def test_the_time_granted_to_a_container_counts(tmp_path):
+    assert _granted(*control_groups(tmp_path, "/", cpu="250000 100000\n")) == 2.5
+
+
+def test_the_tightest_of_nested_groups_counts(tmp_path):
+    limits = {"jobs__cpu": "400000 100000", "jobs__mine__cpu": "max 100000", "others__cpu": "100000 100000"}
+    assert _granted(*control_groups(tmp_path, "/jobs/mine", **limits)) == 4
+
+
+def test_groups_of_the_first_version_count(tmp_path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("150000\n")
+    assert _granted(tmp_path / "none", tmp_path) == 1.5
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    assert _granted(tmp_path / "none", tmp_path) > 1e6
+
+
+def test_without_control_groups_every_core_is_granted(tmp_path):
+    assert _granted(tmp_path / "none", tmp_path) > 1e6
+
+
+@pytest.mark.parametrize(("granted", "cores"), [(0.5, 1), (1e9, None)])
+def test_a_process_has_at_least_one_core_and_no_more_than_it_may_run_on(granted, cores, monkeypatch):
+    monkeypatch.setattr("jaxfer.training.cpu._granted", lambda *_: granted)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert cpu_cores() == (cores or allowed)
