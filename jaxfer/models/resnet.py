@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxfer.config import ModelConfig
+from jaxfer.models.convolution import convolve
 from jaxfer.models.layers import BatchNorm, max_pool
 
 he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
@@ -135,7 +136,8 @@ class ResNetFER(nn.Module):
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
-        conv = partial(nn.Conv, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
+        layer = partial(nn.Conv, conv_general_dilated=convolve)
+        conv = partial(layer, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
         norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
 

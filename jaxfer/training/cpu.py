@@ -64,11 +64,13 @@ def _keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # other C libraries have no such setting
+        # One heap for all threads: those of other threads are at most 64 MiB each, and any larger block in them, such
+        # as a step's at batch 256, is handed back whatever the thresholds say.
+        mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-        # Threads allocate from heaps of 64 MiB each, which go back whole unless this much is to be kept.
         mallopt(_M_TOP_PAD, 1 << 26)
 
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 """Parameters of `mallopt`, from glibc's malloc.h."""
