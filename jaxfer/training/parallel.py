@@ -1,7 +1,7 @@
 """How a step runs on devices: one of them, jit over a mesh, or pmap, behind one calling convention.
 
-Each object here compiles a function `(state, batch) -> outputs` whose state and outputs are whole and whose batch is
-the global one, so that the loop never knows what it runs on.
+Each object here compiles a function `(state, batch, *more) -> outputs` whose batch is the global one and whose other
+arguments and outputs are whole, so that the loop never knows what it runs on.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,18 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-Step = Callable[[Any, dict[str, Any]], Any]
+Step = Callable[..., Any]
 Device = Any
 """A `jax.Device`, which type checkers take for a variable."""
 
 
 class Parallel(Protocol):
     """One way to run a step."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those it runs on, of all processes."""
+        ...
 
     @property
     def axis_name(self) -> str | None:
@@ -29,8 +34,11 @@ class Parallel(Protocol):
         """Return `state` on the devices, as the compiled step takes and returns it."""
         ...
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
-        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone."""
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
+        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone.
+
+        axis: that along which the arrays of the batch, its second argument, hold the examples.
+        """
         ...
 
 
@@ -41,11 +49,16 @@ class OneDevice:
     device: Device = field(default_factory=lambda: jax.local_devices()[0])
     axis_name: None = None
 
+    @property
+    def devices(self) -> tuple[Device]:
+        """The device."""
+        return (self.device,)
+
     def place(self, state: Any) -> Any:
         """Put `state` on the device."""
         return jax.device_put(state, self.device)
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
         """Jit for the device that holds the state."""
         return jax.jit(step, donate_argnums=(0,) if donate else ())
 
@@ -57,7 +70,7 @@ class Sharded:
     devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.devices()))
     axis_name: None = None
 
-    def _sharding(self, *axes: str) -> NamedSharding:
+    def _sharding(self, *axes: str | None) -> NamedSharding:
         mesh = Mesh(np.array(self.devices), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
         return NamedSharding(mesh, PartitionSpec(*axes))
 
@@ -65,11 +78,17 @@ class Sharded:
         """Put a copy of `state` on every device."""
         return jax.device_put(state, self._sharding())
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
-        """Jit with a replicated state and a batch cut along its first axis."""
-        whole, cut = self._sharding(), self._sharding("batch")
-        jitted = jax.jit(step, in_shardings=(whole, cut), out_shardings=whole, donate_argnums=(0,) if donate else ())
-        return _in_turn(lambda state, batch: jitted(state, _pad(batch, len(self.devices))), self.devices)
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
+        """Jit with a batch cut along `axis` and all else replicated."""
+        whole, cut = self._sharding(), self._sharding(*[None] * axis, "batch")
+        jitted = jax.jit(
+            lambda state, batch, more: step(state, batch, *more),
+            in_shardings=(whole, cut, whole),
+            out_shardings=whole,
+            donate_argnums=(0,) if donate else (),
+        )
+        count = len(self.devices)
+        return _in_turn(lambda state, batch, *more: jitted(state, _pad(batch, count, axis), more), self.devices)
 
 
 @dataclass(frozen=True)
@@ -86,21 +105,24 @@ class Pmapped:
         """Put a copy of `state` on every device."""
         return Sharded(self.devices).place(state)
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
         """Map over the devices; the step must sum over `axis_name` all that it returns."""
         mapped = jax.pmap(
-            step,
+            lambda state, batch, more: step(state, batch, *more),
             axis_name=self.axis_name,
-            in_axes=(None, 0),
+            in_axes=(None, axis, None),
             out_axes=None,  # pyright: ignore[reportArgumentType]
             devices=self.devices,
             donate_argnums=(0,) if donate else (),
         )
         count = len(self.devices)
 
-        def run(state: Any, batch: dict[str, Any]) -> Any:
-            cut = {k: v.reshape(count, -1, *v.shape[1:]) for k, v in _pad(batch, count).items()}
-            return mapped(state, cut)
+        def run(state: Any, batch: dict[str, Any], *more: Any) -> Any:
+            cut = {
+                name: values.reshape(*values.shape[:axis], count, -1, *values.shape[axis + 1 :])
+                for name, values in _pad(batch, count, axis).items()
+            }
+            return mapped(state, cut, more)
 
         return _in_turn(run, self.devices)
 
@@ -114,15 +136,20 @@ def _in_turn(step: Step, devices: tuple[Device, ...]) -> Step:
     """
     if devices[0].platform != "cpu":
         return step
-    return lambda state, batch: jax.block_until_ready(step(state, batch))
+    return lambda *arguments: jax.block_until_ready(step(*arguments))
 
 
-def _pad(batch: dict[str, Any], multiple: int) -> dict[str, Any]:
-    """Lengthen a batch to a multiple of the devices with rows of zeros, which the mask leaves out."""
-    missing = -len(batch["mask"]) % multiple
+def _pad(batch: dict[str, Any], multiple: int, axis: int) -> dict[str, Any]:
+    """Lengthen a batch along `axis` to a multiple of the devices with zeros, which the mask leaves out."""
+    missing = -batch["mask"].shape[axis] % multiple
     if not missing:
         return batch
-    return {k: np.concatenate([v, np.zeros((missing, *v.shape[1:]), v.dtype)]) for k, v in batch.items()}
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        shape = (*values.shape[:axis], missing, *values.shape[axis + 1 :])
+        return np.concatenate([values, np.zeros(shape, values.dtype)], axis)
+
+    return {name: longer(values) for name, values in batch.items()}
 
 
 def choose_parallel(batch_size: int) -> OneDevice | Sharded:
