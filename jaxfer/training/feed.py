@@ -97,11 +97,11 @@ class ResidentFeed:
 
     def training(self, step: TrainFunction, batches: Batches, parallel: Parallel) -> Training:
         """Put the images on the devices and hand out rows, those of many steps at a time."""
-        held = parallel.place(columns(batches.split))
+        held, batch_at = _hold(batches.split, parallel)
 
         def scan(state: TrainState, rows: Batch, running: Metrics, held: Batch) -> tuple[TrainState, Metrics, Metrics]:
             def one(carry: tuple[TrainState, Metrics], rows: Batch) -> tuple[tuple[TrainState, Metrics], Metrics]:
-                state, metrics = step(carry[0], gather(held, rows))
+                state, metrics = step(carry[0], batch_at(held, rows))
                 return (state, carry[1].merge(metrics)), metrics
 
             (state, running), each = lax.scan(one, (state, running), rows)
@@ -119,12 +119,12 @@ class ResidentFeed:
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
     ) -> Callable[[dict[str, Any]], Scores]:
         """Put the images on the devices and score all of them in one dispatch."""
-        held = parallel.place(columns(split))
+        held, batch_at = _hold(split, parallel)
         rows = _stack(evaluation_rows(len(split), batch_size))
 
         def scan(variables: dict[str, Any], rows: Batch, held: Batch) -> Metrics:
             def one(total: Metrics, rows: Batch) -> tuple[Metrics, None]:
-                return total.merge(step(variables, gather(held, rows))), None
+                return total.merge(step(variables, batch_at(held, rows))), None
 
             return lax.scan(one, Metrics.empty(len(class_names)), rows)[0]
 
@@ -145,6 +145,19 @@ def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
     limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in local]
     needed = sum(int(np.prod(array.shape)) for array in images)
     return ResidentFeed() if needed <= SHARE * min(limits) else HostFeed()
+
+
+def _hold(split: Split, parallel: Parallel) -> tuple[Batch, Callable[[Batch, Batch], Batch]]:
+    """Return a split's arrays on the devices, and `batch_at(held, rows)`, which gathers a batch of them there."""
+    shape = split.images.shape[1:]
+
+    def batch_at(held: Batch, rows: Batch) -> Batch:
+        batch = gather(held, rows)
+        return batch | {"image": batch["image"].reshape(-1, *shape)}
+
+    # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
+    held = columns(split)
+    return parallel.place(held | {"image": held["image"].reshape(len(split), -1)}), batch_at
 
 
 def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
