@@ -78,7 +78,7 @@ class HostFeed:
     ) -> Callable[[dict[str, Any]], Scores]:
         """Score one batch after another."""
         compiled = parallel.compile(step, donate=False)
-        options = {"batch_size": batch_size, "class_names": class_names}
+        options = {"batch_size": batch_size, "class_names": class_names, "shard": parallel.shard}
         return lambda variables: evaluate_split(compiled, variables, split, **options)
 
 
@@ -120,7 +120,7 @@ class ResidentFeed:
     ) -> Callable[[dict[str, Any]], Scores]:
         """Put the images on the devices and score all of them in one dispatch."""
         held, batch_at = _hold(split, parallel)
-        rows = _stack(evaluation_rows(len(split), batch_size))
+        rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
         def scan(variables: dict[str, Any], rows: Batch, held: Batch) -> Metrics:
             def one(total: Metrics, rows: Batch) -> tuple[Metrics, None]:

@@ -1,5 +1,6 @@
 """The training loop: a portion of steps, maybe log, maybe evaluate, maybe save."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -20,12 +21,14 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.errors import Interrupted, UserError
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER, make_model
+from jaxfer.training.agreement import Agreement
 from jaxfer.training.feed import Feed, Training, choose_feed
 from jaxfer.training.history import History
 from jaxfer.training.interrupt import stop_on_signals
 from jaxfer.training.losses import make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.processes import is_first
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import eval_function, train_function
 
@@ -66,7 +69,10 @@ def fit(
     """
     parallel = parallel or choose_parallel(config.batch_size)
     feed = feed or choose_feed(data, parallel)
-    batches = Batches(data.train, config.batch_size, config.seed, sampling=config.data.sampling)
+    agreement = Agreement(parallel)
+    agreement.check_same(lambda: {"configuration": _identity(config), "data": data.fingerprint, "feed": repr(feed)})
+    sampling, shard = config.data.sampling, parallel.shard
+    batches = Batches(data.train, config.batch_size, config.seed, sampling=sampling, shard=shard)
     per_epoch = batches.steps_per_epoch
     rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
     model = model or make_model(config.model, len(data.class_names))
@@ -77,16 +83,18 @@ def fit(
     state, nothing = parallel.place((state, Metrics.empty(len(data.class_names))))
 
     with ExitStack() as stack:
-        history = stack.enter_context(History(run_dir, config, data, resume=resume))
+        history = stack.enter_context(History(run_dir, config, data, agreement, resume=resume))
         state, running = history.restore(state, nothing)
         start, end = int(state.step), config.epochs * per_epoch
-        bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress else nullcontext())
+        bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress and is_first() else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         watch = _LossWatch(history)
         for done, portion in training.portions(start, end):
             state, running, metrics = training.run(state, running, portion)
             ends_epoch = done % per_epoch == 0
-            saves = ends_epoch or bool(stop.signum) or history.unsaved_seconds > SAVE_SECONDS
+            due = history.unsaved_seconds > SAVE_SECONDS
+            signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
+            saves = ends_epoch or bool(signum or due)
             loss = watch.loss(done, metrics, wait=saves)
             if bar:
                 bar.step(done, loss)
@@ -100,9 +108,16 @@ def fit(
                     bar.epoch(row)
             if saves:
                 history.save(state, running, val_accuracy=val_accuracy)
-            if stop.signum:
-                raise Interrupted(done, stop.signum)
+            if signum:
+                raise Interrupted(done, signum)
     return state, history.rows
+
+
+def _identity(config: Config) -> str:
+    """Return all of a config that must be the same in every process: the data may lie elsewhere on each machine."""
+    fields = dataclasses.asdict(config)
+    del fields["data"]["data_dir"]
+    return repr(fields)
 
 
 def _compile(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxfer.data.batches import evaluation_batches
+from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER
@@ -141,9 +141,13 @@ def evaluate_split(
     *,
     batch_size: int,
     class_names: Sequence[str],
+    shard: Shard = WHOLE,
 ) -> Scores:
-    """Return the scores of `variables` on every example of `split`, each counted exactly once."""
-    batches = evaluation_batches(split, batch_size)
+    """Return the scores of `variables` on every example of `split`, each counted exactly once.
+
+    shard: that of what `eval_step` was compiled with. The scores are those of the whole split in every process.
+    """
+    batches = evaluation_batches(split, batch_size, shard)
     return reduce(merge, (eval_step(variables, batch) for batch in batches)).compute(class_names)
 
 
