@@ -1,13 +1,19 @@
 """How a program that starts from a command line ends: its exit codes, and errors in one sentence."""
 
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from rich.console import Console
 
 from jaxfer.errors import Interrupted, UserError
+
+PARTING_SECONDS = 5
+"""How long a program that fails waits for other processes of its run to do the same."""
 
 
 def run(main: Callable[[], None]) -> None:
@@ -21,10 +27,36 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         errors.print(f"error: {error}")
-        sys.exit(2)
+        _exit(2)
     except Interrupted as stopped:
         errors.print(f"{stopped}, all of it saved.")
-        sys.exit(128 + stopped.signum)
+        _exit(128 + stopped.signum)
     except KeyboardInterrupt:
         errors.print("stopped")
-        sys.exit(128 + signal.SIGINT)
+        _exit(128 + signal.SIGINT)
+    except Exception as error:
+        if not _joined():
+            raise
+        sys.excepthook(type(error), error, error.__traceback__)
+        _exit(1)
+
+
+def _joined() -> bool:
+    """Return whether this is one of several processes of a run."""
+    jax = sys.modules.get("jax")  # a mistake may have ended the program before it needed JAX
+    return jax is not None and jax.distributed.is_initialized()
+
+
+def _exit(status: int) -> NoReturn:
+    """Exit, without waiting for long for other processes of the run, which may never come to their end."""
+    if _joined():
+        import jax
+
+        parting = threading.Thread(target=jax.distributed.shutdown, daemon=True)
+        parting.start()
+        parting.join(PARTING_SECONDS)
+        if parting.is_alive():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    sys.exit(status)

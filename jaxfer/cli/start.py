@@ -3,13 +3,45 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from jaxfer.errors import UserError
 
-def start_jax() -> "StartUp":
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessFlags:
+    """How a process finds the others that train the same run; by default it is alone."""
+
+    cluster: bool = False
+    """Train in all processes that SLURM, Open MPI, a TPU slice or Kubernetes started, as JAX recognises them."""
+    coordinator: str | None = None
+    """Without such a cluster: HOST:PORT where process 0 listens, the same in every process."""
+    processes: int | None = None
+    """Without such a cluster: how many processes there are."""
+    process_id: int | None = None
+    """Without such a cluster: which of them this is, from 0."""
+
+    def __post_init__(self) -> None:
+        if self.cluster and self._explicit:
+            raise UserError("--cluster says itself who the processes are: drop it, or the other flags about them")
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be others."""
+        return self.cluster or self._explicit
+
+    @property
+    def _explicit(self) -> bool:
+        return any(value is not None for value in (self.coordinator, self.processes, self.process_id))
+
+
+def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
     Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
+
+    flags: how to join other processes. Raises `UserError` where `jaxfer.training.processes.join_processes` does.
     """
     start_up = StartUp()
     with start_up.part("import"):
@@ -17,8 +49,11 @@ def start_jax() -> "StartUp":
         from jaxfer.training.checkpoint import Checkpoints  # noqa: F401
         from jaxfer.training.compiled_programs import keep_compiled_programs
         from jaxfer.training.cpu import use_cpu_cores
+        from jaxfer.training.processes import join_processes
 
     use_cpu_cores()
+    if flags is not None and flags.several:
+        join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()
     start_up.listen()
     return start_up

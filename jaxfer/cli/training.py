@@ -4,16 +4,20 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from jaxfer.cli.start import ProcessFlags
 from jaxfer.config import PRESETS, Config
 from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxfer.data.dataset import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,12 @@ class TrainingFlags:
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     resume: bool = False
     """Continue the run in --run-dir with the configuration it began with."""
+    processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
+
+    def resume_command(self, program: str) -> str:
+        """Return how to go on with the run after an interruption."""
+        again = ", and the same flags about the processes in each" if self.processes.several else ""
+        return f"python {program} --run-dir {self.run_dir} --resume{again}"
 
 
 def parse_training(arguments: Sequence[str] | None = None, *, description: str | None = None) -> TrainingFlags:
@@ -34,7 +44,8 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
 
     The preset, or with --resume the run's own configuration, gives the defaults that `--help` shows.
 
-    Raises `UserError` for values that a config refuses, and exits as tyro does for what is no flag.
+    Raises `UserError` for values that a config refuses and for several processes without a `run_dir` in common, and
+    exits as tyro does for what is no flag.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -47,7 +58,10 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
     start = _begun_with(known.run_dir) if known.resume else PRESETS[known.preset]
     run_dir = known.run_dir or Path("runs") / f"{known.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
     default = TrainingFlags(config=start, preset=known.preset, run_dir=run_dir, resume=known.resume)
-    return tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
+    flags = tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
+    if flags.processes.several and known.run_dir is None:
+        raise UserError("several processes need one folder for their run: pass the same --run-dir to all of them")
+    return flags
 
 
 def _begun_with(run_dir: Path) -> Config:
@@ -55,6 +69,15 @@ def _begun_with(run_dir: Path) -> Config:
     from jaxfer.training.run_folder import read_config
 
     return read_config(run_dir)
+
+
+def print_data(data: "Dataset") -> None:
+    """Print what a data set holds and what was left out of it."""
+    print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
+    for reason, count in data.left_out.items():
+        print(f"left out: {count:,} {reason}")
+    for warning in data.warnings:
+        print(f"note: {warning}")
 
 
 def print_summary(summary: dict[str, Any]) -> None:

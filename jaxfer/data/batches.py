@@ -1,8 +1,9 @@
 """Batches of a split: the batch at step k is a function of (data, seed, k), and of nothing else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Batches:
     ) -> None:
         self.split = split
         self.batch_size = batch_size
-        self._rows = shard.rows(batch_size)
+        self._part = shard.rows(batch_size)
+        self._columns = columns(split)
         self._order = lru_cache(maxsize=2)(partial(_epoch_order, split.labels, sampling, seed))
 
     @property
@@ -54,10 +56,14 @@ class Batches:
         """Batches in an epoch."""
         return -(-len(self.split) // self.batch_size)
 
-    def __getitem__(self, step: int) -> Batch:
+    def rows(self, step: int) -> Batch:
+        """Return where the batch at `step` lies: `row` int32 [b], into the split's arrays, and `mask` bool [b]."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows = self._order(epoch)[index * self.batch_size :][: self.batch_size]
-        return _gather(self.split, rows, self.batch_size, self._rows)
+        return _padded(rows, self.batch_size, self._part)
+
+    def __getitem__(self, step: int) -> Batch:
+        return gather(self._columns, self.rows(step))
 
     def between(self, start: int, end: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `end - 1`, read ahead in threads where the images are streamed."""
@@ -66,13 +72,25 @@ class Batches:
 
 def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:
     """Yield every example exactly once, in order; rows that pad the last batch have `mask` False."""
+    rows, held = evaluation_rows(len(split), batch_size, shard), columns(split)
+    return _served(split, lambda index: gather(held, rows[index]), range(len(rows)))
 
-    def batch(index: int) -> Batch:
-        rows = np.arange(index * batch_size, min((index + 1) * batch_size, len(split)))
-        return _gather(split, rows, batch_size, part)
 
+def evaluation_rows(count: int, batch_size: int, shard: Shard = WHOLE) -> list[Batch]:
+    """Return where those batches lie in a split of `count` examples, as `Batches.rows` does."""
+    starts = range(0, count, batch_size)
     part = shard.rows(batch_size)
-    return _served(split, batch, range(-(-len(split) // batch_size)))
+    return [_padded(np.arange(start, min(start + batch_size, count)), batch_size, part) for start in starts]
+
+
+def columns(split: Split) -> dict[str, Any]:
+    """Return all arrays of a split under the names that they have in a batch."""
+    return {"image": split.images} | {_KEYS.get(name, name): values for name, values in split.columns()}
+
+
+def gather(columns: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
+    return {"mask": rows["mask"]} | {name: values[rows["row"]] for name, values in columns.items()}
 
 
 def _epoch_order(labels: np.ndarray, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
@@ -87,14 +105,11 @@ def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iter
     return read_ahead(batch, indices)
 
 
-def _gather(split: Split, rows: np.ndarray, batch_size: int, part: slice) -> Batch:
-    """Return the batch contract's arrays of a part of `rows`, padded to `batch_size` with copies of the first."""
+def _padded(rows: np.ndarray, batch_size: int, part: slice) -> Batch:
+    """Return a part of `rows` and of their mask, padded to `batch_size` with copies of the first."""
     mask = np.arange(batch_size) < len(rows)
-    rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])[part]
-    batch = {"image": split.images[rows], "mask": mask[part]}
-    for name, values in split.columns():
-        batch[_KEYS.get(name, name)] = values[rows]
-    return batch
+    rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])
+    return {"row": rows[part].astype(np.int32), "mask": mask[part]}
 
 
 _KEYS = {"labels": "label", "soft_labels": "soft_label"}

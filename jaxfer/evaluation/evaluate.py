@@ -37,7 +37,8 @@ def summarize(
 
     state, history: what `fit` returned for `config` and `data`. `train` and `val` are the scores of this last state
     in evaluation mode, each over its whole split; `best` is the epoch that had the best validation accuracy, which
-    is optimistic, being chosen by the very examples it is measured on.
+    is optimistic, being chosen by the very examples it is measured on. Of several processes all must call this, and
+    get the same.
     """
     parallel = parallel or choose_parallel(config.batch_size)
     model = model or make_model(config.model, len(data.class_names))
@@ -46,7 +47,7 @@ def summarize(
     variables = parallel.place(state.variables)
     scores = {}
     for name, split in (("train", data.train), ("val", data.val)):
-        options = {"batch_size": config.batch_size, "class_names": data.class_names}
+        options = {"batch_size": config.batch_size, "class_names": data.class_names, "shard": parallel.shard}
         scores[name] = {"split": split.name} | evaluate_split(eval_step, variables, split, **options).to_dict()
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
@@ -74,7 +75,7 @@ def environment() -> dict[str, Any]:
     versions |= {"flax": flax.__version__, "optax": optax.__version__}
     device = jax.devices()[0]
     kind = f"{device.device_kind}, {platform.machine()}" if device.platform == "cpu" else device.device_kind
-    return versions | {"device": kind, "devices": jax.device_count()}
+    return versions | {"device": kind, "devices": jax.device_count(), "processes": jax.process_count()}
 
 
 def load_trained(run_dir: Path, checkpoint: Literal["best", "last"] = "best") -> tuple[ResNetFER, dict[str, Any]]:

@@ -12,6 +12,9 @@ from orbax.checkpoint import v1 as ocp
 
 from jaxfer.errors import UserError
 
+PATIENCE_SECONDS = 300
+"""How long processes wait for each other to save, after which those whose disks work give up on one whose does not."""
+
 
 class Checkpoints:
     """The checkpoints of one run: the latest, and the one of best validation accuracy.
@@ -33,6 +36,7 @@ class Checkpoints:
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
             cleanup_tmp_directories=True,
+            context=ocp.Context(async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS)),
         )
 
     @property

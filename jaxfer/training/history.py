@@ -9,6 +9,8 @@ from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
 from jaxfer.evaluation.metrics import Metrics
+from jaxfer.training.agreement import Agreement
+from jaxfer.training.processes import is_first
 from jaxfer.training.run_folder import RunFolder
 from jaxfer.training.state import TrainState
 
@@ -19,16 +21,21 @@ class History:
     rows: one for each finished epoch, as in `metrics.jsonl`.
 
     run_dir: the run's folder, or None to keep rows alone. resume: whether it holds a run to go on with.
+    agreement: of the run's processes, which all take part in saving and restoring.
     """
 
-    def __init__(self, run_dir: Path | None, config: Config, data: Dataset, *, resume: bool) -> None:
+    def __init__(
+        self, run_dir: Path | None, config: Config, data: Dataset, agreement: Agreement, *, resume: bool
+    ) -> None:
         if resume and run_dir is None:
             raise UserError("resuming needs the folder of the run: pass --run-dir")
         self.rows: list[dict[str, Any]] = []
         self._begun = self._saved = time.monotonic()
         self._folder = self._checkpoints = None
         if run_dir is not None:
-            self._folder = (RunFolder.reopen if resume else RunFolder.create)(run_dir, config)
+            begin = RunFolder.reopen if resume else RunFolder.create
+            self._folder = agreement.together(lambda: begin(run_dir, config) if is_first() else RunFolder(run_dir))
+            agreement.together(self._folder.check_shared)
             self._checkpoints = self._folder.checkpoints()
             self._fingerprint = data.fingerprint
 

@@ -1,5 +1,6 @@
-"""The training loop: batch, step, maybe log, maybe evaluate, maybe save."""
+"""The training loop: a portion of steps, maybe log, maybe evaluate, maybe save."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import monitoring
 
@@ -19,13 +21,16 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.errors import Interrupted, UserError
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER, make_model
+from jaxfer.training.agreement import Agreement
+from jaxfer.training.feed import Feed, Training, choose_feed
 from jaxfer.training.history import History
 from jaxfer.training.interrupt import stop_on_signals
 from jaxfer.training.losses import make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.processes import is_first
 from jaxfer.training.state import TrainState, create_state
-from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step, merge
+from jaxfer.training.step import eval_function, train_function
 
 if TYPE_CHECKING:
     from jaxfer.training.progress import ProgressBar
@@ -42,6 +47,7 @@ def fit(
     resume: bool = False,
     progress: bool = False,
     parallel: Parallel | None = None,
+    feed: Feed | None = None,
     model: ResNetFER | None = None,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
@@ -55,40 +61,46 @@ def fit(
         hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.
     progress: whether to show a progress bar and a line per epoch.
     parallel: how to use the devices; by default all that the batch size warrants.
+    feed: how images reach them; by default they stay on accelerators that have room, and else come batch by batch.
     model, optimizer: objects in place of what the config names; the config then does not describe them.
 
     Raises `Interrupted` on SIGINT or SIGTERM, and `UserError` where the loss is no longer finite or the disk fails,
     in either case with the checkpoints intact.
     """
     parallel = parallel or choose_parallel(config.batch_size)
-    batches = Batches(data.train, config.batch_size, config.seed, sampling=config.data.sampling)
+    feed = feed or choose_feed(data, parallel)
+    agreement = Agreement(parallel)
+    agreement.check_same(lambda: {"configuration": _identity(config), "data": data.fingerprint, "feed": repr(feed)})
+    sampling, shard = config.data.sampling, parallel.shard
+    batches = Batches(data.train, config.batch_size, config.seed, sampling=sampling, shard=shard)
     per_epoch = batches.steps_per_epoch
     rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
     model = model or make_model(config.model, len(data.class_names))
     optimizer = optimizer or make_optimizer(config.optimizer, rate)
-    train_step, validate = _compile(config, data, model, optimizer, parallel)
+    training, validate = _compile(config, data, batches, model, optimizer, parallel, feed)
     average = config.optimizer.ema is not None
     state = create_state(model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
     state, nothing = parallel.place((state, Metrics.empty(len(data.class_names))))
 
     with ExitStack() as stack:
-        history = stack.enter_context(History(run_dir, config, data, resume=resume))
+        history = stack.enter_context(History(run_dir, config, data, agreement, resume=resume))
         state, running = history.restore(state, nothing)
         start, end = int(state.step), config.epochs * per_epoch
-        bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress else nullcontext())
+        bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress and is_first() else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         watch = _LossWatch(history)
-        for done, batch in enumerate(batches.between(start, end), start + 1):
-            state, metrics = train_step(state, batch)
-            running = merge(running, metrics)
+        for done, portion in training.portions(start, end):
+            state, running, metrics = training.run(state, running, portion)
             ends_epoch = done % per_epoch == 0
-            saves = ends_epoch or bool(stop.signum) or history.unsaved_seconds > SAVE_SECONDS
+            due = history.unsaved_seconds > SAVE_SECONDS
+            signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
+            saves = ends_epoch or bool(signum or due)
             loss = watch.loss(done, metrics, wait=saves)
             if bar:
-                bar.step(loss)
+                bar.step(done, loss)
             val_accuracy = None
             if ends_epoch:
-                trained, scores = running.compute(data.class_names), validate(state)
+                trained, scores = running.compute(data.class_names), validate(state.variables)
                 running, val_accuracy = nothing, scores.accuracy
                 row = _row(done, per_epoch, history.seconds, float(jnp.asarray(rate(done - 1))), trained, scores)
                 history.add(row)
@@ -96,25 +108,35 @@ def fit(
                     bar.epoch(row)
             if saves:
                 history.save(state, running, val_accuracy=val_accuracy)
-            if stop.signum:
-                raise Interrupted(done, stop.signum)
+            if signum:
+                raise Interrupted(done, signum)
     return state, history.rows
 
 
+def _identity(config: Config) -> str:
+    """Return all of a config that must be the same in every process: the data may lie elsewhere on each machine."""
+    fields = dataclasses.asdict(config)
+    del fields["data"]["data_dir"]
+    return repr(fields)
+
+
 def _compile(
-    config: Config, data: Dataset, model: ResNetFER, optimizer: optax.GradientTransformation, parallel: Parallel
-) -> tuple[Callable[..., tuple[TrainState, Metrics]], Callable[[TrainState], Scores]]:
-    """Return the training step, and a function that scores a state on the validation split."""
+    config: Config,
+    data: Dataset,
+    batches: Batches,
+    model: ResNetFER,
+    optimizer: optax.GradientTransformation,
+    parallel: Parallel,
+    feed: Feed,
+) -> tuple[Training, Callable[[dict[str, Any]], Scores]]:
+    """Return the steps to take, and a function that scores variables on the validation split."""
     loss = make_loss(config.loss, data.train.labels, len(data.class_names))
     change = None if config.augment == AugmentConfig() else partial(augment, config=config.augment)
-    train_step = make_train_step(model, optimizer, loss, parallel=parallel, augment=change, ema=config.optimizer.ema)
-    eval_step = make_eval_step(model, loss, parallel=parallel)
-
-    def validate(state: TrainState) -> Scores:
-        options = {"batch_size": config.batch_size, "class_names": data.class_names}
-        return evaluate_split(eval_step, state.variables, data.val, **options)
-
-    return train_step, validate
+    options = {"axis_name": parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
+    training = feed.training(train_function(model, optimizer, loss, **options), batches, parallel)
+    eval_step = eval_function(model, loss, axis_name=parallel.axis_name)
+    size, names = config.batch_size, data.class_names
+    return training, feed.scoring(eval_step, data.val, parallel, batch_size=size, class_names=names)
 
 
 def _row(
@@ -134,29 +156,33 @@ def _bar(epochs: int, steps_per_epoch: int, step: int) -> "ProgressBar":
 
 
 class _LossWatch:
-    """Reads each step's loss one step late, so that the device works while Python waits, and stops at a bad one."""
+    """Reads each portion's losses one portion late, so that the device works while Python waits; stops at a bad one."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._pending: tuple[int, Metrics] | None = None
         self._begun = time.time()
 
-    def loss(self, step: int, metrics: Metrics, *, wait: bool) -> float:
-        """Return the loss of the step before `step`, or of `step` itself with `wait` or where none was before."""
-        late, self._pending = self._pending, (step, metrics)
+    def loss(self, done: int, metrics: Metrics, *, wait: bool) -> float:
+        """Return the last loss of the portion before the one that ends with step `done`.
+
+        With `wait`, or where none was before, of this portion itself.
+        """
+        late, self._pending = self._pending, (done, metrics)
         loss = self._read(*late) if late is not None else math.nan
-        loss = self._read(step, metrics) if wait or late is None else loss
+        loss = self._read(done, metrics) if wait or late is None else loss
         if late is None:
             monitoring.record_event_time_span("/jaxfer/first_step", self._begun, time.time())
         return loss
 
-    def _read(self, step: int, metrics: Metrics) -> float:
-        loss = float(metrics.loss) / int(metrics.count)
-        if not math.isfinite(loss):
+    def _read(self, done: int, metrics: Metrics) -> float:
+        losses = np.atleast_1d(np.asarray(metrics.loss, np.float64) / np.asarray(metrics.count))  # [steps]
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
             saved = self._history.saved_step
             kept = "no checkpoint was saved yet" if saved is None else f"the checkpoint of step {saved} is intact"
             raise UserError(
-                f"the loss became {loss} at step {step}; {kept}. Lower --learning-rate, or limit the gradients with "
-                "--clip-norm 1"
+                f"the loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
+                "--learning-rate, or limit the gradients with --clip-norm 1"
             )
-        return loss
+        return float(losses[-1])

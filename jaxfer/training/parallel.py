@@ -1,7 +1,8 @@
 """How a step runs on devices: one of them, jit over a mesh, or pmap, behind one calling convention.
 
-Each object here compiles a function `(state, batch) -> outputs` whose state and outputs are whole and whose batch is
-the global one, so that the loop never knows what it runs on.
+Each object here compiles a function `(state, batch, *more) -> outputs` whose batch is the global one and whose other
+arguments and outputs are whole, so that the loop never knows what it runs on. Of several processes each passes its own
+rows of the batch, which are those of `shard`.
 """
 
 from collections.abc import Callable
@@ -9,16 +10,30 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-Step = Callable[[Any, dict[str, Any]], Any]
+from jaxfer.data.batches import WHOLE, Shard
+from jaxfer.errors import UserError
+
+Step = Callable[..., Any]
 Device = Any
 """A `jax.Device`, which type checkers take for a variable."""
 
 
 class Parallel(Protocol):
     """One way to run a step."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those it runs on, of all processes."""
+        ...
+
+    @property
+    def shard(self) -> Shard:
+        """The part of each batch that this process passes to a compiled step."""
+        ...
 
     @property
     def axis_name(self) -> str | None:
@@ -29,8 +44,11 @@ class Parallel(Protocol):
         """Return `state` on the devices, as the compiled step takes and returns it."""
         ...
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
-        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone."""
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
+        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone.
+
+        axis: that along which the arrays of the batch, its second argument, hold the examples.
+        """
         ...
 
 
@@ -40,36 +58,78 @@ class OneDevice:
 
     device: Device = field(default_factory=lambda: jax.local_devices()[0])
     axis_name: None = None
+    shard: Shard = WHOLE
+
+    @property
+    def devices(self) -> tuple[Device]:
+        """The device."""
+        return (self.device,)
 
     def place(self, state: Any) -> Any:
         """Put `state` on the device."""
         return jax.device_put(state, self.device)
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
         """Jit for the device that holds the state."""
         return jax.jit(step, donate_argnums=(0,) if donate else ())
 
 
 @dataclass(frozen=True)
 class Sharded:
-    """Jit over a mesh: each device takes a slice of the batch, and the compiler sums across them."""
+    """Jit over a mesh: each device takes a slice of the batch, and the compiler sums across them.
 
-    devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.devices()))
+    devices: by default those of all processes; of each process as many, those of one process side by side. The
+        numbers do not depend on how many processes these are. Only where a process's rows do not fill its devices
+        evenly do the rows of the others move, and with them what augmentation and dropout draw for each.
+
+    `shard` raises `UserError` where the devices are others.
+    """
+
+    devices: tuple[Device, ...] = field(default_factory=lambda: tuple(sorted(jax.devices(), key=_process)))
     axis_name: None = None
 
-    def _sharding(self, *axes: str) -> NamedSharding:
+    @property
+    def shard(self) -> Shard:
+        """The rows that go to the devices of this process."""
+        owners = [_process(device) for device in self.devices]
+        processes = list(dict.fromkeys(owners))
+        if owners != [process for process in processes for _ in range(len(owners) // len(processes))]:
+            raise UserError(
+                "the devices of a mesh must be of each process as many, those of one process side by side: leave out "
+                "some, or sort them by process_index"
+            )
+        return Shard(processes.index(jax.process_index()), len(processes))
+
+    def _sharding(self, *axes: str | None) -> NamedSharding:
         mesh = Mesh(np.array(self.devices), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
         return NamedSharding(mesh, PartitionSpec(*axes))
 
     def place(self, state: Any) -> Any:
-        """Put a copy of `state` on every device."""
-        return jax.device_put(state, self._sharding())
+        """Put a copy of `state`, which is the same in all processes, on every device."""
+        whole = self._sharding()
+        if self.shard.count == 1:
+            return jax.device_put(state, whole)
+        return jax.tree.map(lambda array: _replicate(array, whole), state)
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
-        """Jit with a replicated state and a batch cut along its first axis."""
-        whole, cut = self._sharding(), self._sharding("batch")
-        jitted = jax.jit(step, in_shardings=(whole, cut), out_shardings=whole, donate_argnums=(0,) if donate else ())
-        return _in_turn(lambda state, batch: jitted(state, _pad(batch, len(self.devices))), self.devices)
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
+        """Jit with a batch cut along `axis` and all else replicated."""
+        whole, cut = self._sharding(), self._sharding(*[None] * axis, "batch")
+        jitted = jax.jit(
+            lambda state, batch, more: step(state, batch, *more),
+            in_shardings=(whole, cut, whole),
+            out_shardings=whole,
+            donate_argnums=(0,) if donate else (),
+        )
+        processes = self.shard.count
+        count = len(self.devices) // processes
+
+        def run(state: Any, batch: dict[str, Any], *more: Any) -> Any:
+            batch = _pad(batch, count, axis)
+            if processes > 1:
+                batch = {name: jax.make_array_from_process_local_data(cut, rows) for name, rows in batch.items()}
+            return jitted(state, batch, more)
+
+        return _in_turn(run, self.devices)
 
 
 @dataclass(frozen=True)
@@ -81,28 +141,46 @@ class Pmapped:
 
     devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.local_devices()))
     axis_name: str = "batch"
+    shard: Shard = WHOLE
 
     def place(self, state: Any) -> Any:
         """Put a copy of `state` on every device."""
         return Sharded(self.devices).place(state)
 
-    def compile(self, step: Step, *, donate: bool) -> Step:
+    def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
         """Map over the devices; the step must sum over `axis_name` all that it returns."""
         mapped = jax.pmap(
-            step,
+            lambda state, batch, more: step(state, batch, *more),
             axis_name=self.axis_name,
-            in_axes=(None, 0),
+            in_axes=(None, axis, None),
             out_axes=None,  # pyright: ignore[reportArgumentType]
             devices=self.devices,
             donate_argnums=(0,) if donate else (),
         )
         count = len(self.devices)
 
-        def run(state: Any, batch: dict[str, Any]) -> Any:
-            cut = {k: v.reshape(count, -1, *v.shape[1:]) for k, v in _pad(batch, count).items()}
-            return mapped(state, cut)
+        def run(state: Any, batch: dict[str, Any], *more: Any) -> Any:
+            cut = {
+                name: values.reshape(*values.shape[:axis], count, -1, *values.shape[axis + 1 :])
+                for name, values in _pad(batch, count, axis).items()
+            }
+            return mapped(state, cut, more)
 
         return _in_turn(run, self.devices)
+
+
+def _process(device: Device) -> int:
+    return device.process_index
+
+
+def _replicate(array: Any, whole: NamedSharding) -> jax.Array:
+    """Put one array on the devices of all processes, without asking them all whether it is the same, as JAX would."""
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return jax.device_put(array, whole)
+    if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        data = _replicate(jax.random.key_data(array), whole)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(array))
+    return jax.make_array_from_process_local_data(whole, np.asarray(array))
 
 
 def _in_turn(step: Step, devices: tuple[Device, ...]) -> Step:
@@ -114,21 +192,29 @@ def _in_turn(step: Step, devices: tuple[Device, ...]) -> Step:
     """
     if devices[0].platform != "cpu":
         return step
-    return lambda state, batch: jax.block_until_ready(step(state, batch))
+    return lambda *arguments: jax.block_until_ready(step(*arguments))
 
 
-def _pad(batch: dict[str, Any], multiple: int) -> dict[str, Any]:
-    """Lengthen a batch to a multiple of the devices with rows of zeros, which the mask leaves out."""
-    missing = -len(batch["mask"]) % multiple
+def _pad(batch: dict[str, Any], multiple: int, axis: int) -> dict[str, Any]:
+    """Lengthen a batch along `axis` to a multiple of the devices with zeros, which the mask leaves out."""
+    missing = -batch["mask"].shape[axis] % multiple
     if not missing:
         return batch
-    return {k: np.concatenate([v, np.zeros((missing, *v.shape[1:]), v.dtype)]) for k, v in batch.items()}
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        shape = (*values.shape[:axis], missing, *values.shape[axis + 1 :])
+        return np.concatenate([values, np.zeros(shape, values.dtype)], axis)
+
+    return {name: longer(values) for name, values in batch.items()}
 
 
 def choose_parallel(batch_size: int) -> OneDevice | Sharded:
-    """Return the way to run batches of `batch_size` on the devices that JAX sees.
+    """Return the way to run batches of `batch_size` on the devices that JAX sees, those of all processes.
 
-    A device gets at least eight images: fewer cost more to hand out than they save.
+    A device gets at least eight images: fewer cost more to hand out than they save. But every process takes part.
     """
-    devices = jax.devices()[: max(1, batch_size // 8)]
+    processes = jax.process_count()
+    own = [[device for device in jax.devices() if _process(device) == process] for process in range(processes)]
+    each = max(1, min(batch_size // 8 // processes, *map(len, own)))
+    devices = [device for group in own for device in group[:each]]
     return Sharded(tuple(devices)) if len(devices) > 1 else OneDevice(devices[0])

@@ -20,9 +20,9 @@ class ProgressBar:
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._progress.add_task("steps", total=epochs * steps_per_epoch, completed=step)
 
-    def step(self, loss: float) -> None:
-        """Count one step, whose loss was `loss`."""
-        self._progress.update(self._task, advance=1, description=f"loss {loss:.3f}")
+    def step(self, step: int, loss: float) -> None:
+        """Show that `step` steps are done, and the loss of one of the latest."""
+        self._progress.update(self._task, completed=step, description=f"loss {loss:.3f}")
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the line of an epoch from its row in `metrics.jsonl`."""

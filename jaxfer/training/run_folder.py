@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
 from jaxfer.errors import UserError
+from jaxfer.training.processes import is_first
 
 if TYPE_CHECKING:
     from jaxfer.training.checkpoint import Checkpoints
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class RunFolder:
     """`config.json`, `metrics.jsonl` (a line a log event), `summary.json`, `report.html` and `checkpoints/`.
 
-    Open one with `create` or `reopen`.
+    Open one with `create` or `reopen`. Of several processes the first writes; in the others nothing is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +54,11 @@ class RunFolder:
             folder.write("config.json", to_json(config))
         return folder
 
+    def check_shared(self) -> None:
+        """Raise `UserError` where a process does not see what the first one has written."""
+        if not (self.path / "config.json").is_file():
+            raise UserError(f"{self.path} is not the folder that process 0 writes: pass one that all machines share")
+
     def checkpoints(self) -> "Checkpoints":
         """Return the run's checkpoints, to be closed by the caller."""
         # Orbax takes long to import: only who keeps a run needs it.
@@ -62,6 +68,8 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`, where readers see it at once."""
+        if not is_first():
+            return
         try:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
@@ -87,6 +95,8 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the run whole or not at all."""
+        if not is_first():
+            return
         target, partial = self.path / name, self.path / f"{name}.partial"
         try:
             partial.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxfer.data.batches import evaluation_batches
+from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER
@@ -43,18 +43,34 @@ def make_train_step(
     ema: decay of the moving average in `state.ema`, which must then exist.
     """
     parallel = parallel or OneDevice()
-    axis = parallel.axis_name
-    network = model.clone(axis_name=axis)
+    options = {"axis_name": parallel.axis_name, "augment": augment, "ema": ema}
+    return parallel.compile(train_function(model, optimizer, loss, **options), donate=True)
+
+
+def train_function(
+    model: ResNetFER,
+    optimizer: optax.GradientTransformation,
+    loss: Objective,
+    *,
+    axis_name: str | None,
+    augment: Augment | None,
+    ema: float | None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Return that step as a function still to be compiled, alone or as a part of something larger.
+
+    axis_name: the mapped axis it will run under, as `Parallel.axis_name` has it.
+    """
+    network = model.clone(axis_name=axis_name)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         images, labels, mask = batch["image"], batch["label"], batch["mask"]
         key = jax.random.fold_in(state.key, state.step)
-        if axis is not None:
-            key = jax.random.fold_in(key, lax.axis_index(axis))
+        if axis_name is not None:
+            key = jax.random.fold_in(key, lax.axis_index(axis_name))
         augment_key, dropout_key = jax.random.split(key)
         if augment is not None:
             images = augment(augment_key, images)
-        count = jnp.maximum(_total(mask.sum(), axis), 1)
+        count = jnp.maximum(_total(mask.sum(), axis_name), 1)
 
         def share_of_loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             logits, updates = network.apply(
@@ -69,7 +85,7 @@ def make_train_step(
             return losses.sum() / count, (logits, updates["batch_stats"])
 
         (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
-        data_loss, gradients = _total((data_loss, gradients), axis)
+        data_loss, gradients = _total((data_loss, gradients), axis_name)
         # The penalty belongs to the parameters, which every device holds whole: it is added once, after the sum.
         penalty, penalty_gradients = jax.value_and_grad(loss.penalty)(state.params)
         gradients = jax.tree.map(jnp.add, gradients, penalty_gradients)
@@ -77,13 +93,13 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
-        metrics = _total(Metrics.of_batch(logits, labels, mask, loss=data_loss + penalty), axis)
+        metrics = _total(Metrics.of_batch(logits, labels, mask, loss=data_loss + penalty), axis_name)
         state = dataclasses.replace(
             state, step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
         )
         return state, metrics
 
-    return parallel.compile(step, donate=True)
+    return step
 
 
 def make_eval_step(
@@ -95,16 +111,22 @@ def make_eval_step(
     batch: as for `make_train_step`. The metrics' loss is the training objective with its penalty.
     """
     parallel = parallel or OneDevice()
-    axis = parallel.axis_name
+    return parallel.compile(eval_function(model, loss, axis_name=parallel.axis_name), donate=False)
+
+
+def eval_function(
+    model: ResNetFER, loss: Objective, *, axis_name: str | None
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Return that step as a function still to be compiled, as `train_function` does."""
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         labels, mask = batch["label"], batch["mask"]
         logits = cast(jax.Array, model.apply(variables, batch["image"]))
         losses = jnp.where(mask, loss.per_example(logits, batch.get("soft_label", labels)), 0)
         objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
-        return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis)
+        return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis_name)
 
-    return parallel.compile(step, donate=False)
+    return step
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:
@@ -119,9 +141,13 @@ def evaluate_split(
     *,
     batch_size: int,
     class_names: Sequence[str],
+    shard: Shard = WHOLE,
 ) -> Scores:
-    """Return the scores of `variables` on every example of `split`, each counted exactly once."""
-    batches = evaluation_batches(split, batch_size)
+    """Return the scores of `variables` on every example of `split`, each counted exactly once.
+
+    shard: that of what `eval_step` was compiled with. The scores are those of the whole split in every process.
+    """
+    batches = evaluation_batches(split, batch_size, shard)
     return reduce(merge, (eval_step(variables, batch) for batch in batches)).compute(class_names)
 
 

@@ -41,6 +41,20 @@ def test_resuming_needs_a_run(tmp_path):
         parse_training(["--resume", "--run-dir", str(tmp_path)])
 
 
+def test_several_processes_are_told_who_they_are_and_share_a_folder(tmp_path):
+    assert not parse_training([]).processes.several
+    who = ["--coordinator", "host:5000", "--processes", "2", "--process-id", "1"]
+    flags = parse_training(["--run-dir", str(tmp_path), *who])
+    found = flags.processes
+    assert (found.coordinator, found.processes, found.process_id, found.several) == ("host:5000", 2, 1, True)
+    assert flags.resume_command("train.py") == (
+        f"python train.py --run-dir {tmp_path} --resume, and the same flags about the processes in each"
+    )
+    for flags in (["--cluster"], who):
+        with pytest.raises(UserError, match="several processes need one folder for their run: pass the same --run-dir"):
+            parse_training(flags)
+
+
 def test_help_explains_every_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as ended:
         parse_training(["--help"])
@@ -56,6 +70,7 @@ def test_help_explains_every_flag_with_its_default(capsys):
         (["--learning-rate", "-1"], "learning_rate is -1.0: pass a number above 0"),
         (["--image-size", "20"], "image_size is 20: pass at least 32 pixels"),
         (["--optimizer", "adan"], "adan"),
+        (["--cluster", "--process-id", "1"], "--cluster says itself who the processes are"),
         (["--learning-rat", "1"], "--learning-rate"),
     ],
 )

@@ -1,6 +1,7 @@
 """A small run in a process of its own, for tests to end in every way: `child.py RUN_DIR [--resume] [ENDING STEP]`.
 
-ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, or `fill` the disk.
+ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, `fail` with an error, or
+`fill` the disk.
 """
 
 import os
@@ -45,6 +46,8 @@ class EndingBatches(Batches):
             os.kill(os.getpid(), signal.SIGKILL)
         elif step == self.at and self.ending == "terminate":
             os.kill(os.getpid(), signal.SIGTERM)
+        elif step == self.at and self.ending == "fail":
+            raise ZeroDivisionError
         elif step == self.at and self.ending == "fill":
             # No file may grow beyond this from now on, which is how a full disk looks to whoever writes one.
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

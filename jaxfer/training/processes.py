@@ -1,0 +1,78 @@
+"""Several processes that train one run together: how they find each other."""
+
+import threading
+
+import jax
+
+from jaxfer.errors import UserError
+
+MEET_SECONDS = 300
+"""How long a process waits for the others to start."""
+
+SILENT_SECONDS = 60
+"""A process that is not heard of for so long is taken to have died, which ends the others too."""
+
+
+def join_processes(coordinator: str | None = None, processes: int | None = None, process_id: int | None = None) -> None:
+    """Join the other processes of this run; programs call this before JAX starts, in every process.
+
+    Without arguments a cluster tells who they are: a SLURM step, Open MPI, a TPU slice or Kubernetes, as JAX
+    recognises them. A process of a SLURM step or of Open MPI then has one GPU, in all other cases each has all that
+    its machine has.
+
+    coordinator: HOST:PORT of process 0, where it will listen and where all others reach it.
+    processes: how many there are. process_id: which one this is, from 0.
+
+    Raises `UserError` where only some of the three are given or they cannot be, no cluster is recognised, JAX has
+    already started, or the others do not come within `MEET_SECONDS`.
+    """
+    given = [value is not None for value in (coordinator, processes, process_id)]
+    if any(given) and not all(given):
+        raise UserError("several processes need all of --coordinator, --processes and --process-id: pass the three")
+    if processes is not None and process_id is not None and not 0 <= process_id < processes:
+        raise UserError(f"there is no process {process_id} of {processes}: pass a process_id from 0 to {processes - 1}")
+    if coordinator is not None and not (coordinator.rpartition(":")[0] and coordinator.rpartition(":")[2].isdecimal()):
+        raise UserError(f"the coordinator is {coordinator!r}: pass the HOST:PORT at which process 0 is to listen")
+    # JAX's own handler of SIGTERM would keep the signal from a program that is not in its training loop.
+    jax.config.update("jax_enable_preemption_service", False)
+    _initialize(coordinator, processes, process_id)
+
+
+def _initialize(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
+    failures: list[Exception] = []
+
+    def initialize() -> None:
+        try:
+            jax.distributed.initialize(
+                coordinator,
+                processes,
+                process_id,
+                cluster_detection_method=None if coordinator is None else "deactivate",
+                # When this is over, JAX ends the process without a word that helps.
+                initialization_timeout=MEET_SECONDS + 60,
+                heartbeat_timeout_seconds=SILENT_SECONDS,
+            )
+        except Exception as error:  # for the thread that waits
+            failures.append(error)
+
+    joining = threading.Thread(target=initialize, daemon=True)
+    joining.start()
+    joining.join(MEET_SECONDS)
+    if joining.is_alive():
+        where = "there" if coordinator is None else f"at {coordinator}"
+        raise UserError(
+            f"not all processes were {where} within {MEET_SECONDS} s: start every one with the same --coordinator and "
+            "--processes and a --process-id of its own, and see that all reach that address"
+        )
+    for error in failures:
+        if coordinator is None and isinstance(error, ValueError):
+            raise UserError(
+                "no cluster is recognised here (a SLURM step, Open MPI, a TPU slice, Kubernetes): start the program "
+                "with srun or mpirun, or pass --coordinator, --processes and --process-id"
+            ) from error
+        raise UserError(f"the processes cannot be joined ({str(error).splitlines()[0]})") from error
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes and shows what is written and shown once."""
+    return jax.process_index() == 0

@@ -1,0 +1,92 @@
+"""Runs of many steps a dispatch that are stopped, resumed, or diverge in the middle of one."""
+
+import os
+import signal
+from contextlib import contextmanager
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from training.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+
+from jaxfer.data.batches import Batches
+from jaxfer.errors import Interrupted, UserError
+from jaxfer.training import HostFeed, OneDevice, ResidentFeed, fit
+from jaxfer.training.checkpoint import Checkpoints
+
+HOST, RESIDENT = HostFeed(), ResidentFeed(steps=3)
+"""Four steps an epoch: dispatches of three steps and of one."""
+
+
+@pytest.fixture
+def when(monkeypatch):
+    """Return a context in which something happens when a step's rows are asked for."""
+
+    @contextmanager
+    def context(step, happen):
+        class Watched(Batches):
+            def rows(self, asked):
+                if asked == step:
+                    happen()
+                return super().rows(asked)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("jaxfer.training.loop.Batches", Watched)
+            yield
+
+    return context
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def crash():
+    raise RuntimeError("pulled the plug")
+
+
+def fail():
+    raise AssertionError("a step was taken again")
+
+
+# A dispatch begun is finished: a signal among steps 5 to 7 is answered after 7, one for a single step after that.
+@pytest.mark.parametrize(
+    ("first", "second", "asked", "stopped"),
+    [(RESIDENT, RESIDENT, 5, 7), (RESIDENT, HOST, 5, 7), (HOST, RESIDENT, 5, 6), (HOST, HOST, 5, 6)],
+    ids=["resident", "resident to host", "host to resident", "host"],
+)
+def test_sigterm_is_heeded_after_a_dispatch_and_either_feed_goes_on(
+    data, tmp_path, when, first, second, asked, stopped
+):
+    options = {"run_dir": tmp_path / "run", "parallel": OneDevice()}
+    with when(asked, terminate), pytest.raises(Interrupted, match=f"stopped by SIGTERM after step {stopped}"):
+        run(CONFIG, data, feed=first, **options)
+    with when(stopped - 1, fail):
+        found = run(CONFIG, data, feed=second, resume=True, **options)
+    expected = run(CONFIG, data, feed=first, parallel=OneDevice())
+    assert_same_to_rounding(found, expected)
+    if first is second:
+        assert found[1] == expected[1]
+        assert all(map(jnp.array_equal, jax.tree.leaves(found[0]), jax.tree.leaves(expected[0])))
+
+
+def test_a_checkpoint_that_is_due_is_saved_after_the_dispatch(data, tmp_path, when, monkeypatch):
+    monkeypatch.setattr("jaxfer.training.loop.SAVE_SECONDS", -1.0)
+    options = {"run_dir": tmp_path / "run", "parallel": OneDevice(), "feed": RESIDENT}
+    with when(7, crash), pytest.raises(RuntimeError, match="pulled the plug"):
+        run(CONFIG, data, **options)
+    with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
+        assert checkpoints.latest == 7
+    with when(6, fail):
+        found = run(CONFIG, data, resume=True, **options)
+    assert_same_to_rounding(found, run(CONFIG, data, feed=RESIDENT, parallel=OneDevice()))
+
+
+@pytest.mark.parametrize("feed", [HOST, ResidentFeed(steps=2), RESIDENT, ResidentFeed()], ids=str)
+def test_a_loss_that_is_not_finite_names_its_step_within_a_dispatch(data, tmp_path, feed):
+    # The update of step 6 makes the parameters, and with them the loss of step 7, no numbers.
+    optimizer = optax.sgd(lambda count: jnp.where(count == 5, jnp.nan, 0.01))
+    words = r"the loss became nan at step 7; the checkpoint of step 4 is intact\. Lower --learning-rate"
+    with pytest.raises(UserError, match=words):
+        fit(CONFIG, data, run_dir=tmp_path / "run", parallel=OneDevice(), feed=feed, model=MODEL, optimizer=optimizer)

@@ -1,0 +1,136 @@
+"""Images that live on the devices and images that come from the host: the same run, however it is dispatched."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+
+from jaxfer.data.batches import Batches
+from jaxfer.data.dataset import Split
+from jaxfer.evaluation.metrics import Metrics
+from jaxfer.training import HostFeed, OneDevice, Pmapped, ResidentFeed, Sharded, choose_feed, create_state
+from jaxfer.training.losses import CrossEntropy
+from jaxfer.training.step import train_function
+
+WAYS = [OneDevice, Sharded, Pmapped]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way):
+    host = run(CONFIG, data, parallel=way(), feed=HostFeed())
+    assert_same_to_rounding(run(CONFIG, data, parallel=way(), feed=ResidentFeed(steps=3)), host)
+
+
+def test_soft_labels_and_sampled_rows_live_on_the_devices_too(data):
+    def softened(split):
+        return dataclasses.replace(split, soft_labels=0.6 * np.eye(7, dtype=np.float32)[split.labels] + 0.4 / 7)
+
+    sampled = dataclasses.replace(CONFIG, epochs=1, data=dataclasses.replace(CONFIG.data, sampling="sqrt"))
+    soft = dataclasses.replace(data, train=softened(data.train), val=softened(data.val))
+    host, resident = (run(sampled, soft, parallel=Sharded(), feed=feed) for feed in (HostFeed(), ResidentFeed()))
+    assert_same_to_rounding(resident, host)
+    assert resident[1][-1]["loss"] > run(sampled, data, parallel=Sharded(), feed=ResidentFeed())[1][-1]["loss"]
+
+
+def numbered(count):
+    images = np.arange(count * 12, dtype=np.uint32).reshape(count, 2, 2, 3).astype(np.uint8)
+    valence = np.where(np.arange(count) % 3, np.arange(count), np.nan).astype(np.float32)
+    soft = np.random.default_rng(0).dirichlet(np.ones(7), count).astype(np.float32)
+    return Split("train", images, (np.arange(count) % 7).astype(np.int32), valence, -valence, soft)
+
+
+def assert_equal_batches(batch, other):
+    assert batch.keys() == other.keys()
+    for name in batch:
+        assert batch[name].dtype == other[name].dtype
+        np.testing.assert_array_equal(np.asarray(batch[name]), other[name])
+
+
+@flax.struct.dataclass
+class Seen:
+    """What a step saw, in place of its metrics; merged, it is the latest batch."""
+
+    batch: dict
+
+    def merge(self, other):
+        return other
+
+
+@pytest.mark.parametrize("way", [OneDevice, Sharded])
+def test_a_resident_step_sees_exactly_the_batches_of_the_host(way):
+    batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt"), way()
+    training = ResidentFeed(steps=4).training(lambda taken, batch: (taken + 1, Seen(batch)), batches, parallel)
+    taken, latest = parallel.place((jnp.zeros((), jnp.int32), Seen(batches[0])))
+    steps = iter(range(12))
+    for done, rows in training.portions(0, 12):
+        taken, latest, each = training.run(taken, latest, rows)
+        assert int(taken) == done
+        for index in range(len(rows["mask"])):
+            assert_equal_batches({name: values[index] for name, values in each.batch.items()}, batches[next(steps)])
+        assert_equal_batches(latest.batch, batches[done - 1])
+    assert next(steps, None) is None
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 60), st.integers(0, 60))
+@settings(max_examples=60, deadline=None)
+def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size, steps, start, length):
+    batches = Batches(numbered(count), size, seed=1)
+    per_epoch, end = batches.steps_per_epoch, start + length
+    training = ResidentFeed(steps).training(lambda *_: None, batches, OneDevice())
+    done, stops = start, set()
+    for stop, rows in training.portions(start, end):
+        assert done < stop <= done + steps
+        assert done // per_epoch == (stop - 1) // per_epoch
+        assert rows["row"].shape == rows["mask"].shape == (stop - done, size)
+        for index in range(stop - done):
+            assert_equal_batches({name: values[index] for name, values in rows.items()}, batches.rows(done + index))
+        done = stop
+        stops.add(done)
+    assert done == end
+    whole_run = {stop for stop, _ in training.portions(0, end)}
+    assert stops <= whole_run, "a run that resumes dispatches the same numbers of steps"
+
+
+@pytest.mark.parametrize("feed", [HostFeed(), ResidentFeed()], ids=["host", "resident"])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_memory_of_the_state_is_reused_and_that_of_the_running_metrics_is_not(data, way, feed):
+    parallel, optimizer = way(), optax.adam(1e-3)
+    function = train_function(MODEL, optimizer, CrossEntropy(), axis_name=parallel.axis_name, augment=None, ema=0.9)
+    training = feed.training(function, Batches(data.train, 16, seed=0), parallel)
+    state = parallel.place(create_state(MODEL, optimizer, seed=0, image_size=32, ema=True))
+    empty = parallel.place(Metrics.empty(7))
+    _, portion = next(training.portions(0, 2))
+    after, running, _ = training.run(state, empty, portion)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, running, empty)))
+
+
+def device(platform="gpu", process_index=0, **stats):
+    return SimpleNamespace(platform=platform, process_index=process_index, memory_stats=lambda: stats or None)
+
+
+def test_images_stay_on_accelerators_that_have_room_for_them(data):
+    needed = data.train.images.nbytes + data.val.images.nbytes
+    roomy, tight = device(bytes_limit=2 * needed), device(bytes_limit=2 * needed - 2)
+    assert isinstance(choose_feed(data, OneDevice(roomy)), ResidentFeed)
+    assert isinstance(choose_feed(data, Sharded((roomy, roomy))), ResidentFeed)
+    elsewhere = device(process_index=1)
+    assert isinstance(choose_feed(data, Sharded((roomy, elsewhere))), ResidentFeed), "other processes see to theirs"
+    assert isinstance(choose_feed(data, Sharded((roomy, tight))), HostFeed)
+    assert isinstance(choose_feed(data, OneDevice(device())), HostFeed), "it does not say how much memory it has"
+    assert isinstance(choose_feed(data, OneDevice(device("cpu", bytes_limit=2 * needed))), HostFeed)
+    assert isinstance(choose_feed(data, OneDevice()), HostFeed)
+
+    class Streamed:
+        shape = data.train.images.shape
+
+    streamed = dataclasses.replace(data, train=dataclasses.replace(data.train, images=Streamed()))
+    assert isinstance(choose_feed(streamed, OneDevice(roomy)), HostFeed)
