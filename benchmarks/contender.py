@@ -9,10 +9,11 @@ import os
 import sys
 import time
 from importlib import import_module
-from importlib.metadata import version
 
-CHECKED = 4
-"""Steps over which the loss is averaged, first and last before the timing: as many as there are batches."""
+from machine import versions
+
+PASSES = 4
+"""Most passes over the four batches before the timing; they end as soon as the loss is below that of the first."""
 
 
 def main() -> None:
@@ -23,28 +24,25 @@ def main() -> None:
     def answer(**fields) -> None:
         print(json.dumps(fields), file=answers, flush=True)
 
-    module, way, case = sys.argv[1:]
+    module, way, described = sys.argv[1:]
     begun = time.perf_counter()
     try:
         from contenders.case import Case
 
-        contender = import_module(f"contenders.{module}").build(Case(**json.loads(case)), way)
-        first, _ = contender.run(CHECKED)
+        case = Case(**json.loads(described))
+        contender = import_module(f"contenders.{module}").build(case, way)
+        contender.run(1)
         start = time.perf_counter() - begun
-        contender.run(CHECKED)
-        last, _ = contender.run(CHECKED)
-    except Exception as error:
-        if not isinstance(error, ImportError | NotImplementedError):
-            raise
+        losses = warm_up(contender) if case.work == "train" else []
+    except (ImportError, NotImplementedError) as error:
         answer(absent=str(error))
         return
     answer(
         start_seconds=round(start, 2),
-        losses=[first, last],
+        losses=losses,
         parameters=contender.parameters,
         device=contender.device,
-        versions={"python": ".".join(map(str, sys.version_info[:3]))}
-        | {package: version(package) for package in contender.packages},
+        versions=versions(*contender.packages),
     )
     rested = time.process_time()
     for line in sys.stdin:
@@ -53,6 +51,14 @@ def main() -> None:
         contender.run(steps)
         answer(seconds=time.perf_counter() - begun, idle_seconds=idle)
         rested = time.process_time()
+
+
+def warm_up(contender) -> list[float]:
+    """Train for some passes over the batches and return the mean loss of each."""
+    losses = [contender.run(4)[0]]
+    while len(losses) < PASSES and not losses[-1] < losses[0]:
+        losses.append(contender.run(4)[0])
+    return losses
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-
 from contenders.case import Case
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 import numpy as np
-
 from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, SIDE, Case, Contender
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-
 from contenders.case import Case, Contender
 from contenders.pytorch import Network
 

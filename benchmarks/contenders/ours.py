@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-
 from contenders.case import CLASSES, SIDE, Case, Contender
 from contenders.jax_loop import device, inference, size
+
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import make_model

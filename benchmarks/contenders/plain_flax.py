@@ -8,10 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from flax.training.train_state import TrainState
-
 from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, SIDE, Case, Contender
 from contenders.jax_loop import device, inference, size
+from flax.training.train_state import TrainState
 
 PACKAGES = ("jax", "flax", "optax", "numpy")
 
@@ -35,8 +34,8 @@ class Network(nn.Module):
         x = images.astype(self.dtype) / 255
         x = conv(64, (7, 7), strides=2, name="stem_conv")(x)
         x = pool(nn.relu(norm(name="stem_norm")(x)))
-        for stage, size in enumerate(BLOCKS[self.name_of_network]):
-            for index in range(size):
+        for stage, blocks in enumerate(BLOCKS[self.name_of_network]):
+            for index in range(blocks):
                 stride = 2 if stage > 0 and index == 0 else 1
                 wide = self.name_of_network == "resnet50"
                 x = Block(64 * 2**stage, stride, wide, conv, norm, name=f"stage{stage + 1}_block{index + 1}")(x)

@@ -8,10 +8,10 @@ import os
 from itertools import cycle, islice
 
 import torch
-from torch import nn
-from torch.nn import functional as F
-
 from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, Case, Contender
+from torch import nn
+from torch._inductor import config as inductor
+from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 PACKAGES = ("torch", "numpy")
 
@@ -37,7 +37,7 @@ class Network(nn.Module):
         """Map uint8 [b, h, w, 3] to logits [b, 7]."""
         # The axes of a channels-last tensor are only named differently: nothing is copied here.
         x = images.permute(0, 3, 1, 2).float() / 255
-        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2, 1)
+        x = max_pool2d(relu(self.stem(x)), 3, 2, 1)
         x = self.final_pool(self.blocks(x))
         return self.head(x.mean((2, 3)))
 
@@ -65,7 +65,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output."""
-        return F.relu(self.layers(x) + self.shortcut(x))
+        return relu(self.layers(x) + self.shortcut(x))
 
 
 def _conv(inputs: int, filters: int, kernel: int, stride: int, seed: bool) -> nn.Sequential:
@@ -113,7 +113,7 @@ def training(case: Case, network: Network, device: torch.device, way: str):
     def objective(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(device.type, torch.bfloat16, enabled=case.dtype == "bfloat16"):
             logits = network(images)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = cross_entropy(logits.float(), labels)
         if case.l2:
             loss = loss + case.l2 * network.penalty()
         return loss, (logits.argmax(1) == labels).float().mean()
@@ -138,9 +138,7 @@ def inference(case: Case, network: Network, device: torch.device, way: str):
     """Return what applies the network to so many batches and reads each one's logits."""
     network.eval()
     if way != "eager" and device.type == "cpu":
-        import torch._inductor.config
-
-        torch._inductor.config.freezing = True  # folds the normalisation and packs the kernels
+        inductor.freezing = True  # folds the normalisation and packs the kernels
     apply = compiled(network, way)
     batches = host_batches(case, device)
 
