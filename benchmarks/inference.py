@@ -6,6 +6,7 @@ From uint8 images in the host's memory to logits there: one image, where the lat
 from command import compare
 from contenders.case import Case
 from machine import accelerator
+from turns import NETWORKS
 
 CASES = [
     Case("infer", network, batch, dtype)
@@ -15,4 +16,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    compare(__doc__, CASES, slow=("Keras on JAX",))
+    compare(__doc__, CASES, NETWORKS, slow=("Keras on JAX",))

@@ -7,6 +7,7 @@ at batches 32 to 256; on an accelerator also bfloat16, larger batches and ResNet
 from command import compare
 from contenders.case import Case
 from machine import accelerator
+from turns import NETWORKS
 
 ON_CPU = [
     *(Case("train", "seed", batch) for batch in (32, 256, 64, 128)),
@@ -20,4 +21,4 @@ ON_ACCELERATOR = [
 ]
 
 if __name__ == "__main__":
-    compare(__doc__, ON_ACCELERATOR if accelerator() else ON_CPU, slow=("Flax", "Keras on JAX"))
+    compare(__doc__, ON_ACCELERATOR if accelerator() else ON_CPU, NETWORKS, slow=("Flax", "Keras on JAX"))

@@ -24,11 +24,17 @@ CONTENDERS = {
     "ONNX Runtime": ("onnx_runtime", ""),
     "Keras on TensorFlow": ("keras3", "tensorflow"),
     "Keras on JAX": ("keras3", "jax"),
+    "jaxfer, memory": ("ours_batches", "memory"),
+    "jaxfer, mapped file": ("ours_batches", "mapped"),
+    "PyTorch DataLoader": ("pytorch_loader", ""),
 }
 """Name, module under `contenders`, and which of the module's ways."""
 
-HERE = {"jaxfer", "Flax"}
-"""Those that run in this Python; the others run in that of the peers."""
+NETWORKS, LOADERS = list(CONTENDERS)[:8], list(CONTENDERS)[8:]
+"""Those that train or apply a network, and those that gather batches; ours is the first of each."""
+
+HERE = {"ours", "plain_flax", "ours_batches"}
+"""Modules that run in this Python; the others run in that of the peers."""
 
 TURN = 0.7
 """Seconds that a turn lasts, about: as many steps as fit, at least one."""
@@ -40,7 +46,7 @@ class Process:
     def __init__(self, name: str, case: Case, peers: str) -> None:
         self.name = name
         module, way = CONTENDERS[name]
-        python = sys.executable if name in HERE else peers
+        python = sys.executable if module in HERE else peers
         command = [python, str(Path(__file__).parent / "contender.py"), module, way, json.dumps(asdict(case))]
         # On a GPU they share its memory, so that none may take most of it at its start.
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -132,9 +138,9 @@ def check_same_work(case: Case, ready: dict[str, dict[str, Any]]) -> None:
 
 
 def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Return how many times as long as ours each other contender took: median and quartiles over the rounds."""
-    ours = times.get("jaxfer", [])
-    return {name: quartiles(values, ours) for name, values in times.items() if ours and name != "jaxfer"}
+    """Return how many times as long as the first, which is ours, each other took: median and quartiles of rounds."""
+    (_, ours), *others = times.items()
+    return {name: quartiles(values, ours) for name, values in others}
 
 
 def quartiles(values: Sequence[float], ours: Sequence[float]) -> dict[str, float]:

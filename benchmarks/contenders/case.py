@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 CLASSES, SIDE = 7, 64
+IMAGES = 20_000
+"""Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
 """Adam's, and the factor of the seed's penalty on its first and its last kernel; the standard ResNets have none."""
 
@@ -17,7 +19,8 @@ BLOCKS = {"seed": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 class Case:
     """One thing to time.
 
-    work: `train`, a whole step with its update and its metrics, or `infer`, from images to logits on the host.
+    work: `train`, a whole step with its update and its metrics; `infer`, from images to logits on the host; or `load`,
+        gathering a shuffled batch of images and labels, for which network and dtype do not matter.
     network: a key of `BLOCKS`.
     batch: images a step.
     dtype: `float32`, or `bfloat16` for the computation alone.
@@ -50,7 +53,7 @@ class Contender:
     """A framework that is ready to work on a case.
 
     run: does so many steps over the batches in turn, waits for them, and returns the mean loss and the accuracy of
-        those steps; without training, the mean absolute logit and 0.
+        those steps. Inference gives the mean absolute logit and 0, loading the mean size of a batch and 0.
     parameters: how many values are trained.
     device: what computes.
     packages: whose versions matter.
