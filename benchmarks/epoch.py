@@ -32,8 +32,13 @@ class TakingTurns:
     def __init__(self, parallel, batches: list) -> None:
         self._parallel, self._batches = parallel, batches
         self._calls, self._resumed = 0, 0.0
+        self.axis_name: str | None = parallel.axis_name
         self.loop: list[float] = []
         self.bare: list[float] = []
+
+    def place(self, state):
+        """Put `state` where the steps take it."""
+        return self._parallel.place(state)
 
     def __getattr__(self, name: str):
         return getattr(self._parallel, name)

@@ -66,8 +66,8 @@ def page(measured: dict[str, Any]) -> str:
 Every number of this page comes from the files in [`benchmarks/results`](../benchmarks/results), which `make bench` writes;
 `docs/make_performance.py` made the page from them. [How it is measured](../benchmarks/README.md).
 
-{machine(first)}; {versions(measured["train_step"]["runs"], measured["inference"]["runs"])}. The machine is
-shared, so that a ratio within one run says more than milliseconds.
+{machine(first)}; {versions(measured["train_step"]["runs"], measured["inference"]["runs"])}.
+The machine is shared, so that a ratio within one run says more than milliseconds.
 
 ## Targets
 
@@ -78,7 +78,7 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 |---|---|---|---|---|
 {chr(10).join(targets(measured))}
 
-![Milliseconds of a training step, by framework](performance.png)
+![Images a second in training, by framework](performance.png)
 
 {sections}
 """

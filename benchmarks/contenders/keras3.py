@@ -1,6 +1,6 @@
 """Keras 3 on JAX or on TensorFlow."""
 
-# pyright: reportMissingImports=false
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
 import os
 from collections.abc import Callable
 from itertools import cycle, islice

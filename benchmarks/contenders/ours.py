@@ -30,8 +30,8 @@ def build(case: Case, _: str) -> Contender:
     if case.work == "infer":
         apply = parallel.compile(lambda variables, batch: model.apply(variables, batch["image"]), donate=False)
         variables = parallel.place(state.variables)
-        run = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
-        return Contender(run, parameters, device(), PACKAGES)
+        infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
+        return Contender(infer, parameters, device(), PACKAGES)
 
     step = make_train_step(model, optimizer, CrossEntropy(l2=case.l2), parallel=parallel)
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))
