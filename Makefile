@@ -1,4 +1,4 @@
-# Everything from a machine with only python3 and make: `make train`, `make test`.
+# Everything from a machine with only python3 and make: `make train`, `make test`, `make bench`.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test test-all lint docs clean
+.PHONY: train test test-all lint bench docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py $(ARGS)
@@ -17,6 +17,28 @@ test: $(VENV)/tested
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
 	$(BIN)/python -m pytest -m ''
+
+# All that is compared with other frameworks, on two cores in under half an hour; RUNS=3 measures it three times.
+RUNS ?= 1
+PEERS := .venv-peers
+RESULTS := benchmarks/results
+
+bench: $(VENV)/installed $(PEERS)/installed
+	for run in $$(seq $(RUNS)); do \
+	  append=$$(test $$run = 1 || echo --append); \
+	  for script in train_step inference data; do \
+	    $(BIN)/python benchmarks/$$script.py $(RESULTS)/$$script.json --peers $(PEERS)/bin/python $$append || exit; \
+	  done; \
+	  $(BIN)/python benchmarks/epoch.py $(RESULTS)/epoch.json $$append || exit; \
+	done
+	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
+	$(BIN)/python benchmarks/prepare.py $(RESULTS)/prepare.json $(PEERS)/bin/python
+	$(MAKE) docs
+
+# The pages that are made from measured files.
+docs: $(VENV)/installed
+	$(BIN)/python docs/make_results.py
+	$(BIN)/python docs/make_performance.py
 
 lint: $(VENV)/linted
 	$(BIN)/ruff check .
@@ -39,5 +61,10 @@ $(VENV)/linted: pyproject.toml $(VENV)/tested
 	$(PIP) install --quiet --group lint
 	touch $@
 
+$(PEERS)/installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .hypothesis

@@ -80,7 +80,7 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any]) -> str:
 
 def data_measurements() -> dict[str, dict[str, Any]]:
     """Return the files of measurements of the data room, by name."""
-    names = ("fer2013-check", "prepare", "data_memory", "serving")
+    names = ("fer2013-check", "prepare", "data_memory")
     return {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in names}
 
 
@@ -175,10 +175,8 @@ not to be subtracted.
 
 
 def data_section(**measured: dict[str, Any]) -> str:
-    """Return what was measured of checking, preparing and serving data."""
-    found, prepare, memory, serving = (
-        measured[name] for name in ("fer2013-check", "prepare", "data_memory", "serving")
-    )
+    """Return what was measured of checking and preparing data."""
+    found, prepare, memory = (measured[name] for name in ("fer2013-check", "prepare", "data_memory"))
     rows = "\n".join(f"| {label} | {found['problems'][kind].get(pair, 0):,} |" for label, kind, pair in CHECKED)
     speed = "\n".join(
         f"| {name} | {prepare['images_per_second'][key]['median']:,.0f} | {prepare['processor_ms_per_image'][key]['median']:.2f} "
@@ -226,10 +224,7 @@ JPEG files of 48 pixels in class folders; memory is the greatest resident memory
 |---|---|---|---|
 {sizes}
 
-## Serving
-
-A batch of 32 takes {serving["median_ms"]["memory"]:.3f} ms from memory and {serving["median_ms"]["mapped"]:.3f} ms mapped from the disk's cache, beside {serving["median_ms"]["step"]:.1f} ms for
-a training step of the seed's network: {serving["share_of_step"]["memory"]:.2%} and {serving["share_of_step"]["mapped"]:.2%}.
+What serving a batch takes is among the [measurements of speed](performance.md).
 """
 
 

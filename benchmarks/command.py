@@ -1,0 +1,54 @@
+"""The command line that the comparing scripts share, and the file that they write: a list of runs."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from contenders.case import Case
+from machine import accelerator, machine
+from turns import CONTENDERS, line, measure
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what every script takes: where to write, and whether after the runs that are there."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("out", type=Path, nargs="?", help="JSON file to write; without it the numbers are only printed")
+    made.add_argument("--append", action="store_true", help="keep the runs that the file has, and add this one")
+    return made
+
+
+def keep(asked: argparse.Namespace, run: dict[str, Any]) -> None:
+    """Write a run, with the machine's description, where the command line says."""
+    if asked.out is None:
+        return
+    before = json.loads(asked.out.read_text())["runs"] if asked.append and asked.out.exists() else []
+    run = {"machine": machine() | {"accelerator": accelerator()}} | run
+    asked.out.write_text(json.dumps({"runs": [*before, run]}, indent=1) + "\n")
+
+
+def compare(
+    description: str | None, cases: Sequence[Case], contenders: Sequence[str], slow: Sequence[str] = ()
+) -> None:
+    """Measure the cases that the command line asks for, print them, and keep them as one run.
+
+    slow: contenders that take part only where a step is short, which is batch 32 or the seed's network.
+    """
+    made = parser(description)
+    made.add_argument("--peers", default=sys.executable, help="the Python of the peers, by default this one")
+    made.add_argument("--rounds", type=int, default=9, help="turns that each contender takes")
+    made.add_argument("--network", nargs="+", default=sorted({case.network for case in cases}))
+    made.add_argument("--batch", nargs="+", type=int, default=sorted({case.batch for case in cases}))
+    made.add_argument("--dtype", nargs="+", default=sorted({case.dtype for case in cases}))
+    made.add_argument("--contender", nargs="+", choices=CONTENDERS, default=list(contenders))
+    asked = made.parse_args()
+    measured = []
+    for case in cases:
+        if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype:
+            short = case.network == "seed" or case.batch <= 32
+            names = [name for name in asked.contender if short or name not in slow]
+            measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
+            print(line(measured[-1]), flush=True)
+    keep(asked, {"cases": measured})

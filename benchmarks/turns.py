@@ -1,0 +1,162 @@
+"""Contenders that take turns: each in a process of its own, all in one run, and ratios taken round by round."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, cast
+
+from contenders.case import Case
+
+CONTENDERS = {
+    "jaxfer": ("ours", ""),
+    "Flax": ("plain_flax", ""),
+    "PyTorch": ("pytorch", "eager"),
+    "PyTorch compiled": ("pytorch", "compiled"),
+    "PyTorch graphs": ("pytorch", "graphs"),
+    "ONNX Runtime": ("onnx_runtime", ""),
+    "Keras on TensorFlow": ("keras3", "tensorflow"),
+    "Keras on JAX": ("keras3", "jax"),
+    "jaxfer, memory": ("ours_batches", "memory"),
+    "jaxfer, mapped file": ("ours_batches", "mapped"),
+    "PyTorch DataLoader": ("pytorch_loader", ""),
+}
+"""Name, module under `contenders`, and which of the module's ways."""
+
+NETWORKS, LOADERS = list(CONTENDERS)[:8], list(CONTENDERS)[8:]
+"""Those that train or apply a network, and those that gather batches; ours is the first of each."""
+
+HERE = {"ours", "plain_flax", "ours_batches"}
+"""Modules that run in this Python; the others run in that of the peers."""
+
+TURN = 0.7
+"""Seconds that a turn lasts, about: as many steps as fit, at least one."""
+
+
+class Process:
+    """A contender's process. Ends with the `with` block."""
+
+    def __init__(self, name: str, case: Case, peers: str) -> None:
+        self.name = name
+        module, way = CONTENDERS[name]
+        python = sys.executable if module in HERE else peers
+        command = [python, str(Path(__file__).parent / "contender.py"), module, way, json.dumps(asdict(case))]
+        # On a GPU they share its memory, so that none may take most of it at its start.
+        environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
+        self.steps = 1
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        cast(IO[str], self._process.stdin).close()  # tells it to end
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        cast(IO[str], self._process.stdout).close()
+        self._errors.close()
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the process says next; `absent` with its last words if it ended instead."""
+        line = cast(IO[str], self._process.stdout).readline()
+        if line:
+            return json.loads(line)
+        self._errors.seek(0)
+        return {"absent": (self._errors.read().strip().splitlines() or ["it ended without a word"])[-1]}
+
+    def turn(self) -> dict[str, float]:
+        """Take one turn and return the `seconds` of a step, and the processor's `idle_seconds` before it."""
+        before = self._ask(1) if self.steps > 1 else {"idle_seconds": 0.0}  # wakes its threads and fills the caches
+        timed = self._ask(self.steps)
+        return timed | {"idle_seconds": before["idle_seconds"] + timed["idle_seconds"]}
+
+    def _ask(self, steps: int) -> dict[str, float]:
+        print(steps, file=self._process.stdin, flush=True)
+        answer = self.answer()
+        if "absent" in answer:
+            raise RuntimeError(f"{self.name} ended in its turn: {answer['absent']}")
+        return {"seconds": answer["seconds"] / steps, "idle_seconds": answer["idle_seconds"]}
+
+
+def measure(case: Case, names: Sequence[str], *, rounds: int, peers: str) -> dict[str, Any]:
+    """Let the contenders take turns at a case and return every round's milliseconds, and what was learnt of each.
+
+    Those that cannot take part here are left out and named under `absent`. Raises `ValueError` where the others do
+    not do the same work: other numbers of parameters, or a loss that does not fall.
+    """
+    with ExitStack() as stack:
+        ready, absent, present = {}, {}, []
+        for name in names:
+            process = stack.enter_context(Process(name, case, peers))
+            words = process.answer()
+            if "absent" in words:
+                absent[name] = words["absent"]
+            else:
+                ready[name] = words
+                present.append(process)
+        check_same_work(case, ready)
+        for process in present:
+            process.steps = max(1, round(TURN / process.turn()["seconds"]))
+        times, idle, begun = {name: [] for name in ready}, 0.0, time.perf_counter()
+        for number in range(rounds):
+            for process in present[number % len(present) :] + present[: number % len(present)]:
+                turn = process.turn()
+                times[process.name].append(1e3 * turn["seconds"])
+                idle += turn["idle_seconds"]
+        idle_share = idle / (time.perf_counter() - begun) if present else 0.0
+    return asdict(case) | {
+        "ms": {name: [round(ms, 4) for ms in values] for name, values in times.items()},
+        "ratio_to": ratios(times),
+        "contenders": ready,
+        "absent": absent,
+        "steps_per_turn": {process.name: process.steps for process in present},
+        "idle_share": round(idle_share, 4),
+    }
+
+
+def check_same_work(case: Case, ready: dict[str, dict[str, Any]]) -> None:
+    """Raise `ValueError` unless all have as many parameters and, in training, learn."""
+    counts = {name: words["parameters"] for name, words in ready.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"{case}: these are not the same network: {counts}")
+    for name, words in ready.items():
+        if case.work == "train" and not words["losses"][-1] < words["losses"][0]:
+            raise ValueError(f"{case}: {name} does not learn, its losses were {words['losses']}")
+
+
+def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return how many times as long as the first, which is ours, each other took: median and quartiles of rounds."""
+    (_, ours), *others = times.items()
+    return {name: quartiles(values, ours) for name, values in others}
+
+
+def quartiles(values: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
+    """Return the median and the quartiles of the rounds' own ratios."""
+    each = [theirs / own for theirs, own in zip(values, ours, strict=True)]
+    low, median, high = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    return {"median": round(median, 3), "low": round(low, 3), "high": round(high, 3)}
+
+
+def line(result: dict[str, Any]) -> str:
+    """Return a case's medians in a line or two to read while it goes on."""
+    medians = {name: statistics.median(values) for name, values in result["ms"].items()}
+    parts = [
+        f"{name} {ms:.2f} ms" + (f" ({result['ratio_to'][name]['median']:.2f}x)" if name in result["ratio_to"] else "")
+        for name, ms in medians.items()
+    ]
+    left_out = "".join(f"\n  without {name}: {why}" for name, why in result["absent"].items())
+    head = f"{result['work']} {result['network']} {result['dtype']} batch {result['batch']}"
+    return f"{head}: {', '.join(parts)}; idle {result['idle_share']:.1%}{left_out}"

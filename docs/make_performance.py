@@ -1,0 +1,200 @@
+"""Write docs/performance.md and its figure from the files under benchmarks/results.
+
+python docs/make_performance.py
+"""
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
+
+Run = dict[str, Any]
+Runs = list[Run]
+
+TORCH = ("PyTorch", "PyTorch compiled", "PyTorch graphs")
+FRAMEWORKS = (*TORCH, "Keras on TensorFlow", "Keras on JAX", "Flax")
+
+TARGETS = [
+    ("a training step of the seed's network, batch 32", "train_step", ("seed", 32), FRAMEWORKS, 1.3),
+    ("a training step of ResNetFER18, batch 32, beside PyTorch", "train_step", ("resnet18", 32), TORCH, 1.0),
+    ("... beside plain Flax", "train_step", ("resnet18", 32), ("Flax",), 8.0),
+    ("one image through the seed's network", "inference", ("seed", 1), (*TORCH, "ONNX Runtime"), 1.0),
+    ("256 images through the seed's network", "inference", ("seed", 256), (*TORCH, "ONNX Runtime"), 1.0),
+    ("one image through ResNetFER18", "inference", ("resnet18", 1), (*TORCH, "ONNX Runtime"), 1.0),
+    ("256 images through ResNetFER18", "inference", ("resnet18", 256), (*TORCH, "ONNX Runtime"), 1.0),
+]
+"""What is compared, in which file, for which network and batch, with the best of whom, and at least how many times."""
+
+LOOP_TARGET, PREPARE_TARGET, FIFTY_TARGET = 1.05, 2.0, 60.0
+"""At most that many times the bare steps; at least that many times a loader's images a second; at most these seconds."""
+
+TITLES = {
+    "train_step": "## A training step",
+    "inference": "## Applying a network",
+    "data": "## Gathering batches",
+}
+
+NETWORKS = {"seed": "the seed's network", "resnet18": "ResNetFER18", "resnet50": "ResNetFER50"}
+
+
+def main() -> None:
+    """Read what was measured, and write the page and its figure."""
+    (DOCS / "performance.md").write_text(page(measurements()))
+    figure(measurements()["train_step"]).savefig(DOCS / "performance.png", dpi=110, facecolor="white")
+
+
+def measurements() -> dict[str, Any]:
+    """Return every measured file that the page shows, by its name; one that was not measured is missing."""
+    names = ("train_step*", "inference*", "data", "epoch", "fifty_epochs*", "prepare")
+    files = sorted(file for name in names for file in RESULTS.glob(f"{name}.json"))
+    return {file.stem: json.loads(file.read_text()) for file in files}
+
+
+def page(measured: dict[str, Any]) -> str:
+    """Return docs/performance.md."""
+    compared = [(name, file["runs"]) for name, file in measured.items() if name.partition("-")[0] in TITLES]
+    sections = "\n\n".join(section(name, runs) for name, runs in compared)
+    first = measured["train_step"]["runs"][0]
+    return f"""# Performance
+
+Every number of this page comes from the files in [`benchmarks/results`](../benchmarks/results), which `make bench` writes;
+`docs/make_performance.py` made the page from them. [How it is measured](../benchmarks/README.md).
+
+{machine(first)}; {versions(measured["train_step"]["runs"], measured["inference"]["runs"])}.
+The machine is shared, so that a ratio within one run says more than milliseconds.
+
+## Targets
+
+Ratios are how many times as long the best of the others takes: above 1, jaxfer is faster. Each is the median over a run's
+rounds; beside it, the least and the greatest of the separate runs, or where there was one run, the rounds' quartiles.
+
+| what | target | measured | runs | the best of the others |
+|---|---|---|---|---|
+{chr(10).join(targets(measured))}
+
+![Images a second in training, by framework](performance.png)
+
+{sections}
+"""
+
+
+def targets(measured: dict[str, Any]) -> Iterable[str]:
+    """Yield the rows of the table of targets."""
+    for what, name, (network, batch), rivals, target in TARGETS:
+        cases = cases_of(measured[name]["runs"], "float32", network, batch)
+        if cases:
+            best = best_of(cases, rivals)
+            yield row(what, f"at least {target:g}", [case["ratio_to"][best] for case in cases], best)
+    if "epoch" in measured:
+        runs = measured["epoch"]["runs"]
+        ratios = [run["ratio"] for run in runs]
+        yield row("an epoch of `fit` against the bare steps in it", f"at most {LOOP_TARGET:g}", ratios, "")
+    ratio = measured["prepare"]["ratio_to"]["peer float32"]
+    spread = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
+    yield row("preparing JPEG files", f"at least {PREPARE_TARGET:g}", [spread], "PyTorch's ImageFolder, float32")
+    for name, file in measured.items():
+        if name.startswith("fifty_epochs"):
+            for number, dtype in enumerate(("float32", "bfloat16")):
+                seconds = [run["fits"][number]["seconds"] for run in file["runs"]]
+                measured_s = f"{statistics.median(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f})"
+                what = f"the published 50 epochs on one {file['runs'][0]['machine']['accelerator']}, {dtype}"
+                yield f"| {what} | at most {FIFTY_TARGET:.0f} s | {measured_s} | {len(seconds)} | |"
+
+
+def row(what: str, target: str, ratios: Sequence[dict[str, float]], rival: str) -> str:
+    """Return a row of the table of targets."""
+    return f"| {what} | {target} | {spread(ratios)} | {len(ratios)} | {rival} |"
+
+
+def spread(ratios: Sequence[dict[str, float]]) -> str:
+    """Return the median of the runs' ratios, and the least and greatest of them, or of one run its quartiles."""
+    medians = [ratio["median"] for ratio in ratios]
+    low, high = (min(medians), max(medians)) if len(ratios) > 1 else (ratios[0]["low"], ratios[0]["high"])
+    return f"{statistics.median(medians):.2f} ({low:.2f} to {high:.2f})"
+
+
+def cases_of(runs: Runs, dtype: str, network: str, batch: int) -> list[dict[str, Any]]:
+    """Return this case of every run that has it."""
+    key = (dtype, network, batch)
+    return [case for run in runs for case in run["cases"] if key == (case["dtype"], case["network"], case["batch"])]
+
+
+def best_of(cases: list[dict[str, Any]], rivals: Sequence[str]) -> str:
+    """Return which rival is the fastest over all runs."""
+    present = [name for name in rivals if all(name in case["ratio_to"] for case in cases)]
+    return min(present, key=lambda name: statistics.median(case["ratio_to"][name]["median"] for case in cases))
+
+
+def section(name: str, runs: Runs) -> str:
+    """Return a table of one file: a row for each case and contender."""
+    kind, _, where = name.partition("-")
+    title = TITLES[kind] + (f" on one {runs[0]['machine']['accelerator']}" if where else "")
+    lines = [title, ""]
+    if where:
+        lines += [f"{machine(runs[0])}; {versions(runs)}.", ""]
+    lines += ["| what | who | ms | images a second | jaxfer is faster by |", "|---|---|---|---|---|"]
+    for first in runs[0]["cases"]:
+        cases = cases_of(runs, first["dtype"], first["network"], first["batch"])
+        what = f"{NETWORKS[first['network']]}, {first['dtype']}, " if first["work"] != "load" else ""
+        for number, who in enumerate(first["ms"]):
+            present = [case for case in cases if who in case["ms"]]
+            ms = statistics.median(statistics.median(case["ms"][who]) for case in present)
+            ratio = spread([case["ratio_to"][who] for case in present]) if number else ""
+            label = f"{what}batch {first['batch']}" if number == 0 else ""
+            lines.append(f"| {label} | {who} | {ms:,.2f} | {1e3 * first['batch'] / ms:,.0f} | {ratio} |")
+    missing = {f"{who} ({why})" for run in runs for case in run["cases"] for who, why in case["absent"].items()}
+    if missing:
+        lines += ["", "Left out: " + "; ".join(sorted(missing)) + "."]
+    return "\n".join(lines)
+
+
+def machine(run: Run) -> str:
+    """Return what a run was made on, in words."""
+    of = run["machine"]
+    return f"{of['cores']} cores of {of['processor']}" + (f", one {of['accelerator']}" if of["accelerator"] else "")
+
+
+def versions(*files: Runs) -> str:
+    """Return the versions of all packages that took part."""
+    contenders = [
+        words for runs in files for run in runs for case in run["cases"] for words in case["contenders"].values()
+    ]
+    found = {(package, number) for words in contenders for package, number in words["versions"].items()}
+    return ", ".join(f"{package} {number}" for package, number in sorted(found))
+
+
+def figure(train_step: dict[str, Any]) -> Figure:
+    """Return bars of each contender's images a second, as shares of jaxfer's, one panel a case."""
+    runs = train_step["runs"]
+    cases = runs[0]["cases"]
+    drawn = Figure(figsize=(8.5, 2.6 * -(-len(cases) // 2)), layout="constrained")
+    panels = drawn.subplots(-(-len(cases) // 2), 2, squeeze=False).ravel()
+    for panel, first in zip(panels, cases, strict=False):
+        same = cases_of(runs, first["dtype"], first["network"], first["batch"])
+        rates = {
+            who: first["batch"] * 1e3 / statistics.median(statistics.median(case["ms"][who]) for case in same)
+            for who in first["ms"]
+        }
+        names = sorted(rates, key=rates.__getitem__)
+        bars = panel.barh(names, [rates[who] for who in names])
+        for bar, who in zip(bars, names, strict=True):
+            bar.set_color("tab:orange" if who == "jaxfer" else "tab:gray")
+        panel.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=8)
+        panel.margins(x=0.15)
+        panel.set_title(f"{NETWORKS[first['network']]}, {first['dtype']}, batch {first['batch']}", fontsize=9)
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in panels[len(cases) :]:
+        panel.set_visible(False)
+    drawn.supxlabel("images a second in training", fontsize=9)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()
