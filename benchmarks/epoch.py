@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +81,7 @@ def main() -> None:
     config = dataclasses.replace(PRESETS["seed"], data=data, epochs=ROUNDS + 2)
     faces = drawn_dataset(data)
     batches = Batches(faces.train, config.batch_size, seed=1)
-    turns = TakingTurns(choose_parallel(config.batch_size), [batches[step] for step in range(STEPS)])
+    turns: Any = TakingTurns(choose_parallel(config.batch_size), [batches[step] for step in range(STEPS)])
     with tempfile.TemporaryDirectory() as folder:
         fit(config, faces, run_dir=Path(folder) / "run", parallel=turns)
     loop, bare = turns.loop[2:], turns.bare[1:-1]

@@ -20,9 +20,9 @@ PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
 def build(case: Case, _: str) -> Contender:
     """Return the training step, or the network in evaluation mode, on the devices that the batch warrants."""
     use_cpu_cores()
-    parallel = choose_parallel(case.batch)
     config: Any = ModelConfig(variant=case.network, dtype=case.dtype)  # pyright: ignore[reportArgumentType]
     model = make_model(config, CLASSES)
+    parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
     state = create_state(model, optimizer, seed=0, image_size=SIDE)
     parameters = size(state.params)

@@ -82,7 +82,7 @@ def multiply_patches(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) ->
 
 
 def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
-    """Convolve with SAME padding as a sum over the kernel's places, each with the inputs that it meets, padding left out.
+    """Convolve with SAME padding as a sum over the kernel's places, each with the inputs that it meets.
 
     On a map of 2x2 more than half of what a 3x3 kernel meets is padding, which patches would multiply too.
 
@@ -106,7 +106,7 @@ def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> 
 
 
 def _met(size: int, out: int, shift: int, stride: int) -> tuple[slice, int, int]:
-    """Return the inputs 0 <= o * stride + shift < size of outputs o, and how many outputs before and after have none."""
+    """Return the inputs 0 <= o * stride + shift < size of outputs o, and the number of outputs before and after."""
     met = [o for o in range(out) if 0 <= o * stride + shift < size]
     if not met:
         return slice(0, 0), 0, out

@@ -67,7 +67,8 @@ def fit(
     Raises `Interrupted` on SIGINT or SIGTERM, and `UserError` where the loss is no longer finite or the disk fails,
     in either case with the checkpoints intact.
     """
-    parallel = parallel or choose_parallel(config.batch_size)
+    model = model or make_model(config.model, len(data.class_names))
+    parallel = parallel or choose_parallel(config.batch_size, model)
     feed = feed or choose_feed(data, parallel)
     agreement = Agreement(parallel)
     agreement.check_same(lambda: {"configuration": _identity(config), "data": data.fingerprint, "feed": repr(feed)})
@@ -75,7 +76,6 @@ def fit(
     batches = Batches(data.train, config.batch_size, config.seed, sampling=sampling, shard=shard)
     per_epoch = batches.steps_per_epoch
     rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
-    model = model or make_model(config.model, len(data.class_names))
     optimizer = optimizer or make_optimizer(config.optimizer, rate)
     training, validate = _compile(config, data, batches, model, optimizer, parallel, feed)
     average = config.optimizer.ema is not None

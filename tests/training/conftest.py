@@ -16,6 +16,10 @@ def faces(count: int, name: str, seed: int) -> Split:
     return Split(name, images.astype(np.uint8), labels)
 
 
+collect_ignore = ["child.py", "process.py"]
+"""Programs that tests start."""
+
+
 @pytest.fixture
 def data() -> Dataset:
     """Return 44 faces to train on and 21 to validate on; batches of 16 leave a partial one of 12."""

@@ -9,8 +9,17 @@ import pytest
 
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Split
-from jaxfer.models import ResNetFER
-from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, make_eval_step, make_train_step
+from jaxfer.models import ResNetFER, ResNetFER18
+from jaxfer.training import (
+    CrossEntropy,
+    OneDevice,
+    Pmapped,
+    Sharded,
+    choose_parallel,
+    create_state,
+    make_eval_step,
+    make_train_step,
+)
 
 LOSS = CrossEntropy(l2=0.01, label_smoothing=0.1, class_weights=(1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0))
 WAYS = [OneDevice, Sharded, Pmapped]
@@ -141,3 +150,10 @@ def test_pmapped_devices_do_not_share_their_noise(data):
     jax.block_until_ready(step(start(model, optimizer, parallel), Batches(data.train, 16, seed=0)[0]))
     jax.effects_barrier()
     assert len(set(seen)) == len(parallel.devices)
+
+
+def test_a_large_network_trains_on_one_device_of_a_cpu():
+    assert len(choose_parallel(32, ResNetFER()).devices) == 4
+    assert len(choose_parallel(32, ResNetFER18()).devices) == 1
+    assert len(choose_parallel(32).devices) == 4
+    assert len(choose_parallel(8, ResNetFER()).devices) == 1
