@@ -51,7 +51,7 @@ def main() -> None:
 
 def measurements() -> dict[str, Any]:
     """Return every measured file that the page shows, by its name; one that was not measured is missing."""
-    names = ("train_step*", "inference*", "data", "epoch", "fifty_epochs*", "prepare")
+    names = ("train_step*", "inference*", "data", "epoch", "fifty_epochs*", "prepare", "convolutions")
     files = sorted(file for name in names for file in RESULTS.glob(f"{name}.json"))
     return {file.stem: json.loads(file.read_text()) for file in files}
 
@@ -81,7 +81,30 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 ![Images a second in training, by framework](performance.png)
 
 {sections}
+
+{convolutions(measured["convolutions"]["runs"][-1])}
 """
+
+
+def convolutions(run: Run) -> str:
+    """Return the table that `jaxfer.models.convolution` decides by."""
+    ways = ("XLA", "patches", "places", "Winograd")
+    lines = [
+        "## Ways to convolve on a CPU",
+        "",
+        f"Milliseconds for the value and both gradients, float32, {run['batch']} images, one device, medians of "
+        f"{run['rounds']} rounds;",
+        f"{machine(run)}, jax {run['versions']['jax']}. `jaxfer.models.convolution` chooses by shape, and says what the "
+        "ways are.",
+        "",
+        f"| map | kernel | stride | {' | '.join(ways)} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in run["shapes"]:
+        numbers = " | ".join(f"{row['ms'][way]:,.1f}" if way in row["ms"] else "" for way in ways)
+        kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
+        lines.append(f"| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |")
+    return "\n".join(lines)
 
 
 def targets(measured: dict[str, Any]) -> Iterable[str]:

@@ -41,19 +41,7 @@ Lowering = Callable[[jax.Array, jax.Array, Sequence[int]], jax.Array]
 def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Lowering | None:
     """Return the fastest way on a CPU to convolve an x and a kernel of these shapes, None for XLA's.
 
-    Milliseconds for the value and both gradients, batch 32, two cores of an AMD EPYC with AVX-512, jax 0.10.2:
-
-    | map, kernel, stride | XLA | patches | places | Winograd |
-    |---|---|---|---|---|
-    | 16x16, 3x3x64x64, 1 | 20.4 | 17.2 | 23.5 | 9.8 |
-    | 8x8, 3x3x128x128, 1 | 11.1 | 13.2 | 14.0 | 7.2 |
-    | 4x4, 3x3x256x256, 1 | 11.0 | 11.0 | 9.1 | 6.8 |
-    | 2x2, 3x3x512x512, 1 | 548 | 10.7 | 6.5 | 25.3 |
-    | 16x16, 3x3x64x128, 2 | 8.0 | 6.3 | 8.8 | |
-    | 8x8, 3x3x128x256, 2 | 7.4 | 5.7 | 6.5 | |
-    | 4x4, 3x3x256x512, 2 | 74.2 | 5.3 | 4.9 | |
-    | 16x16, 1x1x256x64, 1 | 17.4 | 8.0 | 7.8 | |
-    | 64x64, 7x7x3x64, 2 | 28.1 | 35.5 | | |
+    docs/performance.md has the milliseconds of each way for each shape, which `benchmarks/convolutions.py` measured.
     """
     if max(kernel[:2]) > 3:
         return None

@@ -1,0 +1,80 @@
+"""Ways to convolve on a CPU, by shape: `python benchmarks/convolutions.py results/convolutions.json`.
+
+The value and both gradients of a convolution of 32 images, in turn. `jaxfer.models.convolution` chooses by them.
+"""
+
+import statistics
+import time
+
+import jax
+import numpy as np
+from command import keep, parser
+from jax import lax
+from machine import versions
+
+from jaxfer.models.convolution import multiply_patches, multiply_places
+from jaxfer.models.winograd import winograd
+from jaxfer.training import use_cpu_cores
+
+SHAPES = [
+    *((side, 3, c, c, 1) for side, c in ((16, 64), (8, 128), (4, 256), (2, 512))),
+    *((side, 3, c, 2 * c, 2) for side, c in ((16, 64), (8, 128), (4, 256))),
+    *((side, 1, c, d, 1) for side, c, d in ((16, 256, 64), (16, 64, 256), (2, 2048, 512))),
+    *((side, 1, c, 2 * c, 2) for side, c in ((16, 64), (4, 256))),
+    (64, 7, 3, 64, 2),
+]
+"""Side of the map, side of the kernel, channels in and out, and stride, as in ResNets at 64x64."""
+
+BATCH, ROUNDS, CALLS = 32, 7, 4
+
+
+def xlas(x, kernel, strides):
+    """Return XLA's convolution."""
+    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    asked = parser(__doc__).parse_args()
+    use_cpu_cores()
+    rows = []
+    for shape in SHAPES:
+        rows.append(dict(zip(("side", "kernel", "in", "out", "stride"), shape, strict=True)) | {"ms": measure(*shape)})
+        print(rows[-1], flush=True)
+    keep(asked, {"batch": BATCH, "rounds": ROUNDS, "shapes": rows, "versions": versions("jaxfer", "jax")})
+
+
+def measure(side: int, size: int, channels: int, filters: int, stride: int) -> dict[str, float]:
+    """Return the median milliseconds of each way that there is for a shape."""
+    random = np.random.default_rng(0)
+    out = -(-side // stride)
+    shapes = (BATCH, side, side, channels), (size, size, channels, filters), (BATCH, out, out, filters)
+    arrays = [jax.device_put(random.normal(size=shape).astype(np.float32)) for shape in shapes]
+    ways = {"XLA": xlas, "patches": multiply_patches}
+    if size <= 3:
+        ways["places"] = multiply_places
+    if (size, stride) == (3, 1):
+        ways["Winograd"] = lambda x, kernel, _: winograd(x, kernel)
+    compiled = {name: compile_way(way, (stride, stride)) for name, way in ways.items()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(ROUNDS + 1):
+        for name, run in compiled.items():
+            begun = time.perf_counter()
+            jax.block_until_ready([run(*arrays) for _ in range(CALLS)])
+            if turn:  # the first compiles
+                times[name].append((time.perf_counter() - begun) / CALLS)
+    return {name: round(1e3 * statistics.median(seconds), 2) for name, seconds in times.items()}
+
+
+def compile_way(way, strides):
+    """Return a function of x, the kernel and a cotangent that gives the value and both gradients."""
+
+    def run(x, kernel, cotangent):
+        value, pull = jax.vjp(lambda x, kernel: way(x, kernel, strides), x, kernel)
+        return value, *pull(cotangent)
+
+    return jax.jit(run)
+
+
+if __name__ == "__main__":
+    main()
