@@ -223,8 +223,6 @@ JPEG files of 48 pixels in class folders; memory is the greatest resident memory
 | what | images | time | memory |
 |---|---|---|---|
 {sizes}
-
-What serving a batch takes is among the [measurements of speed](performance.md).
 """
 
 
