@@ -32,8 +32,9 @@ def main() -> None:
         data = load(flags.config.data)
     if is_first():
         print_data(data)
+    options = {"run_dir": flags.run_dir, "resume": flags.resume, "tensorboard": flags.tensorboard}
     try:
-        state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=True)
+        state, history = fit(flags.config, data, progress=True, **options)
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(sys.argv[0])}", file=sys.stderr)
