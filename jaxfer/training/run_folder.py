@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
 from jaxfer.errors import UserError
+from jaxfer.training.numbers import depends_on_epochs
 from jaxfer.training.processes import is_first
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RunFolder:
         rate is constant and the shorter run is therefore a prefix of the longer, the number of epochs.
         """
         begun = read_config(path)
-        epochs = config.epochs if config.optimizer.schedule != "cosine" else begun.epochs
+        epochs = begun.epochs if depends_on_epochs(config) else config.epochs
         data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
         changes = differences(dataclasses.replace(begun, epochs=epochs, data=data), config)
         if changes:
