@@ -65,9 +65,7 @@ class Program:
         """Return the state of a run before its first step, metrics of nothing, and its numbers, on the devices."""
         numbers, average = numbers_of(config), config.optimizer.ema is not None
         optimizer = self._optimizer(with_numbers(config, numbers))
-        state = create_state(
-            self.model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average
-        )
+        state = create_state(self.model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
         return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), numbers))
 
     def validate(self, state: TrainState, numbers: Numbers) -> Scores:
