@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from websocket import WebSocket, create_connection
+from websocket import create_connection
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PROGRAM = os.environ.get("CHROME") or next(filter(None, map(shutil.which, NAMES)), None)

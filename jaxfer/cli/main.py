@@ -8,12 +8,14 @@ import tyro
 
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
+from jaxfer.cli.report import Report
 from jaxfer.cli.sweep import Sweep
 from jaxfer.cli.train import Train
 
 VERBS = {
     "train": Train,
     "sweep": Sweep,
+    "report": Report,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

@@ -1,4 +1,4 @@
-"""The parts of a run's report that show scores: each with its split, its number of images, its epoch and its interval."""
+"""The parts of a run's report that show scores, each with its split, number of images, epoch and interval."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -93,7 +93,7 @@ def _epochs(run: Run) -> str:
         return [str(line["epoch"]), *seen, number("accuracy", accuracy), known, decimal(line["val_loss"])]
 
     listed = table(
-        f"Every epoch on both splits; validation is “{val['split']}”, n = {val['examples']:,}, with Wilson's 95% interval.",
+        f"Every epoch on both splits; validation is “{val['split']}”, n = {val['examples']:,}; Wilson's intervals.",
         ["Epoch", "Training accuracy", "Training loss", "Validation accuracy", "95% interval", "Validation loss"],
         map(row, run.history),
     )

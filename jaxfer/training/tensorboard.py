@@ -1,6 +1,5 @@
 """TensorBoard's view of a run: event files with the numbers of `metrics.jsonl`, written while it goes on."""
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

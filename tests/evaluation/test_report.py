@@ -7,75 +7,18 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from made_runs import HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
 
-from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation import figures
-from jaxfer.evaluation.metrics import Metrics
 from jaxfer.evaluation.report import write_report
 from jaxfer.evaluation.wilson import wilson_interval
 
-NAMES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 VAL_LINE = "val, n = 211, epoch 4"
-
-
-def scores(split, n, names=NAMES, skill=1.0):
-    rng = np.random.default_rng(n)
-    labels = rng.integers(0, 7, n).astype(np.int32)
-    logits = rng.normal(size=(n, 7)).astype(np.float32) + skill * np.eye(7, dtype=np.float32)[labels]
-    return Metrics.of_batch(logits, labels, np.full(n, True)).compute(names).to_dict() | {"split": split}
-
-
-VAL, TRAIN = scores("val", 211), scores("train", 1905, skill=3.0)
-MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
-
-
-def with_intervals(summary):
-    """Return a summary as runs write them now: each score of both splits between two bounds."""
-
-    def known(split):
-        return split | {"intervals": {name: [split[name] - 0.031, split[name] + 0.032] for name in MEASURES}}
-
-    return summary | {"train": known(summary["train"]), "val": known(summary["val"])}
 
 
 def between(low, high, percent=False):
     return f"{low:.1%} to {high:.1%}" if percent else f"{low:.3f} to {high:.3f}"
-
-
-def epoch(number, val_accuracy, **others):
-    line = {"kind": "epoch", "epoch": number, "step": 60 * number, "seconds": 9.0 * number, "learning_rate": 0.001}
-    line |= {"loss": 2 / number, "accuracy": 1 - 1 / (number + 1), "val_loss": 1.5, "val_accuracy": val_accuracy}
-    return line | {"val_macro_f1": 0.3, "val_mse": 0.1, "val_r2": 0.1} | others
-
-
-HISTORY = [epoch(1, 0.25), epoch(2, 0.40), epoch(3, 0.40), epoch(4, VAL["accuracy"] - 0.2)]
-SUMMARY = {
-    "config": json.loads(to_json(PRESETS["demo"])),
-    "epochs": 4,
-    "steps": 240,
-    "seconds": 36.5,
-    "train": TRAIN,
-    "val": VAL,
-    "checkpoint": {"epoch": 4, "step": 240, "chosen": "last"},
-    "best": {"epoch": 3, "val_accuracy": 0.40, "val_loss": 1.5},
-    "data": {
-        "source": "AffectNet folder: faces",
-        "warnings": ["train has 40 images for the 287,651 of AffectNet, March 2021 (happy 5 for 134,415)"],
-        "left_out": {"unreadable": 1, "other class": 12},
-        "unreadable": [["faces/12.jpg", "truncated"]],
-        "fingerprint": "9f2c",
-    },
-    "environment": {"jaxfer": "0.1.0", "jax": "0.10.2", "device": "cpu", "devices": 1},
-}
-
-
-def write_run(folder, summary=SUMMARY, history=HISTORY, config=None):
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(to_json(PRESETS["demo"]) if config is None else json.dumps(config))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
-    (folder / "summary.json").write_text(json.dumps(summary))
-    return folder
 
 
 class Page(HTMLParser):
@@ -139,7 +82,11 @@ def test_the_page_is_written_beside_the_run_and_nothing_else_is(run_dir, page):
 
 def test_the_headline_is_the_validation_accuracy_with_split_size_and_epoch(page):
     assert page.inside["h1"] == [f"Validation accuracy {VAL['accuracy']:.1%}"]
-    headline = f"95% interval {between(*wilson_interval(VAL['accuracy'], 211), percent=True)}. Measured on the 211 images of the split “val”, with the checkpoint of epoch 4 of 4 (step 240; chosen: last)"
+    interval = between(*wilson_interval(VAL["accuracy"], 211), percent=True)
+    headline = (
+        f"95% interval {interval}. Measured on the 211 images of the split “val”, with the checkpoint of epoch 4 of 4 "
+        "(step 240; chosen: last)"
+    )
     assert headline in page.text
     before_headline_ends = page.text[: page.text.index(headline)]
     assert f"{TRAIN['accuracy']:.1%}" not in before_headline_ends
