@@ -1,8 +1,9 @@
 """What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any, cast
 
 import jax
@@ -102,7 +103,7 @@ def predict_split(
     flip: whether a probability is the mean of those for the image and for its mirror image.
     """
     parallel = parallel or OneDevice()
-    step = parallel.compile(_predict_function(model, axis_name=parallel.axis_name, flip=flip), donate=False)
+    step = _compiled(model, parallel, flip)
     placed = parallel.place(variables)
     parts = [
         step(placed, {name: batch[name] for name in ("image", "mask")})
@@ -112,8 +113,10 @@ def predict_split(
     return Predictions(np.concatenate(kept), split.labels)
 
 
-def _predict_function(model: ResNetFER, *, axis_name: str | None, flip: bool) -> Any:
-    """Return `step(variables, batch) -> (logits, mask)` of the whole batch, for a `Parallel` to compile."""
+@lru_cache(maxsize=8)
+def _compiled(model: ResNetFER, parallel: Parallel, flip: bool) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Return `step(variables, batch) -> (logits, mask)` of the whole batch, compiled once for all splits and runs."""
+    axis_name = parallel.axis_name
 
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         logits = cast(jax.Array, model.apply(variables, batch["image"]))
@@ -124,4 +127,4 @@ def _predict_function(model: ResNetFER, *, axis_name: str | None, flip: bool) ->
         outputs = logits, batch["mask"]
         return outputs if axis_name is None else lax.all_gather(outputs, axis_name, tiled=True)
 
-    return step
+    return parallel.compile(step, donate=False)

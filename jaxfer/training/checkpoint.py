@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ PATIENCE_SECONDS = 300
 
 
 class Checkpoints:
-    """The checkpoints of one run: the latest, and the one of best validation accuracy.
+    """The checkpoints of one run: the latest, the one of best validation accuracy, and those saved to be kept.
 
     Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all,
     and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
@@ -49,7 +50,7 @@ class Checkpoints:
         return ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
+            preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best, _Kept()]),
             cleanup_tmp_directories=not self._read_only,
             context=ocp.Context(
                 async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS),
@@ -66,24 +67,33 @@ class Checkpoints:
         return None if found is None else found.step
 
     @property
-    def steps(self) -> list[int]:
-        """The steps of all checkpoints, in rising order."""
-        return [checkpoint.step for checkpoint in self._orbax.checkpoints]
-
-    @property
     def best(self) -> int | None:
         """The step of the checkpoint with the best validation accuracy, or None before the first."""
         scored = [c for c in self._orbax.checkpoints if "val_accuracy" in (c.metrics or {})]
         return max(scored, key=lambda c: (c.metrics["val_accuracy"], c.step)).step if scored else None
 
-    def save(self, step: int, tree: Any, notes: dict[str, Any], *, val_accuracy: float | None = None) -> None:
+    @property
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in rising order."""
+        return [found.step for found in self._orbax.checkpoints]
+
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        notes: dict[str, Any],
+        *,
+        val_accuracy: float | None = None,
+        keep: bool = False,
+    ) -> None:
         """Save a tree of arrays as step `step`, with JSON-ready `notes`, without waiting for the disk.
 
         val_accuracy: of the checkpoint, None where it was not measured; such a one is never the best.
+        keep: whether it stays when newer and better ones come; only one with a `val_accuracy` can.
 
         Raises `UserError` if this or the previous save failed, as on a full disk.
         """
-        metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy}
+        metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy, "kept": keep}
         notes = notes | {"checksums": _checksums(tree)}
         try:
             self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
@@ -159,3 +169,10 @@ def _checksums(tree: Any) -> dict[str, int]:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         checksums[name] = zlib.crc32(np.ascontiguousarray(plain).tobytes())
     return checksums
+
+
+class _Kept:
+    """Orbax's policy for checkpoints that say themselves that they are to stay, whoever saves the next one."""
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        return [bool((found.metrics or {}).get("kept")) for found in checkpoints]
