@@ -77,7 +77,7 @@ def _drawn(config: DataConfig, name: str) -> OneSplit:
     from jaxfer.data.load import load
 
     data = load(config)
-    parts = {"train": Part(data.train.name, []), "val": Part(data.val.name, [])}
+    parts: dict[Use, Part] = {"train": Part(data.train.name, []), "val": Part(data.val.name, [])}
     use, _ = _find(name, parts, {}, data.source)
     split = data.train if use == "train" else data.val
     names = tuple(f"drawn face {row}" for row in range(len(split)))

@@ -51,14 +51,6 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         return {name: middle(samples[name]) for name in names}
 
 
-def f1_intervals(predictions: Predictions, *, seed: int = 0) -> list[Interval]:
-    """Return the 95% interval of each class's F1."""
-    if not len(predictions):
-        return [[np.nan, np.nan]] * predictions.logits.shape[1]
-    samples = measures.f1(_resampled_confusion(predictions, np.random.default_rng(seed)))  # [resamples, c]
-    return [middle(column) for column in samples.T]
-
-
 def middle(samples: np.ndarray) -> Interval:
     """Return the ends of the middle 95% of samples [resamples]."""
     return np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from jaxfer.config import to_json
+from jaxfer.config import Config, to_json
 from jaxfer.data.columns import group_names
 from jaxfer.data.one_split import OneSplit
 from jaxfer.errors import UserError
-from jaxfer.evaluation.bootstrap import f1_intervals, intervals
+from jaxfer.evaluation.bootstrap import intervals
 from jaxfer.evaluation.comparison import mcnemar, over_runs
 from jaxfer.evaluation.evaluate import environment
 from jaxfer.evaluation.predictions import Predictions, predict_split
@@ -64,14 +62,10 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> dict[str, Any]:
-        """`Scores.to_dict()` without the training objective, with `intervals`, and F1's for each class."""
+        """`Scores.to_dict()` without the training objective, with the split's name and the scores' `intervals`."""
         scores = self.predictions.scores(self.data.class_names).to_dict()
         del scores["loss"]
-        each = zip(scores["per_class"].values(), as_json(f1_intervals(self.predictions)), strict=True)
-        scores["per_class"] = dict(
-            zip(scores["per_class"], (of | {"f1_interval": interval} for of, interval in each), strict=True)
-        )
-        return scores | {"intervals": as_json(intervals(self.predictions))}
+        return {"split": self.data.split.name} | scores | {"intervals": as_json(intervals(self.predictions))}
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -124,14 +118,10 @@ class Evaluation:
         return {
             "run": self.trained.name,
             "role": self.role.lower(),
-            "split": self.data.split.name,
-            "examples": len(self.predictions),
-            "class_names": list(self.data.class_names),
             "checkpoint": self.trained.checkpoint,
             "flip": self.flip,
             "notes": self.notes(),
-            **{name: self.scores[name] for name in ("intervals", *MEASURES)},
-            **{name: self.scores[name] for name in ("per_class", "calibration", "confusion_matrix")},
+            **self.scores,
             "by": {"column": self.by, "groups": self.groups},
             "data": {
                 "source": self.data.source,
@@ -195,8 +185,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
                 "with the same image size and classes"
             )
     pairs = [(a, b) for i, a in enumerate(evaluations) for b in evaluations[i + 1 :]]
-    base = dataclasses.replace(first.trained.config, seed=0)
-    changed = [differences(base, dataclasses.replace(other.trained.config, seed=0)) for other in others]
+    base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
     return {
         "runs": [
             {"run": one.trained.name, "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
@@ -204,7 +193,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             for one in evaluations
         ],
         "over_runs": over_runs([one.scores for one in evaluations], MEASURES),
-        "differences": sorted({text for text in changed if text}),
+        "differences": sorted({differences(base, other) for other in changed if other != base}),
         "mcnemar": [
             {"first": a.trained.name, "second": b.trained.name}
             | dataclasses.asdict(mcnemar(a.predictions.correct, b.predictions.correct))
@@ -213,11 +202,11 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
+def _but_for_seed_and_place(config: Config) -> Config:
+    """Return a config without what may differ between runs of one experiment: the seed, and where the data lies."""
+    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
+
+
 def _hash(names: Sequence[str]) -> str:
     content = "\n".join(names).encode(errors="surrogateescape")
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def most_confident(predictions: Predictions, rows: np.ndarray, count: int) -> np.ndarray:
-    """Return those of `rows`, int [m], of highest confidence, the highest first; equals in their order."""
-    return rows[np.argsort(-predictions.confidence[rows], kind="stable")][:count]

@@ -26,11 +26,10 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
     """
     from jaxfer.evaluation.evaluation_page import render
 
-    found = evaluation.to_dict() | {"comparison": comparison}
-    if comparison:
-        found["inputs"] |= {"beside": comparison["runs"]}
-    folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, found["inputs"])
-    _refuse_others(folder / "evaluation.json", found["inputs"])
+    inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
+    found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}
+    folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, inputs)
+    _refuse_others(folder / "evaluation.json", inputs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

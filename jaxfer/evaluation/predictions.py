@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from typing import Any, cast
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,6 @@ from jaxfer.data.batches import evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.evaluation.scores import Scores
-from jaxfer.models import ResNetFER
 from jaxfer.training.parallel import OneDevice, Parallel
 from jaxfer.training.step import merge
 
@@ -88,7 +88,7 @@ _measure = jax.jit(Metrics.of_batch)
 
 
 def predict_split(
-    model: ResNetFER,
+    model: nn.Module,
     variables: dict[str, Any],
     split: Split,
     *,
@@ -114,7 +114,7 @@ def predict_split(
 
 
 @lru_cache(maxsize=8)
-def _compiled(model: ResNetFER, parallel: Parallel, flip: bool) -> Callable[..., tuple[jax.Array, jax.Array]]:
+def _compiled(model: nn.Module, parallel: Parallel, flip: bool) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """Return `step(variables, batch) -> (logits, mask)` of the whole batch, compiled once for all splits and runs."""
     axis_name = parallel.axis_name
 

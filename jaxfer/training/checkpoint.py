@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
@@ -165,7 +166,7 @@ def _checksums(tree: Any) -> dict[str, int]:
     """Return the CRC-32 of each array of a tree, by its path."""
     checksums = {}
     for path, leaf in jax.tree.leaves_with_path(tree):
-        plain = jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        plain = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         checksums[name] = zlib.crc32(np.ascontiguousarray(plain).tobytes())
     return checksums

@@ -8,7 +8,7 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 
-from jaxfer.evaluation.bootstrap import f1_intervals, intervals
+from jaxfer.evaluation.bootstrap import intervals
 from jaxfer.evaluation.predictions import Predictions
 
 MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece"}
@@ -114,7 +114,6 @@ def test_examples_of_one_class_that_are_all_right_have_nothing_to_vary():
 def test_without_examples_there_is_no_interval():
     nothing = Predictions(np.zeros((0, 3), np.float32), np.zeros(0, np.int32))
     assert all(map(math.isnan, np.ravel(list(intervals(nothing).values()))))
-    assert np.isnan(f1_intervals(nothing)).all()
 
 
 def test_a_prediction_that_is_no_number_leaves_counts_with_intervals_and_the_rest_without():
@@ -123,10 +122,3 @@ def test_a_prediction_that_is_no_number_leaves_counts_with_intervals_and_the_res
     found = intervals(predictions)
     assert np.isfinite([found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")]).all()
     assert np.isnan([found[name] for name in ("cross_entropy", "mse", "r2")]).all()
-
-
-def test_the_f1_of_each_class_lies_in_its_interval():
-    predictions = draw(300)
-    scores = sklearn.metrics.f1_score(predictions.labels, predictions.predicted, average=None)
-    for score, (low, high) in zip(scores, f1_intervals(predictions), strict=True):
-        assert low < score < high
