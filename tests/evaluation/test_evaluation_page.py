@@ -1,0 +1,51 @@
+"""The page of an evaluation in a real browser, at the widths of a phone and of a desk."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from browser import PROGRAM, Browser
+
+from jaxfer.config import Config, DataConfig
+from jaxfer.data.one_split import load_split
+from jaxfer.evaluation.evaluation import compare, evaluate
+from jaxfer.evaluation.evaluation_folder import write_evaluation
+from jaxfer.evaluation.trained import Trained
+from jaxfer.models import make_model
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: name one in the variable CHROME")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Write the fullest page there is: groups, and two more runs beside it."""
+    config = Config(data=DataConfig(drawn_train=7, drawn_val=70))
+    model = make_model(config.model, 7)
+    data = load_split(config.data, "val")
+    data = dataclasses.replace(data, columns={"valence": np.where(np.arange(70) < 9, "negative", "positive")})
+    evaluations = []
+    for seed, name in enumerate(("first-run-of-a-long-name", "second", "third")):
+        variables = jax.jit(model.init)(jax.random.key(seed), data.split.images)
+        run_dir = tmp_path_factory.mktemp("runs") / name
+        trained = Trained(run_dir, config, model, variables, 40, 2, True, "last", data.data_fingerprint)
+        evaluations.append(evaluate(trained, data, by="valence", flip=True))
+    return write_evaluation(evaluations[0], compare(evaluations)) / "evaluation.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_page_loads_without_complaint_fits_the_window_and_has_words_for_its_pictures(browser, page, width, dark):
+    browser.open(page, width=width, dark=dark)
+    assert browser.complaints == []
+    assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    assert browser.run("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert browser.run("[...document.images].every(image => image.alt.length > 15)")
+    assert browser.run("[...document.querySelectorAll('table')].every(table => table.caption.textContent)")
+    assert page.stat().st_size < 2_000_000
