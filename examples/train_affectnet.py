@@ -21,7 +21,7 @@ from jaxfer.errors import Interrupted
 def main() -> None:
     """Load, train, evaluate, report."""
     flags = parse_training(description=__doc__)
-    start_up = start_jax(flags.processes)
+    start_up = start_jax(flags.processes, flags.config)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
     from jaxfer.evaluation.evaluate import summarize
