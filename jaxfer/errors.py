@@ -11,6 +11,10 @@ class UserError(ValueError):
     """
 
 
+class Diverged(UserError):
+    """The loss of a run is no longer finite: whoever repeats it gets the same again."""
+
+
 class Interrupted(Exception):
     """A run was asked to stop and has saved itself.
 

@@ -1,12 +1,38 @@
 """The `jaxfer` command."""
 
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Union
+
 import tyro
 
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
+from jaxfer.cli.sweep import Sweep
+from jaxfer.cli.train import Train
+
+VERBS = {
+    "train": Train,
+    "sweep": Sweep,
+    "data": Data,
+}
+"""What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""
 
 
 def main() -> None:
     """Read the command line, and do what it asks for."""
+    program.run(lambda: parse(sys.argv[1:]).run())
+
+
+def parse(arguments: Sequence[str]) -> Any:
+    """Return the verb that the arguments name, with their flags."""
+    verbs = tuple(Annotated[verb, _named(name, verb, arguments)] for name, verb in VERBS.items())
     flags = tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes
-    program.run(lambda: tyro.extras.subcommand_cli_from_dict({"data": Data}, prog="jaxfer", config=flags).run())
+    of_any: Any = Union[verbs]  # noqa: UP007 - made of a tuple
+    return tyro.cli(of_any, args=arguments, prog="jaxfer", config=flags)
+
+
+def _named(name: str, verb: Any, arguments: Sequence[str]) -> object:
+    if not hasattr(verb, "defaults"):
+        return tyro.conf.subcommand(name)
+    return tyro.conf.subcommand(name, default=verb.defaults(arguments[1:] if arguments[:1] == [name] else []))

@@ -1,12 +1,13 @@
 """What training programs share: their flags, and the table at their end."""
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import tyro
 from rich.console import Console
@@ -27,16 +28,22 @@ class TrainingFlags:
     config: tyro.conf.OmitArgPrefixes[Config]
     preset: Literal["seed", "demo"] = "demo"
     """Where all other flags start from: the published 50-epoch experiment, or a minute or two of drawn faces."""
-    run_dir: Path = Path("runs")
+    run_dir: Path | None = None
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     resume: bool = False
     """Continue the run in --run-dir with the configuration it began with."""
     processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
 
+    def with_folder(self) -> Self:
+        """Return the flags with a `run_dir`, where none was given a new one.
+
+        Raises `UserError` for several processes without a `run_dir` in common.
+        """
+        return self if self.run_dir else dataclasses.replace(self, run_dir=new_folder(self.preset, self.processes))
+
     def resume_command(self, program: str) -> str:
-        """Return how to go on with the run after an interruption."""
-        again = ", and the same flags about the processes in each" if self.processes.several else ""
-        return f"python {program} --run-dir {self.run_dir} --resume{again}"
+        """Return how to go on with the run after an interruption of `program`, such as `jaxfer train`."""
+        return f"{program} --run-dir {self.run_dir} --resume{again(self.processes)}"
 
 
 def parse_training(arguments: Sequence[str] | None = None, *, description: str | None = None) -> TrainingFlags:
@@ -48,20 +55,45 @@ def parse_training(arguments: Sequence[str] | None = None, *, description: str |
     exits as tyro does for what is no flag.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    flags = tyro.cli(TrainingFlags, args=arguments, default=training_defaults(arguments), description=description)
+    return flags.with_folder()
+
+
+def training_defaults(arguments: Sequence[str]) -> TrainingFlags:
+    """Return the flags of a run before `arguments` change them: its preset's, or with --resume the run's own."""
+    known = peek(arguments, "--run-dir")
+    config = _begun_with(known.folder) if known.resume else PRESETS[known.preset]
+    return TrainingFlags(config=config, preset=known.preset, run_dir=known.folder, resume=known.resume)
+
+
+def peek(arguments: Sequence[str], folder: str) -> argparse.Namespace:
+    """Return the `preset`, `folder` and `resume` among arguments: what all other flags' defaults depend on.
+
+    folder: the name of the flag for the folder. Raises `UserError` for --resume without it.
+    """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--preset", choices=PRESETS, default="demo")
-    early.add_argument("--run-dir", "--run_dir", type=Path)
+    early.add_argument(folder, folder.replace("-", "_").replace("__", "--", 1), type=Path, dest="folder")
     early.add_argument("--resume", action="store_true")
     known, _ = early.parse_known_args(arguments)
-    if known.resume and known.run_dir is None:
-        raise UserError("--resume needs the folder of the run: pass --run-dir")
-    start = _begun_with(known.run_dir) if known.resume else PRESETS[known.preset]
-    run_dir = known.run_dir or Path("runs") / f"{known.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
-    default = TrainingFlags(config=start, preset=known.preset, run_dir=run_dir, resume=known.resume)
-    flags = tyro.cli(TrainingFlags, args=arguments, default=default, description=description)
-    if flags.processes.several and known.run_dir is None:
-        raise UserError("several processes need one folder for their run: pass the same --run-dir to all of them")
-    return flags
+    if known.resume and known.folder is None:
+        raise UserError(f"--resume needs the folder to go on with: pass {folder}")
+    return known
+
+
+def new_folder(name: str, processes: ProcessFlags, flag: str = "--run-dir") -> Path:
+    """Return a new folder under runs/, named after what it holds and the time.
+
+    Raises `UserError` where several processes would each choose their own.
+    """
+    if processes.several:
+        raise UserError(f"several processes need one folder in common: pass the same {flag} to all of them")
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def again(processes: ProcessFlags) -> str:
+    """Return what a command to go on with says of several processes."""
+    return ", and the same flags about the processes in each" if processes.several else ""
 
 
 def _begun_with(run_dir: Path) -> Config:

@@ -3,6 +3,7 @@
 # The annotations of Orbax's v1 interface do not fit its own classes yet.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ PATIENCE_SECONDS = 300
 
 
 class Checkpoints:
-    """The checkpoints of one run: the latest, and the one of best validation accuracy.
+    """The checkpoints of one run: the latest, the one of best validation accuracy, and those saved to be kept.
 
     Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all,
     and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
@@ -34,7 +35,7 @@ class Checkpoints:
         self._orbax = ocp.training.Checkpointer(
             directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
+            preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best, _Kept()]),
             cleanup_tmp_directories=True,
             context=ocp.Context(async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS)),
         )
@@ -51,14 +52,28 @@ class Checkpoints:
         scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
         return max(scored, key=lambda c: (c.metrics["val_accuracy"], c.step)).step if scored else None
 
-    def save(self, step: int, tree: Any, notes: dict[str, Any], *, val_accuracy: float | None = None) -> None:
+    @property
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in rising order."""
+        return [found.step for found in self._orbax.checkpoints]
+
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        notes: dict[str, Any],
+        *,
+        val_accuracy: float | None = None,
+        keep: bool = False,
+    ) -> None:
         """Save a tree of arrays as step `step`, with JSON-ready `notes`, without waiting for the disk.
 
         val_accuracy: of the checkpoint, None where it was not measured; such a one is never the best.
+        keep: whether it stays when newer and better ones come; only one with a `val_accuracy` can.
 
         Raises `UserError` if this or the previous save failed, as on a full disk.
         """
-        metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy}
+        metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy, "kept": keep}
         try:
             self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
         except (OSError, ValueError) as error:
@@ -112,3 +127,10 @@ class Checkpoints:
             f"the checkpoint {self.directory / str(step)} cannot be read: it is damaged, or of another network. Move "
             "it away to continue from an older one, or start a new run"
         )
+
+
+class _Kept:
+    """Orbax's policy for checkpoints that say themselves that they are to stay, whoever saves the next one."""
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        return [bool((found.metrics or {}).get("kept")) for found in checkpoints]

@@ -16,8 +16,10 @@ from jaxfer.training.parallel import Parallel
 from jaxfer.training.state import TrainState
 from jaxfer.training.step import Batch, evaluate_split, merge
 
-TrainFunction = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-EvalFunction = Callable[[dict[str, Any], Batch], Metrics]
+TrainFunction = Callable[..., tuple[TrainState, Metrics]]
+"""`step(state, batch, *more)`: what `train_function` returns, perhaps with more arguments, whole on every device."""
+EvalFunction = Callable[..., Metrics]
+"""`step(variables, batch, *more)`: that of `eval_function`."""
 
 SHARE = 0.5
 """The part of a device's memory that images may take; the rest is for the network, whose needs are unknown."""
@@ -27,28 +29,28 @@ SHARE = 0.5
 class Training:
     """The steps of a run, handed out in portions of one step or more, none of which goes beyond an epoch's end.
 
-    portions: `portions(start, end)` yields what the devices need for steps `start` to `end - 1`, each portion with the
-        number of steps that are done after it.
-    run: `run(state, running, portion) -> (state, running, metrics)` takes a portion's steps, adds its metrics to those
-        that run, and returns them also by themselves: one step's, or with a leading axis several steps'. The state
-        that goes in is gone.
+    portions: `portions(batches, start, end)` yields what the devices need for steps `start` to `end - 1`, each portion
+        with the number of steps that are done after it.
+    run: `run(state, running, portion, *more) -> (state, running, metrics)` takes a portion's steps, each with `more`,
+        adds its metrics to those that run, and returns them also by themselves: one step's, or with a leading axis
+        several steps'. The state that goes in is gone.
     """
 
-    portions: Callable[[int, int], Iterator[tuple[int, Batch]]]
-    run: Callable[[TrainState, Metrics, Batch], tuple[TrainState, Metrics, Metrics]]
+    portions: Callable[[Batches, int, int], Iterator[tuple[int, Batch]]]
+    run: Callable[..., tuple[TrainState, Metrics, Metrics]]
 
 
 class Feed(Protocol):
     """One way to bring images to the devices. The numbers are the same, to rounding, in all of them."""
 
-    def training(self, step: TrainFunction, batches: Batches, parallel: Parallel) -> Training:
-        """Return the steps of a run on `batches`; `step` is what `train_function` returns."""
+    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
+        """Return the steps of runs on batches of `split`."""
         ...
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[[dict[str, Any]], Scores]:
-        """Return `score(variables)`, which counts every example of `split` once; `step` is `eval_function`'s."""
+    ) -> Callable[..., Scores]:
+        """Return `score(variables, *more)`, which counts every example of `split` once."""
         ...
 
 
@@ -60,26 +62,26 @@ class HostFeed:
     batch is gathered and copied while the step before it runs.
     """
 
-    def training(self, step: TrainFunction, batches: Batches, parallel: Parallel) -> Training:
+    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
         """Hand out batches, one at a time."""
         compiled = parallel.compile(step, donate=True)
 
-        def portions(start: int, end: int) -> Iterator[tuple[int, Batch]]:
+        def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             return enumerate(batches.between(start, end), start + 1)
 
-        def run(state: TrainState, running: Metrics, batch: Batch) -> tuple[TrainState, Metrics, Metrics]:
-            state, metrics = compiled(state, batch)
+        def run(state: TrainState, running: Metrics, batch: Batch, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
+            state, metrics = compiled(state, batch, *more)
             return state, merge(running, metrics), metrics
 
         return Training(portions, run)
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[[dict[str, Any]], Scores]:
+    ) -> Callable[..., Scores]:
         """Score one batch after another."""
         compiled = parallel.compile(step, donate=False)
         options = {"batch_size": batch_size, "class_names": class_names, "shard": parallel.shard}
-        return lambda variables: evaluate_split(compiled, variables, split, **options)
+        return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,15 @@ class ResidentFeed:
 
     steps: int = 64
 
-    def training(self, step: TrainFunction, batches: Batches, parallel: Parallel) -> Training:
+    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
         """Put the images on the devices and hand out rows, those of many steps at a time."""
-        held, batch_at = _hold(batches.split, parallel)
+        held, batch_at = _hold(split, parallel)
 
-        def scan(state: TrainState, rows: Batch, running: Metrics, held: Batch) -> tuple[TrainState, Metrics, Metrics]:
+        def scan(
+            state: TrainState, rows: Batch, running: Metrics, held: Batch, *more: Any
+        ) -> tuple[TrainState, Metrics, Metrics]:
             def one(carry: tuple[TrainState, Metrics], rows: Batch) -> tuple[tuple[TrainState, Metrics], Metrics]:
-                state, metrics = step(carry[0], batch_at(held, rows))
+                state, metrics = step(carry[0], batch_at(held, rows), *more)
                 return (state, carry[1].merge(metrics)), metrics
 
             (state, running), each = lax.scan(one, (state, running), rows)
@@ -109,27 +113,27 @@ class ResidentFeed:
 
         compiled = parallel.compile(scan, donate=True, axis=1)
 
-        def portions(start: int, end: int) -> Iterator[tuple[int, Batch]]:
+        def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
                 yield stop, _stack([batches.rows(step) for step in range(first, stop)])
 
-        return Training(portions, lambda state, running, rows: compiled(state, rows, running, held))
+        return Training(portions, lambda state, running, rows, *more: compiled(state, rows, running, held, *more))
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[[dict[str, Any]], Scores]:
+    ) -> Callable[..., Scores]:
         """Put the images on the devices and score all of them in one dispatch."""
         held, batch_at = _hold(split, parallel)
         rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
-        def scan(variables: dict[str, Any], rows: Batch, held: Batch) -> Metrics:
+        def scan(variables: dict[str, Any], rows: Batch, held: Batch, *more: Any) -> Metrics:
             def one(total: Metrics, rows: Batch) -> tuple[Metrics, None]:
-                return total.merge(step(variables, batch_at(held, rows))), None
+                return total.merge(step(variables, batch_at(held, rows), *more)), None
 
             return lax.scan(one, Metrics.empty(len(class_names)), rows)[0]
 
         compiled = parallel.compile(scan, donate=False, axis=1)
-        return lambda variables: compiled(variables, rows, held).compute(class_names)
+        return lambda variables, *more: compiled(variables, rows, held, *more).compute(class_names)
 
 
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:

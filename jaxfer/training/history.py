@@ -81,13 +81,15 @@ class History:
         if self._folder is not None:
             self._folder.log(row)
 
-    def save(self, state: TrainState, running: Metrics, *, val_accuracy: float | None = None) -> None:
-        """Save a checkpoint in the background; one with a `val_accuracy` may become the best."""
+    def save(
+        self, state: TrainState, running: Metrics, *, val_accuracy: float | None = None, keep: bool = False
+    ) -> None:
+        """Save a checkpoint in the background; one with a `val_accuracy` may become the best, `keep` has it stay."""
         self._saved = time.monotonic()
         if self._checkpoints is not None:
             notes = {"seconds": self.seconds, "fingerprint": self._fingerprint}
             tree = {"state": state, "running": running}
-            self._checkpoints.save(int(state.step), tree, notes, val_accuracy=val_accuracy)
+            self._checkpoints.save(int(state.step), tree, notes, val_accuracy=val_accuracy, keep=keep)
 
     def __enter__(self) -> "History":
         return self

@@ -3,9 +3,8 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import ExitStack, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +13,20 @@ import numpy as np
 import optax
 from jax import monitoring
 
-from jaxfer.config import AugmentConfig, Config
-from jaxfer.data.augment import augment
+from jaxfer.config import Config
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
-from jaxfer.errors import Interrupted, UserError
+from jaxfer.errors import Diverged, Interrupted
 from jaxfer.evaluation.metrics import Metrics, Scores
-from jaxfer.models import ResNetFER, make_model
+from jaxfer.models import ResNetFER
 from jaxfer.training.agreement import Agreement
-from jaxfer.training.feed import Feed, Training, choose_feed
+from jaxfer.training.feed import Feed
 from jaxfer.training.history import History
 from jaxfer.training.interrupt import stop_on_signals
-from jaxfer.training.losses import make_loss
-from jaxfer.training.optimizers import make_optimizer, make_schedule
-from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.parallel import Parallel
 from jaxfer.training.processes import is_first
-from jaxfer.training.state import TrainState, create_state
-from jaxfer.training.step import eval_function, train_function
+from jaxfer.training.program import Program
+from jaxfer.training.state import TrainState
 
 if TYPE_CHECKING:
     from jaxfer.training.progress import ProgressBar
@@ -50,6 +46,8 @@ def fit(
     feed: Feed | None = None,
     model: ResNetFER | None = None,
     optimizer: optax.GradientTransformation | None = None,
+    program: Program | None = None,
+    keep_epochs: Collection[int] = (),
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Train as `config` says and return the final state and one row of numbers per epoch.
 
@@ -63,24 +61,24 @@ def fit(
     parallel: how to use the devices; by default all that the batch size warrants.
     feed: how images reach them; by default they stay on accelerators that have room, and else come batch by batch.
     model, optimizer: objects in place of what the config names; the config then does not describe them.
+    program: that of an earlier run, which must serve this one (`Program.serves`); it stands for the four above.
+    keep_epochs: epochs whose checkpoints stay, beside the latest and the best.
 
-    Raises `Interrupted` on SIGINT or SIGTERM, and `UserError` where the loss is no longer finite or the disk fails,
-    in either case with the checkpoints intact.
+    Raises `Interrupted` on SIGINT or SIGTERM, `Diverged` where the loss is no longer finite and `UserError` where the
+    disk fails, in each case with the checkpoints intact.
     """
-    model = model or make_model(config.model, len(data.class_names))
-    parallel = parallel or choose_parallel(config.batch_size, model)
-    feed = feed or choose_feed(data, parallel)
+    if program is None:
+        program = Program(config, data, parallel=parallel, feed=feed, model=model, optimizer=optimizer)
+    elif not program.serves(config, data):
+        raise ValueError("the program was made for runs that differ from this one in more than numbers: make another")
+    parallel, training, rate = program.parallel, program.training, program.rate(config)
     agreement = Agreement(parallel)
-    agreement.check_same(lambda: {"configuration": _identity(config), "data": data.fingerprint, "feed": repr(feed)})
+    alike = {"configuration": _identity(config), "feed": repr(program.feed)}
+    agreement.check_same(lambda: alike | {"data": data.fingerprint})
     sampling, shard = config.data.sampling, parallel.shard
     batches = Batches(data.train, config.batch_size, config.seed, sampling=sampling, shard=shard)
     per_epoch = batches.steps_per_epoch
-    rate = make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
-    optimizer = optimizer or make_optimizer(config.optimizer, rate)
-    training, validate = _compile(config, data, batches, model, optimizer, parallel, feed)
-    average = config.optimizer.ema is not None
-    state = create_state(model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
-    state, nothing = parallel.place((state, Metrics.empty(len(data.class_names))))
+    state, nothing, numbers = program.start(config)
 
     with ExitStack() as stack:
         history = stack.enter_context(History(run_dir, config, data, agreement, resume=resume))
@@ -89,8 +87,8 @@ def fit(
         bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress and is_first() else nullcontext())
         stop = stack.enter_context(stop_on_signals())
         watch = _LossWatch(history)
-        for done, portion in training.portions(start, end):
-            state, running, metrics = training.run(state, running, portion)
+        for done, portion in training.portions(batches, start, end):
+            state, running, metrics = training.run(state, running, portion, numbers)
             ends_epoch = done % per_epoch == 0
             due = history.unsaved_seconds > SAVE_SECONDS
             signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
@@ -100,14 +98,15 @@ def fit(
                 bar.step(done, loss)
             val_accuracy = None
             if ends_epoch:
-                trained, scores = running.compute(data.class_names), validate(state.variables)
+                trained, scores = running.compute(data.class_names), program.validate(state, numbers)
                 running, val_accuracy = nothing, scores.accuracy
                 row = _row(done, per_epoch, history.seconds, float(jnp.asarray(rate(done - 1))), trained, scores)
                 history.add(row)
                 if bar:
                     bar.epoch(row)
             if saves:
-                history.save(state, running, val_accuracy=val_accuracy)
+                keep = ends_epoch and done // per_epoch in keep_epochs
+                history.save(state, running, val_accuracy=val_accuracy, keep=keep)
             if signum:
                 raise Interrupted(done, signum)
     return state, history.rows
@@ -118,25 +117,6 @@ def _identity(config: Config) -> str:
     fields = dataclasses.asdict(config)
     del fields["data"]["data_dir"]
     return repr(fields)
-
-
-def _compile(
-    config: Config,
-    data: Dataset,
-    batches: Batches,
-    model: ResNetFER,
-    optimizer: optax.GradientTransformation,
-    parallel: Parallel,
-    feed: Feed,
-) -> tuple[Training, Callable[[dict[str, Any]], Scores]]:
-    """Return the steps to take, and a function that scores variables on the validation split."""
-    loss = make_loss(config.loss, data.train.labels, len(data.class_names))
-    change = None if config.augment == AugmentConfig() else partial(augment, config=config.augment)
-    options = {"axis_name": parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
-    training = feed.training(train_function(model, optimizer, loss, **options), batches, parallel)
-    eval_step = eval_function(model, loss, axis_name=parallel.axis_name)
-    size, names = config.batch_size, data.class_names
-    return training, feed.scoring(eval_step, data.val, parallel, batch_size=size, class_names=names)
 
 
 def _row(
@@ -181,7 +161,7 @@ class _LossWatch:
         if bad.size:
             saved = self._history.saved_step
             kept = "no checkpoint was saved yet" if saved is None else f"the checkpoint of step {saved} is intact"
-            raise UserError(
+            raise Diverged(
                 f"the loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
                 "--learning-rate, or limit the gradients with --clip-norm 1"
             )

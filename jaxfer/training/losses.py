@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 from jaxfer.config import LossConfig
+from jaxfer.training.numbers import is_zero
 
 
 class Objective(Protocol):
@@ -53,7 +54,7 @@ class CrossEntropy:
 
     def penalty(self, params: Any) -> jax.Array:
         """Return the L2 term of a `ResNetFER`'s parameters."""
-        if not self.l2:
+        if is_zero(self.l2):
             return jnp.zeros(())
         kernels = params["stem_conv"]["kernel"], params["head"]["kernel"]
         return self.l2 * sum((jnp.square(kernel).sum() for kernel in kernels), jnp.zeros(()))

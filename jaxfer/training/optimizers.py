@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxfer.config import OptimizerConfig
+from jaxfer.training.numbers import is_zero
 
 
 def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int) -> optax.Schedule:
@@ -36,7 +37,8 @@ def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int)
 def make_optimizer(config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
     """Return the optimizer: clipping first, then weight decay of the kernels, then the update rule."""
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
-    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if config.weight_decay else []
+    decays = not is_zero(config.weight_decay)
+    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if decays else []
     if config.optimizer == "sgd":
         return optax.chain(*parts, *decay, optax.sgd(learning_rate, momentum=config.momentum, nesterov=True))
     return optax.chain(*parts, _scale_by_adam(config.epsilon), *decay, optax.scale_by_learning_rate(learning_rate))

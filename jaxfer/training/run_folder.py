@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
 from jaxfer.errors import UserError
+from jaxfer.training.numbers import depends_on_epochs
 from jaxfer.training.processes import is_first
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RunFolder:
         rate is constant and the shorter run is therefore a prefix of the longer, the number of epochs.
         """
         begun = read_config(path)
-        epochs = config.epochs if config.optimizer.schedule != "cosine" else begun.epochs
+        epochs = begun.epochs if depends_on_epochs(config) else config.epochs
         data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
         changes = differences(dataclasses.replace(begun, epochs=epochs, data=data), config)
         if changes:
@@ -78,18 +79,9 @@ class RunFolder:
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
         """Drop what was logged after `step`, which will happen again, and return what remains."""
-        log = self.path / "metrics.jsonl"
-        if not log.exists():
+        if not (self.path / "metrics.jsonl").exists():
             return []
-        rows = []
-        for line in log.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                break  # the line that a killed process was writing
-            if row["step"] > step:
-                break
-            rows.append(row)
+        rows = [row for row in read_rows(self.path) if row["step"] <= step]
         self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
@@ -111,6 +103,18 @@ def read_config(path: Path) -> Config:
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
     return from_json(file.read_text(encoding="utf-8"), str(file))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return what the run in `path` has logged so far, less a line that a killed process was writing."""
+    log = path / "metrics.jsonl"
+    rows = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
 
 
 def differences(old: Config, new: Config) -> str:

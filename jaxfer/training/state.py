@@ -1,5 +1,7 @@
 """The training state: arrays only, so that it can be jitted, sharded, donated and saved as it is."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import flax.linen as nn
@@ -40,7 +42,7 @@ def create_state(
     """Return the state at step 0 of `model` on images of `image_size` pixels a side, a function of `seed` alone."""
     init_key, key = jax.random.split(jax.random.key(seed))
     images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-    variables = jax.jit(model.init)(init_key, images)
+    variables = _initializer(model)(init_key, images)
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),
@@ -51,3 +53,9 @@ def create_state(
         # A copy: the step donates its state, and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, params) if ema else None,
     )
+
+
+@lru_cache(maxsize=8)
+def _initializer(model: nn.Module) -> Callable[..., Any]:
+    """Return `model.init` compiled, once for all runs of a network."""
+    return jax.jit(model.init)

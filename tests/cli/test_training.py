@@ -47,11 +47,11 @@ def test_several_processes_are_told_who_they_are_and_share_a_folder(tmp_path):
     flags = parse_training(["--run-dir", str(tmp_path), *who])
     found = flags.processes
     assert (found.coordinator, found.processes, found.process_id, found.several) == ("host:5000", 2, 1, True)
-    assert flags.resume_command("train.py") == (
+    assert flags.resume_command("python train.py") == (
         f"python train.py --run-dir {tmp_path} --resume, and the same flags about the processes in each"
     )
     for flags in (["--cluster"], who):
-        with pytest.raises(UserError, match="several processes need one folder for their run: pass the same --run-dir"):
+        with pytest.raises(UserError, match="several processes need one folder in common: pass the same --run-dir"):
             parse_training(flags)
 
 

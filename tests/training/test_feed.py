@@ -67,10 +67,10 @@ class Seen:
 @pytest.mark.parametrize("way", [OneDevice, Sharded])
 def test_a_resident_step_sees_exactly_the_batches_of_the_host(way):
     batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt"), way()
-    training = ResidentFeed(steps=4).training(lambda taken, batch: (taken + 1, Seen(batch)), batches, parallel)
+    training = ResidentFeed(steps=4).training(lambda taken, batch: (taken + 1, Seen(batch)), batches.split, parallel)
     taken, latest = parallel.place((jnp.zeros((), jnp.int32), Seen(batches[0])))
     steps = iter(range(12))
-    for done, rows in training.portions(0, 12):
+    for done, rows in training.portions(batches, 0, 12):
         taken, latest, each = training.run(taken, latest, rows)
         assert int(taken) == done
         for index in range(len(rows["mask"])):
@@ -84,9 +84,9 @@ def test_a_resident_step_sees_exactly_the_batches_of_the_host(way):
 def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size, steps, start, length):
     batches = Batches(numbered(count), size, seed=1)
     per_epoch, end = batches.steps_per_epoch, start + length
-    training = ResidentFeed(steps).training(lambda *_: None, batches, OneDevice())
+    training = ResidentFeed(steps).training(lambda *_: None, batches.split, OneDevice())
     done, stops = start, set()
-    for stop, rows in training.portions(start, end):
+    for stop, rows in training.portions(batches, start, end):
         assert done < stop <= done + steps
         assert done // per_epoch == (stop - 1) // per_epoch
         assert rows["row"].shape == rows["mask"].shape == (stop - done, size)
@@ -95,7 +95,7 @@ def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size,
         done = stop
         stops.add(done)
     assert done == end
-    whole_run = {stop for stop, _ in training.portions(0, end)}
+    whole_run = {stop for stop, _ in training.portions(batches, 0, end)}
     assert stops <= whole_run, "a run that resumes dispatches the same numbers of steps"
 
 
@@ -104,10 +104,10 @@ def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size,
 def test_the_memory_of_the_state_is_reused_and_that_of_the_running_metrics_is_not(data, way, feed):
     parallel, optimizer = way(), optax.adam(1e-3)
     function = train_function(MODEL, optimizer, CrossEntropy(), axis_name=parallel.axis_name, augment=None, ema=0.9)
-    training = feed.training(function, Batches(data.train, 16, seed=0), parallel)
+    training = feed.training(function, data.train, parallel)
     state = parallel.place(create_state(MODEL, optimizer, seed=0, image_size=32, ema=True))
     empty = parallel.place(Metrics.empty(7))
-    _, portion = next(training.portions(0, 2))
+    _, portion = next(training.portions(Batches(data.train, 16, seed=0), 0, 2))
     after, running, _ = training.run(state, empty, portion)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, running, empty)))

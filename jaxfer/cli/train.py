@@ -1,0 +1,67 @@
+"""`jaxfer train`: one run, from the images to its report."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxfer.cli.start import start_jax
+from jaxfer.cli.training import TrainingFlags, print_data, print_summary, training_defaults
+from jaxfer.errors import Interrupted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainingFlags):
+    """Train on labelled faces, and write a run folder with its numbers, report and checkpoints.
+
+    jaxfer train                                    (drawn faces, a minute or two)
+
+    jaxfer train --data-dir DIR --preset seed       (the published run: 50 epochs on your data)
+
+    jaxfer train --run-dir runs/NAME --resume       (go on after an interruption)
+    """
+
+    json: bool = False
+    """Print the summary as JSON, and nothing else, to the standard output."""
+
+    @classmethod
+    def defaults(cls, arguments: Sequence[str]) -> "Train":
+        """Return the flags before `arguments` change them."""
+        return cls(**vars(training_defaults(arguments)))
+
+    def run(self) -> None:
+        """Train, and print what came of it."""
+        train(self.with_folder(), "jaxfer train", as_json=self.json)
+
+
+def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
+    """Load, train, evaluate, report, and print the numbers.
+
+    program: how the person started this, for the command that continues it. as_json: whether to print the summary as
+    JSON and nothing else.
+    """
+    start_up = start_jax(flags.processes, flags.config)
+    # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
+    from jaxfer.data import load
+    from jaxfer.evaluation.finish import finish_run
+    from jaxfer.training import fit
+    from jaxfer.training.processes import is_first
+
+    assert flags.run_dir is not None
+    with start_up.part("load_data"):
+        data = load(flags.config.data)
+    shows = is_first() and not as_json
+    if shows:
+        print_data(data)
+    try:
+        state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=not as_json)
+    except Interrupted:
+        if is_first():
+            print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)
+        raise
+    summary = finish_run(flags.run_dir, flags.config, data, state, history, start_up=start_up.to_dict())
+    if shows:
+        print_summary(summary)
+        print(f"Report: {flags.run_dir / 'report.html'}")
+    elif is_first():
+        print(json.dumps(summary, indent=2))

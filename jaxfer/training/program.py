@@ -1,0 +1,94 @@
+"""The compiled program of a run, which serves every run that differs from it in numbers alone."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import optax
+
+from jaxfer.config import AugmentConfig, Config
+from jaxfer.data.augment import augment
+from jaxfer.data.dataset import Dataset
+from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.models import ResNetFER, make_model
+from jaxfer.training.feed import Feed, Training, choose_feed
+from jaxfer.training.losses import CrossEntropy, make_loss
+from jaxfer.training.numbers import Numbers, numbers_of, structure, with_numbers
+from jaxfer.training.optimizers import make_optimizer, make_schedule
+from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.state import TrainState, create_state
+from jaxfer.training.step import Batch, eval_function, train_function
+
+
+class Program:
+    """The training steps and the validation of a config on a data set, compiled when they are first used.
+
+    The numbers of `jaxfer.training.numbers` are arguments of both, so that a run has the same bits alone and among
+    others, and what one has compiled, another need not.
+
+    parallel, feed, model, optimizer: as for `fit`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Dataset,
+        *,
+        parallel: Parallel | None = None,
+        feed: Feed | None = None,
+        model: ResNetFER | None = None,
+        optimizer: optax.GradientTransformation | None = None,
+    ) -> None:
+        self.data = data
+        self.model = model or make_model(config.model, len(data.class_names))
+        self.parallel = parallel or choose_parallel(config.batch_size, self.model)
+        self.feed = feed or choose_feed(data, self.parallel)
+        self._config, self._given_optimizer = config, optimizer
+
+    # Not before processes have met, which both may make their devices do.
+
+    @cached_property
+    def training(self) -> Training:
+        """The steps of runs, which take their numbers after the portion."""
+        return self.feed.training(self._train, self.data.train, self.parallel)
+
+    @cached_property
+    def _score(self) -> Callable[..., Scores]:
+        options = {"batch_size": self._config.batch_size, "class_names": self.data.class_names}
+        return self.feed.scoring(self._evaluate, self.data.val, self.parallel, **options)
+
+    def serves(self, config: Config, data: Dataset) -> bool:
+        """Return whether a run of `config` on `data` differs from this program's in numbers alone."""
+        return data is self.data and structure(config) == structure(self._config)
+
+    def start(self, config: Config) -> tuple[TrainState, Metrics, Numbers]:
+        """Return the state of a run before its first step, metrics of nothing, and its numbers, on the devices."""
+        numbers, average = numbers_of(config), config.optimizer.ema is not None
+        optimizer = self._optimizer(with_numbers(config, numbers))
+        state = create_state(self.model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
+        return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), numbers))
+
+    def validate(self, state: TrainState, numbers: Numbers) -> Scores:
+        """Return the scores of a state on the whole validation split."""
+        return self._score(state.variables, numbers)
+
+    def rate(self, config: Config) -> optax.Schedule:
+        """Return the learning rate of a run as a function of the step."""
+        per_epoch = -(-len(self.data.train) // config.batch_size)
+        return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
+
+    def _train(self, state: TrainState, batch: Batch, numbers: Numbers) -> tuple[TrainState, Metrics]:
+        config = with_numbers(self._config, numbers)
+        change = None if config.augment == AugmentConfig() else lambda key, images: augment(key, images, config.augment)
+        options = {"axis_name": self.parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
+        return train_function(self.model, self._optimizer(config), self._loss(config), **options)(state, batch)
+
+    def _evaluate(self, variables: dict[str, Any], batch: Batch, numbers: Numbers) -> Metrics:
+        loss = self._loss(with_numbers(self._config, numbers))
+        return eval_function(self.model, loss, axis_name=self.parallel.axis_name)(variables, batch)
+
+    def _optimizer(self, config: Config) -> optax.GradientTransformation:
+        return self._given_optimizer or make_optimizer(config.optimizer, self.rate(config))
+
+    def _loss(self, config: Config) -> CrossEntropy:
+        return make_loss(config.loss, self.data.train.labels, len(self.data.class_names))

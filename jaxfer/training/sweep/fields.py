@@ -1,0 +1,77 @@
+"""The fields of a config by name, as a sweep changes them."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxfer.config import Config, from_json, to_json
+from jaxfer.errors import UserError
+
+
+def field_path(name: str) -> str:
+    """Return the dotted path of a field from its path or, like a flag, its bare name.
+
+    Raises `UserError` where there is no such field.
+
+    >>> field_path("learning-rate"), field_path("optimizer.learning_rate"), field_path("epochs")
+    ('optimizer.learning_rate', 'optimizer.learning_rate', 'epochs')
+    """
+    wanted = name.strip().removeprefix("--").replace("-", "_")
+    paths = {path: path for path in _leaves(dataclasses.asdict(Config()))}
+    paths |= {path.rpartition(".")[2]: path for path in paths}
+    if wanted not in paths:
+        near = difflib.get_close_matches(wanted, paths, n=3)
+        others = f"did you mean {' or '.join(near)}?" if near else f"the fields are {', '.join(paths)}"
+        raise UserError(f"a config has no field {name!r}: {others}")
+    return paths[wanted]
+
+
+def value_at(config: Config, path: str) -> Any:
+    """Return the value of the field at a dotted path."""
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def changed(base: Config, values: Mapping[str, Any]) -> Config:
+    """Return `base` with other values at these dotted paths.
+
+    values: of the field's type, or as JSON has it. Raises `UserError` for values that are not, or that a config
+    refuses.
+    """
+    fields = json.loads(to_json(base))
+    for path, value in values.items():
+        section, _, name = path.rpartition(".")
+        (fields[section] if section else fields)[name] = _as_json(value)
+    return from_json(json.dumps(fields), describe(values))
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Return fields and their values in words.
+
+    >>> describe({"optimizer.learning_rate": 0.01, "epochs": 25})
+    'learning_rate 0.01, epochs 25'
+    """
+    return ", ".join(f"{path.rpartition('.')[2]} {_as_text(value)}" for path, value in values.items())
+
+
+def _leaves(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, value in fields.items():
+        found += _leaves(value, f"{name}.") if isinstance(value, dict) else [prefix + name]
+    return found
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(
+        json.dumps(value, default=lambda other: other.item() if isinstance(other, np.generic) else str(other))
+    )
+
+
+def _as_text(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
