@@ -2,8 +2,8 @@
 
 With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
 a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
-run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--kill STEP`, `--terminate STEP` and
-`--fail STEP` end this process before that step.
+run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--kill STEP`, `--terminate STEP`
+and `--fail STEP` end this process before that step.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jax
 from child import CONFIG, EndingBatches, faces
-from sweep_child import finish
+from small_run import finish
 
 from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig

@@ -6,7 +6,6 @@ A moment is a step of training or anything that Python does to a file or a folde
 is finished.
 """
 
-import json
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ import sys
 from pathlib import Path
 
 from child import faces
+from small_run import finish
 
 from jaxfer.config import Config, DataConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
@@ -21,18 +21,10 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.training import checkpoint, loop, program  # noqa: F401 - what a sweep imports, once for all its processes
-from jaxfer.training.run_folder import RunFolder
 from jaxfer.training.sweep import grid, sweep
 
 BASE = Config(data=DataConfig(image_size=32), optimizer=OptimizerConfig(optimizer="sgd"), batch_size=16)
 SEARCH = grid(BASE, {"learning_rate": (0.01, 1e30), "epochs": (1, 3), "seed": (0, 1)})
-
-
-def finish(run_dir, config, data, state, history):
-    """Write as much of a summary as a sweep reads."""
-    val = {"split": data.val.name, "examples": len(data.val)}
-    summary = {"val": val, "epochs": history[-1]["epoch"], "data": {"fingerprint": data.fingerprint}}
-    RunFolder(run_dir).write("summary.json", json.dumps(summary))
 
 
 class Moments:

@@ -8,7 +8,7 @@ import shutil
 import chex
 import jax
 import pytest
-from training.sweep_child import finish
+from training.small_run import finish
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import Interrupted, UserError
