@@ -27,9 +27,9 @@ def main() -> None:
 def parse(arguments: Sequence[str]) -> Any:
     """Return the verb that the arguments name, with their flags."""
     verbs = tuple(Annotated[verb, _named(name, verb, arguments)] for name, verb in VERBS.items())
+    any_verb: Any = Union[verbs]  # noqa: UP007 - made of a tuple
     flags = tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes
-    of_any: Any = Union[verbs]  # noqa: UP007 - made of a tuple
-    return tyro.cli(of_any, args=arguments, prog="jaxfer", config=flags)
+    return tyro.cli(any_verb, args=arguments, prog="jaxfer", config=flags)
 
 
 def _named(name: str, verb: Any, arguments: Sequence[str]) -> object:

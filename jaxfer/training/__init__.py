@@ -8,6 +8,7 @@ from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.parallel import OneDevice, Pmapped, Sharded, choose_parallel
 from jaxfer.training.processes import join_processes
+from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
 
@@ -17,6 +18,7 @@ __all__ = [
     "Interrupted",
     "OneDevice",
     "Pmapped",
+    "Program",
     "ResidentFeed",
     "Sharded",
     "TrainState",

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     program: Program | None = None,
     keep_epochs: Collection[int] = (),
+    after_epoch: Callable[[dict[str, Any]], object] | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Train as `config` says and return the final state and one row of numbers per epoch.
 
@@ -63,6 +64,7 @@ def fit(
     model, optimizer: objects in place of what the config names; the config then does not describe them.
     program: that of an earlier run, which must serve this one (`Program.serves`); it stands for the four above.
     keep_epochs: epochs whose checkpoints stay, beside the latest and the best.
+    after_epoch: called with each new row. What it raises ends the run, whose checkpoints stay.
 
     Raises `Interrupted` on SIGINT or SIGTERM, `Diverged` where the loss is no longer finite and `UserError` where the
     disk fails, in each case with the checkpoints intact.
@@ -107,6 +109,8 @@ def fit(
             if saves:
                 keep = ends_epoch and done // per_epoch in keep_epochs
                 history.save(state, running, val_accuracy=val_accuracy, keep=keep)
+            if ends_epoch and after_epoch is not None:
+                after_epoch(history.rows[-1])
             if signum:
                 raise Interrupted(done, signum)
     return state, history.rows

@@ -49,7 +49,8 @@ def structure(config: Config) -> Config:
 
     The seed is no part of it, nor is the number of epochs unless the learning rate depends on it.
     """
-    unnamed = {section: dict.fromkeys(fields) for section, fields in numbers_of(config).items()}
+    # Any value would do that no field can have: None is one of them.
+    unnamed = {section: dict.fromkeys(fields, "a number") for section, fields in numbers_of(config).items()}
     epochs = config.epochs if depends_on_epochs(config) else 1
     return dataclasses.replace(with_numbers(config, unnamed), seed=0, epochs=epochs)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,26 @@ def has_ended(run_dir: Path) -> bool:
     return (run_dir / "summary.json").exists() or (run_dir / FAILURE).exists()
 
 
+def ending(run_dir: Path) -> dict[str, Any]:
+    """Return `summary.json` or `failure.json` of a run; empty where it has neither yet."""
+    for name in ("summary.json", FAILURE):
+        file = run_dir / name
+        if file.exists():
+            try:
+                found = json.loads(file.read_text(encoding="utf-8"))
+                _ = found["val"]["split"], found["val"]["examples"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
+            return found
+    return {}
+
+
 def to_records(sweep: Sweep) -> list[dict[str, Any]]:
     """Return the rows as flat, JSON-ready objects, for `table.csv` and for scripts."""
     return [
         row.values
         | {"status": row.status}
-        | {f"val_{name}": row.scores.get(name) for name in SCORES}
+        | {f"val_{name}": _finite(row.scores.get(name)) for name in SCORES}
         | {"split": row.scores.get("split"), "examples": row.scores.get("examples")}
         | {"seconds": row.seconds, "run": row.run.relative_to(sweep.path).as_posix(), "epoch": row.epoch}
         | {"shared": row.shared, "reason": row.reason}
@@ -128,7 +143,7 @@ def write_table(sweep: Sweep) -> None:
 
 def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
     """Return the rows of the cells that one run serves."""
-    ending, ended = _ending(run_dir), has_ended(run_dir)
+    end, ended = ending(run_dir), has_ended(run_dir)
     history = {row["epoch"]: row for row in read_rows(run_dir) if row["kind"] == "epoch"}
     rows = []
     for cell in cells:
@@ -137,25 +152,16 @@ def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
         if not ended:
             rows.append(Row(**basics, status="unfinished", reason="", seconds=None, scores={}))
         elif epoch not in history:
-            reason = ending.get("reason", f"{run_dir / 'metrics.jsonl'} lacks epoch {epoch}")
+            reason = end.get("reason", f"{run_dir / 'metrics.jsonl'} lacks epoch {epoch}")
             rows.append(Row(**basics, status="failed", reason=reason, seconds=None, scores={}))
         else:
             reached = history[epoch]
             scores = {name: reached[f"val_{name}"] for name in SCORES}
-            scores |= {name: ending["val"][name] for name in ("split", "examples")}
+            scores |= {name: end["val"][name] for name in ("split", "examples")}
             rows.append(Row(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
     return rows
 
 
-def _ending(run_dir: Path) -> dict[str, Any]:
-    """Return `summary.json` or `failure.json` of a run; empty where it has neither yet."""
-    for name in ("summary.json", FAILURE):
-        file = run_dir / name
-        if file.exists():
-            try:
-                found = json.loads(file.read_text(encoding="utf-8"))
-                _ = found["val"]["split"], found["val"]["examples"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
-            return found
-    return {}
+def _finite(number: float | None) -> float | None:
+    """Return the number, or None in place of NaN and infinity, which JSON lacks."""
+    return number if number is not None and math.isfinite(number) else None

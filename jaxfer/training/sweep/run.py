@@ -8,7 +8,7 @@ from typing import Any
 from jaxfer.config import Config, DataConfig
 from jaxfer.data import load as load_data
 from jaxfer.data.dataset import Dataset
-from jaxfer.errors import Diverged
+from jaxfer.errors import Diverged, UserError
 from jaxfer.training.agreement import Agreement
 from jaxfer.training.loop import fit
 from jaxfer.training.parallel import choose_parallel
@@ -19,7 +19,7 @@ from jaxfer.training.state import TrainState
 from jaxfer.training.sweep.fields import describe
 from jaxfer.training.sweep.folder import begin, check
 from jaxfer.training.sweep.plan import Run, plan
-from jaxfer.training.sweep.results import FAILURE, Sweep, has_ended, read_sweep, write_table
+from jaxfer.training.sweep.results import FAILURE, Sweep, ending, has_ended, read_sweep, write_table
 from jaxfer.training.sweep.search import Search
 
 Finish = Callable[[Path, Config, Dataset, TrainState, list[dict[str, Any]]], object]
@@ -51,17 +51,20 @@ def sweep(
     that has been done is kept. Of several processes all must call this.
     """
     runs = plan(search)
+    folders = {run.name: sweep_dir / "cells" / run.name for run in runs}
     agreement = Agreement(choose_parallel(runs[0].config.batch_size))
     agreement.together(lambda: check(sweep_dir, search, resume=resume) if is_first() else None)
     # All processes decide what is left before any can end a run.
-    left = [run for run in runs if not has_ended(_folder(sweep_dir, run))]
-    begun = {run.name for run in left if (_folder(sweep_dir, run) / "config.json").exists()}
+    left = [run for run in runs if not has_ended(folders[run.name])]
+    begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
     for run, program in _with_programs(left, load):
+        done = [folders[other.name] for other in runs if other.config.data == run.config.data and other not in left]
+        _check_images(sweep_dir, program.data, done)
         # Not before: what keeps the first run from its data is to leave no trace.
         agreement.together(lambda: begin(sweep_dir, search) if is_first() else None)
         if progress and is_first():
             print(_heading(search, run, runs))
-        _train(run, _folder(sweep_dir, run), program, finish, resume=run.name in begun, progress=progress)
+        _train(run, folders[run.name], program, finish, resume=run.name in begun, progress=progress)
         if is_first():
             write_table(read_sweep(sweep_dir))
     agreement.together(lambda: None)
@@ -93,8 +96,11 @@ def _train(run: Run, run_dir: Path, program: Program, finish: Finish, *, resume:
         finish(run_dir, run.config, data, state, history)
 
 
-def _folder(sweep_dir: Path, run: Run) -> Path:
-    return sweep_dir / "cells" / run.name
+def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:
+    """Raise `UserError` where runs that have ended saw other images than those that are left would."""
+    known = {ending(run_dir).get("data", {}).get("fingerprint") for run_dir in done} - {None}
+    if known and known != {data.fingerprint}:
+        raise UserError(f"{sweep_dir} was trained on other images or labels than these: pass the data it began with")
 
 
 def _heading(search: Search, run: Run, runs: Sequence[Run]) -> str:

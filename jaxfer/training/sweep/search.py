@@ -102,7 +102,7 @@ def grid(base: Config, fields: Mapping[str, Sequence[Any]]) -> Search:
     >>> [cell.values for cell in grid(Config(), {"learning_rate": (0.01, 0.001), "epochs": (25,)}).cells]
     [{'optimizer.learning_rate': 0.01, 'epochs': 25}, {'optimizer.learning_rate': 0.001, 'epochs': 25}]
     """
-    known = _by_path(fields)
+    known = by_path(fields)
     combinations = itertools.product(*known.values())
     cells = (cell(base, dict(zip(known, values, strict=True))) for values in combinations)
     return Search(base, "grid", tuple(cells))
@@ -118,7 +118,7 @@ def random_search(base: Config, fields: Mapping[str, Sequence[Any] | Range], *, 
     """
     if count < 1:
         raise UserError(f"a random search of {count} cells is empty: pass at least 1")
-    known, random = _by_path(fields), np.random.default_rng(seed)
+    known, random = by_path(fields), np.random.default_rng(seed)
     cells: dict[Config, Cell] = {}
     for _ in range(100 * count):
         values = {path: _draw(random, value_at(base, path), source) for path, source in known.items()}
@@ -135,7 +135,7 @@ def cell(base: Config, values: Mapping[str, Any]) -> Cell:
     return Cell({path: value_at(config, path) for path in values}, config)
 
 
-def _by_path(fields: Mapping[str, Any]) -> dict[str, Any]:
+def by_path(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields under their dotted paths."""
     if not fields:
         raise UserError("the sweep is empty: name at least one field and its values, such as learning_rate=0.01,0.001")

@@ -1,0 +1,138 @@
+"""Numbers that are arguments of the compiled steps: one program for many runs, each the run it would be alone."""
+
+import dataclasses
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+from training.small_run import CONFIG, MODEL
+
+from jaxfer.config import LossConfig, OptimizerConfig
+from jaxfer.training import (
+    HostFeed,
+    OneDevice,
+    Pmapped,
+    Program,
+    ResidentFeed,
+    Sharded,
+    fit,
+    make_loss,
+    make_optimizer,
+    make_schedule,
+)
+from jaxfer.training.numbers import numbers_of, structure, with_numbers
+
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, _, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
+)
+
+SGD = dataclasses.replace(CONFIG.optimizer, weight_decay=0.01, clip_norm=2.0)
+ADAMW = OptimizerConfig(optimizer="adamw", weight_decay=0.1, clip_norm=1.0, schedule="step", step_epochs=(1,))
+WITH_ALL = dataclasses.replace(CONFIG, optimizer=SGD, loss=LossConfig(l2=0.001, label_smoothing=0.1))
+
+
+def replaced(config, section, **values):
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
+
+
+OTHERS = [
+    dataclasses.replace(WITH_ALL, seed=5),
+    dataclasses.replace(WITH_ALL, epochs=1),
+    replaced(WITH_ALL, "optimizer", learning_rate=0.02),
+    replaced(WITH_ALL, "optimizer", weight_decay=0.2),
+    replaced(WITH_ALL, "optimizer", clip_norm=0.1),
+    replaced(WITH_ALL, "loss", label_smoothing=0.3),
+    replaced(WITH_ALL, "loss", l2=0.1),
+]
+
+
+def on_host(state):
+    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+
+
+def without_clock(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_are_alone(data):
+    program = Program(WITH_ALL, data, model=MODEL)
+    first, _ = fit(WITH_ALL, data, program=program)
+    compiled.clear()
+    together = [fit(config, data, program=program) for config in OTHERS]
+    assert not compiled
+    for state, _ in together:
+        assert not np.array_equal(state.params["head"]["kernel"], first.params["head"]["kernel"]), "it did nothing"
+    for index in (0, 2, 5):
+        alone, rows = fit(OTHERS[index], data, model=MODEL)
+        chex.assert_trees_all_equal(on_host(together[index][0]), on_host(alone))
+        assert without_clock(together[index][1]) == without_clock(rows)
+
+
+@pytest.mark.parametrize("config", [SGD, ADAMW, OptimizerConfig()], ids=["sgd", "adamw", "adam"])
+def test_an_optimizer_of_traced_numbers_is_that_of_constants_to_rounding(config):
+    config, random = dataclasses.replace(CONFIG, optimizer=config), np.random.default_rng(0)
+    params = {"kernel": random.normal(size=(20, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}
+
+    def train(numbers, gradients):
+        kind = with_numbers(config, numbers).optimizer
+        optimizer = make_optimizer(kind, make_schedule(kind, steps_per_epoch=2, epochs=4))
+        state, moved = optimizer.init(params), params
+        for gradient in gradients:
+            updates, state = optimizer.update(gradient, state, moved)
+            moved = optax.apply_updates(moved, updates)
+        return moved
+
+    steps = [{name: random.normal(size=p.shape).astype(np.float32) for name, p in params.items()} for _ in range(5)]
+    constant = jax.jit(lambda gradients: train({}, gradients))(steps)
+    chex.assert_trees_all_close(jax.jit(train)(numbers_of(config), steps), constant, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_of_traced_numbers_is_that_of_constants_to_rounding():
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(9, 7)).astype(np.float32), np.arange(9, dtype=np.int32) % 7
+    params = {name: {"kernel": random.normal(size=(5, 4)).astype(np.float32)} for name in ("stem_conv", "head")}
+
+    def losses(numbers):
+        loss = make_loss(with_numbers(WITH_ALL, numbers).loss, labels, 7)
+        return loss.per_example(logits, labels), loss.penalty(params)
+
+    chex.assert_trees_all_close(jax.jit(losses)(numbers_of(WITH_ALL)), losses({}), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("way", "feed"), [(OneDevice, ResidentFeed(steps=3)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
+)
+def test_numbers_reach_every_device_however_images_do(data, way, feed):
+    still = replaced(CONFIG, "optimizer", learning_rate=1e-30, ema=None)
+    moving = replaced(CONFIG, "optimizer", learning_rate=0.05, ema=None)
+    program = Program(moving, data, model=MODEL, parallel=way(), feed=feed)
+    begun = on_host(program.start(still)[0])
+    moved, _ = fit(moving, data, program=program)
+    stood, _ = fit(still, data, program=program)
+    chex.assert_trees_all_close(on_host(stood).params, begun.params, rtol=0, atol=1e-20)
+    assert not np.array_equal(moved.params["head"]["kernel"], begun.params["head"]["kernel"])
+
+
+def test_what_a_program_leaves_out_or_computes_otherwise_is_no_number(data):
+    assert structure(WITH_ALL) == structure(OTHERS[0]) == structure(OTHERS[2])
+    cosine = replaced(CONFIG, "optimizer", schedule="cosine")
+    others = [
+        dataclasses.replace(CONFIG, batch_size=7),
+        replaced(CONFIG, "loss", l2=0.0),
+        replaced(CONFIG, "optimizer", clip_norm=1.0),
+        replaced(CONFIG, "optimizer", ema=0.5),
+        replaced(CONFIG, "model", variant="resnet18"),
+        cosine,
+        dataclasses.replace(cosine, epochs=9),
+    ]
+    assert len({structure(config) for config in [CONFIG, *others]}) == 1 + len(others)
+    assert "l2" not in numbers_of(others[1])["loss"]
+    program = Program(CONFIG, data, model=MODEL)
+    for config in others:
+        assert not program.serves(config, data)
+    with pytest.raises(ValueError, match="differ from this one in more than numbers"):
+        fit(others[0], data, program=program)
+    assert not program.serves(CONFIG, dataclasses.replace(data)), "other images"
