@@ -41,7 +41,9 @@ def test_a_module_imports_only_what_it_needs(module, never):
     assert not imported(f"import {module}") & never
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["data", "check", "--help"], ["data", "prepare", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["report", "--help"], ["data", "check", "--help"], ["data", "prepare", "--help"]]
+)
 def test_the_help_of_the_command_imports_no_jax(arguments):
     assert imported(main_of("jaxfer.cli.main"), *arguments) == {"rich", "tyro"}
 

@@ -76,12 +76,15 @@ class Sweep:
             raise
         if is_first():
             from jaxfer.cli.sweep_table import print_table
+            from jaxfer.evaluation.sweep_report import write_sweep_report
             from jaxfer.training.sweep import to_records
 
+            page = write_sweep_report(sweep_dir)
             if self.json:
                 print(json.dumps(to_records(found), indent=2))
             else:
                 print_table(found)
+                print(f"Report: {page}")
 
     def _search(self) -> "Search":
         from jaxfer.training.sweep import continued, grid, random_search

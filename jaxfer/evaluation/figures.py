@@ -125,7 +125,8 @@ def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     axes.barh(rows, f1, xerr=errors, color=VAL, alpha=0.75, height=0.62, label="F1", **bars)
     for measure, marker in (("precision", "<"), ("recall", ">")):
         values = [of[measure] for of in classes]
-        axes.plot(values, rows, marker, color=TRAIN, markeredgecolor=ink, markeredgewidth=0.6, label=measure)
+        looks = {"color": TRAIN, "markeredgecolor": ink, "markeredgewidth": 0.6, "clip_on": False}
+        axes.plot(values, rows, marker, **looks, label=measure)
     axes.set_yticks(rows, names)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()

@@ -96,8 +96,10 @@ def setting(value: Any) -> str:
 def duration(seconds: float) -> str:
     """Return a duration in words.
 
-    >>> duration(75.4), duration(8604.2)
-    ('1 min 15 s', '2 h 23 min')
+    >>> duration(7.25), duration(75.4), duration(8604.2)
+    ('7.2 s', '1 min 15 s', '2 h 23 min')
     """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
