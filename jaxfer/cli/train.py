@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jaxfer.cli.start import start_jax
 from jaxfer.cli.training import TrainingFlags, print_data, print_summary, training_defaults
@@ -53,7 +54,7 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     shows = is_first() and not as_json
     if shows:
         print_data(data)
-    options = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
+    options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
     try:
         state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
     except Interrupted:

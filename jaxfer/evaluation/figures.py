@@ -7,7 +7,7 @@ and axes, is what a caller changes between the two. None has a title: a page or 
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -170,7 +170,7 @@ def to_svg(figure: Figure) -> str:
     return buffer.getvalue().replace("'DejaVu Sans'", "system-ui")
 
 
-def style(axes: Axes, ink: str, *, grid: str | None = "y", legend: bool = True) -> None:
+def style(axes: Axes, ink: str, *, grid: Literal["x", "y"] | None = "y", legend: bool = True) -> None:
     """Give axes that are drawn their colours, a grid across one direction, and a legend above."""
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)

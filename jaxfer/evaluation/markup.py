@@ -32,8 +32,11 @@ def noted_table(caption: str, columns: Sequence[str], rows: Iterable[tuple[str, 
     """Return a table of numbers with a note under each: rows of a heading and of (number, note) pairs."""
     body = ""
     for heading, cells in rows:
-        noted = (f"<td>{escape(number)}<small>{escape(note)}</small></td>" for number, note in cells)
-        body += f'<tr><th scope="row">{escape(heading)}</th>{"".join(noted)}</tr>'
+        body += f'<tr><th scope="row">{escape(heading)}</th>'
+        for shown, note in cells:
+            small = f"<small>{escape(note)}</small>" if note else ""
+            body += f"<td>{escape(shown)}{small}</td>"
+        body += "</tr>"
     return scroll(caption, columns, body, kind="noted")
 
 

@@ -88,8 +88,8 @@ def parallel(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     chosen = best(found)
     for one in sorted(drawn, key=lambda one: (one is chosen, one.mean)):
         heights = [*(scales[field].place(one.values[field]) for field in fields), accuracy.place(100 * one.mean)]
-        line = {"color": TRAIN, "linewidth": 3} if one is chosen else {"color": _POOR_TO_GOOD(heights[-1])}
-        axes.plot(range(len(heights)), heights, **line)
+        colour = TRAIN if one is chosen else _POOR_TO_GOOD(heights[-1])
+        axes.plot(range(len(heights)), heights, color=colour, linewidth=3 if one is chosen else 1.5)
     for index, scale in enumerate([*scales.values(), accuracy]):
         axes.axvline(index, color=ink, linewidth=1, alpha=0.5)
         for height, text in zip(*scale.ticks, strict=True):
