@@ -48,7 +48,6 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     from jaxfer.training import fit
     from jaxfer.training.processes import is_first
 
-    assert flags.run_dir is not None
     with start_up.part("load_data"):
         data = load(flags.config.data)
     shows = is_first() and not as_json

@@ -36,7 +36,7 @@ def objective(
     programs: list[Program] = []
 
     def train(trial: Any) -> float:
-        import optuna
+        import optuna  # pyright: ignore[reportMissingImports] - who calls this has it
 
         config = cell(base, {path: _suggest(trial, path, value_at(base, path), known[path]) for path in known}).config
         if not (programs and programs[0].serves(config, data)):
