@@ -39,6 +39,7 @@ def main() -> None:
     start_jax(flags.processes, flags.config)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.evaluation.finish import finish_run
+    from jaxfer.evaluation.sweep_report import write_sweep_report
     from jaxfer.training.processes import is_first
     from jaxfer.training.sweep import continued, grid, sweep
 
@@ -51,6 +52,7 @@ def main() -> None:
         found = sweep(search, flags.sweep_dir, progress=True, **options)
     if is_first():
         print_table(found)
+        print(f"Report: {write_sweep_report(flags.sweep_dir)}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def test_a_module_imports_only_what_it_needs(module, never):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["sweep", "--help"], ["data", "check", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], *([verb, "--help"] for verb in ("train", "sweep", "report")), ["data", "check", "--help"]],
+    ids=" ".join,
 )
 def test_the_help_of_the_command_imports_no_jax(arguments):
     assert imported(main_of("jaxfer.cli.main"), *arguments) == {"rich", "tyro"}

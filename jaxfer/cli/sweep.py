@@ -51,7 +51,14 @@ class Sweep(SweepFlags):
         with flags.continued_by("jaxfer sweep"):
             found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, **loading)
         if is_first():
-            print(json.dumps(to_records(found), indent=2)) if flags.json else print_table(found)
+            from jaxfer.evaluation.sweep_report import write_sweep_report
+
+            page = write_sweep_report(flags.sweep_dir)
+            if flags.json:
+                print(json.dumps(to_records(found), indent=2))
+            else:
+                print_table(found)
+                print(f"Report: {page}")
 
     def _search(self) -> "Search":
         from jaxfer.training.sweep import continued, grid, random_search

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jaxfer.cli.start import start_jax
 from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
@@ -49,8 +50,9 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
 
     with start_up.part("load_data"):
         data = (load if as_json else load_and_print)(flags.config.data)
+    options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
     try:
-        state, history = fit(flags.config, data, run_dir=flags.run_dir, resume=flags.resume, progress=not as_json)
+        state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)

@@ -36,6 +36,8 @@ class TrainingFlags:
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     resume: bool = False
     """Continue the run in --run-dir with the configuration it began with."""
+    tensorboard: bool = False
+    """Write TensorBoard's event files into the run's folder as well; a run that has some resumes with them."""
     processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
 
     def with_folder(self) -> Self:

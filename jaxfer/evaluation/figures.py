@@ -1,13 +1,13 @@
 """The figures of a run, as Matplotlib figures that hold no global state.
 
 Backgrounds are transparent and the data's colours legible on light and dark pages alike; `ink`, the colour of text
-and axes, is what a caller changes between the two.
+and axes, is what a caller changes between the two. None has a title: a page or a paper gives it a caption.
 """
 
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -16,11 +16,15 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jaxfer.evaluation.wilson import f1_interval, wilson_interval
+
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
 
 TRAIN, VAL = "#d9822b", "#3f8fd2"
 """Colours of the training and the validation split."""
+
+CLEAR_TO_BLUE = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL, 0), to_rgba(VAL, 1)])
 
 
 def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
@@ -37,7 +41,7 @@ def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure
 
 def curve(history: Sequence[Mapping[str, Any]], measure: str, ink: str = LIGHT_INK) -> Figure:
     """Return one panel of `curves`: `measure` is `accuracy` or `loss`."""
-    figure = Figure(figsize=(4.4, 2.9), layout="constrained", facecolor="none")
+    figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     _draw_curve(figure.subplots(), history, measure, ink)
     return figure
 
@@ -52,11 +56,13 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, 
     epochs = [line["epoch"] for line in history]
     train, val = ([_number(line[name]) for line in history] for name in (measure, f"val_{measure}"))
     marker = "o" if len(epochs) < 15 else None
+    axes.fill_between(epochs, train, val, color=ink, alpha=0.07, linewidth=0)
     axes.plot(epochs, train, color=TRAIN, linestyle="--", marker=marker, markersize=3, label="training")
     axes.plot(epochs, val, color=VAL, linewidth=2, marker=marker, markersize=4, label="validation")
-    axes.set_xlabel("epoch")
+    axes.set(xlabel="epoch", ylabel=measure)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    _mark_gap(axes, train[-1], val[-1], ink)
     best = best_epoch(history)
     if best is not None:
         axes.axvline(best["epoch"], color=ink, linewidth=0.8, linestyle=":")
@@ -66,48 +72,93 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, 
             (best["epoch"], 1.02),
             xycoords=("data", "axes fraction"),
             ha="right" if best["epoch"] > np.mean(axes.get_xlim()) else "left",
-            fontsize=8,
+            fontsize="small",
         )
-    _style(axes, measure.capitalize(), ink)
+    style(axes, ink)
 
 
-def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
+def _mark_gap(axes: Axes, train: float, val: float, ink: str) -> None:
+    """Draw a bracket at the right of the axes from one split's last value to the other's, and say how far it is."""
+    if not (math.isfinite(train) and math.isfinite(val)):
+        return
+    beside = axes.get_yaxis_transform()  # x in shares of the axes, y in data
+    axes.plot([1.02, 1.02], [train, val], color=ink, linewidth=1, transform=beside, clip_on=False, label="_gap")
+    words = f"gap\n{abs(train - val):.2f}"
+    axes.text(1.04, (train + val) / 2, words, transform=beside, va="center", fontsize="small")
+
+
+def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares: bool = False) -> Figure:
     """Return a confusion matrix of counts, each row shaded by its shares.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    scores: `Scores.to_dict()`, or a split of `summary.json`. shares: whether to write the shares of a row, which add
+        up to one, in place of the counts.
     """
     counts, names = np.array(scores["confusion_matrix"]), scores["class_names"]  # [c, c]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    normalised = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(5.6, 5.2), layout="constrained", facecolor="none")
     axes = figure.subplots()
-    clear_to_blue = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL, 0), to_rgba(VAL, 1)])
-    axes.imshow(shares, cmap=clear_to_blue, vmin=0, vmax=1)
+    axes.imshow(normalised, cmap=CLEAR_TO_BLUE, vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
         bold = "bold" if row == column else "normal"
-        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=ink, weight=bold)
+        text = f"{normalised[row, column]:.2f}" if shares else f"{counts[row, column]:,}"
+        axes.text(column, row, text, ha="center", va="center", color=ink, weight=bold)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
-    _style(axes, "", ink)
-    axes.grid(visible=False)
+    axes.set(xlabel="predicted", ylabel="actual")
+    style(axes, ink, grid=None, legend=False)
     return figure
 
 
+def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
+    """Return a bar for each class's F1 with its 95% interval, and marks for its precision and recall.
+
+    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    """
+    names, classes = scores["class_names"], list(scores["per_class"].values())
+    f1 = np.array([of["f1"] for of in classes])
+    bounds = np.array([f1_interval(of["f1"], n) for of, n in zip(classes, related(scores), strict=True)])  # [c, 2]
+    rows = range(len(names))
+    figure = Figure(figsize=(4, 0.8 + 0.32 * len(names)), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    errors = np.abs(bounds.T - f1)
+    bars = {"ecolor": ink, "error_kw": {"elinewidth": 1, "alpha": 0.7}}
+    axes.barh(rows, f1, xerr=errors, color=VAL, alpha=0.75, height=0.62, label="F1", **bars)
+    for measure, marker in (("precision", "<"), ("recall", ">")):
+        values = [of[measure] for of in classes]
+        looks = {"color": TRAIN, "markeredgecolor": ink, "markeredgewidth": 0.6, "clip_on": False}
+        axes.plot(values, rows, marker, **looks, label=measure)
+    axes.set_yticks(rows, names)
+    axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    style(axes, ink, grid="x")
+    return figure
+
+
+def related(scores: Mapping[str, Any]) -> list[int]:
+    """Return, for each class, the examples that are of it or were taken for it: TP + FP + FN."""
+    counts = np.array(scores["confusion_matrix"])
+    return (counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)).tolist()
+
+
 def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
-    """Return accuracy by confidence, against the diagonal of perfect calibration.
+    """Return accuracy by confidence with 95% intervals, against the diagonal of perfect calibration.
 
     scores: `Scores.to_dict()`, or a split of `summary.json`.
     """
     bins = scores["calibration"]
     edges = np.linspace(0, 1, len(bins) + 1)
-    figure = Figure(figsize=(4.4, 2.9), layout="constrained", facecolor="none")
+    accuracy = np.array([_number(item["accuracy"]) for item in bins])
+    filled = [item["examples"] > 0 for item in bins]
+    bounds = [wilson_interval(item["accuracy"], item["examples"]) for item in bins if item["examples"]]
+    figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     axes = figure.subplots()
-    accuracy = [_number(item["accuracy"]) for item in bins]
     axes.bar(edges[:-1], accuracy, width=0.9 / len(bins), align="edge", color=VAL)
+    errors = np.abs(np.reshape(bounds, (-1, 2)).T - accuracy[filled])
+    centres = edges[:-1][filled] + 0.45 / len(bins)
+    axes.errorbar(centres, accuracy[filled], errors, fmt="none", ecolor=ink, elinewidth=1, alpha=0.7)
     axes.plot([0, 1], [0, 1], color=ink, linewidth=1, linestyle=":", label="perfect calibration")
-    axes.set(xlabel="confidence", xlim=(0, 1), ylim=(0, 1), yticks=(0.2, 0.4, 0.6, 0.8, 1))
-    _style(axes, "Accuracy by confidence", ink)
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), yticks=(0.2, 0.4, 0.6, 0.8, 1))
+    style(axes, ink)
     return figure
 
 
@@ -119,20 +170,20 @@ def to_svg(figure: Figure) -> str:
     return buffer.getvalue().replace("'DejaVu Sans'", "system-ui")
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _style(axes: Axes, title: str, ink: str) -> None:
-    """Give the axes their colours, a title at the left and a legend at the right of it."""
+def style(axes: Axes, ink: str, *, grid: Literal["x", "y"] | None = "y", legend: bool = True) -> None:
+    """Give axes that are drawn their colours, a grid across one direction, and a legend above."""
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)
-    axes.grid(axis="y", color=ink, alpha=0.15, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=ink, length=0)
     for text in (axes.xaxis.label, axes.yaxis.label, *axes.texts):
         text.set_color(ink)
-    if title:
-        axes.set_title(title, loc="left", color=ink, fontsize=11, weight="bold", pad=18)
-        corner = {"loc": "lower right", "bbox_to_anchor": (1, 1.12), "borderpad": 0, "borderaxespad": 0}
-        axes.legend(frameon=False, ncols=2, labelcolor=ink, fontsize=8, columnspacing=1, **corner)
+    if grid is not None:
+        axes.grid(axis=grid, color=ink, alpha=0.15, linewidth=0.8)
+    if legend:
+        corner = {"loc": "lower right", "bbox_to_anchor": (1, 1.1), "borderpad": 0, "borderaxespad": 0}
+        axes.legend(frameon=False, ncols=3, labelcolor=ink, fontsize="small", columnspacing=1, **corner)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

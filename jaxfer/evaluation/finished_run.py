@@ -59,6 +59,10 @@ def read_run(run_dir: Path) -> Run:
         raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
     summary = _parse(_read(where), _SUMMARY, str(where))
     for split in (summary["train"], summary["val"]):
+        bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
+        _check(bounds, {str: [float]}, place)
+        if any(len(pair) != 2 for pair in bounds.values()):
+            raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")

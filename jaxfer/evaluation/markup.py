@@ -1,7 +1,7 @@
 """The HTML that only reports of runs are made of: figures, shaded tables and numbers."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -10,18 +10,34 @@ from jaxfer.evaluation import figures
 from jaxfer.page import escape, scroll
 
 
-def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Return a confusion matrix [c, c], rows actual and columns predicted, each row shaded by its shares."""
+def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]], *, shares: bool = False) -> str:
+    """Return a confusion matrix [c, c], rows actual and columns predicted, each row shaded by its shares.
+
+    shares: whether to show the shares of a row in percent in place of the counts.
+    """
     body = ""
     for actual, row in zip(names, counts, strict=True):
         body += f'<tr><th scope="row">{escape(actual)}</th>'
         for predicted, count in zip(names, row, strict=True):
             share = count / max(sum(row), 1)
             hit = ' class="hit"' if predicted == actual else ""
-            title = escape(f"{actual} taken for {predicted}: {percent(share)} of {sum(row):,}")
-            body += f'<td{hit} style="--share:{share:.2f}" title="{title}">{count:,}</td>'
+            title = escape(f"{actual} taken for {predicted}: {count:,} of {sum(row):,}, {percent(share)}")
+            shown = f"{100 * share:.0f}" if shares else f"{count:,}"
+            body += f'<td{hit} style="--share:{share:.2f}" title="{title}">{shown}</td>'
         body += "</tr>"
     return scroll(caption, ["actual", *names], body, kind="confusion")
+
+
+def noted_table(caption: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+    """Return a table of numbers with a note under each: rows of a heading and of (number, note) pairs."""
+    body = ""
+    for heading, cells in rows:
+        body += f'<tr><th scope="row">{escape(heading)}</th>'
+        for shown, note in cells:
+            small = f"<small>{escape(note)}</small>" if note else ""
+            body += f"<td>{escape(shown)}{small}</td>"
+        body += "</tr>"
+    return scroll(caption, columns, body, kind="noted")
 
 
 def figure(draw: Callable[[str], Figure], alt: str, caption: str) -> str:
@@ -50,6 +66,21 @@ def decimal(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 
 
+def number(measure: str, value: float | None) -> str:
+    """Return a value of one of the fields of `Scores`: accuracies in percent."""
+    return percent(value) if "accuracy" in measure else decimal(value)
+
+
+def between(measure: str, bounds: Sequence[float | None]) -> str:
+    """Return the bounds of an interval in words.
+
+    >>> between("val_accuracy", (0.4257, 0.458)), between("r2", (-0.01, 0.02))
+    ('42.6% to 45.8%', '-0.010 to 0.020')
+    """
+    low, high = bounds
+    return f"{number(measure, low)} to {number(measure, high)}"
+
+
 def setting(value: Any) -> str:
     """Return a value from a JSON file in words.
 
@@ -68,8 +99,10 @@ def setting(value: Any) -> str:
 def duration(seconds: float) -> str:
     """Return a duration in words.
 
-    >>> duration(75.4), duration(8604.2)
-    ('1 min 15 s', '2 h 23 min')
+    >>> duration(7.25), duration(75.4), duration(8604.2)
+    ('7.2 s', '1 min 15 s', '2 h 23 min')
     """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

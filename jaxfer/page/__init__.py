@@ -44,9 +44,13 @@ def facts(caption: str, values: Mapping[str, str]) -> str:
     return table(caption, [], values.items(), kind="facts")
 
 
-def scroll(caption: str, columns: Sequence[str], body: str, kind: str) -> str:
-    """Return a table whose rows are HTML, in a box that scrolls where the page is narrow."""
-    cells = "".join(f'<th scope="col">{escape(text)}</th>' for text in columns)
+def scroll(caption: str, columns: Sequence[str], body: str, kind: str, *, buttons: bool = False) -> str:
+    """Return a table whose rows are HTML, in a box that scrolls where the page is narrow.
+
+    buttons: whether the headings are buttons, for `sort.js`.
+    """
+    form = '<button type="button">{}</button>' if buttons else "{}"
+    cells = "".join(f'<th scope="col">{form.format(escape(text))}</th>' for text in columns)
     head = f"<thead><tr>{cells}</tr></thead>" if columns else ""
-    inside = f"<caption>{escape(caption)}</caption>{head}<tbody>{body}</tbody>"
+    inside = f"<caption><span>{escape(caption)}</span></caption>{head}<tbody>{body}</tbody>"
     return f'<div class="scroll {kind}"><table>{inside}</table></div>'

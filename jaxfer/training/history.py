@@ -13,6 +13,7 @@ from jaxfer.training.agreement import Agreement
 from jaxfer.training.processes import is_first
 from jaxfer.training.run_folder import RunFolder
 from jaxfer.training.state import TrainState
+from jaxfer.training.tensorboard import FOLDER, EventFiles, require_writer
 
 
 class History:
@@ -21,20 +22,29 @@ class History:
     rows: one for each finished epoch, as in `metrics.jsonl`.
 
     run_dir: the run's folder, or None to keep rows alone. resume: whether it holds a run to go on with.
-    agreement: of the run's processes, which all take part in saving and restoring.
+    agreement: of the run's processes, which all take part in saving and restoring. tensorboard: whether to write
+        event files too; a resumed run that has some goes on with them.
     """
 
     def __init__(
-        self, run_dir: Path | None, config: Config, data: Dataset, agreement: Agreement, *, resume: bool
+        self,
+        run_dir: Path | None,
+        config: Config,
+        data: Dataset,
+        agreement: Agreement,
+        *,
+        resume: bool,
+        tensorboard: bool = False,
     ) -> None:
-        if resume and run_dir is None:
-            raise UserError("resuming needs the folder of the run: pass --run-dir")
+        if run_dir is None and (resume or tensorboard):
+            what = "resuming needs" if resume else "TensorBoard's event files need"
+            raise UserError(f"{what} the folder of the run: pass --run-dir")
         self.rows: list[dict[str, Any]] = []
         self._begun = self._saved = time.monotonic()
-        self._folder = self._checkpoints = None
+        self._folder = self._checkpoints = self._events = None
         if run_dir is not None:
-            begin = RunFolder.reopen if resume else RunFolder.create
-            self._folder = agreement.together(lambda: begin(run_dir, config) if is_first() else RunFolder(run_dir))
+            self._watched = is_first() and (tensorboard or (resume and (run_dir / FOLDER).is_dir()))
+            self._folder = agreement.together(lambda: self._open(run_dir, config, resume=resume))
             agreement.together(self._folder.check_shared)
             self._checkpoints = self._folder.checkpoints()
             self._fingerprint = data.fingerprint
@@ -73,6 +83,8 @@ class History:
             self._begun -= notes["seconds"]
         # What was logged after the checkpoint happens again: without one, everything.
         self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
+        if self._watched:
+            self._events = EventFiles(self._folder.path, self.rows, time.time() - self.seconds)
         return state, running
 
     def add(self, row: dict[str, Any]) -> None:
@@ -80,6 +92,8 @@ class History:
         self.rows.append(row)
         if self._folder is not None:
             self._folder.log(row)
+        if self._events is not None:
+            self._events.add(row)
 
     def save(
         self, state: TrainState, running: Metrics, *, val_accuracy: float | None = None, keep: bool = False
@@ -91,9 +105,18 @@ class History:
             tree = {"state": state, "running": running}
             self._checkpoints.save(int(state.step), tree, notes, val_accuracy=val_accuracy, keep=keep)
 
+    def _open(self, run_dir: Path, config: Config, *, resume: bool) -> RunFolder:
+        if not is_first():
+            return RunFolder(run_dir)
+        if self._watched:
+            require_writer()
+        return RunFolder.reopen(run_dir, config) if resume else RunFolder.create(run_dir, config)
+
     def __enter__(self) -> "History":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._events is not None:
+            self._events.close()
         if self._checkpoints is not None:
             self._checkpoints.__exit__(kind, error, _)

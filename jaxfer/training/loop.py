@@ -42,6 +42,7 @@ def fit(
     run_dir: Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    tensorboard: bool = False,
     parallel: Parallel | None = None,
     feed: Feed | None = None,
     model: ResNetFER | None = None,
@@ -59,6 +60,7 @@ def fit(
     run_dir: folder for the configuration, the log and the checkpoints; None keeps nothing. With `resume` it must
         hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.
     progress: whether to show a progress bar and a line per epoch.
+    tensorboard: whether to write TensorBoard's event files into `run_dir` too; see `jaxfer.training.tensorboard`.
     parallel: how to use the devices; by default all that the batch size warrants.
     feed: how images reach them; by default they stay on accelerators that have room, and else come batch by batch.
     model, optimizer: objects in place of what the config names; the config then does not describe them.
@@ -83,7 +85,7 @@ def fit(
     state, nothing, numbers = program.start(config)
 
     with ExitStack() as stack:
-        history = stack.enter_context(History(run_dir, config, data, agreement, resume=resume))
+        history = stack.enter_context(History(run_dir, config, data, agreement, resume=resume, tensorboard=tensorboard))
         state, running = history.restore(state, nothing)
         start, end = int(state.step), config.epochs * per_epoch
         bar = stack.enter_context(_bar(config.epochs, per_epoch, start) if progress and is_first() else nullcontext())

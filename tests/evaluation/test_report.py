@@ -7,60 +7,18 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from made_runs import HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
 
-from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation import figures
-from jaxfer.evaluation.metrics import Metrics
 from jaxfer.evaluation.report import write_report
+from jaxfer.evaluation.wilson import wilson_interval
 
-NAMES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 VAL_LINE = "val, n = 211, epoch 4"
 
 
-def scores(split, n, names=NAMES, skill=1.0):
-    rng = np.random.default_rng(n)
-    labels = rng.integers(0, 7, n).astype(np.int32)
-    logits = rng.normal(size=(n, 7)).astype(np.float32) + skill * np.eye(7, dtype=np.float32)[labels]
-    return Metrics.of_batch(logits, labels, np.full(n, True)).compute(names).to_dict() | {"split": split}
-
-
-VAL, TRAIN = scores("val", 211), scores("train", 1905, skill=3.0)
-
-
-def epoch(number, val_accuracy, **others):
-    line = {"kind": "epoch", "epoch": number, "step": 60 * number, "seconds": 9.0 * number, "learning_rate": 0.001}
-    line |= {"loss": 2 / number, "accuracy": 1 - 1 / (number + 1), "val_loss": 1.5, "val_accuracy": val_accuracy}
-    return line | {"val_macro_f1": 0.3, "val_mse": 0.1, "val_r2": 0.1} | others
-
-
-HISTORY = [epoch(1, 0.25), epoch(2, 0.40), epoch(3, 0.40), epoch(4, VAL["accuracy"] - 0.2)]
-SUMMARY = {
-    "config": json.loads(to_json(PRESETS["demo"])),
-    "epochs": 4,
-    "steps": 240,
-    "seconds": 36.5,
-    "train": TRAIN,
-    "val": VAL,
-    "checkpoint": {"epoch": 4, "step": 240, "chosen": "last"},
-    "best": {"epoch": 3, "val_accuracy": 0.40, "val_loss": 1.5},
-    "data": {
-        "source": "AffectNet folder: faces",
-        "warnings": ["train has 40 images for the 287,651 of AffectNet, March 2021 (happy 5 for 134,415)"],
-        "left_out": {"unreadable": 1, "other class": 12},
-        "unreadable": [["faces/12.jpg", "truncated"]],
-        "fingerprint": "9f2c",
-    },
-    "environment": {"jaxfer": "0.1.0", "jax": "0.10.2", "device": "cpu", "devices": 1},
-}
-
-
-def write_run(folder, summary=SUMMARY, history=HISTORY, config=None):
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(to_json(PRESETS["demo"]) if config is None else json.dumps(config))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
-    (folder / "summary.json").write_text(json.dumps(summary))
-    return folder
+def between(low, high, percent=False):
+    return f"{low:.1%} to {high:.1%}" if percent else f"{low:.3f} to {high:.3f}"
 
 
 class Page(HTMLParser):
@@ -70,7 +28,16 @@ class Page(HTMLParser):
         super().__init__()
         self.source = path.read_text(encoding="utf-8")
         self.tags, self.open, self.words = [], [], []
-        self.inside = {"h1": [], "caption": [], "figcaption": [], "small": [], "td": [], "th": [], "style": []}
+        self.inside = {
+            "h1": [],
+            "caption": [],
+            "figcaption": [],
+            "small": [],
+            "td": [],
+            "th": [],
+            "style": [],
+            "dd": [],
+        }
         self.feed(self.source)
         self.text = " ".join("".join(self.words).replace("\u00a0", " ").split())
 
@@ -115,42 +82,87 @@ def test_the_page_is_written_beside_the_run_and_nothing_else_is(run_dir, page):
 
 def test_the_headline_is_the_validation_accuracy_with_split_size_and_epoch(page):
     assert page.inside["h1"] == [f"Validation accuracy {VAL['accuracy']:.1%}"]
+    interval = between(*wilson_interval(VAL["accuracy"], 211), percent=True)
     headline = (
-        "Measured on the 211 images of the split “val”, with the checkpoint of epoch 4 of 4 (step 240; chosen: last)"
+        f"95% interval {interval}. Measured on the 211 images of the split “val”, with the checkpoint of epoch 4 of 4 "
+        "(step 240; chosen: last)"
     )
     assert headline in page.text
     before_headline_ends = page.text[: page.text.index(headline)]
     assert f"{TRAIN['accuracy']:.1%}" not in before_headline_ends
+    assert f"Label set, 7 classes: {', '.join(NAMES)}." in page.text
 
 
 def test_every_tile_and_every_table_of_scores_says_what_it_was_measured_on(page):
-    assert page.inside["small"] == [VAL_LINE] * 4
-    for part in ("Each class on", "Images of the validation split", "Expected calibration error"):
+    tiles = page.inside["dd"]
+    assert len(tiles) == 5
+    assert all(VAL_LINE in tile for tile in tiles)
+    for part in ("Each class on", "Counts: images of", "Percent of each row: images of", "Expected calibration error"):
         (caption,) = (text for text in page.inside["caption"] if text.startswith(part))
         assert VAL_LINE in caption
     for text in page.inside["figcaption"][:2]:
         assert "1,905 training images (“train”)" in text
         assert "211 validation images (“val”)" in text
-    assert VAL_LINE in page.inside["figcaption"][2]
+    for text in page.inside["figcaption"][2:]:
+        assert VAL_LINE in text
+
+
+def test_the_gap_to_training_says_what_it_is_between(page):
+    gap = 100 * (TRAIN["accuracy"] - VAL["accuracy"])
+    assert page.inside["dd"][-1] == f"{gap:+.1f}accuracy on train, n = 1,905, less that on {VAL_LINE}"
+
+
+def test_every_score_stands_beside_its_interval(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
+    for split in (VAL, TRAIN):
+        for name in MEASURES:
+            is_share = "accuracy" in name
+            value = f"{split[name]:.1%}" if is_share else f"{split[name]:.3f}"
+            assert value + between(split[name] - 0.031, split[name] + 0.032, is_share) in page.inside["td"]
+    accuracy = between(VAL["accuracy"] - 0.031, VAL["accuracy"] + 0.032, percent=True)
+    assert f"95% interval {accuracy}. Measured on" in page.text
+    assert "bootstrap percentiles over its images" in page.text
+    for index, tile in enumerate(page.inside["dd"][:4]):
+        name = ("balanced_accuracy", "macro_f1", "cross_entropy", "ece")[index]
+        assert f"95%: {between(VAL[name] - 0.031, VAL[name] + 0.032, index == 0)}" in tile
+
+
+def test_summaries_without_intervals_say_so_where_counts_do_not_give_one(page):
+    assert f"{VAL['accuracy']:.1%}{between(*wilson_interval(VAL['accuracy'], 211), percent=True)}" in page.inside["td"]
+    assert f"{VAL['cross_entropy']:.3f}no interval" in page.inside["td"]
+    assert "this run's summary holds no others" in page.text
+
+
+def test_damaged_intervals_are_named(tmp_path):
+    for damage in ([0.1, 0.2], {"accuracy": "wide"}, {"accuracy": [0.1]}):
+        summary = SUMMARY | {"val": VAL | {"intervals": damage}}
+        with pytest.raises(UserError, match=r"summary\.json: intervals of 'val'.* is damaged"):
+            write_report(write_run(tmp_path / "run", summary))
 
 
 def test_the_training_accuracy_is_given_as_such(page):
     assert (
         f"On the 1,905 images it was trained on (“train”) the same checkpoint has {TRAIN['accuracy']:.1%}" in page.text
     )
-    assert f"Accuracy{VAL['accuracy']:.1%}{TRAIN['accuracy']:.1%}" in page.text
+    assert f"{TRAIN['accuracy']:.1%}{between(*wilson_interval(TRAIN['accuracy'], 1905), percent=True)}" in page.text
     assert "Images (n)2111,905" in page.text
 
 
 def test_classes_confusion_matrix_and_calibration_hold_the_numbers_of_the_validation_split(page):
-    for name, of in VAL["per_class"].items():
-        assert f"{name}{of['precision']:.3f}{of['recall']:.3f}{of['f1']:.3f}{of['support']}" in page.text
-    shaded = [attrs for attrs in page.all("td") if "style" in attrs]
     matrix = np.array(VAL["confusion_matrix"])
-    shares = [float(attrs["style"].removeprefix("--share:")) for attrs in shaded]
-    np.testing.assert_allclose(shares, (matrix / matrix.sum(axis=1, keepdims=True)).ravel(), atol=0.005)
+    for index, (name, of) in enumerate(VAL["per_class"].items()):
+        precision = between(*wilson_interval(of["precision"], matrix[:, index].sum()))
+        recall = between(*wilson_interval(of["recall"], of["support"]))
+        assert f"{name}{of['precision']:.3f}{precision}{of['recall']:.3f}{recall}{of['f1']:.3f}" in page.text
+    cells = [attrs for attrs in page.all("td") if "style" in attrs]
+    counts, shaded = cells[:49], cells[49:]
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
+    for found in (counts, shaded):
+        shown = [float(attrs["style"].removeprefix("--share:")) for attrs in found]
+        np.testing.assert_allclose(shown, shares.ravel(), atol=0.005)
     assert "".join(map(str, matrix[3])) in page.text
-    assert [attrs["title"].split(":")[0] for attrs in shaded if attrs.get("class") == "hit"] == [
+    assert "".join(f"{100 * share:.0f}" for share in shares[3]) in page.text
+    assert [attrs["title"].split(":")[0] for attrs in counts if attrs.get("class") == "hit"] == [
         f"{name} taken for {name}" for name in NAMES
     ]
     assert f"Expected calibration error {VAL['ece']:.3f}" in page.text
@@ -165,7 +177,7 @@ def test_data_configuration_time_and_environment_are_on_the_page(page):
         "schedulecosine",
     ):
         assert text in page.text
-    for text in ("seed0", "jax0.10.2", "devices1", "Duration0 min 36 s", "Steps240", "Time per step152.1 ms"):
+    for text in ("seed0", "jax0.10.2", "devices1", "Duration36.5 s", "Steps240", "Time per step152.1 ms"):
         assert text in page.text
 
 
@@ -185,7 +197,7 @@ def embedded(page):
 
 
 def test_the_embedded_figures_refer_to_nothing_outside_themselves(page):
-    assert len(embedded(page)) == 6
+    assert len(embedded(page)) == 8
     for svg in embedded(page):
         assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', svg))
         assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", svg))
@@ -193,12 +205,13 @@ def test_the_embedded_figures_refer_to_nothing_outside_themselves(page):
 
 
 def test_every_figure_has_words_for_those_who_do_not_see_it(page):
-    assert len(page.all("img")) == len(page.all("figure")) == len(page.inside["figcaption"]) == 3
-    first, second, third = (attrs["alt"] for attrs in page.all("img"))
+    assert len(page.all("img")) == len(page.all("figure")) == len(page.inside["figcaption"]) == 4
+    first, second, third, fourth = (attrs["alt"] for attrs in page.all("img"))
     assert "At epoch 4 training has 80.0%" in first
     assert "best at epoch 3, where validation has 40.0%" in first
     assert "validation has 1.500" in second
-    assert f"expected calibration error is {VAL['ece']:.3f}" in third
+    assert f"neutral {VAL['per_class']['neutral']['f1']:.2f}" in third
+    assert f"expected calibration error is {VAL['ece']:.3f}" in fourth
 
 
 def test_every_table_has_a_caption(page):
@@ -209,8 +222,8 @@ def test_every_table_has_a_caption(page):
 def test_the_page_fits_phones_and_dark_rooms(page):
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
     assert "@media (prefers-color-scheme: dark)" in page.inside["style"][0]
-    assert [attrs["media"] for attrs in page.all("source")] == ["(prefers-color-scheme: dark)"] * 3
-    light, dark = embedded(page)[0], embedded(page)[3]
+    assert [attrs["media"] for attrs in page.all("source")] == ["(prefers-color-scheme: dark)"] * 4
+    light, dark = embedded(page)[0], embedded(page)[4]
     assert figures.LIGHT_INK in light
     assert figures.DARK_INK not in light
     assert figures.DARK_INK in dark
@@ -234,7 +247,7 @@ def test_hostile_names_and_paths_are_shown_as_text(tmp_path):
     assert page.open == []
     assert not page.all("script")
     assert not page.all("i")
-    assert len(page.all("img")) == 3
+    assert len(page.all("img")) == 4
     assert "report of the run a & b <i>" in page.text
     for text in HOSTILE:
         assert text in page.inside["th"]
@@ -253,15 +266,15 @@ def test_a_hundred_thousand_unreadable_images_leave_the_page_small(tmp_path):
 
 def test_without_unreadable_images_none_are_listed(tmp_path):
     summary = SUMMARY | {"data": SUMMARY["data"] | {"left_out": {}, "unreadable": []}}
-    assert not Page(write_report(write_run(tmp_path / "run", summary))).all("details")
+    assert "Unreadable images:" not in Page(write_report(write_run(tmp_path / "run", summary))).text
 
 
 def test_scores_that_are_not_numbers_are_shown_as_missing(tmp_path):
     summary = SUMMARY | {"val": VAL | {"r2": None, "loss": float("nan")}}
     history = [epoch(1, None, loss=float("inf"), val_loss=None)]
     page = Page(write_report(write_run(tmp_path / "run", summary, history)))
-    assert f"R²n/a{TRAIN['r2']:.3f}" in page.text
-    assert f"Loss (training objective)n/a{TRAIN['loss']:.3f}" in page.text
+    assert f"R²n/ano interval{TRAIN['r2']:.3f}" in page.text
+    assert f"Loss (training objective)n/ano interval{TRAIN['loss']:.3f}" in page.text
     assert "At epoch 1 training has 50.0%, validation n/a." in page.all("img")[0]["alt"]
 
 
@@ -332,13 +345,16 @@ def test_lines_of_other_kinds_are_ignored(tmp_path):
 def test_the_curves_show_both_splits_and_mark_the_last_of_the_best_epochs():
     figure = figures.curves(HISTORY)
     for axes, measure in zip(figure.axes, ("accuracy", "loss"), strict=True):
-        assert axes.get_title(loc="left") == measure.capitalize()
-        train, val, line, best = axes.lines
+        assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("epoch", measure, "")
+        train, val, gap, line, best = axes.lines
         np.testing.assert_array_equal(train.get_ydata(), [epoch[measure] for epoch in HISTORY])
         np.testing.assert_array_equal(val.get_ydata(), [epoch[f"val_{measure}"] for epoch in HISTORY])
         assert list(line.get_xdata()) == [3, 3]
         assert list(best.get_xdata()) == [3]
-        assert [text.get_text() for text in axes.texts] == ["best accuracy, epoch 3"]
+        ends = HISTORY[-1][measure], HISTORY[-1][f"val_{measure}"]
+        assert list(gap.get_ydata()) == list(ends)
+        words = [text.get_text() for text in axes.texts]
+        assert words == [f"gap\n{abs(ends[0] - ends[1]):.2f}", "best accuracy, epoch 3"]
 
 
 def test_curves_of_one_epoch_or_without_finite_values_can_be_drawn():
@@ -354,6 +370,31 @@ def test_the_confusion_matrix_figure_shows_counts_shaded_by_row():
     assert [text.get_text() for text in axes.texts] == [f"{count:,}" for count in matrix.ravel()]
     np.testing.assert_allclose(axes.images[0].get_array(), matrix / matrix.sum(axis=1, keepdims=True))
     assert [label.get_text() for label in axes.get_yticklabels()] == list(NAMES)
+    (axes,) = figures.confusion_matrix(VAL, shares=True).axes
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
+    assert [text.get_text() for text in axes.texts] == [f"{share:.2f}" for share in shares.ravel()]
+
+
+def test_the_bars_of_the_classes_are_their_f1_between_its_bounds():
+    (axes,) = figures.per_class(VAL).axes
+    errors, bars = axes.containers
+    assert [bar.get_width() for bar in bars] == [of["f1"] for of in VAL["per_class"].values()]
+    for (left, right), of in zip(errors.lines[2][0].get_segments(), VAL["per_class"].values(), strict=True):
+        assert 0 <= left[0] <= of["f1"] <= right[0] <= 1
+        assert left[0] < right[0]
+    precision, recall = axes.lines
+    np.testing.assert_array_equal(precision.get_xdata(), [of["precision"] for of in VAL["per_class"].values()])
+    np.testing.assert_array_equal(recall.get_xdata(), [of["recall"] for of in VAL["per_class"].values()])
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(NAMES)
+
+
+def test_bins_and_classes_without_examples_can_be_drawn():
+    empty = {"examples": 0, "confidence": 0.0, "accuracy": 0.0}
+    absent = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    nothing = VAL | {"calibration": [empty] * 15, "per_class": dict.fromkeys(NAMES, absent)}
+    nothing |= {"confusion_matrix": [[0] * 7] * 7}
+    for draw in (figures.reliability, figures.per_class, figures.confusion_matrix):
+        assert "<svg" in figures.to_svg(draw(nothing))
 
 
 def test_figures_are_transparent_and_their_letters_stay_text():

@@ -121,6 +121,8 @@ def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped
         assert names == {"config.json", "metrics.jsonl", "summary.json", "report.html", "checkpoints"}
         assert {path.name for path in (cell / "checkpoints").iterdir()} == {"2", "4"}
     table = (tmp_path / "sweep" / "table.csv").read_text()
+    assert "Report: sweep/report.html" in finished.stdout
+    assert "of 4 finished settings" in (tmp_path / "sweep" / "report.html").read_text()
 
     # As if it had been killed before the second run ended.
     (second / "summary.json").unlink()

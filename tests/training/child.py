@@ -1,4 +1,6 @@
-"""A small run in a process of its own, for tests to end in every way: `child.py RUN_DIR [--resume] [ENDING STEP]`.
+"""A small run in a process of its own, for tests to end in every way.
+
+`child.py RUN_DIR [--resume | --tensorboard] [ENDING STEP]`.
 
 ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, `fail` with an error, or
 `fill` the disk.
@@ -65,7 +67,7 @@ def main() -> None:
     use_cpu_cores()
     data = Dataset(train=faces(84, "train"), val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
-    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, model=model)
+    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, tensorboard="--tensorboard" in rest, model=model)
 
 
 if __name__ == "__main__":

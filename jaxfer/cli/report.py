@@ -1,0 +1,45 @@
+"""`jaxfer report`: the page and the figures of a run or of a sweep, made from its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from jaxfer.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report of a run or of a sweep from its files.
+
+    jaxfer report runs/first
+
+    jaxfer report runs/first --figures paper/figures
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Folder of a finished run, or of a sweep, finished or not; its report.html is written anew."""
+    figures: Path | None = None
+    """Folder for the figures of the report as PNG and SVG, one column of a paper wide."""
+
+    def run(self) -> None:
+        """Write the page, and the figures where they are asked for."""
+        # Matplotlib takes long to import.
+        from jaxfer.evaluation import paper_figures
+
+        if (self.folder / "sweep.json").is_file():
+            from jaxfer.evaluation.sweep_report import write_sweep_report
+            from jaxfer.training.sweep import read_sweep
+
+            path, drawings = write_sweep_report(self.folder), paper_figures.of_sweep(read_sweep(self.folder))
+        elif self.folder.is_dir():
+            from jaxfer.evaluation.finished_run import read_run
+            from jaxfer.evaluation.report import write_report
+
+            path, drawings = write_report(self.folder), paper_figures.of_run(read_run(self.folder))
+        else:
+            raise UserError(f"{self.folder} is no folder: pass that of a run or of a sweep")
+        print(f"Report: {path}")
+        if self.figures is not None:
+            written = paper_figures.save_figures(drawings, self.figures)
+            print(f"Figures: {len(written)} files in {self.figures}")

@@ -1,0 +1,113 @@
+"""A headless Chromium or Chrome, as far as tests of pages need one, over its DevTools protocol."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from websocket import create_connection
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PROGRAM = os.environ.get("CHROME") or next(filter(None, map(shutil.which, NAMES)), None)
+"""The browser's program, or None where there is none; the environment variable CHROME names another."""
+
+_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
+_PATIENCE = 60
+"""Seconds until a browser that does not answer fails the test."""
+
+
+class Browser:
+    """One page at a time, in a browser with a profile of its own that ends with the `with` block."""
+
+    def __init__(self) -> None:
+        assert PROGRAM is not None
+        self._profile = tempfile.TemporaryDirectory(prefix="jaxfer-browser-", ignore_cleanup_errors=True)
+        options = [*_OPTIONS, "--remote-debugging-port=0", f"--user-data-dir={self._profile.name}", "about:blank"]
+        self._process = subprocess.Popen(
+            [PROGRAM, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        self._socket = create_connection(self._address(), timeout=_PATIENCE, suppress_origin=True)
+        self._count, self._session, self._events = 0, "", list[dict[str, Any]]()
+        (page,) = (found for found in self._send("Target.getTargets")["targetInfos"] if found["type"] == "page")
+        attached = self._send("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._send(f"{domain}.enable")
+
+    def open(self, path: Path, *, width: int, dark: bool = False) -> None:
+        """Show a file in a window of this width, to a reader who prefers a light or a dark page."""
+        narrow = width < 600
+        self._send("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=narrow)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", features=[scheme])
+        self._events.clear()
+        self._send("Page.navigate", url=path.resolve().as_uri())
+        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+            self._receive()
+
+    @property
+    def complaints(self) -> list[dict[str, Any]]:
+        """What the console has shown since the page was opened."""
+        self._send("Runtime.evaluate", expression="0")  # what the page did before has been told by then
+        shown = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
+        return [event["params"] for event in self._events if event["method"] in shown]
+
+    def run(self, script: str) -> Any:
+        """Return the value of a JavaScript expression in the page."""
+        answer = self._send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        known = {"key": key, "code": key, "text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {"key": key}
+        for kind in ("keyDown", "keyUp"):
+            self._send("Input.dispatchKeyEvent", type=kind, **known)
+
+    def screenshot(self) -> bytes:
+        """Return the whole page as PNG."""
+        return base64.b64decode(self._send("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+
+    def _address(self) -> str:
+        """Return where the browser listens, which it says as soon as it does."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if line.startswith("DevTools listening on "):
+                return line.split()[-1]
+        raise AssertionError(f"{PROGRAM} ended with code {self._process.wait()}")
+
+    def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._count += 1
+        message = {"id": self._count, "method": method, "params": parameters}
+        self._socket.send(json.dumps(message | ({"sessionId": self._session} if self._session else {})))
+        while (answer := self._receive()).get("id") != self._count:
+            pass
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
+
+    def _receive(self) -> dict[str, Any]:
+        message = json.loads(self._socket.recv())
+        if "method" in message:
+            self._events.append(message)
+        return message
+
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._socket.close()
+        self._process.terminate()
+        self._process.communicate(timeout=_PATIENCE)
+        self._profile.cleanup()
