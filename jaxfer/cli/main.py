@@ -8,6 +8,7 @@ import tyro
 
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
+from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.report import Report
 from jaxfer.cli.sweep import Sweep
 from jaxfer.cli.train import Train
@@ -15,6 +16,7 @@ from jaxfer.cli.train import Train
 VERBS = {
     "train": Train,
     "sweep": Sweep,
+    "evaluate": Evaluate,
     "report": Report,
     "data": Data,
 }

@@ -81,7 +81,7 @@ class Dataset:
         """A hash of all images, labels and class names: equal for equal data, wherever it lies."""
         if self.known_fingerprint:
             return self.known_fingerprint
-        parts = [(split.images.shape, _chunks(split.images), split.labels) for split in (self.train, self.val)]
+        parts = [(split.images.shape, chunks(split.images), split.labels) for split in (self.train, self.val)]
         return content_hash(self.class_names, parts)
 
 
@@ -98,6 +98,7 @@ def content_hash(
     return digest.hexdigest()
 
 
-def _chunks(images: Images) -> Iterator[np.ndarray]:
+def chunks(images: Images) -> Iterator[np.ndarray]:
+    """Yield all images, uint8 [some, size, size, 3], in order."""
     for start in range(0, images.shape[0], ROWS):
         yield images[np.arange(start, min(start + ROWS, images.shape[0]))]

@@ -74,17 +74,29 @@ def _decode(selection: Selection, allocate: Allocate, config: DataConfig) -> tup
     failures: dict[str, str] = {}
     with counting("reading images", selection.count) as tally:
         for key, part in selection.parts.items():
-            rows = _allocated(allocate, key, (len(part.records), config.image_size, config.image_size, 3))
-            kept = 0
-            for face in _readable(part, config, failures, tally):
-                rows[kept] = face
-                kept += 1
-            images[key] = rows[:kept]
-            images[key].flags.writeable = False
+            images[key] = decode_part(part, partial(allocate, key), config, failures, tally)
     selection = drop_unreadable(selection, failures)
-    splits = {key: _split(part, images[key], config) for key, part in selection.parts.items()}
+    splits = {key: split_of(part, images[key], config) for key, part in selection.parts.items()}
     parts = [(images[key].shape, [images[key]], split.labels) for key, split in splits.items()]
     return selection, splits, content_hash(PROTOCOLS[config.num_classes].class_names, parts)
+
+
+def decode_part(
+    part: Part,
+    allocate: Callable[[tuple[int, ...]], np.ndarray],
+    config: DataConfig,
+    failures: dict[str, str],
+    tally: Tally,
+) -> np.ndarray:
+    """Return the readable faces of a part, uint8 [n, size, size, 3]; add the names of the others, with the reason."""
+    rows = _allocated(allocate, (len(part.records), config.image_size, config.image_size, 3))
+    kept = 0
+    for face in _readable(part, config, failures, tally):
+        rows[kept] = face
+        kept += 1
+    images = rows[:kept]
+    images.flags.writeable = False
+    return images
 
 
 def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Selection, dict[str, Split], str]:
@@ -94,7 +106,7 @@ def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Sel
     while True:
         splits = {}
         for key, part in selection.parts.items():
-            splits[key] = _split(part, StreamedImages(part.records, config.image_size, config.margin), config)
+            splits[key] = split_of(part, StreamedImages(part.records, config.image_size, config.margin), config)
         if fingerprint:
             return selection, splits, fingerprint
         # All images are decoded once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
@@ -118,9 +130,9 @@ def _readable(part: Part, config: DataConfig, failures: dict[str, str], tally: T
             yield face
 
 
-def _allocated(allocate: Allocate, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _allocated(allocate: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     try:
-        return allocate(key, shape)
+        return allocate(shape)
     except MemoryError as error:
         raise UserError(
             f"the images take {np.prod(shape, dtype=float) / 1e9:.0f} GB, and there is neither memory nor disk for so "
@@ -128,7 +140,8 @@ def _allocated(allocate: Allocate, key: str, shape: tuple[int, ...]) -> np.ndarr
         ) from error
 
 
-def _split(part: Part, images: Images, config: DataConfig) -> Split:
+def split_of(part: Part, images: Images, config: DataConfig) -> Split:
+    """Return the split of a part whose images these are, with the labels and what else its records say."""
     class_names = PROTOCOLS[config.num_classes].class_names
 
     def affect(field: str) -> np.ndarray | None:

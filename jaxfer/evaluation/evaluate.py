@@ -1,27 +1,25 @@
-"""From a trained state to the numbers of a run, and back from a run's folder to a network that predicts."""
+"""From a trained state to the numbers of a run."""
 
 import json
 import platform
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import flax
 import jax
+import numpy as np
 import optax
 
 import jaxfer
 from jaxfer.config import Config, to_json
-from jaxfer.data.dataset import Dataset
-from jaxfer.errors import UserError
-from jaxfer.evaluation.metrics import Metrics
+from jaxfer.data.dataset import Dataset, Split
+from jaxfer.evaluation.bootstrap import intervals
+from jaxfer.evaluation.predictions import Predictions, predict_split
+from jaxfer.evaluation.scores import as_json
 from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.losses import make_loss
-from jaxfer.training.optimizers import make_optimizer
-from jaxfer.training.parallel import OneDevice, Parallel, choose_parallel
-from jaxfer.training.run_folder import read_config
-from jaxfer.training.state import TrainState, create_state
-from jaxfer.training.step import evaluate_split, make_eval_step
+from jaxfer.training.losses import Objective, make_loss
+from jaxfer.training.parallel import Parallel, choose_parallel
+from jaxfer.training.state import TrainState
 
 
 def summarize(
@@ -36,19 +34,20 @@ def summarize(
     """Return what `summary.json` holds: the numbers of both splits, and all that a reader needs to judge them.
 
     state, history: what `fit` returned for `config` and `data`. `train` and `val` are the scores of this last state
-    in evaluation mode, each over its whole split; `best` is the epoch that had the best validation accuracy, which
-    is optimistic, being chosen by the very examples it is measured on. Of several processes all must call this, and
-    get the same.
+    in evaluation mode, each over its whole split, with their bootstrap `intervals`. `best` is the epoch that had the
+    best validation accuracy, which is optimistic, being chosen by the very examples it is measured on. Of several
+    processes all must call this, and get the same.
     """
     parallel = parallel or choose_parallel(config.batch_size)
     model = model or make_model(config.model, len(data.class_names))
     loss = make_loss(config.loss, data.train.labels, len(data.class_names))
-    eval_step = make_eval_step(model, loss, parallel=parallel)
-    variables = parallel.place(state.variables)
+    options = {"batch_size": config.batch_size, "parallel": parallel}
     scores = {}
     for name, split in (("train", data.train), ("val", data.val)):
-        options = {"batch_size": config.batch_size, "class_names": data.class_names, "shard": parallel.shard}
-        scores[name] = {"split": split.name} | evaluate_split(eval_step, variables, split, **options).to_dict()
+        predictions = predict_split(model, state.variables, split, **options)
+        objective = _objective(loss, state.params if state.ema is None else state.ema, predictions, split)
+        found = predictions.scores(data.class_names, objective).to_dict()
+        scores[name] = {"split": split.name} | found | {"intervals": as_json(intervals(predictions))}
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
         "config": json.loads(to_json(config)),
@@ -69,6 +68,13 @@ def summarize(
     }
 
 
+def _objective(loss: Objective, params: Any, predictions: Predictions, split: Split) -> float:
+    """Return what training minimises, on a whole split: the mean over its examples and the penalty."""
+    targets = split.labels if split.soft_labels is None else split.soft_labels
+    losses = np.asarray(jax.jit(loss.per_example)(predictions.logits, targets), np.float64)
+    return float(losses.mean() + loss.penalty(jax.device_get(params)))
+
+
 def environment() -> dict[str, Any]:
     """Return the versions and devices that a number depends on."""
     versions = {"jaxfer": jaxfer.__version__, "python": platform.python_version(), "jax": jax.__version__}
@@ -76,27 +82,3 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     kind = f"{device.device_kind}, {platform.machine()}" if device.platform == "cpu" else device.device_kind
     return versions | {"device": kind, "devices": jax.device_count(), "processes": jax.process_count()}
-
-
-def load_trained(run_dir: Path, checkpoint: Literal["best", "last"] = "best") -> tuple[ResNetFER, dict[str, Any]]:
-    """Return the network of a run and its trained variables, for `model.apply(variables, images)`.
-
-    checkpoint: of the best validation accuracy, or the last one.
-
-    Raises `UserError` where `run_dir` holds no run, none of its checkpoints, or a damaged one.
-    """
-    # Orbax takes long to import: only who reads a run needs it.
-    from jaxfer.training.checkpoint import Checkpoints
-
-    config = read_config(run_dir)
-    model = make_model(config.model, config.data.num_classes)
-    optimizer = make_optimizer(config.optimizer, optax.constant_schedule(0.0))
-    average = config.optimizer.ema is not None
-    state = create_state(model, optimizer, seed=0, image_size=config.data.image_size, ema=average)
-    with Checkpoints(run_dir / "checkpoints") as checkpoints:
-        step = checkpoints.best if checkpoint == "best" else checkpoints.latest
-        if step is None:
-            raise UserError(f"{run_dir} has no checkpoint yet: train it for at least one epoch")
-        like = OneDevice().place({"state": state, "running": Metrics.empty(config.data.num_classes)})
-        saved = checkpoints.restore(step, like)
-    return model, saved["state"].variables

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxfer.evaluation import measures
 from jaxfer.evaluation.scores import Bin, ClassScores, Scores
 
 CALIBRATION_BINS = 15
@@ -77,9 +78,7 @@ class Metrics:
         is_class = jax.nn.one_hot(labels, logits.shape[1], dtype=bool) & valid  # [b, c]
         predicted = jnp.argmax(logits, axis=1)  # [b]
         confidence = jnp.max(probabilities, axis=1)  # [b]
-        # Guo et al.'s bins are open below and closed above: bin k holds confidences in (k/15, (k+1)/15].
-        bins = jnp.clip(jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1, 0, CALIBRATION_BINS - 1)
-        in_bin = jax.nn.one_hot(bins, CALIBRATION_BINS, dtype=bool) & valid  # [b, 15]
+        in_bin = jax.nn.one_hot(calibration_bin(confidence), CALIBRATION_BINS, dtype=bool) & valid  # [b, 15]
 
         # Sums of selected values, not products with 0 and 1: 0 times NaN is NaN, and a matrix product on a TPU would
         # round to bfloat16.
@@ -113,21 +112,22 @@ class Metrics:
         """
         sums = jax.tree.map(lambda x: np.asarray(x, np.float64), jax.device_get(self))
         n = int(sums.count)
-        actual, predicted = sums.confusion_matrix.sum(axis=1), sums.confusion_matrix.sum(axis=0)  # [c], [c]
-        correct = np.diag(sums.confusion_matrix)  # [c]
-        precision, recall = _divide(correct, predicted), _divide(correct, actual)
-        f1 = _divide(2 * correct, actual + predicted)
-        confidence, accuracy = _divide(sums.bin_confidence, sums.bin_count), _divide(sums.bin_correct, sums.bin_count)
+        confusion = sums.confusion_matrix
+        actual, predicted, correct = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)  # [c] each
+        precision, recall = measures.divide(correct, predicted), measures.divide(correct, actual)
+        f1 = measures.f1(confusion)
+        confidence = measures.divide(sums.bin_confidence, sums.bin_count)
+        accuracy = measures.divide(sums.bin_correct, sums.bin_count)
         return Scores(
             examples=n,
             loss=_mean(sums.loss, n),
             cross_entropy=_mean(sums.cross_entropy, n),
-            accuracy=_mean(correct.sum(), n),
-            balanced_accuracy=_mean(recall.sum(), int(np.count_nonzero(actual))),
-            macro_f1=_mean(f1.sum(), len(f1) if n else 0),
+            accuracy=float(measures.accuracy(confusion)),
+            balanced_accuracy=float(measures.balanced_accuracy(confusion)),
+            macro_f1=float(measures.macro_f1(confusion)),
             mse=_mean(sums.squared_error.mean(), n),
-            r2=_r2(sums.squared_error, actual),
-            ece=_mean(np.abs(sums.bin_correct - sums.bin_confidence).sum(), n),
+            r2=float(measures.r2(sums.squared_error, actual)),
+            ece=float(measures.ece(sums.bin_correct - sums.bin_confidence, n)),
             per_class={
                 name: ClassScores(float(p), float(r), float(f), int(support))
                 for name, p, r, f, support in zip(class_names, precision, recall, f1, actual, strict=True)
@@ -135,33 +135,19 @@ class Metrics:
             calibration=[
                 Bin(int(k), float(c), float(a)) for k, c, a in zip(sums.bin_count, confidence, accuracy, strict=True)
             ],
-            confusion_matrix=sums.confusion_matrix.astype(int).tolist(),
+            confusion_matrix=confusion.astype(int).tolist(),
             class_names=list(class_names),
         )
 
 
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Return the elementwise quotient, 0 where the denominator is."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+def calibration_bin(confidence: jax.Array) -> jax.Array:
+    """Return the bin of each confidence, int32 of the same shape.
+
+    Guo et al.'s bins are open below and closed above: bin k holds confidences in (k/15, (k+1)/15].
+    """
+    return jnp.clip(jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1, 0, CALIBRATION_BINS - 1)
 
 
 def _mean(total: np.ndarray, count: int) -> float:
     """Return the quotient, NaN where the count is 0."""
     return float(total) / count if count else math.nan
-
-
-def _r2(residual: np.ndarray, support: np.ndarray) -> float:
-    """Return scikit-learn's `r2_score`, averaged uniformly over the one-hot columns.
-
-    residual: float64 [c], sums of squared errors. support: float64 [c], examples of each class.
-
-    A one-hot column with k ones among n has the total sum of squares k - k^2 / n. Where that is 0 the column is
-    constant and scores 1 if predicted exactly (to float32's precision), else 0. One example has no R2: NaN.
-    """
-    n = support.sum()
-    if n < 2:
-        return math.nan
-    total = support - support**2 / n
-    constant = np.where(residual == 0, 1.0, np.where(np.isnan(residual), np.nan, 0.0))
-    varying = 1 - residual / np.where(total > 0, total, 1)
-    return float(np.where(total > 0, varying, constant).mean())

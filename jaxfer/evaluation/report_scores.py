@@ -117,19 +117,19 @@ def splits(summary: Mapping[str, Any]) -> str:
     )
 
 
-def classes(summary: Mapping[str, Any]) -> str:
-    """Return the scores of each class, drawn and as a table."""
+def classes(summary: Mapping[str, Any], kind: str = "validation") -> str:
+    """Return the scores of each class, drawn and as a table; `kind` is what the split in `val` is for."""
     val = summary["val"]
     drawn = figure(
         partial(figures.per_class, val),
         "F1 of each class: " + ", ".join(f"{name} {of['f1']:.2f}" for name, of in val["per_class"].items()) + ".",
-        f"F1 (bars) with 95% intervals, precision and recall (marks) of each class on the validation split "
+        f"F1 (bars) with 95% intervals, precision and recall (marks) of each class on the {kind} split "
         f"({where(summary)}).",
     )
     predicted = [sum(column) for column in zip(*val["confusion_matrix"], strict=True)]
     counted = zip(val["per_class"].items(), predicted, figures.related(val), strict=True)
     numbers = noted_table(
-        f"Each class on the validation split ({where(summary)}), with Wilson's 95% intervals. Support is the number of "
+        f"Each class on the {kind} split ({where(summary)}), with Wilson's 95% intervals. Support is the number of "
         "its images.",
         ["Class", "Precision", "Recall", "F1", "Support"],
         [
@@ -148,10 +148,10 @@ def classes(summary: Mapping[str, Any]) -> str:
     return drawn + numbers
 
 
-def confusion(summary: Mapping[str, Any]) -> str:
-    """Return the confusion matrix, as counts and in percent of its rows."""
+def confusion(summary: Mapping[str, Any], kind: str = "validation") -> str:
+    """Return the confusion matrix, as counts and in percent of its rows; `kind` is what the split in `val` is for."""
     val = summary["val"]
-    basis = f"images of the validation split ({where(summary)}) by actual class (rows) and predicted class (columns)"
+    basis = f"images of the {kind} split ({where(summary)}) by actual class (rows) and predicted class (columns)"
     counts = heat_table(f"Counts: {basis}.", val["class_names"], val["confusion_matrix"])
     shares = heat_table(
         f"Percent of each row: {basis}. Its diagonal is the recall.",
@@ -162,19 +162,19 @@ def confusion(summary: Mapping[str, Any]) -> str:
     return counts + shares
 
 
-def calibration(summary: Mapping[str, Any]) -> str:
-    """Return accuracy by confidence, drawn and as a table."""
+def calibration(summary: Mapping[str, Any], kind: str = "validation") -> str:
+    """Return accuracy by confidence, drawn and as a table; `kind` is what the split in `val` is for."""
     val, error = summary["val"], decimal(summary["val"]["ece"])
     bins = [item for item in val["calibration"] if item["examples"]]
     diagram = figure(
         partial(figures.reliability, val),
         f"Accuracy in {len(bins)} ranges of confidence, against the diagonal of perfect calibration; "
         f"the expected calibration error is {error}.",
-        f"Accuracy by confidence with Wilson's 95% intervals on the validation split ({where(summary)}). Below the "
+        f"Accuracy by confidence with Wilson's 95% intervals on the {kind} split ({where(summary)}). Below the "
         "diagonal the network is surer than it is right.",
     )
     numbers = table(
-        f"Expected calibration error {error} (95%: {interval(val, 'ece')}) on the validation split ({where(summary)}): "
+        f"Expected calibration error {error} (95%: {interval(val, 'ece')}) on the {kind} split ({where(summary)}): "
         "the distance between confidence and accuracy, averaged over the images.",
         ["Mean confidence", "Accuracy", "95% interval", "Images"],
         [

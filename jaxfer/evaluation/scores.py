@@ -55,12 +55,13 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them; NaN and infinity, which JSON lacks, become None."""
-        return _to_json(dataclasses.asdict(self))
+        return as_json(dataclasses.asdict(self))
 
 
-def _to_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """Return dicts and lists of numbers as JSON has them; NaN and infinity, which JSON lacks, become None."""
     if isinstance(value, dict):
-        return {name: _to_json(item) for name, item in value.items()}
+        return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_to_json(item) for item in value]
+        return [as_json(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

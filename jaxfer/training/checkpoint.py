@@ -3,12 +3,15 @@
 # The annotations of Orbax's v1 interface do not fit its own classes yet.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from jaxfer.errors import UserError
@@ -24,20 +27,38 @@ class Checkpoints:
     and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
 
     directory: created if it does not exist; what an interrupted save left behind is removed.
+    read_only: nothing is created or removed, so that a run may go on meanwhile, and `restore` may ask for a part of
+        what was saved. Raises `UserError` where there is no checkpoint.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.directory = directory
+        self._read_only = read_only
+        if read_only and not (directory.is_dir() and any(path.name.isdigit() for path in directory.iterdir())):
+            raise UserError(f"{directory.parent} has no checkpoint yet: train it for at least one epoch")
+        try:
+            self._orbax = self._open()
+        except Exception as error:  # a damaged file of metrics, which is read at once
+            raise UserError(
+                f"one of the checkpoints in {directory} cannot be read ({error}): move the damaged one away"
+            ) from error
+
+    def _open(self) -> ocp.training.Checkpointer:
         keep = ocp.training.preservation_policies
         best = keep.BestN(
             get_metric_fn=lambda metrics: metrics["val_accuracy"], n=1, keep_checkpoints_without_metrics=False
         )
-        self._orbax = ocp.training.Checkpointer(
-            directory.absolute(),
+        return ocp.training.Checkpointer(
+            self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best, _Kept()]),
-            cleanup_tmp_directories=True,
-            context=ocp.Context(async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS)),
+            cleanup_tmp_directories=not self._read_only,
+            context=ocp.Context(
+                async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS),
+                pytree_options=ocp.options.PyTreeOptions(
+                    loading=ocp.options.PyTreeOptions.Loading(partial_load=self._read_only)
+                ),
+            ),
         )
 
     @property
@@ -49,7 +70,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The step of the checkpoint with the best validation accuracy, or None before the first."""
-        scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
+        scored = [c for c in self._orbax.checkpoints if "val_accuracy" in (c.metrics or {})]
         return max(scored, key=lambda c: (c.metrics["val_accuracy"], c.step)).step if scored else None
 
     @property
@@ -74,6 +95,7 @@ class Checkpoints:
         Raises `UserError` if this or the previous save failed, as on a full disk.
         """
         metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy, "kept": keep}
+        notes = notes | {"checksums": _checksums(tree)}
         try:
             self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
         except (OSError, ValueError) as error:
@@ -83,7 +105,7 @@ class Checkpoints:
         """Return the notes that were saved with step `step`."""
         try:
             return self._orbax.metadata(step).custom_metadata or {}
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # Orbax meets damage with OSError, ValueError, KeyError and errors of its own
             raise self._unreadable(step) from error
 
     def restore(self, step: int, like: Any) -> Any:
@@ -91,13 +113,19 @@ class Checkpoints:
 
         like: a tree of arrays of the same structure, shapes and dtypes.
 
-        Raises `UserError` where the checkpoint cannot be read or holds something else.
+        Raises `UserError` where the checkpoint cannot be read, holds something else, or not the bits that were saved.
         """
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+        saved = self.notes(step).get("checksums", {})
         try:
-            return self._orbax.load(step, abstract)
-        except (OSError, ValueError, KeyError) as error:
+            tree = self._orbax.load(step, abstract)
+        except Exception as error:
             raise self._unreadable(step) from error
+        # Orbax finds out that a file is too short, but not that its numbers are others.
+        found = _checksums(tree)
+        if any(saved.get(name, checksum) != checksum for name, checksum in found.items()):
+            raise self._unreadable(step)
+        return tree
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -123,10 +151,25 @@ class Checkpoints:
         )
 
     def _unreadable(self, step: int) -> UserError:
-        return UserError(
-            f"the checkpoint {self.directory / str(step)} cannot be read: it is damaged, or of another network. Move "
-            "it away to continue from an older one, or start a new run"
+        advice = (
+            "Choose another one of the run, or train it again"
+            if self._read_only
+            else "Move it away to continue from an older one, or start a new run"
         )
+        return UserError(
+            f"the checkpoint {self.directory / str(step)} cannot be read: it is damaged, or of another network. "
+            + advice
+        )
+
+
+def _checksums(tree: Any) -> dict[str, int]:
+    """Return the CRC-32 of each array of a tree, by its path."""
+    checksums = {}
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        plain = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        checksums[name] = zlib.crc32(np.ascontiguousarray(plain).tobytes())
+    return checksums
 
 
 class _Kept:

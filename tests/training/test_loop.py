@@ -10,7 +10,8 @@ import pytest
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import UserError
-from jaxfer.evaluation.evaluate import load_trained, summarize
+from jaxfer.evaluation.evaluate import summarize
+from jaxfer.evaluation.trained import load_trained
 from jaxfer.training import CrossEntropy, evaluate_split, fit, make_eval_step
 from jaxfer.training.checkpoint import Checkpoints
 
@@ -137,8 +138,9 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data,
     kept = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
     assert kept == sorted({best["step"], history[-1]["step"]})
     for which, row in (("best", best), ("last", history[-1])):
-        network, variables = load_trained(run_dir, which)
-        correct = network.apply(variables, data.val.images).argmax(-1) == data.val.labels
+        trained = load_trained(run_dir, which)
+        assert (trained.epoch, trained.step, trained.chosen) == (row["epoch"], row["step"], which)
+        correct = trained.model.apply(trained.variables, data.val.images).argmax(-1) == data.val.labels
         assert float(correct.mean()) == pytest.approx(row["val_accuracy"])
     (run_dir.parent / "empty").mkdir()
     (run_dir.parent / "empty" / "config.json").write_text(to_json(config))

@@ -179,6 +179,9 @@ def test_a_recognised_cluster_needs_one_flag_and_leaves_one_report(tmp_path):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["train"]["examples"] == np.sum(summary["train"]["confusion_matrix"]) == 64
     assert summary["val"]["examples"] == np.sum(summary["val"]["confusion_matrix"]) == 21
+    (row,) = history(tmp_path / "run")
+    for name in ("loss", "accuracy", "macro_f1", "mse"):
+        assert summary["val"][name] == pytest.approx(row[f"val_{name}"], rel=1e-5)
     assert (summary["environment"]["processes"], summary["environment"]["devices"]) == (2, 2 * cpu_cores())
 
 

@@ -1,16 +1,13 @@
 """Small pictures of the faces in question, read from the data once more and embedded into a page."""
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-
-from PIL import Image
 
 from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.checking.wording import printable
 from jaxfer.data.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.data.layouts import ReadOptions
+from jaxfer.page.picture import data_uri
 
 SHEET = 24
 """How many problems of a kind have a picture."""
@@ -49,7 +46,7 @@ def pictures(check: Check) -> dict[str, str]:
             wanted.remove(record.name)
             if not record.left_out:
                 try:
-                    found[record.name] = _data_uri(open_face(record.image, least=2 * SIDE, box=record.box).picture)
+                    found[record.name] = data_uri(open_face(record.image, least=2 * SIDE, box=record.box).picture, SIDE)
                 except UnreadableError:
                     continue
             if not wanted:
@@ -75,11 +72,3 @@ def sheet(problems: Iterable[Problem], found: Mapping[str, str]) -> str:
 def _image(name: str, label: str, found: Mapping[str, str]) -> str:
     text = escape(printable(f"{name}, labelled {label}"))
     return f'<img src="{found[name]}" alt="{text}" title="{text}">' if name in found else ""
-
-
-def _data_uri(picture: Image.Image) -> str:
-    picture = picture.copy()
-    picture.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -91,9 +91,14 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             )
 
 
+def image_size(place: Path) -> int:
+    """Return the side of the images of a prepared data set, in pixels."""
+    return _metadata(place, "options", "image_size", kind=int)
+
+
 def refuse_enlarging(place: Path, size: int) -> None:
     """Raise `UserError` where the images of a prepared data set have fewer pixels a side than `size`."""
-    prepared = _metadata(place, "options", "image_size", kind=int)
+    prepared = image_size(place)
     if prepared < size:
         raise UserError(
             f"{place} was prepared at {prepared} pixels, and would have to be enlarged to {size}: pass "

@@ -1,0 +1,149 @@
+"""`jaxfer evaluate`: what the networks of runs are worth on a split, with intervals, errors and a page."""
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxfer.cli.start import start_jax
+from jaxfer.config import DataConfig, LabelOrder
+from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxfer.data.one_split import OneSplit
+    from jaxfer.evaluation.evaluation import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Evaluate the networks of runs on a split, and write a page with their errors into each run's folder.
+
+    jaxfer evaluate runs/first
+
+    jaxfer evaluate runs/first --data fer2013 --split PrivateTest --flip
+
+    jaxfer evaluate runs/seed-0 runs/seed-1 runs/seed-2 --by valence --json
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of runs, finished or not. Several are compared on the same images."""
+    data: Path | None = None
+    """Folder (or file) with the labelled faces; by default what each run was trained with."""
+    label_order: LabelOrder | None = None
+    """What digits in folder names of --data mean; by default what the run was told."""
+    split: str = "val"
+    """The split: train, val, test, or the data's own name, such as PublicTest."""
+    epoch: Literal["last", "best"] | int = "last"
+    """The checkpoint: after the last step, of the best validation accuracy, or after this epoch, where it is kept."""
+    flip: bool = False
+    """Average the probabilities over each image and its mirror image."""
+    by: str | None = None
+    """Score the groups of a column apart, where the data has it: valence, arousal, agreement, face_size or folder."""
+    images: tuple[int, ...] | None = None
+    """Rows of predictions.csv to explain by Grad-CAM; by default the most confident errors and a few others."""
+    json: bool = False
+    """Print all numbers as JSON, and nothing else, to the standard output."""
+
+    def run(self) -> None:
+        """Evaluate, print, and write the folders."""
+        if not self.runs:
+            raise UserError("no run was named: pass the folder of at least one")
+        folders = [path.resolve() for path in self.runs]
+        if len(set(folders)) < len(folders):
+            raise UserError("a run is named twice: pass each once")
+        start_jax()
+        # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
+        from jaxfer.evaluation.evaluation import compare
+        from jaxfer.evaluation.evaluation_folder import write_evaluation
+
+        evaluations = self._evaluations()
+        comparison = compare(evaluations) if len(evaluations) > 1 else None
+        written = [write_evaluation(evaluation, comparison) for evaluation in evaluations]
+        if self.json:
+            found = [json.loads((folder / "evaluation.json").read_text(encoding="utf-8")) for folder in written]
+            print(json.dumps({"evaluations": found, "comparison": comparison}, indent=2))
+            return
+        for evaluation, folder in zip(evaluations, written, strict=True):
+            _print(evaluation)
+            print(f"Page: {folder / 'evaluation.html'}")
+        if comparison:
+            _print_comparison(comparison)
+
+    def _evaluations(self) -> "list[Evaluation]":
+        from jaxfer.data.one_split import load_split
+        from jaxfer.evaluation.evaluation import evaluate
+        from jaxfer.evaluation.trained import load_trained
+
+        trained = [load_trained(run_dir, self.epoch) for run_dir in self.runs]
+        loaded: dict[DataConfig, OneSplit] = {}
+        evaluations = []
+        for one in trained:
+            config = self._data_config(one.config.data)
+            if config not in loaded:
+                loaded[config] = load_split(config, self.split)
+            if not self.json:
+                print(f"evaluating {one.name} on {len(loaded[config].split):,} images", file=sys.stderr)
+            evaluations.append(evaluate(one, loaded[config], flip=self.flip, by=self.by, images=self.images))
+        return evaluations
+
+    def _data_config(self, trained: DataConfig) -> DataConfig:
+        """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
+        options = {"sampling": "uniform", "soft_labels": False}
+        if self.data is not None:
+            options |= {"data_dir": self.data}
+        if self.label_order is not None:
+            options |= {"label_order": self.label_order}
+        return dataclasses.replace(trained, **options)
+
+
+def _print(evaluation: "Evaluation") -> None:
+    """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
+    from jaxfer.evaluation.evaluation import MEASURES
+
+    scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
+    table = Table(
+        title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
+        f"n = {scores['examples']:,}, {len(scores['class_names'])} classes, "
+        f"epoch {checkpoint['epoch']} ({checkpoint['chosen']})"
+    )
+    for column in ("", evaluation.role, "95% interval"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in MEASURES:
+        table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
+    console = Console(highlight=False)
+    console.print(table)
+    for name, group in evaluation.groups.items():
+        accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
+        console.print(
+            f"{evaluation.by} {name}: accuracy {accuracy} ({bounds}), n = {group['examples']:,}", markup=False
+        )
+    for note in evaluation.notes():
+        console.print(f"note: {note}", soft_wrap=True)
+
+
+def _print_comparison(comparison: dict[str, Any]) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    runs = len(comparison["runs"])
+    for name, found in comparison["over_runs"].items():
+        console.print(f"{name} over {runs} runs: {_number(found['mean'])} ± {_number(found['std'])}")
+    for text in comparison["differences"]:
+        console.print(f"note: the runs differ in more than their seeds ({text})")
+    for one in comparison["mcnemar"]:
+        console.print(
+            f"{one['first']} less {one['second']}: accuracy {one['difference']:+.4f} "
+            f"({_interval(one['interval'])}), McNemar p = {one['p_value']:.4f} ({one['method']})"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
+
+
+def _interval(bounds: list[float | None]) -> str:
+    return f"{_number(bounds[0])} to {_number(bounds[1])}"

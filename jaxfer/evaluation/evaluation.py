@@ -1,0 +1,212 @@
+"""An evaluation: one checkpoint on one split, with all that a reader needs to judge its numbers."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jaxfer.config import Config, to_json
+from jaxfer.data.columns import group_names
+from jaxfer.data.one_split import OneSplit
+from jaxfer.errors import UserError
+from jaxfer.evaluation.bootstrap import intervals
+from jaxfer.evaluation.comparison import mcnemar, over_runs
+from jaxfer.evaluation.evaluate import environment
+from jaxfer.evaluation.predictions import Predictions, predict_split
+from jaxfer.evaluation.scores import as_json
+from jaxfer.evaluation.trained import Trained
+from jaxfer.training.parallel import choose_parallel
+from jaxfer.training.run_folder import differences
+
+MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
+"""The fields of `Scores` that an evaluation has; the training objective is none of them."""
+
+ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
+"""What the numbers of each kind of split are called."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One checkpoint on one split.
+
+    flip: whether probabilities are means over the image and its mirror image.
+    by: the column whose groups are scored apart, or None.
+    images: rows to explain by Grad-CAM, or None for a choice.
+    """
+
+    trained: Trained
+    data: OneSplit
+    predictions: Predictions
+    flip: bool
+    by: str | None = None
+    images: tuple[int, ...] | None = None
+
+    @property
+    def role(self) -> str:
+        """What its numbers are called: `Training`, `Validation` or `Test`."""
+        return ROLES[self.data.use]
+
+    @property
+    def own_data(self) -> bool | None:
+        """Whether the split belongs to the very data of the run; None where that is not known."""
+        known = self.trained.fingerprint and self.data.data_fingerprint
+        return self.trained.fingerprint == self.data.data_fingerprint if known else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the split."""
+        return self.data.fingerprint
+
+    @cached_property
+    def scores(self) -> dict[str, Any]:
+        """`Scores.to_dict()` without the training objective, with the split's name and the scores' `intervals`."""
+        scores = self.predictions.scores(self.data.class_names).to_dict()
+        del scores["loss"]
+        return {"split": self.data.split.name} | scores | {"intervals": as_json(intervals(self.predictions))}
+
+    @cached_property
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The number of examples, measures and intervals of each group of the column `by`."""
+        if self.by is None:
+            return {}
+        column, found = self.data.columns[self.by], {}
+        for name in group_names(column):
+            part = self.predictions.take(column == name)
+            scores = part.scores(self.data.class_names).to_dict()
+            kept = {measure: scores[measure] for measure in ("examples", *MEASURES)}
+            found[name] = kept | {"intervals": as_json(intervals(part))}
+        return found
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the numbers must know, one sentence each."""
+        notes = []
+        if self.data.use == "train":
+            notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
+        if self.data.use == "test":
+            notes.append("A test split is for the final number only: choose nothing by it.")
+        if self.data.use == "val" and self.own_data is not False and self.trained.chosen == "best":
+            notes.append("The checkpoint was chosen by its accuracy on this very split, which makes it optimistic.")
+        if self.own_data is False:
+            notes.append(
+                "The data are not those of the run: whether the network has learnt from some of these images, under "
+                "another name, is not known."
+            )
+        if not self.trained.ends_epoch:
+            notes.append(f"The checkpoint was saved within an epoch, at step {self.trained.step:,}.")
+        return notes
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all that decides the numbers and the page of an evaluation by itself, as JSON has it."""
+        return {
+            "config": json.loads(to_json(self.trained.config)),
+            "checkpoint": self.trained.checkpoint,
+            "trained_on": self.trained.fingerprint,
+            "split": self.data.split.name,
+            "use": self.data.use,
+            "fingerprint": self.fingerprint,
+            "names": _hash(self.data.names),
+            "flip": self.flip,
+            "by": self.by,
+            "images": self.images and list(self.images),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `evaluation.json` holds."""
+        return {
+            "run": self.trained.name,
+            "role": self.role.lower(),
+            "checkpoint": self.trained.checkpoint,
+            "flip": self.flip,
+            "notes": self.notes(),
+            **self.scores,
+            "by": {"column": self.by, "groups": self.groups},
+            "data": {
+                "source": self.data.source,
+                "left_out": self.data.left_out,
+                "own": self.own_data,
+                "fingerprint": self.fingerprint,
+            },
+            "environment": environment(),
+            "inputs": self.inputs(),
+        }
+
+
+def evaluate(
+    trained: Trained,
+    data: OneSplit,
+    *,
+    flip: bool = False,
+    by: str | None = None,
+    images: tuple[int, ...] | None = None,
+) -> Evaluation:
+    """Return what the network of a run says about a split.
+
+    flip, by, images: as in `Evaluation`.
+
+    Raises `UserError` for classes that are not the network's, a column that the data does not have, and rows that are
+    not there.
+    """
+    if len(data.class_names) != trained.config.data.num_classes:
+        raise UserError(
+            f"the network of {trained.name} knows {trained.config.data.num_classes} classes, and the data has "
+            f"{len(data.class_names)}: pass data of the same classes"
+        )
+    if by is not None and by not in data.columns:
+        there = ", ".join(data.columns) or "none"
+        raise UserError(
+            f"{data.source} has no column {by!r} to divide its faces by: pass one of those it has ({there})"
+        )
+    beyond = [row for row in images or () if not 0 <= row < len(data.split)]
+    if beyond:
+        raise UserError(
+            f"there is no row {beyond[0]} in {data.split.name!r}: pass rows from 0 to {len(data.split) - 1}, as "
+            "predictions.csv counts them"
+        )
+    parallel = choose_parallel(trained.config.batch_size)
+    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip}
+    predictions = predict_split(trained.model, trained.variables, data.split, **options)
+    return Evaluation(trained, data, predictions, flip, by, images)
+
+
+def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Return mean and deviation over runs, McNemar's test of each pair, and in what else but their seed runs differ.
+
+    Raises `UserError` where they were not evaluated on the same images.
+    """
+    first, *others = evaluations
+    for other in others:
+        if other.fingerprint != first.fingerprint:
+            raise UserError(
+                f"{first.trained.name} and {other.trained.name} cannot be compared: the images or labels of "
+                f"{first.data.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
+                "with the same image size and classes"
+            )
+    pairs = [(a, b) for i, a in enumerate(evaluations) for b in evaluations[i + 1 :]]
+    base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
+    return {
+        "runs": [
+            {"run": one.trained.name, "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
+            | {"accuracy": one.scores["accuracy"], "interval": one.scores["intervals"]["accuracy"]}
+            for one in evaluations
+        ],
+        "over_runs": over_runs([one.scores for one in evaluations], MEASURES),
+        "differences": sorted({differences(base, other) for other in changed if other != base}),
+        "mcnemar": [
+            {"first": a.trained.name, "second": b.trained.name}
+            | dataclasses.asdict(mcnemar(a.predictions.correct, b.predictions.correct))
+            for a, b in pairs
+        ],
+    }
+
+
+def _but_for_seed_and_place(config: Config) -> Config:
+    """Return a config without what may differ between runs of one experiment: the seed, and where the data lies."""
+    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
+
+
+def _hash(names: Sequence[str]) -> str:
+    content = "\n".join(names).encode(errors="surrogateescape")
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

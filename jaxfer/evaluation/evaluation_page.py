@@ -1,0 +1,161 @@
+"""The page of an evaluation: split, n, checkpoint, label set and interval beside every number."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxfer import page
+from jaxfer.evaluation import evaluation_faces, report_record, report_scores
+from jaxfer.evaluation.evaluation import MEASURES, Evaluation
+from jaxfer.evaluation.markup import between, decimal, noted_table, number, percent, setting
+from jaxfer.evaluation.report_scores import MEASURES as TITLES
+from jaxfer.evaluation.report_scores import NO_INTERVAL, interval
+from jaxfer.page import escape, facts
+
+
+def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
+    """Return the page as HTML text that needs no other file; `comparison` is that with other runs."""
+    found, role = evaluation.to_dict(), evaluation.role
+    accuracy, kind = percent(found["accuracy"]), found["role"]
+    summary = {"val": evaluation.scores, "checkpoint": found["checkpoint"]}
+    return page.fill(
+        "jaxfer.evaluation",
+        "evaluation.html",
+        title=escape(f"{found['run']}: {kind} accuracy {accuracy} on {found['split']}"),
+        name=escape(found["run"]),
+        role=role,
+        accuracy=accuracy,
+        basis=escape(_basis(evaluation)),
+        notes="".join(f"<p>{escape(note)}</p>" for note in found["notes"]),
+        labels=escape(_labels(found)),
+        tiles=_tiles(evaluation),
+        comparison=_comparison(evaluation, comparison) if comparison else "",
+        groups=_groups(evaluation) if evaluation.by else "",
+        classes=report_scores.classes(summary, kind),
+        confusion=report_scores.confusion(summary, kind),
+        calibration=report_scores.calibration(summary, kind),
+        errors=evaluation_faces.errors(evaluation),
+        explained=evaluation_faces.explained(evaluation),
+        data=_data(found),
+        config=report_record.configuration(found["inputs"]["config"]),
+        environment=facts("Of this evaluation.", {name: setting(it) for name, it in found["environment"].items()}),
+    )
+
+
+def _basis(evaluation: Evaluation) -> str:
+    scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
+    averaged = ", probabilities averaged over each image and its mirror image" if evaluation.flip else ""
+    return (
+        f"95% interval {interval(scores, 'accuracy')}. Measured on the {scores['examples']:,} images of the "
+        f"{evaluation.role.lower()} split “{scores['split']}”, with the checkpoint after epoch {checkpoint['epoch']} "
+        f"(step {checkpoint['step']:,}; chosen: {checkpoint['chosen']}){averaged}."
+    )
+
+
+def _labels(found: Mapping[str, Any]) -> str:
+    names = found["class_names"]
+    return (
+        f"Label set, {len(names)} classes: {', '.join(names)}. Intervals of scores are bootstrap percentiles over the "
+        "images, those of shares are Wilson's; neither says what another seed would change."
+    )
+
+
+def _where(evaluation: Evaluation) -> str:
+    return report_scores.where({"val": evaluation.scores, "checkpoint": evaluation.trained.checkpoint})
+
+
+def _tiles(evaluation: Evaluation) -> str:
+    scores = evaluation.scores
+    notes = {name: (f"95%: {interval(scores, name)}", _where(evaluation)) for name in MEASURES[1:]}
+    return "".join(
+        f"<div><dt>{escape(TITLES[name])}</dt><dd>{number(name, scores[name])}"
+        f"{''.join(f'<small>{escape(note)}</small>' for note in notes[name])}</dd></div>"
+        for name in MEASURES[1:]
+    )
+
+
+def _groups(evaluation: Evaluation) -> str:
+    def rows() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        for name, scores in evaluation.groups.items():
+            cells = [(number(one, scores[one]), interval(scores, one)) for one in MEASURES]
+            yield name, [(f"{scores['examples']:,}", ""), *cells]
+
+    listed = noted_table(
+        f"Scores of each group by {evaluation.by} on the {evaluation.role.lower()} split ({_where(evaluation)}), with "
+        "95% intervals. Macro F1 and R² average over all classes, also those that a group lacks.",
+        [evaluation.by or "", "Images (n)", *(TITLES[name] for name in MEASURES)],
+        rows(),
+    )
+    return f"<section><h2>By {escape(evaluation.by or '')}</h2>{listed}</section>"
+
+
+def _comparison(evaluation: Evaluation, comparison: Mapping[str, Any]) -> str:
+    split = f"{evaluation.role.lower()} split “{evaluation.scores['split']}”, n = {evaluation.scores['examples']:,}"
+    runs = noted_table(
+        f"Accuracy of each run on the {split}, with bootstrap 95% intervals.",
+        ["Run", "Accuracy", "Seed", "Epoch"],
+        [
+            (
+                one["run"],
+                [
+                    (percent(one["accuracy"]), _range(one["interval"])),
+                    (str(one["seed"]), ""),
+                    (str(one["checkpoint"]["epoch"]), one["checkpoint"]["chosen"]),
+                ],
+            )
+            for one in comparison["runs"]
+        ],
+    )
+    tables = runs + _mean(comparison, split) + _pairs(comparison, split)
+    return f'<section><h2>Beside other runs</h2><div class="stack">{tables}</div></section>'
+
+
+def _mean(comparison: Mapping[str, Any], split: str) -> str:
+    found = comparison["over_runs"]
+    differ = "".join(f" One differs in more than its seed: {text}." for text in comparison["differences"])
+    return facts(
+        f"Mean and sample standard deviation over {len(comparison['runs'])} runs on the {split}.{differ}",
+        {TITLES[name]: f"{number(name, of['mean'])} ± {number(name, of['std'])}" for name, of in found.items()},
+    )
+
+
+def _pairs(comparison: Mapping[str, Any], split: str) -> str:
+    return noted_table(
+        f"McNemar's test of each pair on the {split}: whether two networks that err equally often would differ so "
+        "much. Of many pairs, some are below 0.05 by chance.",
+        ["First", "Second", "Difference of accuracy", "Right: first only, second only", "p"],
+        [
+            (
+                one["first"],
+                [
+                    (one["second"], ""),
+                    (f"{100 * one['difference']:+.1f} points", f"95%: {_points(one['interval'])}"),
+                    (f"{one['only_first']:,}, {one['only_second']:,}", ""),
+                    (decimal(one["p_value"]), one["method"]),
+                ],
+            )
+            for one in comparison["mcnemar"]
+        ],
+    )
+
+
+def _range(bounds: list[float | None]) -> str:
+    return NO_INTERVAL if None in bounds else between("accuracy", bounds)
+
+
+def _points(bounds: list[float]) -> str:
+    return " to ".join(f"{100 * bound:+.1f}" for bound in bounds)
+
+
+def _data(found: Mapping[str, Any]) -> str:
+    data = found["data"]
+    own = {True: "yes", False: "no", None: "not known: a test split is no part of what was trained with"}[data["own"]]
+    return facts(
+        "Where the images come from.",
+        {
+            "Source": data["source"],
+            "Split": f"“{found['split']}”, {found['examples']:,} images, {found['role']}",
+            "The data of the run": own,
+            **{f"Left out: {reason}": f"{count:,}" for reason, count in data["left_out"].items()},
+            "Fingerprint of the split": data["fingerprint"],
+        },
+    )

@@ -1,0 +1,130 @@
+"""What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, reduce
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxfer.data.batches import evaluation_batches
+from jaxfer.data.dataset import Split
+from jaxfer.evaluation.metrics import Metrics
+from jaxfer.evaluation.scores import Scores
+from jaxfer.training.parallel import OneDevice, Parallel
+from jaxfer.training.step import merge
+
+ROWS = 1024
+"""How many predictions are scored at a time: one program serves any number of them."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says about n examples, in the order of their split.
+
+    logits: float32 [n, c]; `probabilities` is their softmax.
+    labels: int32 [n], what the examples are.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def log_probabilities(self) -> np.ndarray:
+        """The logarithms of `probabilities`, float32 [n, c]."""
+        with np.errstate(invalid="ignore"):  # an infinite logit makes NaN, as it does in JAX
+            shifted = self.logits - self.logits.max(axis=1, keepdims=True)
+            return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probability of each class, float32 [n, c], rows that sum to 1."""
+        return np.exp(self.log_probabilities)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class, int [n]; the first of equals."""
+        return self.logits.argmax(axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Its probability, float32 [n]."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether it is the label, bool [n]."""
+        return self.predicted == self.labels
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """Return the predictions of some of the examples, by an index int [m] or a mask bool [n]."""
+        return dataclasses.replace(self, logits=self.logits[rows], labels=self.labels[rows])
+
+    def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
+        """Return the scores that `Metrics` has for these examples.
+
+        loss: the training objective; None takes the cross entropy.
+        """
+        starts = range(0, len(self), ROWS)
+        parts = (_measure(*self._padded(slice(start, start + ROWS)), loss) for start in starts)
+        return reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
+
+    def _padded(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return logits and labels of a part, lengthened to `ROWS`, and a mask that leaves the rest out."""
+        logits, labels = self.logits[part], self.labels[part]
+        missing = ROWS - len(labels)
+        return np.pad(logits, ((0, missing), (0, 0))), np.pad(labels, (0, missing)), np.arange(ROWS) < len(labels)
+
+
+_measure = jax.jit(Metrics.of_batch)
+
+
+def predict_split(
+    model: nn.Module,
+    variables: dict[str, Any],
+    split: Split,
+    *,
+    batch_size: int,
+    parallel: Parallel | None = None,
+    flip: bool = False,
+) -> Predictions:
+    """Return what a network says about every example of `split`, each exactly once and in order.
+
+    variables: `params` and `batch_stats`, as `TrainState.variables` has them.
+    parallel: how to use the devices; by default one. Of several processes all must call this, and get the same.
+    flip: whether a probability is the mean of those for the image and for its mirror image.
+    """
+    parallel = parallel or OneDevice()
+    step = _compiled(model, parallel, flip)
+    placed = parallel.place(variables)
+    parts = [
+        step(placed, {name: batch[name] for name in ("image", "mask")})
+        for batch in evaluation_batches(split, batch_size, parallel.shard)
+    ]
+    kept = [np.asarray(logits)[np.asarray(mask)] for logits, mask in parts]
+    return Predictions(np.concatenate(kept), split.labels)
+
+
+@lru_cache(maxsize=8)
+def _compiled(model: nn.Module, parallel: Parallel, flip: bool) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Return `step(variables, batch) -> (logits, mask)` of the whole batch, compiled once for all splits and runs."""
+    axis_name = parallel.axis_name
+
+    def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        logits = cast(jax.Array, model.apply(variables, batch["image"]))
+        if flip:
+            mirrored = cast(jax.Array, model.apply(variables, batch["image"][:, :, ::-1]))
+            # The logarithm of the sum of both probabilities: that it is not halved changes no softmax.
+            logits = jnp.logaddexp(jax.nn.log_softmax(logits), jax.nn.log_softmax(mirrored))
+        outputs = logits, batch["mask"]
+        return outputs if axis_name is None else lax.all_gather(outputs, axis_name, tiled=True)
+
+    return parallel.compile(step, donate=False)
