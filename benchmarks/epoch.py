@@ -50,21 +50,21 @@ class TakingTurns:
         if not donate:
             return compiled
 
-        def run(state, batch):
+        def run(state, batch, *more):
             if self._calls % len(self._batches) == 0:
-                self._take_bare_steps(compiled, state)
+                self._take_bare_steps(compiled, state, *more)
             self._calls += 1
-            return compiled(state, batch)
+            return compiled(state, batch, *more)
 
         return run
 
-    def _take_bare_steps(self, compiled, state) -> None:
+    def _take_bare_steps(self, compiled, state, *more) -> None:
         begun = time.perf_counter()
         self.loop.append(begun - self._resumed)
         state = jax.block_until_ready(jax.tree.map(jnp.copy, state))
         begun = time.perf_counter()
         for batch in self._batches:
-            state, _ = compiled(state, batch)
+            state, _ = compiled(state, batch, *more)
         jax.block_until_ready(state)
         self.bare.append(time.perf_counter() - begun)
         self._resumed = time.perf_counter()

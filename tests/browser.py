@@ -29,10 +29,7 @@ _PATIENCE = 60
 
 
 class Browser:
-    """One page at a time, in a browser with a profile of its own that ends with the `with` block.
-
-    complaints: what the console showed since the page was opened: errors, warnings, exceptions, refused requests.
-    """
+    """One page at a time, in a browser with a profile of its own that ends with the `with` block."""
 
     def __init__(self) -> None:
         assert PROGRAM is not None
@@ -62,6 +59,7 @@ class Browser:
 
     @property
     def complaints(self) -> list[dict[str, Any]]:
+        """What the console has shown since the page was opened."""
         self._send("Runtime.evaluate", expression="0")  # what the page did before has been told by then
         shown = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
         return [event["params"] for event in self._events if event["method"] in shown]
@@ -71,6 +69,12 @@ class Browser:
         answer = self._send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        known = {"key": key, "code": key, "text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {"key": key}
+        for kind in ("keyDown", "keyUp"):
+            self._send("Input.dispatchKeyEvent", type=kind, **known)
 
     def screenshot(self) -> bytes:
         """Return the whole page as PNG."""

@@ -1,14 +1,14 @@
 """jaxfer, by its public parts, set up as its own programs are."""
 
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 from contenders.case import CLASSES, SIDE, Case, Contender
 from contenders.jax_loop import device, inference, size
 
-from jaxfer.config import ModelConfig, OptimizerConfig
+from jaxfer.config import Config, ModelConfig, OptimizerConfig
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import make_model
 from jaxfer.training import CrossEntropy, choose_parallel, create_state, make_optimizer, make_train_step, use_cpu_cores
@@ -19,9 +19,9 @@ PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
 
 def build(case: Case, _: str) -> Contender:
     """Return the training step, or the network in evaluation mode, on the devices that the batch warrants."""
-    use_cpu_cores()
-    config: Any = ModelConfig(variant=case.network, dtype=case.dtype)  # pyright: ignore[reportArgumentType]
-    model = make_model(config, CLASSES)
+    network = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
+    use_cpu_cores(Config(model=network, batch_size=case.batch))
+    model = make_model(network, CLASSES)
     parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
     state = create_state(model, optimizer, seed=0, image_size=SIDE)

@@ -22,6 +22,14 @@ VERBS = {
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""
 
+ABOUT = """Facial-expression recognition in JAX: from labelled faces to a network and a number you can defend.
+
+Exit codes: 0 done; 1 an error of jaxfer itself, with its traceback; 2 something you can fix, which the message says;
+130 and 143 stopped by Ctrl-C and SIGTERM, with what was done saved.
+
+Completion: jaxfer --tyro-write-completion bash FILE writes the script for bash, as for zsh and fish.
+"""
+
 
 def main() -> None:
     """Read the command line, and do what it asks for."""
@@ -33,7 +41,7 @@ def parse(arguments: Sequence[str]) -> Any:
     verbs = tuple(Annotated[verb, _named(name, verb, arguments)] for name, verb in VERBS.items())
     any_verb: Any = Union[verbs]  # noqa: UP007 - made of a tuple
     flags = tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes
-    return tyro.cli(any_verb, args=arguments, prog="jaxfer", config=flags)
+    return tyro.cli(any_verb, args=arguments, prog="jaxfer", description=ABOUT, config=flags)
 
 
 def _named(name: str, verb: Any, arguments: Sequence[str]) -> object:

@@ -13,6 +13,7 @@ class Report:
     """Write the report of a run or of a sweep from its files.
 
     jaxfer report runs/first
+
     jaxfer report runs/first --figures paper/figures
     """
 

@@ -14,11 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxfer.cli.start import ProcessFlags
-from jaxfer.config import PRESETS, Config
+from jaxfer.config import PRESETS, Config, DataConfig
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
+
+
+NEW = Path("runs")
+"""Where programs make a new folder if none is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,7 @@ class TrainingFlags:
     config: tyro.conf.OmitArgPrefixes[Config]
     preset: Literal["seed", "demo"] = "demo"
     """Where all other flags start from: the published 50-epoch experiment, or a minute or two of drawn faces."""
-    run_dir: Path | None = None
+    run_dir: Path = NEW
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     resume: bool = False
     """Continue the run in --run-dir with the configuration it began with."""
@@ -41,7 +45,8 @@ class TrainingFlags:
 
         Raises `UserError` for several processes without a `run_dir` in common.
         """
-        return self if self.run_dir else dataclasses.replace(self, run_dir=new_folder(self.preset, self.processes))
+        new = self.run_dir == NEW
+        return dataclasses.replace(self, run_dir=new_folder(self.preset, self.processes)) if new else self
 
     def resume_command(self, program: str) -> str:
         """Return how to go on with the run after an interruption of `program`, such as `jaxfer train`."""
@@ -68,17 +73,17 @@ def training_defaults(arguments: Sequence[str]) -> TrainingFlags:
     return TrainingFlags(config=config, preset=known.preset, run_dir=known.folder, resume=known.resume)
 
 
-def peek(arguments: Sequence[str], folder: str) -> argparse.Namespace:
+def peek(arguments: Sequence[str], folder: str, *, preset: str = "demo") -> argparse.Namespace:
     """Return the `preset`, `folder` and `resume` among arguments: what all other flags' defaults depend on.
 
-    folder: the name of the flag for the folder. Raises `UserError` for --resume without it.
+    folder: the name of the flag for the folder. preset: the default one. Raises `UserError` for --resume without it.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--preset", choices=PRESETS, default="demo")
-    early.add_argument(folder, folder.replace("-", "_").replace("__", "--", 1), type=Path, dest="folder")
+    early.add_argument("--preset", choices=PRESETS, default=preset)
+    early.add_argument(folder, folder.replace("-", "_").replace("__", "--", 1), type=Path, default=NEW, dest="folder")
     early.add_argument("--resume", action="store_true")
     known, _ = early.parse_known_args(arguments)
-    if known.resume and known.folder is None:
+    if known.resume and known.folder == NEW:
         raise UserError(f"--resume needs the folder to go on with: pass {folder}")
     return known
 
@@ -90,7 +95,7 @@ def new_folder(name: str, processes: ProcessFlags, flag: str = "--run-dir") -> P
     """
     if processes.several:
         raise UserError(f"several processes need one folder in common: pass the same {flag} to all of them")
-    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return NEW / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def again(processes: ProcessFlags) -> str:
@@ -103,6 +108,17 @@ def _begun_with(run_dir: Path) -> Config:
     from jaxfer.training.run_folder import read_config
 
     return read_config(run_dir)
+
+
+def load_and_print(config: DataConfig) -> "Dataset":
+    """Return the data that a config asks for, having printed what is in it, in the first of several processes."""
+    from jaxfer.data import load
+    from jaxfer.training.processes import is_first
+
+    data = load(config)
+    if is_first():
+        print_data(data)
+    return data
 
 
 def print_data(data: "Dataset") -> None:

@@ -9,6 +9,7 @@ too narrow.
 
 from collections.abc import Iterator
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.evaluation import measures
@@ -72,7 +73,9 @@ def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tu
     one_hot = np.eye(c)[predictions.labels]
     gaps = np.zeros((len(predictions), CALIBRATION_BINS))
     confidence = predictions.confidence
-    gaps[rows, np.asarray(calibration_bin(confidence))] = predictions.correct - confidence.astype(np.float64)
+    gaps[rows, np.asarray(calibration_bin(jnp.asarray(confidence)))] = predictions.correct - confidence.astype(
+        np.float64
+    )
     nats = -predictions.log_probabilities[rows, predictions.labels]
     terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot, gaps])  # [n, 1 + 2c + 15]
     sums = np.concatenate([weights @ terms for weights in _resamples(len(predictions), random)])

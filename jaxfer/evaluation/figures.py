@@ -7,7 +7,7 @@ and axes, is what a caller changes between the two. None has a title: a page or 
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -125,7 +125,8 @@ def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     axes.barh(rows, f1, xerr=errors, color=VAL, alpha=0.75, height=0.62, label="F1", **bars)
     for measure, marker in (("precision", "<"), ("recall", ">")):
         values = [of[measure] for of in classes]
-        axes.plot(values, rows, marker, color=TRAIN, markeredgecolor=ink, markeredgewidth=0.6, label=measure)
+        looks = {"color": TRAIN, "markeredgecolor": ink, "markeredgewidth": 0.6, "clip_on": False}
+        axes.plot(values, rows, marker, **looks, label=measure)
     axes.set_yticks(rows, names)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
@@ -169,7 +170,7 @@ def to_svg(figure: Figure) -> str:
     return buffer.getvalue().replace("'DejaVu Sans'", "system-ui")
 
 
-def style(axes: Axes, ink: str, *, grid: str | None = "y", legend: bool = True) -> None:
+def style(axes: Axes, ink: str, *, grid: Literal["x", "y"] | None = "y", legend: bool = True) -> None:
     """Give axes that are drawn their colours, a grid across one direction, and a legend above."""
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)

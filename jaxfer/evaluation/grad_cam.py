@@ -4,7 +4,7 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 https://arxiv.org/abs/1610.02391.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -50,7 +50,7 @@ def _maps(model: ResNetFER, variables: dict[str, Any], images: jax.Array, classe
             return out if change is None else out + change
 
         with nn.intercept_methods(intercept):
-            logits = model.apply(variables, images)
+            logits = cast(jax.Array, model.apply(variables, images))
         # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
         return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[0]
 

@@ -32,8 +32,11 @@ def noted_table(caption: str, columns: Sequence[str], rows: Iterable[tuple[str, 
     """Return a table of numbers with a note under each: rows of a heading and of (number, note) pairs."""
     body = ""
     for heading, cells in rows:
-        noted = (f"<td>{escape(number)}<small>{escape(note)}</small></td>" for number, note in cells)
-        body += f'<tr><th scope="row">{escape(heading)}</th>{"".join(noted)}</tr>'
+        body += f'<tr><th scope="row">{escape(heading)}</th>'
+        for shown, note in cells:
+            small = f"<small>{escape(note)}</small>" if note else ""
+            body += f"<td>{escape(shown)}{small}</td>"
+        body += "</tr>"
     return scroll(caption, columns, body, kind="noted")
 
 
@@ -96,8 +99,10 @@ def setting(value: Any) -> str:
 def duration(seconds: float) -> str:
     """Return a duration in words.
 
-    >>> duration(75.4), duration(8604.2)
-    ('1 min 15 s', '2 h 23 min')
+    >>> duration(7.25), duration(75.4), duration(8604.2)
+    ('7.2 s', '1 min 15 s', '2 h 23 min')
     """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ COLUMN = 3.35
 
 INK = "#000000"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # Matplotlib brings it, so that every machine draws the same
     "font.size": 7,
@@ -64,12 +65,10 @@ def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) ->
                 figure = draw(ink=INK)
                 width, height = figure.get_size_inches()
                 figure.set_size_inches(COLUMN, COLUMN * height / width)
-                for kind, options in (
-                    ("png", {"facecolor": "white", "metadata": {"Software": None}}),
-                    ("svg", {"metadata": {"Date": None}}),
-                ):
-                    written.append(folder / f"{name}.{kind}")
-                    figure.savefig(written[-1], **options)
+                png, svg = (folder / f"{name}.{kind}" for kind in ("png", "svg"))
+                figure.savefig(png, facecolor="white", metadata={"Software": None})
+                figure.savefig(svg, metadata={"Date": None})
+            written += [png, svg]
     except OSError as error:
         raise UserError(
             f"figures cannot be written to {folder} ({error.strerror}): choose another --figures"

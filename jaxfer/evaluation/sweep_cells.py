@@ -32,8 +32,8 @@ def _row(row: Row, sweep: Sweep, *, picked: bool) -> str:
     html += "".join(_cell(_key(value), named(value)) for value in others)
     for name in MEASURES:
         score = row.scores.get(name)
-        known = name == "accuracy" and score is not None
-        note = between(name, wilson_interval(score, sweep.examples)) if known else ""
+        bounds = wilson_interval(score, sweep.examples) if name == "accuracy" and score is not None else None
+        note = "" if bounds is None else between(name, bounds)
         html += _cell(_key(score), number(name, score), note)
     html += _cell(_key(row.seconds), "n/a" if row.seconds is None else duration(row.seconds))
     mark = ' class="pick"' if picked else ""

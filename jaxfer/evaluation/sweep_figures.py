@@ -39,15 +39,15 @@ def points(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Fig
     figure = Figure(figsize=(4.6, 2.8), layout="constrained", facecolor="none")
     axes = figure.subplots()
     drawn = sorted((scale.place(one.values[field]), one) for one in found if one.accuracies)
-    x, mean = [place for place, _ in drawn], np.array([one.mean for _, one in drawn])
-    bounds = np.reshape([_bounds(one, examples) for _, one in drawn], (-1, 2))
+    x, mean = [place for place, _ in drawn], np.array([100 * one.mean for _, one in drawn])
+    bounds = 100 * np.reshape([_bounds(one, examples) for _, one in drawn], (-1, 2))
     axes.errorbar(x, mean, np.abs(bounds.T - mean), fmt="o-", color=VAL, ecolor=ink, elinewidth=1, markersize=6)
     for one in found:
         if not one.accuracies:
             axes.axvline(scale.place(one.values[field]), color=ink, linestyle=":", linewidth=1)
             top = (scale.place(one.values[field]), 1.02)
             axes.annotate(one.cells[0].status, top, xycoords=("data", "axes fraction"), ha="center", fontsize="small")
-    axes.set(xlabel=short(field), ylabel="validation accuracy", xlim=(-0.06, 1.06))
+    axes.set(xlabel=short(field), ylabel="validation accuracy, %", xlim=(-0.06, 1.06))
     axes.set_xticks(*scale.ticks)
     style(axes, ink, legend=False)
     return figure
@@ -82,21 +82,21 @@ def parallel(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     fields = list(found[0].values)
     drawn = [one for one in found if one.accuracies]
     scales = {field: Scale([one.values[field] for one in found]) for field in fields}
-    accuracy = Scale([one.mean for one in drawn], named=False)
+    accuracy = Scale([100 * one.mean for one in drawn], named=False)
     figure = Figure(figsize=(max(4.6, 1.2 * (len(fields) + 1)), 3.1), layout="constrained", facecolor="none")
     axes = figure.subplots()
     chosen = best(found)
     for one in sorted(drawn, key=lambda one: (one is chosen, one.mean)):
-        heights = [*(scales[field].place(one.values[field]) for field in fields), accuracy.place(one.mean)]
-        line = {"color": TRAIN, "linewidth": 3} if one is chosen else {"color": _POOR_TO_GOOD(heights[-1])}
-        axes.plot(range(len(heights)), heights, **line)
+        heights = [*(scales[field].place(one.values[field]) for field in fields), accuracy.place(100 * one.mean)]
+        colour = TRAIN if one is chosen else _POOR_TO_GOOD(heights[-1])
+        axes.plot(range(len(heights)), heights, color=colour, linewidth=3 if one is chosen else 1.5)
     for index, scale in enumerate([*scales.values(), accuracy]):
         axes.axvline(index, color=ink, linewidth=1, alpha=0.5)
         for height, text in zip(*scale.ticks, strict=True):
             box = {"facecolor": _ground(ink), "alpha": 0.8, "linewidth": 0, "pad": 1}
             axes.text(index + 0.06, height, text, va="center", fontsize="small", bbox=box)
     axes.set(xlim=(-0.1, len(fields) + 0.45), ylim=(-0.05, 1.05), yticks=[])
-    axes.set_xticks(range(len(fields) + 1), [*map(short, fields), "validation\naccuracy"])
+    axes.set_xticks(range(len(fields) + 1), [*map(short, fields), "validation\naccuracy, %"])
     style(axes, ink, grid=None, legend=False)
     return figure
 

@@ -133,7 +133,7 @@ def _figure(sweep: Sweep, found: Sequence[Setting]) -> str:
     drawn = figure(
         partial(sweep_figures.grid, found, sweep.examples),
         f"Validation accuracy by {', '.join(map(short, fields))}. {_in_words(found)}",
-        f"Accuracy on the validation split ({sweep.split}, n\u00a0=\u00a0{sweep.examples:,}) by "
+        f"Accuracy in percent on the validation split ({sweep.split}, n\u00a0=\u00a0{sweep.examples:,}) by "
         f"{' and '.join(map(short, fields))}, each cell at its last epoch.{spread}",
     )
     return f'<section><h2>The grid</h2><div class="wide">{drawn}</div></section>'

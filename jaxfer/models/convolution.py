@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxfer.models.winograd import winograd
@@ -43,11 +44,14 @@ def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -
 
     docs/performance.md has the milliseconds of each way for each shape, which `benchmarks/convolutions.py` measured.
     """
+    outputs = [-(-size // stride) for size, stride in zip(x[1:3], strides, strict=True)]
+    positions = x[0] * outputs[0] * outputs[1]
     if max(kernel[:2]) > 3:
         return None
-    if tuple(kernel[:2]) == (3, 3) and max(-(-n // s) for n, s in zip(x[1:3], strides, strict=True)) <= 2:
+    if tuple(kernel[:2]) == (3, 3) and max(outputs) <= 2 and positions >= 32:
         return multiply_places
-    if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(x[1:3]) >= 4:
+    # With few positions Winograd spends more on the kernel's transform than the products save.
+    if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4 and positions >= 2 * kernel[2]:
         return lambda x, kernel, _: winograd(x, kernel)
     return multiply_patches
 
@@ -80,16 +84,17 @@ def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> 
     padding = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, "SAME")
     outputs = [-(-size // stride) for size, stride in zip(sizes, strides, strict=True)]
     total = jnp.zeros((x.shape[0], *outputs, kernel.shape[-1]), x.dtype)
-    for i in range(kernel.shape[0]):
-        for j in range(kernel.shape[1]):
-            spans = [
-                _met(size, out, place - low, stride)
-                for size, out, place, (low, _), stride in zip(sizes, outputs, (i, j), padding, strides, strict=True)
-            ]
-            (rows, above, below), (columns, left, right) = spans
-            product = jnp.dot(x[:, rows, columns], kernel[i, j])
-            if product.size:
-                total += jnp.pad(product, ((0, 0), (above, below), (left, right), (0, 0)))
+    # Split and not indexed, so that the kernel's gradient is the products put together and not a sum of padded ones.
+    split = lax.split(kernel.reshape(-1, *kernel.shape[2:]), (1,) * (kernel.shape[0] * kernel.shape[1]))
+    for place, part in zip(np.ndindex(*kernel.shape[:2]), split, strict=True):
+        spans = [
+            _met(size, out, index - low, stride)
+            for size, out, index, (low, _), stride in zip(sizes, outputs, place, padding, strides, strict=True)
+        ]
+        (rows, above, below), (columns, left, right) = spans
+        product = jnp.dot(x[:, rows, columns], part[0])
+        if product.size:
+            total += jnp.pad(product, ((0, 0), (above, below), (left, right), (0, 0)))
     return total
 
 

@@ -1,11 +1,10 @@
 """The report of a sweep: what it picks, what it shows of every cell, and its figures."""
 
-import math
 import re
 
 import numpy as np
 import pytest
-from made_runs import write_sweep
+from made_runs import RATES_BY_EPOCHS, accuracy, write_sweep
 
 from jaxfer.errors import UserError
 from jaxfer.evaluation import figures, sweep_figures
@@ -15,14 +14,7 @@ from jaxfer.evaluation.sweep_settings import best, settings
 from jaxfer.evaluation.wilson import wilson_interval
 from jaxfer.training.sweep import read_sweep
 
-RATES = [0.01, 0.001, 0.0001]
-TWO = {"optimizer.learning_rate": RATES, "epochs": [2, 3, 5]}
-
-
-def accuracy(values, epoch):
-    """Return something that is best at the rate 0.001 and grows with the epochs, and differs from seed to seed."""
-    rate = values.get("optimizer.learning_rate", 0.001)
-    return 0.5 - 0.05 * abs(math.log10(rate) + 3) + 0.01 * epoch - 0.02 * values.get("seed", 0)
+RATES = RATES_BY_EPOCHS["optimizer.learning_rate"]
 
 
 def settings_of(path):
@@ -32,7 +24,7 @@ def settings_of(path):
 
 @pytest.fixture
 def two(tmp_path):
-    return write_sweep(tmp_path / "two", TWO, accuracy, failed=[0])
+    return write_sweep(tmp_path / "two", RATES_BY_EPOCHS, accuracy, failed=[0])
 
 
 def body_rows(path):
@@ -81,7 +73,7 @@ def test_every_cell_is_a_row_with_its_values_scores_and_run(two):
     rate, epochs, score, macro_f1, loss, mse, r2, time, run = rows[3]
     assert (rate, epochs) == (["0.001"], ["2"])
     assert score == ["52.0%", f"{low:.1%}", "to", f"{high:.1%}"]
-    assert (macro_f1, loss, mse, r2, time) == (["0.300"], ["1.500"], ["0.100"], ["0.100"], ["0", "min", "18", "s"])
+    assert (macro_f1, loss, mse, r2, time) == (["0.300"], ["1.500"], ["0.100"], ["0.100"], ["18.0", "s"])
     assert run == ["02-run", "shared,", "its", "epoch", "2"]
     failed = rows[0]
     assert failed[2:8] == [["n/a"]] * 6
@@ -103,9 +95,9 @@ def test_sharing_saves_what_the_shorter_cells_would_have_cost(two):
 
 
 def test_an_unfinished_sweep_has_a_page_of_what_is_there(tmp_path):
-    page = write_sweep_report(write_sweep(tmp_path / "some", TWO, accuracy, unfinished=[1, 2])).read_text()
+    page = write_sweep_report(write_sweep(tmp_path / "some", RATES_BY_EPOCHS, accuracy, unfinished=[1, 2])).read_text()
     assert "3 finished, 6 unfinished" in page
-    nothing = write_sweep(tmp_path / "none", TWO, accuracy, unfinished=[0, 1, 2])
+    nothing = write_sweep(tmp_path / "none", RATES_BY_EPOCHS, accuracy, unfinished=[0, 1, 2])
     page = write_sweep_report(nothing).read_text()
     assert "No cell has finished: there is nothing to pick yet." in page
     assert "<figure>" not in page
@@ -155,9 +147,9 @@ def test_one_field_is_points_between_their_bounds(tmp_path):
     path = write_sweep(tmp_path / "one", {"optimizer.learning_rate": RATES}, accuracy, failed=[0])
     (axes,) = sweep_figures.grid(settings_of(path), 211).axes
     line = axes.containers[0].lines[0]
-    np.testing.assert_allclose(line.get_ydata(), [0.51, 0.56])
+    np.testing.assert_allclose(line.get_ydata(), [51, 56])
     (segments,) = axes.containers[0].lines[2]
-    np.testing.assert_allclose(segments.get_segments()[1][:, 1], wilson_interval(0.56, 211))
+    np.testing.assert_allclose(segments.get_segments()[1][:, 1] / 100, wilson_interval(0.56, 211))
     assert [text.get_text() for text in axes.texts] == ["failed"]
 
 
@@ -170,7 +162,7 @@ def test_three_fields_are_a_line_for_each_setting_and_the_best_is_bold(tmp_path)
     assert lines[-1].get_linewidth() > lines[0].get_linewidth()
     assert list(lines[-1].get_ydata()) == [0.5, 0, 0, 1]
     words = [label.get_text() for label in axes.get_xticklabels()]
-    assert words == ["learning_rate", "flip", "batch_size", "validation\naccuracy"]
+    assert words == ["learning_rate", "flip", "batch_size", "validation\naccuracy, %"]
 
 
 def test_a_random_search_of_two_fields_is_lines_since_no_two_values_are_the_same(tmp_path):
@@ -195,7 +187,9 @@ def test_many_numbers_lie_on_a_scale_and_few_values_side_by_side():
     assert Scale([3, 3]).place(3) == 0
 
 
-@pytest.mark.parametrize("fields", [{"seed": [0]}, {"epochs": [3], "seed": [4]}, TWO, TWO | {"batch_size": [16]}])
+@pytest.mark.parametrize(
+    "fields", [{"seed": [0]}, {"epochs": [3], "seed": [4]}, RATES_BY_EPOCHS, RATES_BY_EPOCHS | {"batch_size": [16]}]
+)
 def test_grids_of_any_size_can_be_drawn(tmp_path, fields):
     found = settings_of(write_sweep(tmp_path / "sweep", fields, accuracy))
     assert "<svg" in figures.to_svg(sweep_figures.grid(found, 211))

@@ -14,6 +14,7 @@ from jaxfer.emotions import AFFECTNET_7
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
+SWEEP = ROOT / "examples" / "sweep_affectnet.py"
 
 
 def run(script, *arguments, cwd):
@@ -105,3 +106,32 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "on 70 images of val" in finished.stdout
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
+
+
+def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped(tmp_path):
+    small = ["--drawn-train", "42", "--drawn-val", "21", "--image-size", "32", "--batch-size", "21"]
+    grid = ["--rates", "0.003", "0.001", "--lengths", "1", "2", "--sweep-dir", "sweep"]
+    finished = run(SWEEP, *grid, *small, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert "4 cells after their last epoch, on val, n = 21" in finished.stdout
+    assert "took 4 epochs, 6 one by one" in " ".join(finished.stdout.split())
+    first, second = sorted((tmp_path / "sweep" / "cells").iterdir())
+    for cell in (first, second):
+        names = {path.name for path in cell.iterdir()}
+        assert names == {"config.json", "metrics.jsonl", "summary.json", "report.html", "checkpoints"}
+        assert {path.name for path in (cell / "checkpoints").iterdir()} == {"2", "4"}
+    table = (tmp_path / "sweep" / "table.csv").read_text()
+    assert "Report: sweep/report.html" in finished.stdout
+    assert "of 4 finished settings" in (tmp_path / "sweep" / "report.html").read_text()
+
+    # As if it had been killed before the second run ended.
+    (second / "summary.json").unlink()
+    (tmp_path / "sweep" / "table.csv").unlink()
+    resumed = run(SWEEP, "--sweep-dir", "sweep", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "run 2 of 2" in resumed.stdout
+    assert "run 1 of 2" not in resumed.stdout
+    assert (tmp_path / "sweep" / "table.csv").read_text() == table
+    again = run(SWEEP, *grid, *small, cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr.startswith("error: sweep already holds a sweep: continue it with --resume")

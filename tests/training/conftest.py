@@ -16,7 +16,7 @@ def faces(count: int, name: str, seed: int) -> Split:
     return Split(name, images.astype(np.uint8), labels)
 
 
-collect_ignore = ["child.py", "process.py"]
+collect_ignore = ["child.py", "process.py", "sweep_child.py"]
 """Programs that tests start."""
 
 

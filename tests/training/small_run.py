@@ -1,4 +1,6 @@
-"""One short run for tests of how it is dispatched, and what makes two of them the same."""
+"""One short run for tests of how it is dispatched, what makes two of them the same, and a short end of it."""
+
+import json
 
 import chex
 import jax
@@ -7,6 +9,7 @@ import pytest
 from jaxfer.config import AugmentConfig, Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.models import ResNetFER
 from jaxfer.training import fit
+from jaxfer.training.run_folder import RunFolder
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
@@ -33,3 +36,10 @@ def assert_same_to_rounding(found, expected):
     chex.assert_trees_all_close(found[0], expected[0], rtol=0, atol=1e-5)
     for row, other in zip(found[1], expected[1], strict=True):
         assert row == pytest.approx(other, rel=1e-4, abs=1e-5)
+
+
+def finish(run_dir, config, data, state, history):
+    """Write as much of a summary as a sweep reads."""
+    val = {"split": data.val.name, "examples": len(data.val)}
+    summary = {"val": val, "epochs": history[-1]["epoch"], "data": {"fingerprint": data.fingerprint}}
+    RunFolder(run_dir).write("summary.json", json.dumps(summary))

@@ -1,6 +1,7 @@
 """How many cores a process takes, and when."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -27,6 +28,43 @@ def test_asking_for_cores_after_jax_has_started_is_refused():
     jax.devices()
     with pytest.raises(UserError, match="use_cpu_cores\\(\\) comes too late"):
         use_cpu_cores()
+
+
+BLOCKS = """
+import ctypes, resource, threading
+from jaxfer.config import Config
+from jaxfer.training import use_cpu_cores
+
+use_cpu_cores(Config(batch_size={batch_size}))
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def step():
+    block = libc.malloc({size})
+    ctypes.memset(block, 1, {size})
+    libc.free(block)
+
+def steps():
+    step()
+    before = faults()
+    for _ in range(5):
+        step()
+    print(faults() - before)
+
+thread = threading.Thread(target=steps)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library keeps memory in its own way")
+@pytest.mark.parametrize(("batch_size", "mebibytes"), [(8, 16), (2048, 500)])
+def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(batch_size, mebibytes):
+    faults = int(python(BLOCKS.format(batch_size=batch_size, size=mebibytes << 20)))
+    assert faults < mebibytes, "a block handed back costs 256 page faults a mebibyte each time"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")

@@ -1,5 +1,6 @@
 """Two processes that train one run: the numbers of one process, and an end for both whatever happens to either."""
 
+import csv
 import json
 import os
 import re
@@ -208,3 +209,12 @@ def test_no_cluster_and_nobody_there_are_said_in_a_sentence(tmp_path):
 def test_incomplete_and_impossible_arguments_are_refused(arguments, words):
     with pytest.raises(UserError, match=words):
         join_processes(*arguments)
+
+
+def test_two_processes_sweep_together_and_a_cell_is_the_run_that_it_is_alone(one, tmp_path):
+    finish(tmp_path, "--sweep")
+    cells = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [cell["status"] for cell in cells] == ["finished", "finished", "failed", "failed"]
+    assert_same_run(tmp_path / cells[1]["run"], one, rounding=True)
+    for cell, row in zip(cells, history(one), strict=False):
+        assert float(cell["val_loss"]) == pytest.approx(row["val_loss"], rel=1e-4)

@@ -1,0 +1,93 @@
+"""A sweep beside separate runs of the command: `python benchmarks/sweep.py results/sweep.json`.
+
+Two questions, each on drawn faces with the seed's network and recipe: eight learning rates as one sweep against eight
+runs of `jaxfer train`, and the published grid's five rates by three numbers of epochs, in their proportions of 5 to 6
+to 10, against its fifteen runs. Both ways write whole run folders with their summaries and reports. The clock runs from
+the start of a command to its end; all find their programs compiled, by a run that is not timed, so that separate runs
+are as fast as they get.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import chain, product
+from pathlib import Path
+
+from command import keep, parser
+from machine import versions
+
+RATES = (0.01, 0.005, 0.003, 0.002, 0.001, 0.0005, 0.0003, 0.0001)
+GRID_RATES, LENGTHS = (0.01, 0.003, 0.001, 0.0003, 0.0001), (5, 6, 10)
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    made = parser(__doc__)
+    made.add_argument(
+        "--images", type=int, default=3200, help="drawn faces to train on; a fifth of them to validate on"
+    )
+    made.add_argument("--epochs", type=int, default=2, help="epochs of each of the eight learning rates")
+    made.add_argument("--scale", type=int, default=1, help="how many times 5, 6 and 10 epochs the grid's cells take")
+    made.add_argument("--rounds", type=int, default=1)
+    asked = made.parse_args()
+    lengths = [asked.scale * length for length in LENGTHS]
+    questions = {"rates": (RATES, [asked.epochs]), "grid": (GRID_RATES, lengths)}
+    data = ["--preset", "seed", "--drawn-train", str(asked.images), "--drawn-val", str(asked.images // 5)]
+    run: dict = {"images": asked.images, "rounds": asked.rounds}
+    with tempfile.TemporaryDirectory() as folder:
+        command = Command(Path(folder), data)
+        command.train(0.001, 1)
+        for name, (rates, epochs) in questions.items():
+            run[name] = compare(command, rates, epochs, rounds=asked.rounds)
+            found = run[name]
+            print(f"{name}: sweep {found['sweep_s']} s, runs {found['runs_s']} s, {found['ratio']} times", flush=True)
+    keep(asked, run | {"versions": versions("jaxfer", "jax", "flax", "optax", "orbax-checkpoint", "numpy")})
+
+
+class Command:
+    """The `jaxfer` command, each time in a process of its own and with a new folder; programs are kept between them."""
+
+    def __init__(self, folder: Path, data: Sequence[str]) -> None:
+        self._folder, self._data, self._count = folder, data, 0
+
+    def train(self, rate: float, epochs: int) -> float:
+        """Return the seconds of one run."""
+        return self._seconds("train", "--run-dir", "--learning-rate", str(rate), "--epochs", str(epochs))
+
+    def sweep(self, rates: Sequence[float], epochs: Sequence[int]) -> float:
+        """Return the seconds of one sweep."""
+        fields = {"learning_rate": rates, "epochs": epochs}
+        over = [("--over", f"{name}={','.join(map(str, values))}") for name, values in fields.items()]
+        return self._seconds("sweep", "--sweep-dir", *chain(*over))
+
+    def _seconds(self, verb: str, place: str, *flags: str) -> float:
+        self._count += 1
+        program = [sys.executable, "-c", "from jaxfer.cli.main import main; main()", verb]
+        command = [*program, place, str(self._folder / str(self._count)), *self._data, *flags]
+        environment = os.environ | {"XDG_CACHE_HOME": str(self._folder / "cache")}
+        begun = time.perf_counter()
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - begun
+
+
+def compare(command: Command, rates: Sequence[float], epochs: Sequence[int], *, rounds: int) -> dict:
+    """Return the seconds of a sweep and of its cells' separate runs, in turn, and the median of the rounds' ratios."""
+    together, apart = [], []
+    for number in range(rounds):
+        ways = [
+            lambda: together.append(command.sweep(rates, epochs)),
+            lambda: apart.append(sum(command.train(*cell) for cell in product(rates, epochs))),
+        ]
+        for way in ways if number % 2 == 0 else reversed(ways):
+            way()
+    ratio = statistics.median(one / other for one, other in zip(together, apart, strict=True))
+    seconds = {"sweep_s": [round(s, 2) for s in together], "runs_s": [round(s, 2) for s in apart]}
+    return {"learning_rates": list(rates), "epochs": list(epochs)} | seconds | {"ratio": round(ratio, 3)}
+
+
+if __name__ == "__main__":
+    main()

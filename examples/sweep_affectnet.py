@@ -1,0 +1,59 @@
+"""Train the published grid of learning rates and epochs, and write a sweep folder with a run in it for each rate.
+
+python examples/sweep_affectnet.py --data-dir DIR                      # the published grid on your data: 15 cells
+python examples/sweep_affectnet.py --rates 0.003 0.001 --lengths 2 4   # drawn faces, minutes
+python examples/sweep_affectnet.py --sweep-dir runs/NAME --resume      # go on after an interruption
+
+`jaxfer sweep` does this from the command line for any field of the config; docs/sweeps.md is about both.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+
+from jaxfer.cli.program import run
+from jaxfer.cli.start import start_jax
+from jaxfer.cli.sweep_flags import SweepFlags
+from jaxfer.cli.sweep_table import print_table
+from jaxfer.cli.training import load_and_print
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(SweepFlags):
+    """The flags of this program."""
+
+    preset: Literal["seed", "demo"] = "seed"
+    """Where all other fields start from: the published experiment, or a short run."""
+    rates: tuple[float, ...] = (0.01, 0.003, 0.001, 0.0003, 0.0001)
+    """Learning rates to try."""
+    lengths: tuple[int, ...] = (25, 30, 50)
+    """Numbers of epochs to try: at a constant rate the shorter runs are parts of the longest."""
+
+
+def main() -> None:
+    """Make the grid, train it, print it."""
+    defaults = Flags.defaults(sys.argv[1:])
+    flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
+    start_jax(flags.processes, flags.config)
+    # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
+    from jaxfer.evaluation.finish import finish_run
+    from jaxfer.evaluation.sweep_report import write_sweep_report
+    from jaxfer.training.processes import is_first
+    from jaxfer.training.sweep import continued, grid, sweep
+
+    if flags.resume:
+        search = continued(flags.sweep_dir, flags.config)
+    else:
+        search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
+    with flags.continued_by(f"python {sys.argv[0]}"):
+        options = {"load": load_and_print, "finish": finish_run, "resume": flags.resume}
+        found = sweep(search, flags.sweep_dir, progress=True, **options)
+    if is_first():
+        print_table(found)
+        print(f"Report: {write_sweep_report(flags.sweep_dir)}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""`jaxfer report`, as the command is called."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, write_run, write_sweep
+from PIL import Image
+
+from jaxfer.cli.main import main
+
+FIGURES = {"accuracy", "loss", "confusion-counts", "confusion-shares", "classes", "calibration"}
+
+
+def jaxfer(monkeypatch, *arguments):
+    """Run the command and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code or 0
+    return 0
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    return write_run(tmp_path / "run", SUMMARY, fifty_epochs())
+
+
+def test_the_page_of_a_run_is_made_anew_from_its_files(run_dir, monkeypatch, capsys):
+    (run_dir / "report.html").write_text("old")
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    assert jaxfer(monkeypatch, "report", run_dir) == 0
+    assert f"Report: {run_dir / 'report.html'}" in capsys.readouterr().out
+    assert "Validation accuracy" in (run_dir / "report.html").read_text()
+    after = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    assert after | {"report.html": b""} == before | {"report.html": b""}
+
+
+def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(run_dir, tmp_path, monkeypatch, capsys):
+    digests = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        assert jaxfer(monkeypatch, "report", run_dir, "--figures", folder) == 0
+        files = sorted(folder.iterdir())
+        assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
+    assert digests[0] == digests[1]
+    assert "Figures: 12 files" in capsys.readouterr().out
+    for name in FIGURES:
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.width == pytest.approx(3.35 * 300, abs=1)
+            assert {round(dots) for dots in image.info["dpi"]} == {300}
+            assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+        svg = (folder / f"{name}.svg").read_text()
+        assert float(re.search(r'width="([\d.]+)pt"', svg)[1]) == pytest.approx(3.35 * 72)
+        assert "<text" not in svg, "letters are outlines, the same on every machine"
+        assert "<dc:date>" not in svg
+
+
+def test_a_sweep_has_a_page_and_a_figure_too(tmp_path, monkeypatch, capsys):
+    path = write_sweep(tmp_path / "sweep", RATES_BY_EPOCHS, accuracy, failed=[0])
+    assert jaxfer(monkeypatch, "report", path, "--figures", tmp_path / "figures") == 0
+    assert "Pick learning_rate 0.001, epochs 5" in (path / "report.html").read_text()
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {"grid.png", "grid.svg"}
+    assert "Figures: 2 files" in capsys.readouterr().out
+
+
+def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, monkeypatch, capsys):
+    path = write_sweep(tmp_path / "sweep", RATES_BY_EPOCHS, accuracy, unfinished=[0, 1, 2])
+    assert jaxfer(monkeypatch, "report", path, "--figures", tmp_path / "figures") == 0
+    assert "Figures: 0 files" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("summary.json", "the run has not ended. Let it finish, or resume it, first."),
+        ("metrics.jsonl", "metrics.jsonl"),
+        ("config.json", "Pass the folder of a run"),
+    ],
+)
+def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, missing, words, monkeypatch, capsys):
+    (run_dir / "report.html").write_text("old")
+    (run_dir / missing).unlink()
+    assert jaxfer(monkeypatch, "report", run_dir, "--figures", run_dir / "figures") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert words in " ".join(error.split())
+    assert (run_dir / "report.html").read_text() == "old"
+    assert not (run_dir / "figures").exists()
+
+
+def test_what_is_no_folder_and_where_nothing_can_be_written_is_said(run_dir, tmp_path, monkeypatch, capsys):
+    assert jaxfer(monkeypatch, "report", tmp_path / "nowhere") == 2
+    assert "is no folder: pass that of a run or of a sweep" in capsys.readouterr().err
+    assert jaxfer(monkeypatch, "report", run_dir, "--figures", run_dir / "config.json") == 2
+    assert "choose another --figures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["train"], ["sweep"], ["report"], ["data", "check"], ["data", "prepare"]])
+def test_the_help_of_every_verb_has_an_example(verb, monkeypatch, capsys):
+    assert jaxfer(monkeypatch, *verb, "--help") == 0
+    assert f"\njaxfer {' '.join(verb)} " in capsys.readouterr().out
+
+
+def test_the_help_of_the_command_names_its_verbs_and_exit_codes(monkeypatch, capsys):
+    assert jaxfer(monkeypatch, "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in ("{train,sweep,report,data}", "0 done", "2 something you can fix", "130 and 143"):
+        assert words in shown
+    assert jaxfer(monkeypatch, "rapport") == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_command_writes_a_completion_script(shell, tmp_path, monkeypatch):
+    assert jaxfer(monkeypatch, "--tyro-write-completion", shell, tmp_path / "script") == 0
+    script = (tmp_path / "script").read_text()
+    assert "jaxfer" in script
+    assert "--figures" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("'rep'", "report"),
+        ("report --fi", "--figures"),
+        ("train --optimizer ''", "adam adamw sgd"),
+        ("data ch", "check"),
+    ],
+)
+def test_bash_completes_verbs_flags_and_values(words, offered, tmp_path, monkeypatch):
+    jaxfer(monkeypatch, "--tyro-write-completion", "bash", tmp_path / "script")
+    program = f"""
+source {tmp_path / "script"}
+read -r _ _ function _ < <(complete -p jaxfer)
+COMP_WORDS=(jaxfer {words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+$function
+echo "${{COMPREPLY[@]}}"
+"""
+    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.split() == offered.split()
