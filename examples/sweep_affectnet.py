@@ -17,6 +17,7 @@ from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.cli.sweep_flags import SweepFlags
 from jaxfer.cli.sweep_table import print_table
+from jaxfer.cli.training import load_and_print
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, progress=True)
+        options = {"load": load_and_print, "finish": finish_run, "resume": flags.resume}
+        found = sweep(search, flags.sweep_dir, progress=True, **options)
     if is_first():
         print_table(found)
         print(f"Report: {write_sweep_report(flags.sweep_dir)}")

@@ -34,6 +34,7 @@ def main_of(module: str) -> str:
         ("jaxfer.config", HEAVY),
         ("jaxfer.models", {"optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
         ("jaxfer.training", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
+        ("jaxfer.training.sweep", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
         ("jaxfer.evaluation.evaluate", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
     ],
 )
@@ -42,7 +43,9 @@ def test_a_module_imports_only_what_it_needs(module, never):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["report", "--help"], ["data", "check", "--help"], ["data", "prepare", "--help"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["sweep", "--help"], ["report", "--help"], ["data", "check", "--help"]],
+    ids=" ".join,
 )
 def test_the_help_of_the_command_imports_no_jax(arguments):
     assert imported(main_of("jaxfer.cli.main"), *arguments) == {"rich", "tyro"}
@@ -60,7 +63,7 @@ import os, warnings, jax
 from jax._src import xla_bridge
 before = dict(jax.config.values), dict(os.environ), list(warnings.filters)
 import jaxfer, jaxfer.models, jaxfer.training, jaxfer.data, jaxfer.evaluation.evaluate
-import jaxfer.training.checkpoint, jaxfer.training.compiled_programs, jaxfer.cli.start, jaxfer.cli.training
+import jaxfer.training.checkpoint, jaxfer.training.compiled_programs, jaxfer.cli.start, jaxfer.cli.sweep
 changed = {name for name, value in jax.config.values.items() if before[0].get(name, value) != value}
 print(changed or "same", dict(os.environ) == before[1], xla_bridge.backends_are_initialized())
 """

@@ -9,6 +9,7 @@ import tyro
 from jaxfer.cli.start import start_jax
 from jaxfer.cli.sweep_flags import SweepFlags
 from jaxfer.cli.sweep_table import print_table
+from jaxfer.cli.training import load_and_print
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ class Sweep(SweepFlags):
         search, flags = self._search(), self.with_folder()
         start_jax(flags.processes)
         # The rest of JAX is imported from here on, as in `jaxfer train`.
+        from jaxfer.data import load
         from jaxfer.evaluation.finish import finish_run
         from jaxfer.training.processes import is_first
         from jaxfer.training.sweep import sweep, to_records
 
+        loading = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
         with flags.continued_by("jaxfer sweep"):
-            found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, progress=not flags.json)
+            found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, **loading)
         if is_first():
             from jaxfer.evaluation.sweep_report import write_sweep_report
 

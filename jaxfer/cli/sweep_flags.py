@@ -59,7 +59,7 @@ class SweepFlags:
         except (Interrupted, KeyboardInterrupt, SystemExit):
             from jaxfer.training.processes import is_first
 
-            if is_first():
+            if is_first() and (self.sweep_dir / "sweep.json").exists():
                 command = f"{program} --sweep-dir {self.sweep_dir} --resume{again(self.processes)}"
                 print(f"Continue with: {command}", file=sys.stderr)
             raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.training import TrainingFlags, print_data, print_summary, training_defaults
+from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
 from jaxfer.errors import Interrupted
 
 
@@ -49,10 +49,7 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     from jaxfer.training.processes import is_first
 
     with start_up.part("load_data"):
-        data = load(flags.config.data)
-    shows = is_first() and not as_json
-    if shows:
-        print_data(data)
+        data = (load if as_json else load_and_print)(flags.config.data)
     options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
     try:
         state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
@@ -61,8 +58,8 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
             print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)
         raise
     summary = finish_run(flags.run_dir, flags.config, data, state, history, start_up=start_up.to_dict())
-    if shows:
+    if is_first() and as_json:
+        print(json.dumps(summary, indent=2))
+    elif is_first():
         print_summary(summary)
         print(f"Report: {flags.run_dir / 'report.html'}")
-    elif is_first():
-        print(json.dumps(summary, indent=2))

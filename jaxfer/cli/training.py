@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxfer.cli.start import ProcessFlags
-from jaxfer.config import PRESETS, Config
+from jaxfer.config import PRESETS, Config, DataConfig
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,6 +108,17 @@ def _begun_with(run_dir: Path) -> Config:
     from jaxfer.training.run_folder import read_config
 
     return read_config(run_dir)
+
+
+def load_and_print(config: DataConfig) -> "Dataset":
+    """Return the data that a config asks for, having printed what is in it, in the first of several processes."""
+    from jaxfer.data import load
+    from jaxfer.training.processes import is_first
+
+    data = load(config)
+    if is_first():
+        print_data(data)
+    return data
 
 
 def print_data(data: "Dataset") -> None:

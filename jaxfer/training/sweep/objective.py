@@ -1,12 +1,12 @@
 """A bridge to Optuna: what its studies call to train one configuration of their choice."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
+from jaxfer.errors import UserError
 from jaxfer.training.loop import fit
 from jaxfer.training.program import Program
 from jaxfer.training.sweep.fields import value_at
@@ -27,12 +27,15 @@ def objective(
     is no longer finite raises `jaxfer.errors.Diverged`: pass it to `optimize` as `catch` to go on with other trials.
 
     fields: by dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
-    data: what all trials train on; fields of `data` that decide which images these are cannot change.
+    data: what all trials train on.
     folder: where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
 
-    Raises `UserError` for a field that does not exist.
+    Raises `UserError` for a field that does not exist, or that decides which images there are.
     """
     known = by_path(fields)
+    images = [path for path in known if path.startswith("data.") and path != "data.sampling"]
+    if images:
+        raise UserError(f"{images[0]} decides which images there are, and all trials have the same: leave it out")
     programs: list[Program] = []
 
     def train(trial: Any) -> float:
@@ -57,10 +60,7 @@ def objective(
 def _suggest(trial: Any, path: str, current: Any, source: Sequence[Any] | Range) -> Any:
     if not isinstance(source, Range):
         return trial.suggest_categorical(path, source)
-    low, high = dataclasses.astuple(source)
-    options = {"log": isinstance(source, LogUniform)}
-    return (
-        trial.suggest_int(path, low, high, **options)
-        if type(current) is int
-        else trial.suggest_float(path, low, high, **options)
-    )
+    log = isinstance(source, LogUniform)
+    if type(current) is int:
+        return trial.suggest_int(path, round(source.low), round(source.high), log=log)
+    return trial.suggest_float(path, source.low, source.high, log=log)
