@@ -47,7 +47,7 @@ class Sweep(SweepFlags):
         from jaxfer.training.processes import is_first
         from jaxfer.training.sweep import sweep, to_records
 
-        loading = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
+        loading: dict[str, Any] = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
         with flags.continued_by("jaxfer sweep"):
             found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, **loading)
         if is_first():
