@@ -130,7 +130,7 @@ def test_a_sweep_prints_its_table_as_json_and_nothing_else(tmp_path, monkeypatch
         "32",
         "--json",
     ]
-    monkeypatch.setattr("jaxfer.cli.sweep.start_jax", lambda _: None)
+    monkeypatch.setattr("jaxfer.cli.sweep.start_jax", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["jaxfer", "sweep", *arguments, "--sweep-dir", str(tmp_path), "--batch-size", "7"])
     main()
     (row,) = json.loads(capsys.readouterr().out)
