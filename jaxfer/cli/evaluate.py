@@ -104,7 +104,7 @@ class Evaluate:
 
 def _print(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    from jaxfer.evaluation.evaluation import MEASURES
+    from jaxfer.evaluation.bootstrap import MEASURES
 
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
     table = Table(

@@ -25,6 +25,9 @@ LEVEL = 0.95
 CELLS = 4_000_000
 """Resamples times examples that are held in memory at once: 64 MB."""
 
+MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
+"""The fields of `Scores` that have an interval: all but the training objective."""
+
 Interval = list[float]
 """The lower end and the upper end."""
 
@@ -38,18 +41,17 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
     [0.25, 1.0]
     """
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
     if not len(predictions):
-        return {name: [np.nan, np.nan] for name in names}
+        return {name: [np.nan, np.nan] for name in MEASURES}
     random = np.random.default_rng(seed)
     confusion = _resampled_confusion(predictions, random)
-    samples = {name: getattr(measures, name)(confusion) for name in names[:3]}
+    samples = {name: getattr(measures, name)(confusion) for name in MEASURES[:3]}
     with np.errstate(invalid="ignore"):  # an infinite or undefined term makes the resamples NaN, and so the interval
         nats, squared_error, support, gaps = _resampled_sums(predictions, random)
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": measures.r2(squared_error, support), "ece": measures.ece(gaps, n)}
-        return {name: middle(samples[name]) for name in names}
+        return {name: middle(samples[name]) for name in MEASURES}
 
 
 def middle(samples: np.ndarray) -> Interval:

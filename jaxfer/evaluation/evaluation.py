@@ -12,7 +12,7 @@ from jaxfer.config import Config, to_json
 from jaxfer.data.columns import group_names
 from jaxfer.data.one_split import OneSplit
 from jaxfer.errors import UserError
-from jaxfer.evaluation.bootstrap import intervals
+from jaxfer.evaluation.bootstrap import MEASURES, intervals
 from jaxfer.evaluation.comparison import mcnemar, over_runs
 from jaxfer.evaluation.evaluate import environment
 from jaxfer.evaluation.predictions import Predictions, predict_split
@@ -20,9 +20,6 @@ from jaxfer.evaluation.scores import as_json
 from jaxfer.evaluation.trained import Trained
 from jaxfer.training.parallel import choose_parallel
 from jaxfer.training.run_folder import differences
-
-MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
-"""The fields of `Scores` that an evaluation has; the training objective is none of them."""
 
 ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
 """What the numbers of each kind of split are called."""

@@ -5,11 +5,12 @@ from typing import Any
 
 from jaxfer import page
 from jaxfer.evaluation import evaluation_faces, report_record, report_scores
-from jaxfer.evaluation.evaluation import MEASURES, Evaluation
+from jaxfer.evaluation.bootstrap import MEASURES
+from jaxfer.evaluation.evaluation import Evaluation
 from jaxfer.evaluation.markup import between, decimal, noted_table, number, percent, setting
 from jaxfer.evaluation.report_scores import MEASURES as TITLES
 from jaxfer.evaluation.report_scores import NO_INTERVAL, interval
-from jaxfer.page import escape, facts
+from jaxfer.page import escape, facts, tile
 
 
 def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
@@ -65,10 +66,8 @@ def _where(evaluation: Evaluation) -> str:
 
 def _tiles(evaluation: Evaluation) -> str:
     scores = evaluation.scores
-    notes = {name: (f"95%: {interval(scores, name)}", _where(evaluation)) for name in MEASURES[1:]}
     return "".join(
-        f"<div><dt>{escape(TITLES[name])}</dt><dd>{number(name, scores[name])}"
-        f"{''.join(f'<small>{escape(note)}</small>' for note in notes[name])}</dd></div>"
+        tile(TITLES[name], number(name, scores[name]), f"95%: {interval(scores, name)}", _where(evaluation))
         for name in MEASURES[1:]
     )
 

@@ -8,7 +8,7 @@ from jaxfer.evaluation import figures
 from jaxfer.evaluation.finished_run import Run
 from jaxfer.evaluation.markup import between, decimal, figure, heat_table, noted_table, number, percent
 from jaxfer.evaluation.wilson import f1_interval, wilson_interval
-from jaxfer.page import escape, table
+from jaxfer.page import table, tile
 
 MEASURES = {
     "accuracy": "Accuracy",
@@ -43,19 +43,14 @@ def tiles(summary: Mapping[str, Any]) -> str:
     """Return the scores beside the headline, and how far training accuracy is above it."""
     val, train = summary["val"], summary["train"]
     html = "".join(
-        _tile(MEASURES[measure], number(measure, val[measure]), f"95%: {interval(val, measure)}", where(summary))
+        tile(MEASURES[measure], number(measure, val[measure]), f"95%: {interval(val, measure)}", where(summary))
         for measure in ("balanced_accuracy", "macro_f1", "cross_entropy", "ece")
     )
     if val["accuracy"] is None or train["accuracy"] is None:
         return html
     points = f"{100 * (train['accuracy'] - val['accuracy']):+.1f}"
     basis = f"accuracy on {train['split']}, n\u00a0=\u00a0{train['examples']:,}, less that on {where(summary)}"
-    return html + _tile("Gap to training, points", points, basis)
-
-
-def _tile(name: str, value: str, *notes: str) -> str:
-    lines = "".join(f"<small>{escape(note)}</small>" for note in notes)
-    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{lines}</dd></div>"
+    return html + tile("Gap to training, points", points, basis)
 
 
 def learning_curves(run: Run) -> str:

@@ -13,7 +13,7 @@ from jaxfer.evaluation.sweep_cells import table
 from jaxfer.evaluation.sweep_figures import named, short
 from jaxfer.evaluation.sweep_settings import Setting, best, settings
 from jaxfer.evaluation.wilson import wilson_interval
-from jaxfer.page import escape, facts
+from jaxfer.page import escape, facts, tile
 from jaxfer.training.sweep import Row, Sweep, read_sweep
 
 MOST_SAID = 30
@@ -96,10 +96,7 @@ def _tiles(rows: Sequence[Row]) -> str:
         "Time": (duration(spent), "of training, all runs together"),
         "Saved": (percent(1 - spent / alone if alone else None), f"of {duration(alone)} for each cell by itself"),
     }
-    return "".join(
-        f"<div><dt>{name}</dt><dd>{value}<small>{escape(note)}</small></dd></div>"
-        for name, (value, note) in tiles.items()
-    )
+    return "".join(tile(name, value, note) for name, (value, note) in tiles.items())
 
 
 def cost(rows: Sequence[Row]) -> tuple[float, float]:

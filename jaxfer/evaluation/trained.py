@@ -1,6 +1,5 @@
 """From a run's folder back to a network that predicts."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from jaxfer.config import Config
 from jaxfer.errors import UserError
 from jaxfer.models import ResNetFER, make_model
 from jaxfer.training.parallel import OneDevice
-from jaxfer.training.run_folder import read_config
+from jaxfer.training.run_folder import read_config, read_rows
 
 Choice = Literal["best", "last"] | int
 """Which checkpoint of a run: of the best validation accuracy, the last one, or that after an epoch."""
@@ -90,16 +89,7 @@ def _shapes(model: ResNetFER, image_size: int) -> Any:
 
 def _epoch_ends(run_dir: Path) -> dict[int, int]:
     """Return the step at which each finished epoch ended."""
-    log = run_dir / "metrics.jsonl"
-    ends = {}
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
-        try:
-            row = json.loads(line)
-            if row["kind"] == "epoch":
-                ends[int(row["epoch"])] = int(row["step"])
-        except (ValueError, KeyError, TypeError):
-            break  # the line that a killed process was writing
-    return ends
+    return {row["epoch"]: row["step"] for row in read_rows(run_dir) if row["kind"] == "epoch"}
 
 
 def _step(checkpoints: Any, choice: Choice, ends: dict[int, int], run_dir: Path) -> int:

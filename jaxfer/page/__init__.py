@@ -8,14 +8,22 @@ from pathlib import Path
 
 from jaxfer.errors import UserError
 
-__all__ = ["escape", "facts", "fill", "scroll", "table", "write"]
+__all__ = ["escape", "facts", "fill", "scroll", "table", "tile", "write"]
 
 
 def fill(package: str, template: str, **values: str) -> str:
-    """Return the page that a template of a package becomes with the shared style and these pieces of HTML."""
-    text = resources.files(package).joinpath(template).read_text(encoding="utf-8")
-    shared = resources.files("jaxfer.page").joinpath("shared.css").read_text(encoding="utf-8")
-    return string.Template(text).substitute(values, shared=shared)
+    """Return the page that a template of a package becomes with these pieces of HTML, one of them its `title`.
+
+    template: the name of the page's body, NAME.html. A NAME.css beside it adds to the style of all pages.
+    """
+    own, everyone = resources.files(package), resources.files("jaxfer.page")
+    style = own.joinpath(template.replace(".html", ".css"))
+    return string.Template(everyone.joinpath("frame.html").read_text(encoding="utf-8")).substitute(
+        title=values["title"],
+        shared=everyone.joinpath("shared.css").read_text(encoding="utf-8"),
+        style=style.read_text(encoding="utf-8") if style.is_file() else "",
+        body=string.Template(own.joinpath(template).read_text(encoding="utf-8")).substitute(values),
+    )
 
 
 def write(text: str, path: Path) -> Path:
@@ -37,6 +45,12 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], k
         for first, *rest in rows
     )
     return scroll(caption, columns, body, kind)
+
+
+def tile(name: str, value: str, *notes: str) -> str:
+    """Return a number of the list under a page's headline, with a small line for each note."""
+    lines = "".join(f"<small>{escape(note)}</small>" for note in notes)
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{lines}</dd></div>"
 
 
 def facts(caption: str, values: Mapping[str, str]) -> str:

@@ -168,7 +168,7 @@ def _checksums(tree: Any) -> dict[str, int]:
     for path, leaf in jax.tree.leaves_with_path(tree):
         plain = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        checksums[name] = zlib.crc32(np.ascontiguousarray(plain).tobytes())
+        checksums[name] = zlib.crc32(np.ascontiguousarray(plain).reshape(-1).view(np.uint8))
     return checksums
 
 

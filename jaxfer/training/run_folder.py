@@ -109,7 +109,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return what the run in `path` has logged so far, less a line that a killed process was writing."""
     log = path / "metrics.jsonl"
     rows = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

@@ -1,6 +1,5 @@
 """The page that starts from the layout a person holds."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,20 @@ from jaxfer.data.layouts import LAYOUTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-spec = importlib.util.spec_from_file_location("make_affectnet", DOCS / "make_affectnet.py")
-make_affectnet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_affectnet)
+
+@pytest.fixture(scope="module")
+def make_affectnet(script):
+    return script("make_affectnet")
 
 
-def test_every_raw_layout_has_its_section():
+def test_every_raw_layout_has_its_section(make_affectnet):
     shown = {section.format_name for section in make_affectnet.SECTIONS}
     assert {format_.layout for format_ in FORMATS if format_.name in shown} == {layout.name for layout in LAYOUTS} - {
         "prepared"
     }
 
 
-def test_every_section_and_its_output_is_in_the_page():
+def test_every_section_and_its_output_is_in_the_page(make_affectnet):
     page = (DOCS / "affectnet.md").read_text()
     for section in make_affectnet.SECTIONS:
         assert f"\n## {section.title}\n" in page
@@ -33,5 +33,5 @@ def test_every_section_and_its_output_is_in_the_page():
 
 
 @pytest.mark.slow
-def test_the_commands_print_what_the_page_says():
+def test_the_commands_print_what_the_page_says(make_affectnet):
     assert make_affectnet.page() == (DOCS / "affectnet.md").read_text()

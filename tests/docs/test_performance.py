@@ -1,6 +1,5 @@
 """The page of performance is what the measured files say."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def make_performance():
-    specification = importlib.util.spec_from_file_location("make_performance", ROOT / "docs" / "make_performance.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def make_performance(script):
+    return script("make_performance")
 
 
 def test_the_page_is_what_the_measured_files_say(make_performance):

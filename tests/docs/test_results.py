@@ -1,6 +1,5 @@
 """What the documentation claims is what the measured files say."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -12,13 +11,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 @pytest.fixture(scope="module")
-def make_results():
-    specification = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def make_results(script):
+    return script("make_results")
 
 
 @pytest.fixture(scope="module")
