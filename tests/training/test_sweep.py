@@ -159,6 +159,15 @@ def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_
     ]
 
 
+def test_a_sweep_killed_before_the_table_of_its_last_run_writes_it_when_it_goes_on(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr("jaxfer.training.sweep.run.write_table", lambda _: None)
+        run(grid(BASE, GRID))
+    assert not (tmp_path / "sweep" / "table.csv").exists()
+    run(grid(BASE, GRID), resume=True)
+    assert [line["status"] for line in table(tmp_path / "sweep")] == ["finished"] * 6
+
+
 def test_a_folder_of_another_sweep_is_refused_and_nothing_changes(run, tmp_path):
     search = grid(COSINE, {"seed": (0,)})
     run(search)

@@ -67,7 +67,8 @@ def sweep(
         _train(run, folders[run.name], program, finish, resume=run.name in begun, progress=progress)
         if is_first():
             write_table(read_sweep(sweep_dir))
-    agreement.together(lambda: None)
+    # Once more, since a process may have been killed between the end of the last run and its table.
+    agreement.together(lambda: write_table(read_sweep(sweep_dir)) if is_first() else None)
     return read_sweep(sweep_dir)
 
 
