@@ -11,7 +11,7 @@ from pathlib import Path
 from machine import machine
 
 from jaxfer.cli.program import run
-from jaxfer.evaluation.finished_run import read_run
+from jaxfer.reports.finished_run import read_run
 
 
 def main() -> None:

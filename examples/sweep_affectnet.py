@@ -38,8 +38,8 @@ def main() -> None:
     flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
     start_jax(flags.processes, flags.config)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
-    from jaxfer.evaluation.finish import finish_run
-    from jaxfer.evaluation.sweep_report import write_sweep_report
+    from jaxfer.reports.finish import finish_run
+    from jaxfer.reports.sweep_report import write_sweep_report
     from jaxfer.training.processes import is_first
     from jaxfer.training.sweep import continued, grid, sweep
 
@@ -48,8 +48,8 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        options = {"load": load_and_print, "finish": finish_run, "resume": flags.resume}
-        found = sweep(search, flags.sweep_dir, progress=True, **options)
+        options = {"load": load_and_print, "finish": finish_run, "side_by_side": flags.side_by_side}
+        found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, **options)
     if is_first():
         print_table(found)
         print(f"Report: {write_sweep_report(flags.sweep_dir)}")

@@ -6,8 +6,8 @@ from formats import class_folders
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, with_intervals, write_run, write_sweep
 
 from jaxfer.data.checking import check, write_page
-from jaxfer.evaluation.report import write_report
-from jaxfer.evaluation.sweep_report import write_sweep_report
+from jaxfer.reports.report import write_report
+from jaxfer.reports.sweep_report import write_sweep_report
 
 NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NEEDED)

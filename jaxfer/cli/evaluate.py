@@ -60,7 +60,7 @@ class Evaluate:
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.evaluation.evaluation import compare
-        from jaxfer.evaluation.evaluation_folder import write_evaluation
+        from jaxfer.reports.evaluation_folder import write_evaluation
 
         evaluations = self._evaluations()
         comparison = compare(evaluations) if len(evaluations) > 1 else None

@@ -25,16 +25,16 @@ class Report:
     def run(self) -> None:
         """Write the page, and the figures where they are asked for."""
         # Matplotlib takes long to import.
-        from jaxfer.evaluation import paper_figures
+        from jaxfer.reports import paper_figures
 
         if (self.folder / "sweep.json").is_file():
-            from jaxfer.evaluation.sweep_report import write_sweep_report
+            from jaxfer.reports.sweep_report import write_sweep_report
             from jaxfer.training.sweep import read_sweep
 
             path, drawings = write_sweep_report(self.folder), paper_figures.of_sweep(read_sweep(self.folder))
         elif self.folder.is_dir():
-            from jaxfer.evaluation.finished_run import read_run
-            from jaxfer.evaluation.report import write_report
+            from jaxfer.reports.finished_run import read_run
+            from jaxfer.reports.report import write_report
 
             path, drawings = write_report(self.folder), paper_figures.of_run(read_run(self.folder))
         else:

@@ -43,15 +43,16 @@ class Sweep(SweepFlags):
         start_jax(flags.processes, flags.config)
         # The rest of JAX is imported from here on, as in `jaxfer train`.
         from jaxfer.data import load
-        from jaxfer.evaluation.finish import finish_run
+        from jaxfer.reports.finish import finish_run
         from jaxfer.training.processes import is_first
         from jaxfer.training.sweep import sweep, to_records
 
         loading: dict[str, Any] = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
         with flags.continued_by("jaxfer sweep"):
-            found = sweep(search, flags.sweep_dir, finish=finish_run, resume=flags.resume, **loading)
+            options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
+            found = sweep(search, flags.sweep_dir, finish=finish_run, **options, **loading)
         if is_first():
-            from jaxfer.evaluation.sweep_report import write_sweep_report
+            from jaxfer.reports.sweep_report import write_sweep_report
 
             page = write_sweep_report(flags.sweep_dir)
             if flags.json:

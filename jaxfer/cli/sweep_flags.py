@@ -28,6 +28,8 @@ class SweepFlags:
     """Folder of the sweep; by default a new one under runs/, named after the time."""
     resume: bool = False
     """Continue the sweep in --sweep-dir with what it tries."""
+    side_by_side: int = 1
+    """Runs that differ in numbers alone to train at once, on an accelerator, which a small run does not fill."""
     processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
 
     @classmethod

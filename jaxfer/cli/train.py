@@ -44,7 +44,7 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     start_up = start_jax(flags.processes, flags.config)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
-    from jaxfer.evaluation.finish import finish_run
+    from jaxfer.reports.finish import finish_run
     from jaxfer.training import fit
     from jaxfer.training.processes import is_first
 

@@ -1,17 +1,18 @@
 """How the images of a run reach its devices: batch by batch from the host, or all of them once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from jaxfer.data.batches import Batches, columns, evaluation_rows, gather
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.evaluation.metrics import Metrics
 from jaxfer.training.parallel import Parallel
 from jaxfer.training.state import TrainState
 from jaxfer.training.step import Batch, evaluate_split, merge
@@ -48,9 +49,9 @@ class Feed(Protocol):
         ...
 
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[..., Scores]:
-        """Return `score(variables, *more)`, which counts every example of `split` once."""
+        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+    ) -> Callable[..., Metrics]:
+        """Return `measure(variables, *more)`, which counts every example of `split` once."""
         ...
 
 
@@ -76,11 +77,11 @@ class HostFeed:
         return Training(portions, run)
 
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[..., Scores]:
+        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+    ) -> Callable[..., Metrics]:
         """Score one batch after another."""
         compiled = parallel.compile(step, donate=False)
-        options = {"batch_size": batch_size, "class_names": class_names, "shard": parallel.shard}
+        options = {"batch_size": batch_size, "shard": parallel.shard}
         return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
 
 
@@ -97,8 +98,11 @@ class ResidentFeed:
 
     steps: int = 64
 
-    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
-        """Put the images on the devices and hand out rows, those of many steps at a time."""
+    def training(self, step: TrainFunction, split: Split, parallel: Parallel, *, axis: int = 0) -> Training:
+        """Put the images on the devices and hand out rows, those of many steps at a time.
+
+        axis: that of the examples in the rows of a step: 1 where those of several runs lie one above the other.
+        """
         held, batch_at = _hold(split, parallel)
 
         def scan(
@@ -111,7 +115,7 @@ class ResidentFeed:
             (state, running), each = lax.scan(one, (state, running), rows)
             return state, running, each
 
-        compiled = parallel.compile(scan, donate=True, axis=1)
+        compiled = parallel.compile(scan, donate=True, axis=axis + 1)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
@@ -120,20 +124,22 @@ class ResidentFeed:
         return Training(portions, lambda state, running, rows, *more: compiled(state, rows, running, held, *more))
 
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int, class_names: Sequence[str]
-    ) -> Callable[..., Scores]:
+        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+    ) -> Callable[..., Metrics]:
         """Put the images on the devices and score all of them in one dispatch."""
         held, batch_at = _hold(split, parallel)
         rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
         def scan(variables: dict[str, Any], rows: Batch, held: Batch, *more: Any) -> Metrics:
-            def one(total: Metrics, rows: Batch) -> tuple[Metrics, None]:
-                return total.merge(step(variables, batch_at(held, rows), *more)), None
+            def measure(rows: Batch) -> Metrics:
+                return step(variables, batch_at(held, rows), *more)
 
-            return lax.scan(one, Metrics.empty(len(class_names)), rows)[0]
+            shapes = jax.eval_shape(measure, {name: values[0] for name, values in rows.items()})
+            nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
+            return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
 
         compiled = parallel.compile(scan, donate=False, axis=1)
-        return lambda variables, *more: compiled(variables, rows, held, *more).compute(class_names)
+        return lambda variables, *more: compiled(variables, rows, held, *more)
 
 
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
@@ -157,7 +163,7 @@ def _hold(split: Split, parallel: Parallel) -> tuple[Batch, Callable[[Batch, Bat
 
     def batch_at(held: Batch, rows: Batch) -> Batch:
         batch = gather(held, rows)
-        return batch | {"image": batch["image"].reshape(-1, *shape)}
+        return batch | {"image": batch["image"].reshape(*rows["row"].shape, *shape)}
 
     # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
     held = columns(split)

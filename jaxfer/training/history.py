@@ -24,6 +24,7 @@ class History:
     run_dir: the run's folder, or None to keep rows alone. resume: whether it holds a run to go on with.
     agreement: of the run's processes, which all take part in saving and restoring. tensorboard: whether to write
         event files too; a resumed run that has some goes on with them.
+    together: how many runs share the time, in equal parts.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class History:
         *,
         resume: bool,
         tensorboard: bool = False,
+        together: int = 1,
     ) -> None:
         if run_dir is None and (resume or tensorboard):
             what = "resuming needs" if resume else "TensorBoard's event files need"
             raise UserError(f"{what} the folder of the run: pass --run-dir")
         self.rows: list[dict[str, Any]] = []
         self._begun = self._saved = time.monotonic()
+        self._before, self._together = 0.0, together
         self._folder = self._checkpoints = self._events = None
         if run_dir is not None:
             self._watched = is_first() and (tensorboard or (resume and (run_dir / FOLDER).is_dir()))
@@ -52,7 +55,7 @@ class History:
     @property
     def seconds(self) -> float:
         """Seconds of training so far, those before a resumption included."""
-        return time.monotonic() - self._begun
+        return self._before + (time.monotonic() - self._begun) / self._together
 
     @property
     def unsaved_seconds(self) -> float:
@@ -80,7 +83,7 @@ class History:
                 )
             saved = self._checkpoints.restore(step, {"state": state, "running": running})
             state, running = saved["state"], saved["running"]
-            self._begun -= notes["seconds"]
+            self._before = notes["seconds"]
         # What was logged after the checkpoint happens again: without one, everything.
         self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
         if self._watched:

@@ -14,7 +14,6 @@ import optax
 from jax import monitoring
 
 from jaxfer.config import Config
-from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
 from jaxfer.errors import Diverged, Interrupted
 from jaxfer.evaluation.metrics import Metrics, Scores
@@ -79,8 +78,7 @@ def fit(
     agreement = Agreement(parallel)
     alike = {"configuration": _identity(config), "feed": repr(program.feed)}
     agreement.check_same(lambda: alike | {"data": data.fingerprint})
-    sampling, shard = config.data.sampling, parallel.shard
-    batches = Batches(data.train, config.batch_size, config.seed, sampling=sampling, shard=shard)
+    batches = program.batches(config)
     per_epoch = batches.steps_per_epoch
     state, nothing, numbers = program.start(config)
 
@@ -104,7 +102,7 @@ def fit(
             if ends_epoch:
                 trained, scores = running.compute(data.class_names), program.validate(state, numbers)
                 running, val_accuracy = nothing, scores.accuracy
-                row = _row(done, per_epoch, history.seconds, float(jnp.asarray(rate(done - 1))), trained, scores)
+                row = epoch_row(done, per_epoch, history.seconds, float(jnp.asarray(rate(done - 1))), trained, scores)
                 history.add(row)
                 if bar:
                     bar.epoch(row)
@@ -125,7 +123,7 @@ def _identity(config: Config) -> str:
     return repr(fields)
 
 
-def _row(
+def epoch_row(
     step: int, per_epoch: int, seconds: float, learning_rate: float, trained: Scores, val: Scores
 ) -> dict[str, Any]:
     """Return an epoch's line of `metrics.jsonl`."""
@@ -163,12 +161,19 @@ class _LossWatch:
 
     def _read(self, done: int, metrics: Metrics) -> float:
         losses = np.atleast_1d(np.asarray(metrics.loss, np.float64) / np.asarray(metrics.count))  # [steps]
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if bad.size:
-            saved = self._history.saved_step
-            kept = "no checkpoint was saved yet" if saved is None else f"the checkpoint of step {saved} is intact"
-            raise Diverged(
-                f"the loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
-                "--learning-rate, or limit the gradients with --clip-norm 1"
-            )
+        failure = divergence(done, losses, self._history.saved_step)
+        if failure is not None:
+            raise failure
         return float(losses[-1])
+
+
+def divergence(done: int, losses: np.ndarray, saved_step: int | None) -> Diverged | None:
+    """Return what is to be said of losses [steps], the last of step `done`, if one is not finite, else None."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if not bad.size:
+        return None
+    kept = "no checkpoint was saved yet" if saved_step is None else f"the checkpoint of step {saved_step} is intact"
+    return Diverged(
+        f"the loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
+        "--learning-rate, or limit the gradients with --clip-norm 1"
+    )

@@ -1,23 +1,35 @@
 """The compiled program of a run, which serves every run that differs from it in numbers alone."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import optax
 
 from jaxfer.config import AugmentConfig, Config
 from jaxfer.data.augment import augment
+from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
+from jaxfer.errors import UserError
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.feed import Feed, Training, choose_feed
+from jaxfer.training.feed import Feed, ResidentFeed, Training, choose_feed
 from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.numbers import Numbers, numbers_of, structure, with_numbers
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.parallel import Parallel, choose_parallel
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import Batch, eval_function, train_function
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The steps of several runs at once, and `measure(variables, numbers)`: each one's metrics on the val split."""
+
+    training: Training
+    measure: Callable[..., Metrics]
 
 
 class Program:
@@ -53,9 +65,23 @@ class Program:
         return self.feed.training(self._train, self.data.train, self.parallel)
 
     @cached_property
-    def _score(self) -> Callable[..., Scores]:
-        options = {"batch_size": self._config.batch_size, "class_names": self.data.class_names}
-        return self.feed.scoring(self._evaluate, self.data.val, self.parallel, **options)
+    def _measure(self) -> Callable[..., Metrics]:
+        return self.feed.scoring(self._evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size)
+
+    @cached_property
+    def side_by_side(self) -> "SideBySide":
+        """The same for several runs at once, whose arrays lie along a new first axis.
+
+        Raises `UserError` where images come from the host, as on a CPU, which one run fills.
+        """
+        if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
+            raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
+        options = {"batch_size": self._config.batch_size}
+        evaluate = jax.vmap(self._evaluate, in_axes=(0, None, 0))
+        return SideBySide(
+            self.feed.training(jax.vmap(self._train), self.data.train, self.parallel, axis=1),
+            self.feed.scoring(evaluate, self.data.val, self.parallel, **options),
+        )
 
     def serves(self, config: Config, data: Dataset) -> bool:
         """Return whether a run of `config` on `data` differs from this program's in numbers alone."""
@@ -70,7 +96,12 @@ class Program:
 
     def validate(self, state: TrainState, numbers: Numbers) -> Scores:
         """Return the scores of a state on the whole validation split."""
-        return self._score(state.variables, numbers)
+        return self._measure(state.variables, numbers).compute(self.data.class_names)
+
+    def batches(self, config: Config) -> Batches:
+        """Return the training batches of a run, this process's part of each."""
+        options = {"sampling": config.data.sampling, "shard": self.parallel.shard}
+        return Batches(self.data.train, config.batch_size, config.seed, **options)
 
     def rate(self, config: Config) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from jaxfer.training.checkpoint import Checkpoints
 
 
+SUMMARY = "summary.json"
+"""The file with which a run has ended."""
+
+
 class RunFolder:
     """`config.json`, `metrics.jsonl` (a line a log event), `summary.json`, `report.html` and `checkpoints/`.
 

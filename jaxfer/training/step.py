@@ -1,7 +1,7 @@
 """The training step and the evaluation step: one function each behind every way to run them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
-from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import ResNetFER
 from jaxfer.training.losses import Objective
 from jaxfer.training.parallel import OneDevice, Parallel
@@ -140,15 +140,14 @@ def evaluate_split(
     split: Split,
     *,
     batch_size: int,
-    class_names: Sequence[str],
     shard: Shard = WHOLE,
-) -> Scores:
-    """Return the scores of `variables` on every example of `split`, each counted exactly once.
+) -> Metrics:
+    """Return the metrics of `variables` on every example of `split`, each counted exactly once.
 
-    shard: that of what `eval_step` was compiled with. The scores are those of the whole split in every process.
+    shard: that of what `eval_step` was compiled with. The metrics are those of the whole split in every process.
     """
     batches = evaluation_batches(split, batch_size, shard)
-    return reduce(merge, (eval_step(variables, batch) for batch in batches)).compute(class_names)
+    return reduce(merge, (eval_step(variables, batch) for batch in batches))
 
 
 merge = jax.jit(Metrics.merge)

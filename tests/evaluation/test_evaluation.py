@@ -19,9 +19,9 @@ from jaxfer.config import Config, DataConfig, LossConfig
 from jaxfer.data import load
 from jaxfer.data.one_split import load_split
 from jaxfer.evaluation.evaluation import evaluate
-from jaxfer.evaluation.evaluation_faces import most_confident, overlay
-from jaxfer.evaluation.evaluation_folder import write_evaluation
 from jaxfer.evaluation.trained import load_trained
+from jaxfer.reports.evaluation_faces import most_confident, overlay
+from jaxfer.reports.evaluation_folder import write_evaluation
 from jaxfer.training import fit
 
 SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}

@@ -117,8 +117,11 @@ def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped
     assert "took 4 epochs, 6 one by one" in " ".join(finished.stdout.split())
     first, second = sorted((tmp_path / "sweep" / "cells").iterdir())
     for cell in (first, second):
-        names = {path.name for path in cell.iterdir()}
-        assert names == {"config.json", "metrics.jsonl", "summary.json", "report.html", "checkpoints"}
+        names = {path.name for path in cell.iterdir()} - {"config.json", "metrics.jsonl", "report.html", "checkpoints"}
+        assert names == {"summary.json", "summary-1.json"}
+        shorter, whole = (json.loads((cell / name).read_text()) for name in ("summary-1.json", "summary.json"))
+        assert (shorter["epochs"], shorter["checkpoint"]["step"], shorter["config"]["epochs"]) == (1, 2, 1)
+        assert shorter["val"]["intervals"] != whole["val"]["intervals"]
         assert {path.name for path in (cell / "checkpoints").iterdir()} == {"2", "4"}
     table = (tmp_path / "sweep" / "table.csv").read_text()
     assert "Report: sweep/report.html" in finished.stdout

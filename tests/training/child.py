@@ -63,7 +63,7 @@ def main() -> None:
         import importlib
 
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
-        importlib.import_module("jaxfer.training.loop").Batches = EndingBatches
+        importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     use_cpu_cores()
     data = Dataset(train=faces(84, "train"), val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)

@@ -58,7 +58,7 @@ def main():
     for ending in ("kill", "terminate", "fail"):
         if getattr(flags, ending) is not None:
             EndingBatches.ending, EndingBatches.at = ending, getattr(flags, ending)
-            importlib.import_module("jaxfer.training.loop").Batches = EndingBatches
+            importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", DEVICES // flags.count)
     if flags.count > 1:

@@ -20,7 +20,7 @@ from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
-from jaxfer.training import checkpoint, loop, program  # noqa: F401 - what a sweep imports, once for all its processes
+from jaxfer.training import checkpoint, program  # noqa: F401 - what a sweep imports, once for all its processes
 from jaxfer.training.sweep import grid, sweep
 
 BASE = Config(data=DataConfig(image_size=32), optimizer=OptimizerConfig(optimizer="sgd"), batch_size=16)
@@ -39,7 +39,7 @@ class Moments:
                 self.happens()
                 return super().__getitem__(step)
 
-        loop.Batches = Counted
+        program.Batches = Counted
 
     def see(self, event, arguments):
         if event.startswith(("open", "os.")) and any(map(self.is_there, arguments)):

@@ -32,7 +32,7 @@ def when(monkeypatch):
                 return super().rows(asked)
 
         with monkeypatch.context() as patch:
-            patch.setattr("jaxfer.training.loop.Batches", Watched)
+            patch.setattr("jaxfer.training.program.Batches", Watched)
             yield
 
     return context

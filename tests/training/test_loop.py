@@ -33,7 +33,7 @@ def test_the_history_holds_what_the_final_state_scores(data, model, run_dir):
     assert history == [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert (run_dir / "config.json").read_text() == to_json(CONFIG)
     step = make_eval_step(model, CrossEntropy(l2=0.001))
-    scores = evaluate_split(step, jax.device_get(state.variables), data.val, batch_size=5, class_names=data.class_names)
+    scores = evaluate_split(step, jax.device_get(state.variables), data.val, batch_size=5).compute(data.class_names)
     for name in ("loss", "accuracy", "macro_f1", "mse", "r2"):
         assert history[-1][f"val_{name}"] == pytest.approx(getattr(scores, name), rel=1e-5, abs=1e-6)
 

@@ -16,6 +16,8 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from jaxfer.errors import UserError
+from jaxfer.training import OneDevice, Pmapped
+from jaxfer.training.agreement import Agreement
 from jaxfer.training.cpu import cpu_cores
 from jaxfer.training.processes import join_processes
 
@@ -159,6 +161,23 @@ def test_a_refusal_of_the_first_process_ends_all_of_them(two):
     assert (first.returncode, second.returncode) == (2, 2)
     assert "already holds a run: continue it with --resume" in first.stderr
     assert "error: another process cannot go on: its own message says why" in second.stderr
+
+
+def test_a_folder_that_the_processes_do_not_share_is_named_by_who_does_not_see_it(tmp_path):
+    port = free_port()
+    first, second = run(*([CHILD, port, i, 2, tmp_path / f"of-{i}"] for i in range(2)))
+    assert (first.returncode, second.returncode) == (2, 2), (first, second)
+    assert "of-1 is not the folder that process 0 writes: pass one that all machines share" in second.stderr
+    assert "another process cannot go on: its own message says why" in first.stderr
+    assert not (tmp_path / "of-1").exists()
+
+
+@pytest.mark.parametrize("way", [OneDevice, Pmapped])
+def test_what_runs_in_one_process_is_refused_in_several(monkeypatch, way):
+    parallel = way()
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match=f"{way.__name__} runs in one process: pass Sharded"):
+        Agreement(parallel)
 
 
 def test_a_recognised_cluster_needs_one_flag_and_leaves_one_report(tmp_path):

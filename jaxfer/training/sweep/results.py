@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxfer.errors import UserError
-from jaxfer.training.run_folder import RunFolder, read_rows
+from jaxfer.training.run_folder import SUMMARY, RunFolder, read_rows
 from jaxfer.training.sweep.folder import read_index
 
 SCORES = ("accuracy", "loss", "macro_f1", "mse", "r2")
@@ -29,7 +29,8 @@ class Row:
     reason: why it failed; else empty.
     seconds: of training from the run's start to the cell's end; None unless it is finished.
     scores: `accuracy`, `loss`, `macro_f1`, `mse` and `r2` of the whole validation split after that epoch, with the
-        `split` they belong to and its number of `examples`; empty unless it is finished.
+        `split` they belong to, its number of `examples` and the 95% `intervals` of all but the loss; empty unless it
+        is finished.
     """
 
     values: dict[str, Any]
@@ -101,21 +102,29 @@ def read_sweep(sweep_dir: Path) -> Sweep:
 
 def has_ended(run_dir: Path) -> bool:
     """Return whether the run in a folder has nothing left to do."""
-    return (run_dir / "summary.json").exists() or (run_dir / FAILURE).exists()
+    return (run_dir / SUMMARY).exists() or (run_dir / FAILURE).exists()
 
 
 def ending(run_dir: Path) -> dict[str, Any]:
     """Return `summary.json` or `failure.json` of a run; empty where it has neither yet."""
-    for name in ("summary.json", FAILURE):
-        file = run_dir / name
-        if file.exists():
-            try:
-                found = json.loads(file.read_text(encoding="utf-8"))
-                _ = found["val"]["split"], found["val"]["examples"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
-            return found
-    return {}
+    return _summary(run_dir / SUMMARY) or _summary(run_dir / FAILURE)
+
+
+def summary_name(epoch: int) -> str:
+    """Return the name of the summary of a cell that ends after this epoch, before its run does."""
+    return f"summary-{epoch}.json"
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """Return what a summary holds; empty where it is not there."""
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        _ = found["val"]["split"], found["val"]["examples"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
+    return found
 
 
 def to_records(sweep: Sweep) -> list[dict[str, Any]]:
@@ -156,8 +165,10 @@ def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
             rows.append(Row(**basics, status="failed", reason=reason, seconds=None, scores={}))
         else:
             reached = history[epoch]
+            own = _summary(run_dir / summary_name(epoch)) or (end if end.get("epochs") == epoch else {})
             scores = {name: reached[f"val_{name}"] for name in SCORES}
             scores |= {name: end["val"][name] for name in ("split", "examples")}
+            scores["intervals"] = own.get("val", {}).get("intervals", {})
             rows.append(Row(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
     return rows
 

@@ -9,7 +9,7 @@ from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.evaluation.evaluate import summarize
 from jaxfer.training.processes import is_first
-from jaxfer.training.run_folder import RunFolder
+from jaxfer.training.run_folder import SUMMARY, RunFolder
 from jaxfer.training.state import TrainState
 
 
@@ -19,16 +19,21 @@ def finish_run(
     data: Dataset,
     state: TrainState,
     history: Sequence[dict[str, Any]],
+    name: str = SUMMARY,
     **more: Any,
 ) -> dict[str, Any]:
     """Evaluate what `fit` returned, write `summary.json` and `report.html` into the run's folder, return the summary.
 
+    name: of the summary's file, another one for a cell of a sweep that ends before its run; the report is the run's.
     more: what else the summary is to hold, JSON-ready. Of several processes all must call this.
     """
     summary = summarize(config, data, state, history) | more
     if is_first():
-        from jaxfer.evaluation.report import write_report  # Matplotlib takes long to import
+        text = json.dumps(summary, indent=2) + "\n"
+        if name == SUMMARY:
+            from jaxfer.reports.report import write_report  # Matplotlib takes long to import
 
-        RunFolder(run_dir).write("summary.json", json.dumps(summary, indent=2) + "\n")
-        write_report(run_dir)
+            write_report(run_dir, text)
+        # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
+        RunFolder(run_dir).write(name, text)
     return summary

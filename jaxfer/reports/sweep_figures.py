@@ -1,4 +1,4 @@
-"""The figure of a sweep: validation accuracy over its fields, drawn as `jaxfer.evaluation.figures` draws a run's."""
+"""The figure of a sweep: validation accuracy over its fields, drawn as `jaxfer.reports.figures` draws a run's."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from jaxfer.evaluation.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
-from jaxfer.evaluation.markup import setting
-from jaxfer.evaluation.sweep_settings import Setting, best
 from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
+from jaxfer.reports.markup import setting
+from jaxfer.reports.sweep_settings import Setting, best
 
 MOST_TICKS = 8
 """Values of a field that an axis names one by one; more of them lie on a scale."""

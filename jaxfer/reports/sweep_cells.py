@@ -4,11 +4,11 @@ import math
 from typing import Any
 from urllib.parse import quote
 
-from jaxfer.evaluation.markup import between, duration, number, setting
-from jaxfer.evaluation.sweep_figures import named, short
-from jaxfer.evaluation.sweep_settings import Setting
-from jaxfer.evaluation.wilson import wilson_interval
 from jaxfer.page import escape, scroll
+from jaxfer.reports.markup import duration, number, setting
+from jaxfer.reports.report_scores import interval
+from jaxfer.reports.sweep_figures import named, short
+from jaxfer.reports.sweep_settings import Setting
 from jaxfer.training.sweep import Row, Sweep
 
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss", "mse": "MSE", "r2": "R²"}
@@ -21,7 +21,7 @@ def table(sweep: Sweep, chosen: Setting | None) -> str:
     body = "".join(_row(row, sweep, picked=chosen is not None and row in chosen.cells) for row in sweep.rows)
     caption = (
         f"Every cell at its last epoch, on the validation split ({sweep.split}, n\u00a0=\u00a0{sweep.examples:,}) with "
-        "Wilson's 95% interval. A heading sorts by its column."
+        "95% intervals over its images. A heading sorts by its column."
     )
     return scroll(caption, columns, body, kind="sortable noted", buttons=True)
 
@@ -32,9 +32,7 @@ def _row(row: Row, sweep: Sweep, *, picked: bool) -> str:
     html += "".join(_cell(_key(value), named(value)) for value in others)
     for name in MEASURES:
         score = row.scores.get(name)
-        bounds = wilson_interval(score, sweep.examples) if name == "accuracy" and score is not None else None
-        note = "" if bounds is None else between(name, bounds)
-        html += _cell(_key(score), number(name, score), note)
+        html += _cell(_key(score), number(name, score), interval(row.scores, name) if row.scores else "")
     html += _cell(_key(row.seconds), "n/a" if row.seconds is None else duration(row.seconds))
     mark = ' class="pick"' if picked else ""
     return f"<tr{mark}>{html}<td>{_run(row, sweep, picked=picked)}</td></tr>"

@@ -5,26 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer import page
-from jaxfer.evaluation import report_record, report_scores
-from jaxfer.evaluation.finished_run import Run, read_run
-from jaxfer.evaluation.markup import percent
-from jaxfer.evaluation.report_scores import interval
 from jaxfer.page import escape
+from jaxfer.reports import report_record, report_scores
+from jaxfer.reports.finished_run import Run, read_run
+from jaxfer.reports.markup import percent
+from jaxfer.reports.report_scores import interval
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, summary: str | None = None) -> Path:
     """Write `report.html` into the folder of a finished run and return its path.
+
+    summary: the text of its `summary.json`, where that is still to be written.
 
     Raises `UserError` naming the file of the run that is missing or damaged, or a page that cannot be written.
     """
-    return page.write(render(read_run(run_dir)), run_dir / "report.html")
+    return page.write(render(read_run(run_dir, summary)), run_dir / "report.html")
 
 
 def render(run: Run) -> str:
     """Return the page as HTML text that needs no other file."""
     summary, accuracy = run.summary, percent(run.summary["val"]["accuracy"])
     return page.fill(
-        "jaxfer.evaluation",
+        "jaxfer.reports",
         "report.html",
         title=escape(f"{run.name}: validation accuracy {accuracy}"),
         name=escape(run.name),

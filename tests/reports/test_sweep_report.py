@@ -1,5 +1,6 @@
 """The report of a sweep: what it picks, what it shows of every cell, and its figures."""
 
+import json
 import re
 
 import numpy as np
@@ -7,11 +8,11 @@ import pytest
 from made_runs import RATES_BY_EPOCHS, accuracy, write_sweep
 
 from jaxfer.errors import UserError
-from jaxfer.evaluation import figures, sweep_figures
-from jaxfer.evaluation.sweep_figures import Scale
-from jaxfer.evaluation.sweep_report import cost, pick, write_sweep_report
-from jaxfer.evaluation.sweep_settings import best, settings
 from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.reports import figures, sweep_figures
+from jaxfer.reports.sweep_figures import Scale
+from jaxfer.reports.sweep_report import cost, pick, write_sweep_report
+from jaxfer.reports.sweep_settings import best, settings
 from jaxfer.training.sweep import read_sweep
 
 RATES = RATES_BY_EPOCHS["optimizer.learning_rate"]
@@ -42,7 +43,7 @@ def test_the_pick_is_the_best_by_validation_accuracy_with_split_size_and_interva
     )
     page = write_sweep_report(two).read_text()
     assert "The number is optimistic" in page
-    assert "3 other settings lie inside the 95% interval of 211 images" in page
+    assert "3 other settings lie inside Wilson&#x27;s 95% interval of 211 images" in page
     assert page.count('class="pick"') == 1
 
 
@@ -73,11 +74,33 @@ def test_every_cell_is_a_row_with_its_values_scores_and_run(two):
     rate, epochs, score, macro_f1, loss, mse, r2, time, run = rows[3]
     assert (rate, epochs) == (["0.001"], ["2"])
     assert score == ["52.0%", f"{low:.1%}", "to", f"{high:.1%}"]
-    assert (macro_f1, loss, mse, r2, time) == (["0.300"], ["1.500"], ["0.100"], ["0.100"], ["18.0", "s"])
+    unknown = ["no", "interval"]
+    assert (macro_f1, loss, mse, r2) == (
+        ["0.300", *unknown],
+        ["1.500", *unknown],
+        ["0.100", *unknown],
+        ["0.100", *unknown],
+    )
+    assert time == ["18.0", "s"]
     assert run == ["02-run", "shared,", "its", "epoch", "2"]
     failed = rows[0]
     assert failed[2:8] == [["n/a"]] * 6
     assert " ".join(failed[8]) == "01-run shared, its epoch 2 failed: the loss became nan in 01-run"
+
+
+def test_cells_have_the_intervals_of_their_own_summaries(two):
+    run = two / "cells" / "02-run"
+    for name, low in (("summary-2.json", 0.11), ("summary.json", 0.12)):
+        intervals = {"accuracy": [low, 0.9], "macro_f1": [low + 0.1, 0.8], "mse": [low, None]}
+        summary = {"epochs": 5, "val": {"split": "val", "examples": 211, "intervals": intervals}}
+        (run / name).write_text(json.dumps(summary))
+    rows = body_rows(write_sweep_report(two))
+    assert [row[2][1:] for row in (rows[3], rows[5])] == [["11.0%", "to", "90.0%"], ["12.0%", "to", "90.0%"]]
+    assert rows[3][3] == ["0.300", "0.210", "to", "0.800"]
+    assert rows[3][5] == ["0.100", "no", "interval"]
+    low, high = wilson_interval(0.53, 211)
+    assert rows[4][2] == ["53.0%", f"{low:.1%}", "to", f"{high:.1%}"], "this cell has no summary of its own"
+    assert "55.0% (95% interval 12.0% to 90.0%)" in pick(read_sweep(two))
 
 
 def test_links_lead_to_the_runs(two):

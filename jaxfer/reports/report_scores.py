@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jaxfer.evaluation import figures
-from jaxfer.evaluation.finished_run import Run
-from jaxfer.evaluation.markup import between, decimal, figure, heat_table, noted_table, number, percent
 from jaxfer.evaluation.wilson import f1_interval, wilson_interval
 from jaxfer.page import table, tile
+from jaxfer.reports import figures
+from jaxfer.reports.finished_run import Run
+from jaxfer.reports.markup import between, decimal, figure, heat_table, noted_table, number, percent
 
 MEASURES = {
     "accuracy": "Accuracy",

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxfer import page
-from jaxfer.evaluation import evaluation_faces, report_record, report_scores
 from jaxfer.evaluation.bootstrap import MEASURES
 from jaxfer.evaluation.evaluation import Evaluation
-from jaxfer.evaluation.markup import between, decimal, noted_table, number, percent, setting
-from jaxfer.evaluation.report_scores import MEASURES as TITLES
-from jaxfer.evaluation.report_scores import NO_INTERVAL, interval
 from jaxfer.page import escape, facts, tile
+from jaxfer.reports import evaluation_faces, report_record, report_scores
+from jaxfer.reports.markup import between, decimal, noted_table, number, percent, setting
+from jaxfer.reports.report_scores import MEASURES as TITLES
+from jaxfer.reports.report_scores import NO_INTERVAL, interval
 
 
 def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
@@ -19,7 +19,7 @@ def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
     accuracy, kind = percent(found["accuracy"]), found["role"]
     summary = {"val": evaluation.scores, "checkpoint": found["checkpoint"]}
     return page.fill(
-        "jaxfer.evaluation",
+        "jaxfer.reports",
         "evaluation.html",
         title=escape(f"{found['run']}: {kind} accuracy {accuracy} on {found['split']}"),
         name=escape(found["run"]),

@@ -47,18 +47,20 @@ class Run:
     summary: dict[str, Any]
 
 
-def read_run(run_dir: Path) -> Run:
+def read_run(run_dir: Path, summary: str | None = None) -> Run:
     """Return the run in a folder.
+
+    summary: the text of its `summary.json`, where that is still to be written.
 
     Raises `UserError` naming the file that is missing, not JSON or without something that training writes.
     """
     config = _parse(_read(run_dir / "config.json"), {}, str(run_dir / "config.json"))
     history = _read_history(run_dir / "metrics.jsonl")
     where = run_dir / "summary.json"
-    if not where.exists():
+    if summary is None and not where.exists():
         raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
-    summary = _parse(_read(where), _SUMMARY, str(where))
-    for split in (summary["train"], summary["val"]):
+    found = _parse(_read(where) if summary is None else summary, _SUMMARY, str(where))
+    for split in (found["train"], found["val"]):
         bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
         _check(bounds, {str: [float]}, place)
         if any(len(pair) != 2 for pair in bounds.values()):
@@ -66,7 +68,7 @@ def read_run(run_dir: Path) -> Run:
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
-    return Run(run_dir.resolve().name, config, history, summary)
+    return Run(run_dir.resolve().name, config, history, found)
 
 
 def _read(path: Path) -> str:

@@ -6,14 +6,15 @@ from importlib import resources
 from pathlib import Path
 
 from jaxfer import page
-from jaxfer.evaluation import sweep_figures
-from jaxfer.evaluation.markup import between, duration, figure, percent
-from jaxfer.evaluation.report_record import configuration
-from jaxfer.evaluation.sweep_cells import table
-from jaxfer.evaluation.sweep_figures import named, short
-from jaxfer.evaluation.sweep_settings import Setting, best, settings
 from jaxfer.evaluation.wilson import wilson_interval
 from jaxfer.page import escape, facts, tile
+from jaxfer.reports import sweep_figures
+from jaxfer.reports.markup import duration, figure, percent
+from jaxfer.reports.report_record import configuration
+from jaxfer.reports.report_scores import interval
+from jaxfer.reports.sweep_cells import table
+from jaxfer.reports.sweep_figures import named, short
+from jaxfer.reports.sweep_settings import Setting, best, settings
 from jaxfer.training.sweep import Row, Sweep, read_sweep
 
 MOST_SAID = 30
@@ -33,7 +34,7 @@ def render(sweep: Sweep) -> str:
     found = settings(list(sweep.fields), sweep.rows)
     chosen = best(found)
     return page.fill(
-        "jaxfer.evaluation",
+        "jaxfer.reports",
         "sweep.html",
         title=escape(f"{sweep.path.resolve().name}: {len(sweep.rows)} cells"),
         name=escape(sweep.path.resolve().name),
@@ -58,19 +59,19 @@ def pick(sweep: Sweep) -> str:
         return "No cell has finished: there is nothing to pick yet."
     values = ", ".join(f"{short(field)} {named(value)}" for field, value in chosen.values.items())
     return (
-        f"Pick {values}: validation accuracy {_known(chosen, sweep.examples)} on the {sweep.examples:,} images of the "
+        f"Pick {values}: validation accuracy {_known(chosen)} on the {sweep.examples:,} images of the "
         f"split “{sweep.split}”, the highest of {sum(one.finished for one in found)} finished settings, each at its "
         "last epoch."
     )
 
 
-def _known(one: Setting, examples: int) -> str:
+def _known(one: Setting) -> str:
     """Return a setting's accuracy with what is known of its spread."""
     if len(one.accuracies) > 1:
         return (
             f"{percent(one.mean)} ± {100 * one.deviation:.1f} (mean and standard deviation of {len(one.cells)} seeds)"
         )
-    return f"{percent(one.mean)} (95% interval {between('accuracy', wilson_interval(one.mean, examples))})"
+    return f"{percent(one.mean)} (95% interval {interval(one.cells[0].scores, 'accuracy')})"
 
 
 def _caution(sweep: Sweep, found: Sequence[Setting], chosen: Setting | None) -> str:
@@ -81,9 +82,9 @@ def _caution(sweep: Sweep, found: Sequence[Setting], chosen: Setting | None) -> 
     near = sum(one is not chosen and one.mean >= low for one in found)
     others = {0: "No other setting lies", 1: "One other setting lies"}.get(near, f"{near} other settings lie")
     return (
-        f"{others} inside the 95% interval of {sweep.examples:,} images around it. The number is optimistic, since the "
-        f"setting was chosen on the very images of “{sweep.split}”: report the one that it has on images that chose "
-        "nothing, such as a test split. Intervals are Wilson's."
+        f"{others} inside Wilson's 95% interval of {sweep.examples:,} images around it. The number is "
+        f"optimistic, since the setting was chosen on the very images of “{sweep.split}”: report the one that it has "
+        "on images that chose nothing, such as a test split."
     )
 
 

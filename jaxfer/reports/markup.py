@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jaxfer.evaluation import figures
 from jaxfer.page import escape, scroll
+from jaxfer.reports import figures
 
 
 def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]], *, shares: bool = False) -> str:

@@ -30,7 +30,7 @@ CLEAR_TO_BLUE = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL,
 def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy and loss of both splits over the epochs, side by side.
 
-    history: the epoch lines of `metrics.jsonl`; see `jaxfer.evaluation.finished_run.Run`.
+    history: the epoch lines of `metrics.jsonl`; see `jaxfer.reports.finished_run.Run`.
     """
     figure = Figure(figsize=(9, 2.9), layout="constrained", facecolor="none")
     left, right = figure.subplots(1, 2)

@@ -24,7 +24,7 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
 
     Raises `UserError` where the folder cannot be written, or holds another evaluation.
     """
-    from jaxfer.evaluation.evaluation_page import render
+    from jaxfer.reports.evaluation_page import render
 
     inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
     found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}

@@ -9,9 +9,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from jaxfer.errors import UserError
-from jaxfer.evaluation import figures, sweep_figures
-from jaxfer.evaluation.finished_run import Run
-from jaxfer.evaluation.sweep_settings import settings
+from jaxfer.reports import figures, sweep_figures
+from jaxfer.reports.finished_run import Run
+from jaxfer.reports.sweep_settings import settings
 from jaxfer.training.sweep import Sweep
 
 COLUMN = 3.35

@@ -8,9 +8,9 @@ from PIL import Image
 
 from jaxfer.evaluation.evaluation import Evaluation
 from jaxfer.evaluation.grad_cam import grad_cam
-from jaxfer.evaluation.markup import percent
 from jaxfer.page import escape
 from jaxfer.page.picture import data_uri
+from jaxfer.reports.markup import percent
 
 ERRORS = 24
 """How many of the most confident errors are shown."""

@@ -1,0 +1,23 @@
+"""The end of a run."""
+
+import json
+
+import pytest
+from made_runs import HISTORY, SUMMARY, write_run
+
+from jaxfer.errors import UserError
+from jaxfer.reports.finish import finish_run
+
+
+def test_a_run_has_ended_once_its_page_is_there_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxfer.reports.finish.summarize", lambda *_: SUMMARY)
+    folder = write_run(tmp_path / "run")
+    (folder / "summary.json").unlink()
+    (folder / "report.html").mkdir()
+    with pytest.raises(UserError, match=r"report\.html"):
+        finish_run(folder, None, None, None, HISTORY)
+    assert not (folder / "summary.json").exists()
+    (folder / "report.html").rmdir()
+    finish_run(folder, None, None, None, HISTORY, note="mended")
+    assert json.loads((folder / "summary.json").read_text()) == SUMMARY | {"note": "mended"}
+    assert "validation accuracy" in (folder / "report.html").read_text()

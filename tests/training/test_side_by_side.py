@@ -1,0 +1,161 @@
+"""Runs trained at once are the runs that they are alone."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import chex
+import jax
+import numpy as np
+import pytest
+from training.small_run import CONFIG, MODEL, assert_same_to_rounding, finish, run
+
+from jaxfer.data.batches import Batches
+from jaxfer.errors import Diverged, Interrupted, UserError
+from jaxfer.training import HostFeed, OneDevice, ResidentFeed, Sharded, fit
+from jaxfer.training.checkpoint import Checkpoints
+from jaxfer.training.program import Program
+from jaxfer.training.side_by_side import fit_side_by_side
+from jaxfer.training.sweep import grid, sweep
+
+RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
+
+
+def replaced(rate, seed=0, **fields):
+    return dataclasses.replace(
+        CONFIG, seed=seed, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=rate), **fields
+    )
+
+
+CONFIGS = [replaced(rate, seed) for rate, seed in zip(RATES, SEEDS, strict=True)]
+
+
+@pytest.fixture
+def program(data):
+    return Program(CONFIG, data, model=MODEL, parallel=OneDevice(), feed=ResidentFeed(steps=3))
+
+
+def together(program, folder, configs=CONFIGS, *, resume=False, **options):
+    options = {"keep_epochs": [()] * len(configs)} | options
+    run_dirs = [folder / str(number) for number in range(len(configs))]
+    return fit_side_by_side(configs, program, run_dirs=run_dirs, resume=[resume] * len(configs), **options)
+
+
+def on_host(state):
+    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+
+
+def without_clock(rows):
+    return [{name: value for name, value in row.items() if name not in ("kind", "seconds")} for row in rows]
+
+
+def assert_same(found, expected):
+    state, rows = found
+    assert_same_to_rounding((on_host(state), without_clock(rows)), expected)
+
+
+def alone(config, program):
+    return run(config, program.data, parallel=program.parallel, feed=ResidentFeed(steps=3))
+
+
+@pytest.mark.parametrize("way", [OneDevice, Sharded])
+def test_each_run_has_the_numbers_the_log_and_the_checkpoints_of_its_run_alone(data, tmp_path, way):
+    program = Program(CONFIG, data, model=MODEL, parallel=way(), feed=ResidentFeed(steps=3))
+    found = together(program, tmp_path, keep_epochs=[(1,), (), ()])
+    for number, (config, outcome) in enumerate(zip(CONFIGS, found, strict=True)):
+        assert_same(outcome, alone(config, program))
+        logged = [json.loads(line) for line in (tmp_path / str(number) / "metrics.jsonl").read_text().splitlines()]
+        assert logged == outcome[1]
+        with Checkpoints(tmp_path / str(number) / "checkpoints", read_only=True) as checkpoints:
+            assert checkpoints.latest == 8
+            assert (4 in checkpoints.steps) >= (number == 0)
+            like = {"state": program.start(config)[0]}
+            saved = checkpoints.restore(8, like)["state"]
+        np.testing.assert_array_equal(saved.params["head"]["kernel"], outcome[0].params["head"]["kernel"])
+
+
+def test_they_share_the_time(program, tmp_path):
+    seconds = [outcome[1][-1]["seconds"] for outcome in together(program, tmp_path)]
+    assert max(seconds) - min(seconds) < 0.5 * max(seconds)
+
+
+def test_one_that_diverges_ends_and_the_others_go_on(program, tmp_path):
+    configs = [replaced(0.05), replaced(1e30), replaced(0.005)]
+    first, second, third = together(program, tmp_path, configs)
+    with pytest.raises(Diverged) as told:
+        fit(configs[1], program.data, program=program)
+    assert isinstance(second, Diverged)
+    assert str(second) == str(told.value)
+    assert {path.name for path in (tmp_path / "1").iterdir()} == {"config.json", "checkpoints"}
+    for outcome, config in ((first, configs[0]), (third, configs[2])):
+        assert_same(outcome, alone(config, program))
+
+
+def test_a_signal_saves_all_and_they_go_on_together_or_alone(program, tmp_path, monkeypatch):
+    sent = []
+
+    class Watched(Batches):
+        def rows(self, asked):
+            if asked == 6 and not sent:
+                sent.append(os.kill(os.getpid(), signal.SIGTERM))
+            return super().rows(asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxfer.training.program.Batches", Watched)
+        with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+            together(program, tmp_path, CONFIGS[:2])
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    resumed = together(program, tmp_path, CONFIGS[:2], resume=True)
+    for (state, rows), (other, expected) in zip(
+        resumed, together(program, tmp_path / "whole", CONFIGS[:2]), strict=True
+    ):
+        chex.assert_trees_all_equal(on_host(state), on_host(other))
+        assert without_clock(rows) == without_clock(expected)
+
+    found = fit(CONFIGS[0], program.data, program=program, run_dir=tmp_path / "copy" / "0", resume=True)
+    assert_same(found, alone(CONFIGS[0], program))
+    with pytest.raises(ValueError, match="only runs that have saved the same step"):
+        together(program, tmp_path / "copy", CONFIGS[:2], resume=True)
+
+
+def test_only_runs_of_one_program_and_length_whose_images_are_on_the_devices(program, data, tmp_path):
+    for other in (replaced(0.05, epochs=3), replaced(0.05, batch_size=7)):
+        with pytest.raises(ValueError, match="only runs of one program and of as many epochs"):
+            together(program, tmp_path, [CONFIG, other])
+    from_host = Program(CONFIG, data, model=MODEL, parallel=OneDevice(), feed=HostFeed())
+    with pytest.raises(UserError, match="leave out --side-by-side"):
+        together(from_host, tmp_path)
+    with pytest.raises(UserError, match="0 runs cannot be trained side by side"):
+        sweep(grid(CONFIG, {"seed": (0,)}), tmp_path / "sweep", finish=finish, side_by_side=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: MODEL)
+    monkeypatch.setattr("jaxfer.training.program.choose_feed", lambda *_: ResidentFeed(steps=3))
+    groups, original = [], fit_side_by_side
+
+    def watched(configs, *arguments, **options):
+        groups.append([config.optimizer.learning_rate for config in configs])
+        return original(configs, *arguments, **options)
+
+    monkeypatch.setattr("jaxfer.training.sweep.run.fit_side_by_side", watched)
+    fields = {"learning_rate": (0.05, 1e30, 0.005), "epochs": (1, 2)}
+    options = {"finish": finish, "load": lambda _: data}
+    search = grid(CONFIG, fields)
+    expected = sweep(search, tmp_path / "apart", **options)
+    assert not groups
+    found = sweep(search, tmp_path / "together", side_by_side=2, **options)
+    assert groups == [[0.05, 1e30]]
+    for row, other in zip(found.rows, expected.rows, strict=True):
+        assert (row.values, row.status, row.reason, row.epoch) == (
+            other.values,
+            other.status,
+            other.reason,
+            other.epoch,
+        )
+        assert row.scores.keys() == other.scores.keys()
+        for name in row.scores.keys() & {"accuracy", "loss", "macro_f1"}:
+            assert row.scores[name] == pytest.approx(other.scores[name], rel=1e-4, abs=1e-5)
