@@ -31,6 +31,8 @@ bench: $(VENV)/installed $(PEERS)/installed
 	  done; \
 	  $(BIN)/python benchmarks/epoch.py $(RESULTS)/epoch.json $$append || exit; \
 	done
+	$(BIN)/python benchmarks/sweep.py $(RESULTS)/sweep.json
+	$(BIN)/python benchmarks/parts.py $(RESULTS)/parts.json
 	$(BIN)/python benchmarks/convolutions.py $(RESULTS)/convolutions.json
 	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
 	$(BIN)/python benchmarks/prepare.py $(RESULTS)/prepare.json $(PEERS)/bin/python

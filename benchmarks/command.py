@@ -38,7 +38,7 @@ def compare(
     """
     made = parser(description)
     made.add_argument("--peers", default=sys.executable, help="the Python of the peers, by default this one")
-    made.add_argument("--rounds", type=int, default=9, help="turns that each contender takes")
+    made.add_argument("--rounds", type=int, default=5, help="turns that each contender takes")
     made.add_argument("--network", nargs="+", default=sorted({case.network for case in cases}))
     made.add_argument("--batch", nargs="+", type=int, default=sorted({case.batch for case in cases}))
     made.add_argument("--dtype", nargs="+", default=sorted({case.dtype for case in cases}))

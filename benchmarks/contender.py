@@ -25,20 +25,17 @@ def main() -> None:
         print(json.dumps(fields), file=answers, flush=True)
 
     module, way, described = sys.argv[1:]
-    begun = time.perf_counter()
     try:
         from contenders.case import Case
 
         case = Case(**json.loads(described))
         contender = import_module(f"contenders.{module}").build(case, way)
         contender.run(1)
-        start = time.perf_counter() - begun
         losses = warm_up(contender) if case.work == "train" else []
     except (ImportError, NotImplementedError) as error:
         answer(absent=str(error))
         return
     answer(
-        start_seconds=round(start, 2),
         losses=losses,
         parameters=contender.parameters,
         device=contender.device,

@@ -28,7 +28,7 @@ from jaxfer.data.prepared import builder, prepare  # noqa: F401 - imported befor
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7
 
-IMAGES, DRAWN, ROUNDS = 20_000, 1500, 7
+IMAGES, DRAWN, ROUNDS = 12_000, 1500, 5
 SIDE, QUALITY, SIZE = 224, 90, 64
 
 Round = dict[str, float]

@@ -18,7 +18,7 @@ from itertools import chain, product
 from pathlib import Path
 
 from command import keep, parser
-from machine import versions
+from machine import accelerator, versions
 
 RATES = (0.01, 0.005, 0.003, 0.002, 0.001, 0.0005, 0.0003, 0.0001)
 GRID_RATES, LENGTHS = (0.01, 0.003, 0.001, 0.0003, 0.0001), (5, 6, 10)
@@ -27,19 +27,20 @@ GRID_RATES, LENGTHS = (0.01, 0.003, 0.001, 0.0003, 0.0001), (5, 6, 10)
 def main() -> None:
     """Measure, print and keep."""
     made = parser(__doc__)
-    made.add_argument(
-        "--images", type=int, default=3200, help="drawn faces to train on; a fifth of them to validate on"
-    )
+    made.add_argument("--images", type=int, default=960, help="drawn faces to train on; a fifth of them to validate on")
     made.add_argument("--epochs", type=int, default=2, help="epochs of each of the eight learning rates")
     made.add_argument("--scale", type=int, default=1, help="how many times 5, 6 and 10 epochs the grid's cells take")
     made.add_argument("--rounds", type=int, default=1)
+    made.add_argument(
+        "--side-by-side", type=int, default=8 if accelerator() else 1, help="runs that a sweep trains at once"
+    )
     asked = made.parse_args()
     lengths = [asked.scale * length for length in LENGTHS]
     questions = {"rates": (RATES, [asked.epochs]), "grid": (GRID_RATES, lengths)}
     data = ["--preset", "seed", "--drawn-train", str(asked.images), "--drawn-val", str(asked.images // 5)]
-    run: dict = {"images": asked.images, "rounds": asked.rounds}
+    run: dict = {"images": asked.images, "rounds": asked.rounds, "side_by_side": asked.side_by_side}
     with tempfile.TemporaryDirectory() as folder:
-        command = Command(Path(folder), data)
+        command = Command(Path(folder), data, asked.side_by_side)
         command.train(0.001, 1)
         for name, (rates, epochs) in questions.items():
             run[name] = compare(command, rates, epochs, rounds=asked.rounds)
@@ -51,8 +52,9 @@ def main() -> None:
 class Command:
     """The `jaxfer` command, each time in a process of its own and with a new folder; programs are kept between them."""
 
-    def __init__(self, folder: Path, data: Sequence[str]) -> None:
+    def __init__(self, folder: Path, data: Sequence[str], side_by_side: int) -> None:
         self._folder, self._data, self._count = folder, data, 0
+        self._sweeping = ("--side-by-side", str(side_by_side))
 
     def train(self, rate: float, epochs: int) -> float:
         """Return the seconds of one run."""
@@ -62,7 +64,7 @@ class Command:
         """Return the seconds of one sweep."""
         fields = {"learning_rate": rates, "epochs": epochs}
         over = [("--over", f"{name}={','.join(map(str, values))}") for name, values in fields.items()]
-        return self._seconds("sweep", "--sweep-dir", *chain(*over))
+        return self._seconds("sweep", "--sweep-dir", *self._sweeping, *chain(*over))
 
     def _seconds(self, verb: str, place: str, *flags: str) -> float:
         self._count += 1

@@ -34,6 +34,9 @@ TARGETS = [
 LOOP_TARGET, PREPARE_TARGET, FIFTY_TARGET = 1.05, 2.0, 60.0
 """At most that many times the bare steps; at least that many times a loader's images a second; at most these seconds."""
 
+SWEEP_TARGETS = {"rates": ("eight learning rates as one sweep", 0.9), "grid": ("the published grid of 15 cells", 0.5)}
+"""At most that many times as long as the separate runs of the command."""
+
 TITLES = {
     "train_step": "## A training step",
     "inference": "## Applying a network",
@@ -51,7 +54,17 @@ def main() -> None:
 
 def measurements() -> dict[str, Any]:
     """Return every measured file that the page shows, by its name; one that was not measured is missing."""
-    names = ("train_step*", "inference*", "data", "epoch", "fifty_epochs*", "prepare", "convolutions")
+    names = (
+        "train_step*",
+        "inference*",
+        "data",
+        "epoch",
+        "sweep*",
+        "fifty_epochs*",
+        "prepare",
+        "parts",
+        "convolutions",
+    )
     files = sorted(file for name in names for file in RESULTS.glob(f"{name}.json"))
     return {file.stem: json.loads(file.read_text()) for file in files}
 
@@ -82,8 +95,104 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 
 {sections}
 
+{sweeps(measured["sweep"]["runs"][-1])}
+
+{parts(measured["parts"]["runs"][-1])}
+
 {convolutions(measured["convolutions"]["runs"][-1])}
 """
+
+
+def sweeps(run: Run) -> str:
+    """Return how long sweeps and their separate runs took."""
+    lines = [
+        "## Sweeps",
+        "",
+        f"Seconds from the start of the commands to their end, {run['images']:,} drawn faces, batch 32, all programs kept "
+        "from a run before.",
+        "What a sweep saves for each run is the start of Python, JAX and its programs: the shorter the runs, the more it "
+        "weighs. Of long",
+        "runs the shared beginnings remain, 250 epochs in place of 525 in the published grid.",
+        "",
+        "| what | runs | epochs of each | one sweep | separate runs | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, (what, _) in SWEEP_TARGETS.items():
+        found = run[name]
+        runs, epochs = len(found["learning_rates"]) * len(found["epochs"]), ", ".join(map(str, found["epochs"]))
+        sweep_s, runs_s = (statistics.median(found[way]) for way in ("sweep_s", "runs_s"))
+        lines.append(f"| {what} | {runs} | {epochs} | {sweep_s:.0f} s | {runs_s:.0f} s | {found['ratio']:.2f} |")
+    return "\n".join(lines)
+
+
+def parts(run: Run) -> str:
+    """Return where a step's time goes, beside what the processor could do."""
+    rates = run["rates"]
+    lines = [
+        "## Where the time goes",
+        "",
+        "XLA's own profile of jaxfer's steps by part of the network, in milliseconds: matrix products and convolutions of "
+        "the forward and of the",
+        "backward pass, and all else (normalisation, Winograd's transforms, padding, pooling; the update is Adam's). The "
+        "bound is what the",
+        f"convolutions' operations, done directly, take at {rates['gflop_s']:.0f} GFLOP/s, which a product of matrices of "
+        "2048 reaches on all cores: Winograd",
+        f"needs fewer. Reading memory that no cache holds goes at {rates['gb_s']:.0f} GB/s.",
+        "",
+        "| what | part | forward | backward | all else | bound, direct |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in run["cases"]:
+        lines += part_rows(case, rates)
+    return "\n".join([*lines, "", *remarks(run)])
+
+
+def part_rows(case: dict[str, Any], rates: dict[str, float]) -> Iterable[str]:
+    """Yield the rows of one step."""
+    devices = "one device" if case["devices"] == 1 else f"{case['devices']} devices"
+    work = {"train": "a training step", "infer": "applying"}[case["work"]]
+    label = f"{work}, {NETWORKS[case['network']]}, batch {case['batch']}, {devices}: {case['ms']:.2f} ms"
+    for name, spent in case["parts"].items():
+        if sum(spent.values()) < 0.01 * case["ms"]:
+            continue
+        numbers = " | ".join(
+            f"{spent[kind]:.2f}" if spent.get(kind) else "" for kind in ("forward", "backward", "rest")
+        )
+        bound = f"{1e3 * case['gflop'][name] / rates['gflop_s']:.2f}" if name in case["gflop"] else ""
+        yield f"| {label} | {name} | {numbers} | {bound} |"
+        label = ""
+
+
+def remarks(run: Run) -> Iterable[str]:
+    """Yield what the table shows, and what was tried about it."""
+    cases = {(case["work"], case["network"], case["batch"]): case for case in run["cases"]}
+    small, large = (cases["train", "seed", batch] for batch in (32, 256))
+    least, most = (
+        1e3 * sum(spent["rest"] for spent in case["parts"].values()) / case["batch"] for case in (small, large)
+    )
+    yield (
+        f"- **Large batches.** All but products takes {least:.0f} microseconds an image at batch 32 and {most:.0f} at batch 256: "
+        "passes over maps and"
+    )
+    yield (
+        "  over Winograd's tiles, which outgrow the caches. Cutting the batch of each convolution into pieces of 32 images was "
+        "tried: a little"
+    )
+    yield ("  faster for the seed's network, slower for ResNetFER18.")
+    one = cases["infer", "resnet18", 1]
+    reading, last = one["parameter_mb"] / run["rates"]["gb_s"], sum(one["parts"]["stage4"].values())
+    yield (
+        f"- **One image.** ResNetFER18 reads {one['parameter_mb']:.1f} MB of parameters for it, which takes the memory "
+        f"{reading:.2f} ms. {last:.2f} of the {one['ms']:.2f} ms are spent in"
+    )
+    yield (
+        "  the last stage, where a kernel of 9.4 MB meets four positions. ONNX Runtime lays kernels out for its products "
+        "once, when it loads them;"
+    )
+    yield (
+        "  here they are arguments of the program. Cutting a product's sum in two, for both cores, was tried and gains "
+        "nothing."
+    )
 
 
 def convolutions(run: Run) -> str:
@@ -118,6 +227,13 @@ def targets(measured: dict[str, Any]) -> Iterable[str]:
         runs = measured["epoch"]["runs"]
         ratios = [run["ratio"] for run in runs]
         yield row("an epoch of `fit` against the bare steps in it", f"at most {LOOP_TARGET:g}", ratios, "")
+    for file in (file for name, file in measured.items() if name.startswith("sweep")):
+        where = file["runs"][0]["machine"]["accelerator"]
+        for name, (what, target) in SWEEP_TARGETS.items():
+            medians = [dict.fromkeys(("median", "low", "high"), run[name]["ratio"]) for run in file["runs"]]
+            yield row(
+                f"{what}, against its runs" + (f", on one {where}" if where else ""), f"at most {target:g}", medians, ""
+            )
     ratio = measured["prepare"]["ratio_to"]["peer float32"]
     spread = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
     yield row("preparing JPEG files", f"at least {PREPARE_TARGET:g}", [spread], "PyTorch's ImageFolder, float32")
@@ -139,7 +255,7 @@ def spread(ratios: Sequence[dict[str, float]]) -> str:
     """Return the median of the runs' ratios, and the least and greatest of them, or of one run its quartiles."""
     medians = [ratio["median"] for ratio in ratios]
     low, high = (min(medians), max(medians)) if len(ratios) > 1 else (ratios[0]["low"], ratios[0]["high"])
-    return f"{statistics.median(medians):.2f} ({low:.2f} to {high:.2f})"
+    return f"{statistics.median(medians):.2f}" + (f" ({low:.2f} to {high:.2f})" if low < high else "")
 
 
 def cases_of(runs: Runs, dtype: str, network: str, batch: int) -> list[dict[str, Any]]:
