@@ -71,7 +71,7 @@ def profile(case: Case) -> dict:
             spent[event.name] += event.duration_ns
     model = make_model(ModelConfig(variant=cast(Any, case.network)), 7)
     parallel = choose_parallel(case.batch, model if case.work == "train" else None)
-    devices = len(getattr(parallel, "devices", (None,)))
+    devices = len(parallel.devices)
     parts: dict[str, Any] = {}
     for name, call in calls().items():
         found = PART.search(call)

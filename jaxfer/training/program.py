@@ -69,18 +69,17 @@ class Program:
         return self.feed.scoring(self._evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size)
 
     @cached_property
-    def side_by_side(self) -> "SideBySide":
+    def side_by_side(self) -> SideBySide:
         """The same for several runs at once, whose arrays lie along a new first axis.
 
         Raises `UserError` where images come from the host, as on a CPU, which one run fills.
         """
         if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
             raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
-        options = {"batch_size": self._config.batch_size}
         evaluate = jax.vmap(self._evaluate, in_axes=(0, None, 0))
         return SideBySide(
             self.feed.training(jax.vmap(self._train), self.data.train, self.parallel, axis=1),
-            self.feed.scoring(evaluate, self.data.val, self.parallel, **options),
+            self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
         )
 
     def serves(self, config: Config, data: Dataset) -> bool:
