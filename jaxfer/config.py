@@ -84,6 +84,8 @@ class ModelConfig:
     """The seed's network of 158,919 values, or a standard ResNet."""
     dropout: float = 0.0
     """Share of the pooled features dropped before the last layer in training."""
+    valence_arousal: bool = False
+    """Predict each face's valence and arousal beside its class, learnt from the faces whose data says them."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the computation; parameters, statistics and logits stay float32."""
 
@@ -128,11 +130,14 @@ class LossConfig:
     """`balanced` weighs each class by the inverse of its share of the training images."""
     l2: float = 0.01
     """Factor of the sum of squares of the stem's and the last layer's kernels: the seed's L2 term."""
+    affect_weight: float = 1.0
+    """Factor of the squared errors of valence and arousal, where the network predicts them."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a share from 0 to below 1")
         _check(0 <= self.l2 < math.inf, "l2", self.l2, "a number of at least 0")
+        _check(0 < self.affect_weight < math.inf, "affect_weight", self.affect_weight, "a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

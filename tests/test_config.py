@@ -34,9 +34,9 @@ NOTHING_DEFAULT = Config(
         drawn_train=60,
         drawn_val=14,
     ),
-    model=ModelConfig(variant="resnet50", dropout=0.3, dtype="bfloat16"),
+    model=ModelConfig(variant="resnet50", dropout=0.3, valence_arousal=True, dtype="bfloat16"),
     augment=AugmentConfig(flip=True, shift=0.1, rotate=15.5, scale=0.2, brightness=0.3, contrast=0.4, erase=1.0),
-    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0),
+    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0, affect_weight=0.5),
     optimizer=OptimizerConfig(
         optimizer="adamw",
         learning_rate=1 / 3,
@@ -127,6 +127,7 @@ INVALID = [
     (LossConfig, "label_smoothing", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (LossConfig, "class_weights", ("inverse",), "none, balanced"),
     (LossConfig, "l2", (-0.1, NAN, INF), "a number of at least 0"),
+    (LossConfig, "affect_weight", (0, -0.1, NAN, INF), "a number above 0"),
     (OptimizerConfig, "optimizer", ("rmsprop",), "adam, adamw, sgd"),
     (OptimizerConfig, "learning_rate", (0, -0.1, NAN, INF), "a number above 0"),
     (OptimizerConfig, "schedule", ("linear",), "constant, cosine, step"),
@@ -160,7 +161,9 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    assert values - {"data_dir", "flip", "stream"} == {name for kind, name, *_ in INVALID if kind is section}
+    assert values - {"data_dir", "flip", "stream", "valence_arousal"} == {
+        name for kind, name, *_ in INVALID if kind is section
+    }
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Evaluate:
 
 def _print(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    from jaxfer.evaluation.bootstrap import MEASURES
+    from jaxfer.evaluation.affect import AFFECTS
 
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
     table = Table(
@@ -114,10 +114,13 @@ def _print(evaluation: "Evaluation") -> None:
     )
     for column in ("", evaluation.role, "95% interval"):
         table.add_column(column, justify="right" if column else "left")
-    for name in MEASURES:
+    for name in evaluation.measures:
         table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
     console = Console(highlight=False)
     console.print(table)
+    for affect in AFFECTS:
+        if f"{affect}_examples" in scores:
+            console.print(f"{affect} is known of n = {scores[f'{affect}_examples']:,}")
     for name, group in evaluation.groups.items():
         accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
         console.print(

@@ -140,8 +140,9 @@ def print_summary(summary: dict[str, Any]) -> None:
     for name in ("train", "val"):
         scores = summary[name]
         table.add_column(f"{name}: {scores['split']}, n = {scores['examples']:,}", justify="right")
-    for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece"):
-        table.add_row(name, *(_number(summary[split][name]) for split in ("train", "val")))
+    for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece", "valence_ccc", "arousal_ccc"):
+        if name in summary["val"]:
+            table.add_row(name, *(_number(summary[split].get(name)) for split in ("train", "val")))
     console = Console(highlight=False)
     console.print(table)
     if "start_up" in summary:

@@ -47,6 +47,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def affect(self) -> np.ndarray | None:
+        """Valence and arousal, float32 [n, 2], NaN where the data does not say; None where it never does."""
+        if self.valence is None and self.arousal is None:
+            return None
+        unknown = np.full(len(self), np.nan, np.float32)
+        return np.stack([unknown if values is None else values for values in (self.valence, self.arousal)], axis=1)
+
     def columns(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield all arrays but the images, with their names."""
         for name in ("labels", "valence", "arousal", "soft_labels"):

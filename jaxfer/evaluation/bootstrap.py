@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.evaluation import measures
+from jaxfer.evaluation.affect import AFFECT_MEASURES, affect_terms, measured
 from jaxfer.evaluation.metrics import CALIBRATION_BINS, calibration_bin
 from jaxfer.evaluation.predictions import Predictions
 
@@ -33,7 +34,9 @@ Interval = list[float]
 
 
 def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]:
-    """Return the 95% interval of each measure of `Scores`, by its name; NaN where the measure is.
+    """Return the 95% interval of each measure of `Scores` and of `AFFECT_MEASURES` that there is, by its name.
+
+    It is NaN where the measure is, or may be in a resample.
 
     They depend on `seed` and on the predictions alone.
 
@@ -41,8 +44,9 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
     [0.25, 1.0]
     """
+    affect = affect_terms(predictions)
     if not len(predictions):
-        return {name: [np.nan, np.nan] for name in MEASURES}
+        return {name: [np.nan, np.nan] for name in (*MEASURES, *(() if affect is None else AFFECT_MEASURES))}
     random = np.random.default_rng(seed)
     confusion = _resampled_confusion(predictions, random)
     samples = {name: getattr(measures, name)(confusion) for name in MEASURES[:3]}
@@ -51,7 +55,9 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": measures.r2(squared_error, support), "ece": measures.ece(gaps, n)}
-        return {name: middle(samples[name]) for name in MEASURES}
+        if affect is not None:
+            samples |= _resampled_affect(affect, np.random.default_rng(seed))
+        return {name: middle(values) for name, values in samples.items()}
 
 
 def middle(samples: np.ndarray) -> Interval:
@@ -82,6 +88,13 @@ def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tu
     terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot, gaps])  # [n, 1 + 2c + 15]
     sums = np.concatenate([weights @ terms for weights in _resamples(len(predictions), random)])
     return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c : 1 + 2 * c], sums[:, 1 + 2 * c :]
+
+
+def _resampled_affect(terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return `AFFECT_MEASURES` of resamples, [resamples] each, from the terms [n, 2, 7] of the examples."""
+    flat = terms.reshape(len(terms), -1)
+    sums = np.concatenate([weights @ flat for weights in _resamples(len(terms), random)])
+    return measured(sums.reshape(-1, *terms.shape[1:]))
 
 
 def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:

@@ -7,12 +7,14 @@ from typing import Any
 
 import flax
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 import jaxfer
 from jaxfer.config import Config, to_json
 from jaxfer.data.dataset import Dataset, Split
+from jaxfer.evaluation.affect import affect_scores
 from jaxfer.evaluation.bootstrap import intervals
 from jaxfer.evaluation.predictions import Predictions, predict_split
 from jaxfer.evaluation.scores import as_json
@@ -46,8 +48,7 @@ def summarize(
     for name, split in (("train", data.train), ("val", data.val)):
         predictions = predict_split(model, state.variables, split, **options)
         objective = _objective(loss, state.params if state.ema is None else state.ema, predictions, split)
-        found = predictions.scores(data.class_names, objective).to_dict()
-        scores[name] = {"split": split.name} | found | {"intervals": as_json(intervals(predictions))}
+        scores[name] = {"split": split.name} | scored(predictions, data.class_names, objective)
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
         "config": json.loads(to_json(config)),
@@ -68,10 +69,21 @@ def summarize(
     }
 
 
+def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:
+    """Return `Scores.to_dict()`, what `affect_scores` finds beside it, and the bootstrap `intervals` of both.
+
+    loss: the training objective; None takes the cross entropy.
+    """
+    found = predictions.scores(class_names, loss).to_dict() | as_json(affect_scores(predictions))
+    return found | {"intervals": as_json(intervals(predictions))}
+
+
 def _objective(loss: Objective, params: Any, predictions: Predictions, split: Split) -> float:
     """Return what training minimises, on a whole split: the mean over its examples and the penalty."""
     targets = split.labels if split.soft_labels is None else split.soft_labels
     losses = np.asarray(jax.jit(loss.per_example)(predictions.logits, targets), np.float64)
+    if predictions.affect is not None and predictions.actual_affect is not None:
+        losses += loss.affect_error(jnp.asarray(predictions.affect), jnp.asarray(predictions.actual_affect))
     return float(losses.mean() + loss.penalty(jax.device_get(params)))
 
 

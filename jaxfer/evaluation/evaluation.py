@@ -12,11 +12,9 @@ from jaxfer.config import Config, to_json
 from jaxfer.data.columns import group_names
 from jaxfer.data.one_split import OneSplit
 from jaxfer.errors import UserError
-from jaxfer.evaluation.bootstrap import MEASURES, intervals
 from jaxfer.evaluation.comparison import mcnemar, over_runs
-from jaxfer.evaluation.evaluate import environment
+from jaxfer.evaluation.evaluate import environment, scored
 from jaxfer.evaluation.predictions import Predictions, predict_split
-from jaxfer.evaluation.scores import as_json
 from jaxfer.evaluation.trained import Trained
 from jaxfer.training.parallel import choose_parallel
 from jaxfer.training.run_folder import differences
@@ -59,10 +57,15 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> dict[str, Any]:
-        """`Scores.to_dict()` without the training objective, with the split's name and the scores' `intervals`."""
-        scores = self.predictions.scores(self.data.class_names).to_dict()
+        """What `scored` returns, without the training objective, and the split's name."""
+        scores = scored(self.predictions, self.data.class_names)
         del scores["loss"]
-        return {"split": self.data.split.name} | scores | {"intervals": as_json(intervals(self.predictions))}
+        return {"split": self.data.split.name} | scores
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of those scores that have an interval."""
+        return tuple(self.scores["intervals"])
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -71,10 +74,8 @@ class Evaluation:
             return {}
         column, found = self.data.columns[self.by], {}
         for name in group_names(column):
-            part = self.predictions.take(column == name)
-            scores = part.scores(self.data.class_names).to_dict()
-            kept = {measure: scores[measure] for measure in ("examples", *MEASURES)}
-            found[name] = kept | {"intervals": as_json(intervals(part))}
+            scores = scored(self.predictions.take(column == name), self.data.class_names)
+            found[name] = {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
         return found
 
     def notes(self) -> list[str]:
@@ -181,6 +182,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
                 f"{first.data.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
                 "with the same image size and classes"
             )
+    measured = [name for name in first.measures if all(name in other.measures for other in others)]
     pairs = [(a, b) for i, a in enumerate(evaluations) for b in evaluations[i + 1 :]]
     base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
     return {
@@ -189,7 +191,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             | {"accuracy": one.scores["accuracy"], "interval": one.scores["intervals"]["accuracy"]}
             for one in evaluations
         ],
-        "over_runs": over_runs([one.scores for one in evaluations], MEASURES),
+        "over_runs": over_runs([one.scores for one in evaluations], measured),
         "differences": sorted({differences(base, other) for other in changed if other != base}),
         "mcnemar": [
             {"first": a.trained.name, "second": b.trained.name}

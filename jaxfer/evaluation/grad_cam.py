@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfer.models import ResNetFER
+from jaxfer.models import Outputs, ResNetFER, heads
 
 AT_ONCE = 16
 """Images whose maps are computed together."""
@@ -50,7 +50,7 @@ def _maps(model: ResNetFER, variables: dict[str, Any], images: jax.Array, classe
             return out if change is None else out + change
 
         with nn.intercept_methods(intercept):
-            logits = cast(jax.Array, model.apply(variables, images))
+            logits, _ = heads(cast(Outputs, model.apply(variables, images)))
         # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
         return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[0]
 

@@ -51,6 +51,19 @@ def ece(gaps: np.ndarray, n: np.ndarray | float) -> np.ndarray:
     return divide(np.abs(gaps).sum(-1), np.asarray(n, np.float64), empty=np.nan)
 
 
+def ccc(n: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """Return Lin's concordance correlation coefficient, [...], from numbers of pairs and sums of x, y, x^2, y^2 and xy.
+
+    2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2), with the variances of a population. NaN where x and y are
+    one constant.
+    """
+    mean_x, mean_y, square_x, square_y, product = (divide(total, n, empty=np.nan) for total in (x, y, xx, yy, xy))
+    covariance = product - mean_x * mean_y
+    spread = square_x - mean_x**2 + square_y - mean_y**2 + (mean_x - mean_y) ** 2
+    # Of values up to 1: what float64 leaves of 0 is far below, and what float32 can tell apart far above.
+    return divide(2 * covariance, np.where(spread > 1e-13, spread, 0), empty=np.nan)
+
+
 def divide(numerator: np.ndarray, denominator: np.ndarray, empty: float = 0.0) -> np.ndarray:
     """Return the elementwise quotient, `empty` where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)

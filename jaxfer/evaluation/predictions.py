@@ -1,6 +1,5 @@
 """What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
@@ -16,6 +15,7 @@ from jaxfer.data.batches import evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.evaluation.scores import Scores
+from jaxfer.models import Outputs, heads
 from jaxfer.training.parallel import OneDevice, Parallel
 from jaxfer.training.step import merge
 
@@ -29,10 +29,14 @@ class Predictions:
 
     logits: float32 [n, c]; `probabilities` is their softmax.
     labels: int32 [n], what the examples are.
+    affect: float32 [n, 2], valence and arousal from -1 to 1; None where the network does not predict them.
+    actual_affect: float32 [n, 2], what they are, NaN where the data does not say; None where it never does.
     """
 
     logits: np.ndarray
     labels: np.ndarray
+    affect: np.ndarray | None = None
+    actual_affect: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,7 +70,8 @@ class Predictions:
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions of some of the examples, by an index int [m] or a mask bool [n]."""
-        return dataclasses.replace(self, logits=self.logits[rows], labels=self.labels[rows])
+        affect, actual = (values if values is None else values[rows] for values in (self.affect, self.actual_affect))
+        return Predictions(self.logits[rows], self.labels[rows], affect, actual)
 
     def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
         """Return the scores that `Metrics` has for these examples.
@@ -100,7 +105,7 @@ def predict_split(
 
     variables: `params` and `batch_stats`, as `TrainState.variables` has them.
     parallel: how to use the devices; by default one. Of several processes all must call this, and get the same.
-    flip: whether a probability is the mean of those for the image and for its mirror image.
+    flip: whether a prediction is the mean of those for the image and for its mirror image.
     """
     parallel = parallel or OneDevice()
     step = _compiled(model, parallel, flip)
@@ -109,22 +114,30 @@ def predict_split(
         step(placed, {name: batch[name] for name in ("image", "mask")})
         for batch in evaluation_batches(split, batch_size, parallel.shard)
     ]
-    kept = [np.asarray(logits)[np.asarray(mask)] for logits, mask in parts]
-    return Predictions(np.concatenate(kept), split.labels)
+    masks = [np.asarray(part.pop("mask")) for part in parts]
+    found = {name: np.concatenate([p[name][m] for p, m in zip(parts, masks, strict=True)]) for name in parts[0]}
+    return Predictions(labels=split.labels, **found, actual_affect=split.affect)
 
 
 @lru_cache(maxsize=8)
-def _compiled(model: nn.Module, parallel: Parallel, flip: bool) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Return `step(variables, batch) -> (logits, mask)` of the whole batch, compiled once for all splits and runs."""
+def _compiled(model: nn.Module, parallel: Parallel, flip: bool) -> Callable[..., dict[str, jax.Array]]:
+    """Return `step(variables, batch)`, which predicts the whole batch, compiled once for all splits and runs.
+
+    It returns `logits` and `mask`, and `affect` where the network predicts it.
+    """
     axis_name = parallel.axis_name
 
-    def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        logits = cast(jax.Array, model.apply(variables, batch["image"]))
+    def predict(variables: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        return heads(cast(Outputs, model.apply(variables, images)))
+
+    def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        logits, affect = predict(variables, batch["image"])
         if flip:
-            mirrored = cast(jax.Array, model.apply(variables, batch["image"][:, :, ::-1]))
+            mirrored, mirrored_affect = predict(variables, batch["image"][:, :, ::-1])
             # The logarithm of the sum of both probabilities: that it is not halved changes no softmax.
             logits = jnp.logaddexp(jax.nn.log_softmax(logits), jax.nn.log_softmax(mirrored))
-        outputs = logits, batch["mask"]
+            affect = None if affect is None or mirrored_affect is None else (affect + mirrored_affect) / 2
+        outputs = {"logits": logits, "mask": batch["mask"]} | ({} if affect is None else {"affect": affect})
         return outputs if axis_name is None else lax.all_gather(outputs, axis_name, tiled=True)
 
     return parallel.compile(step, donate=False)

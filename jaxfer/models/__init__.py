@@ -4,11 +4,13 @@ from jaxfer.models.layers import BatchNorm, max_pool
 from jaxfer.models.resnet import (
     BasicBlock,
     BottleneckBlock,
+    Outputs,
     ResNetFER,
     ResNetFER18,
     ResNetFER34,
     ResNetFER50,
     Stem,
+    heads,
     make_model,
 )
 
@@ -16,11 +18,13 @@ __all__ = [
     "BasicBlock",
     "BatchNorm",
     "BottleneckBlock",
+    "Outputs",
     "ResNetFER",
     "ResNetFER18",
     "ResNetFER34",
     "ResNetFER50",
     "Stem",
+    "heads",
     "make_model",
     "max_pool",
 ]

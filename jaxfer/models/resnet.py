@@ -16,6 +16,9 @@ from jaxfer.config import ModelConfig
 from jaxfer.models.convolution import convolve
 from jaxfer.models.layers import BatchNorm, max_pool
 
+Outputs = jax.Array | tuple[jax.Array, jax.Array]
+"""What a network returns: logits alone, or with valence and arousal."""
+
 he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
 
@@ -101,6 +104,7 @@ class ResNetFER(nn.Module):
     zero_last_scale: whether every block starts as the identity (Goyal et al. 2017, section 5.1,
         https://arxiv.org/abs/1706.02677).
     dropout: share of the pooled features dropped in training.
+    valence_arousal: whether a second last layer predicts valence and arousal, each from -1 to 1.
     dtype: of the computation. Parameters, statistics and logits are float32 always.
     axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
 
@@ -123,12 +127,13 @@ class ResNetFER(nn.Module):
     kernel_init: Callable[..., jax.Array] = nn.initializers.glorot_uniform()
     zero_last_scale: bool = False
     dropout: float = 0.0
+    valence_arousal: bool = False
     dtype: Any = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> jax.Array:
-        """Return the logits, float32 [b, num_classes].
+    def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> Outputs:
+        """Return the logits, float32 [b, num_classes]; with `valence_arousal` a pair of them and float32 [b, 2].
 
         images: [b, h, w, 3] RGB, h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
         train: normalise with the batch's statistics and drop features (needs the `dropout` key).
@@ -161,7 +166,14 @@ class ResNetFER(nn.Module):
             x = max_pool(x, 3, 2)
         x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.num_classes, kernel_init=nn.initializers.glorot_uniform(), name="head")(x)
+        dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
+        logits = dense(self.num_classes, name="head")(x)
+        return (logits, jnp.tanh(dense(2, name="affect_head")(x))) if self.valence_arousal else logits
+
+
+def heads(outputs: Outputs) -> tuple[jax.Array, jax.Array | None]:
+    """Return a network's logits [b, num_classes], and its valence and arousal [b, 2], None where it has none."""
+    return outputs if isinstance(outputs, tuple) else (outputs, None)
 
 
 def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
@@ -192,4 +204,5 @@ def make_model(config: ModelConfig, num_classes: int) -> ResNetFER:
     """
     variants = {"seed": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
     dtype = jnp.dtype(config.dtype)
-    return variants[config.variant](num_classes=num_classes, dropout=config.dropout, dtype=dtype)
+    options = {"dropout": config.dropout, "valence_arousal": config.valence_arousal, "dtype": dtype}
+    return variants[config.variant](num_classes=num_classes, **options)

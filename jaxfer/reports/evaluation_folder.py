@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxfer import page
 from jaxfer.data.checking.wording import printable
 from jaxfer.errors import UserError
+from jaxfer.evaluation.affect import AFFECTS
 from jaxfer.evaluation.evaluation import Evaluation
 
 
@@ -58,13 +61,15 @@ def _refuse_others(path: Path, inputs: dict[str, Any]) -> None:
 
 
 def _predictions(evaluation: Evaluation) -> str:
-    """Return a line for each example: row, image, classes, and the probability of each class."""
+    """Return a line for each example: row, image, classes, the probability of each class, valence and arousal."""
     names, predictions = evaluation.data.class_names, evaluation.predictions
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "image", "actual", "predicted", *(f"p_{name}" for name in names)])
-    rows = zip(evaluation.data.names, predictions.labels, predictions.predicted, predictions.probabilities, strict=True)
-    for row, (image, actual, predicted, probabilities) in enumerate(rows):
-        shares = (f"{share:.6g}" for share in probabilities)
-        writer.writerow([row, printable(image), names[actual], names[predicted], *shares])
+    affect = {} if predictions.affect is None else dict(zip(AFFECTS, predictions.affect.T, strict=True))
+    writer.writerow(["row", "image", "actual", "predicted", *(f"p_{name}" for name in names), *affect])
+    numbers = np.column_stack([predictions.probabilities, *affect.values()])
+    rows = zip(evaluation.data.names, predictions.labels, predictions.predicted, numbers, strict=True)
+    for row, (image, actual, predicted, values) in enumerate(rows):
+        shown = (f"{value:.6g}" for value in values)
+        writer.writerow([row, printable(image), names[actual], names[predicted], *shown])
     return text.getvalue()

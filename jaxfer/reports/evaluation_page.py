@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxfer import page
-from jaxfer.evaluation.bootstrap import MEASURES
 from jaxfer.evaluation.evaluation import Evaluation
 from jaxfer.page import escape, facts, tile
 from jaxfer.reports import evaluation_faces, report_record, report_scores
@@ -60,28 +59,28 @@ def _labels(found: Mapping[str, Any]) -> str:
     )
 
 
-def _where(evaluation: Evaluation) -> str:
-    return report_scores.where({"val": evaluation.scores, "checkpoint": evaluation.trained.checkpoint})
+def _where(evaluation: Evaluation, measure: str = "") -> str:
+    return report_scores.where({"val": evaluation.scores, "checkpoint": evaluation.trained.checkpoint}, measure)
 
 
 def _tiles(evaluation: Evaluation) -> str:
     scores = evaluation.scores
     return "".join(
-        tile(TITLES[name], number(name, scores[name]), f"95%: {interval(scores, name)}", _where(evaluation))
-        for name in MEASURES[1:]
+        tile(TITLES[name], number(name, scores[name]), f"95%: {interval(scores, name)}", _where(evaluation, name))
+        for name in evaluation.measures[1:]
     )
 
 
 def _groups(evaluation: Evaluation) -> str:
     def rows() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         for name, scores in evaluation.groups.items():
-            cells = [(number(one, scores[one]), interval(scores, one)) for one in MEASURES]
+            cells = [(number(one, scores[one]), interval(scores, one)) for one in evaluation.measures]
             yield name, [(f"{scores['examples']:,}", ""), *cells]
 
     listed = noted_table(
         f"Scores of each group by {evaluation.by} on the {evaluation.role.lower()} split ({_where(evaluation)}), with "
         "95% intervals. Macro F1 and R² average over all classes, also those that a group lacks.",
-        [evaluation.by or "", "Images (n)", *(TITLES[name] for name in MEASURES)],
+        [evaluation.by or "", "Images (n)", *(TITLES[name] for name in evaluation.measures)],
         rows(),
     )
     return f"<section><h2>By {escape(evaluation.by or '')}</h2>{listed}</section>"

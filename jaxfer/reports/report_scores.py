@@ -19,8 +19,14 @@ MEASURES = {
     "mse": "Mean squared error",
     "r2": "R²",
     "ece": "Calibration error",
+    "valence_ccc": "Valence, CCC",
+    "valence_rmse": "Valence, RMSE",
+    "valence_sign_agreement": "Valence, sign agreement",
+    "arousal_ccc": "Arousal, CCC",
+    "arousal_rmse": "Arousal, RMSE",
+    "arousal_sign_agreement": "Arousal, sign agreement",
 }
-"""What the page calls the fields of `Scores`."""
+"""What the page calls the fields of `Scores`, and the measures of valence and arousal."""
 
 NO_INTERVAL = "no interval"
 
@@ -33,10 +39,15 @@ def interval(split: Mapping[str, Any], measure: str) -> str:
     return NO_INTERVAL if bounds is None or None in bounds else between(measure, bounds)
 
 
-def where(summary: Mapping[str, Any]) -> str:
+def where(summary: Mapping[str, Any], measure: str = "") -> str:
     """Return what belongs beside every number of the validation split."""
     val = summary["val"]
-    return f"{val['split']}, n\u00a0=\u00a0{val['examples']:,}, epoch\u00a0{summary['checkpoint']['epoch']}"
+    return f"{val['split']}, n\u00a0=\u00a0{examples(val, measure):,}, epoch\u00a0{summary['checkpoint']['epoch']}"
+
+
+def examples(split: Mapping[str, Any], measure: str) -> int:
+    """Return how many images of a split a measure is of: valence and arousal need not be known of all."""
+    return split.get(f"{measure.partition('_')[0]}_examples", split["examples"])
 
 
 def tiles(summary: Mapping[str, Any]) -> str:
@@ -107,6 +118,15 @@ def splits(summary: Mapping[str, Any]) -> str:
             *(
                 (title, [(number(name, split[name]), interval(split, name)) for split in (val, train)])
                 for name, title in MEASURES.items()
+                if name in val and name in train
+            ),
+            *(
+                (
+                    f"Images whose {name} is known (n)",
+                    [(f"{split[f'{name}_examples']:,}", "") for split in (val, train)],
+                )
+                for name in ("valence", "arousal")
+                if f"{name}_examples" in val and f"{name}_examples" in train
             ),
         ],
     )

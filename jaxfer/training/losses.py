@@ -19,6 +19,13 @@ class Objective(Protocol):
         """Return float32 [b] from logits [b, c] and labels int32 [b], or distributions float32 [b, c]."""
         ...
 
+    def affect_error(self, predicted: jax.Array, actual: jax.Array) -> jax.Array:
+        """Return what is added to it, float32 [b], where the network predicts valence and arousal.
+
+        predicted: float32 [b, 2]. actual: float32 [b, 2], NaN where the data does not say.
+        """
+        ...
+
     def penalty(self, params: Any) -> jax.Array:
         """Return the float32 scalar that is added to the mean over the examples."""
         ...
@@ -26,7 +33,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross entropy with label smoothing and class weights, and the seed's L2 term.
+    """Cross entropy with label smoothing and class weights, the error of valence and arousal, and the seed's L2 term.
 
     label_smoothing: share of each target spread evenly over all classes (Szegedy et al. 2016, section 7,
         https://arxiv.org/abs/1512.00567).
@@ -34,11 +41,13 @@ class CrossEntropy:
         does, not by the sum of the weights.
     l2: factor of the sum of squares of the stem's and the last layer's kernels. Keras adds that sum whole, without
         a half, and contains it in every loss it reports; so does this.
+    affect_weight: factor of the squared errors of valence and arousal, where the network predicts them.
     """
 
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
     l2: float = 0.0
+    affect_weight: float = 1.0
 
     def per_example(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
         """Return the weighted cross entropy in nats, float32 [b], of logits [b, c].
@@ -51,6 +60,16 @@ class CrossEntropy:
         if self.class_weights is None:
             return losses
         return losses * (shares * jnp.asarray([self.class_weights], jnp.float32)).sum(axis=-1)
+
+    def affect_error(self, predicted: jax.Array, actual: jax.Array) -> jax.Array:
+        """Return the weighted sum of both squared errors, float32 [b]; what the data does not say adds nothing.
+
+        predicted: float32 [b, 2]. actual: float32 [b, 2], NaN where the data does not say.
+        """
+        known = ~jnp.isnan(actual)
+        # Selected before squaring: the gradient of what is selected after it would be 0 times NaN, which is NaN.
+        errors = jnp.where(known, predicted - jnp.where(known, actual, 0), 0)
+        return self.affect_weight * jnp.square(errors).sum(axis=-1)
 
     def penalty(self, params: Any) -> jax.Array:
         """Return the L2 term of a `ResNetFER`'s parameters."""
@@ -75,4 +94,5 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float,
 def make_loss(config: LossConfig, labels: np.ndarray, num_classes: int) -> CrossEntropy:
     """Return the loss that a config describes, for training labels int32 [n]."""
     weights = balanced_class_weights(labels, num_classes) if config.class_weights == "balanced" else None
-    return CrossEntropy(label_smoothing=config.label_smoothing, class_weights=weights, l2=config.l2)
+    numbers = {"label_smoothing": config.label_smoothing, "l2": config.l2, "affect_weight": config.affect_weight}
+    return CrossEntropy(class_weights=weights, **numbers)

@@ -39,6 +39,8 @@ class Program:
     others, and what one has compiled, another need not.
 
     parallel, feed, model, optimizer: as for `fit`.
+
+    Raises `UserError` for a network that predicts valence and arousal where the data says neither.
     """
 
     def __init__(
@@ -51,6 +53,11 @@ class Program:
         model: ResNetFER | None = None,
         optimizer: optax.GradientTransformation | None = None,
     ) -> None:
+        if config.model.valence_arousal and data.train.affect is None:
+            raise UserError(
+                f"{data.source} says neither valence nor arousal of its faces in {data.train.name}, which the network "
+                "is to predict: leave out valence_arousal (--valence-arousal)"
+            )
         self.data = data
         self.model = model or make_model(config.model, len(data.class_names))
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)

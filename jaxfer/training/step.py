@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax import lax
 from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics
-from jaxfer.models import ResNetFER
+from jaxfer.models import ResNetFER, heads
 from jaxfer.training.losses import Objective
 from jaxfer.training.parallel import OneDevice, Parallel
 from jaxfer.training.state import TrainState
@@ -35,7 +35,8 @@ def make_train_step(
 
     The state that goes in must have been placed with `parallel.place`; its memory is reused, so use the one that
     comes out. The batch is the global one: `image` uint8 [b, h, w, 3], `label` int32 [b], `mask` bool [b], False for
-    padding, which changes no number, and perhaps `soft_label` float32 [b, c], which the loss then takes for targets.
+    padding, which changes no number, and perhaps `soft_label` float32 [b, c], which the loss then takes for targets,
+    and `valence` and `arousal` float32 [b], NaN where unknown, which a network that predicts them learns.
     The metrics are the batch's, of the parameters before the update, in training mode; their loss is the whole
     objective with its penalty.
 
@@ -73,7 +74,7 @@ def train_function(
         count = jnp.maximum(_total(mask.sum(), axis_name), 1)
 
         def share_of_loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-            logits, updates = network.apply(
+            outputs, updates = network.apply(
                 {"params": params, "batch_stats": state.batch_stats},
                 images,
                 train=True,
@@ -81,7 +82,7 @@ def train_function(
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            losses = jnp.where(mask, loss.per_example(logits, batch.get("soft_label", labels)), 0)
+            logits, losses = _losses(loss, outputs, batch)
             return losses.sum() / count, (logits, updates["batch_stats"])
 
         (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
@@ -121,12 +122,22 @@ def eval_function(
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         labels, mask = batch["label"], batch["mask"]
-        logits = cast(jax.Array, model.apply(variables, batch["image"]))
-        losses = jnp.where(mask, loss.per_example(logits, batch.get("soft_label", labels)), 0)
+        logits, losses = _losses(loss, model.apply(variables, batch["image"]), batch)
         objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
         return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis_name)
 
     return step
+
+
+def _losses(loss: Objective, outputs: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
+    """Return the logits, and the loss of each example, 0 for padding."""
+    (logits, affect), mask = heads(outputs), batch["mask"]
+    losses = loss.per_example(logits, batch.get("soft_label", batch["label"]))
+    if affect is not None:
+        unknown = jnp.full(mask.shape, jnp.nan)
+        actual = jnp.stack([batch.get(name, unknown) for name in ("valence", "arousal")], axis=-1)
+        losses += loss.affect_error(affect, actual)
+    return logits, jnp.where(mask, losses, 0)
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:

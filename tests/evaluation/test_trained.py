@@ -96,20 +96,21 @@ for line in sys.stdin:
         found.append(np.asarray(kernel).tolist())
     except UserError as error:
         found.append(str(error))
-print(json.dumps(found), flush=True)
+Path(sys.argv[1]).write_text(json.dumps(found))
 """
 
 
-def read_all(run_dirs):
+def read_all(run_dirs, found):
     """Return the last kernel, or the sentence, for each run, read in a process of its own.
 
-    What Orbax leaves in the background after an error would fail tests that have nothing to do with it.
+    What Orbax leaves in the background after an error would fail tests that have nothing to do with it; what it prints
+    from there would come between what the process prints, which therefore writes a file, `found`.
     """
     lines = "".join(f"{run_dir}\n" for run_dir in run_dirs)
-    command = [sys.executable, "-c", READ]
+    command = [sys.executable, "-c", READ, str(found)]
     result = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.splitlines()[-1])
+    return json.loads(found.read_text())
 
 
 def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir, tmp_path):
@@ -119,7 +120,7 @@ def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir, tmp_
         others.append(shutil.copytree(run_dir, tmp_path / field))
         changed = config | {group: config[group] | {field: value}}
         (others[-1] / "config.json").write_text(json.dumps(changed))
-    assert all("damaged, or of another network" in sentence for sentence in read_all(others))
+    assert all("damaged, or of another network" in sentence for sentence in read_all(others, tmp_path / "found.json"))
 
 
 def damage(path, kind, dice):
@@ -145,7 +146,7 @@ def test_a_damaged_checkpoint_is_a_sentence_or_is_read_as_it_was_saved(finished,
             damage(copies[-1] / path.relative_to(run_dir), kind, dice)
             expected_refused.append(path == largest)
     assert len(copies) > 20
-    for found, refused in zip(read_all(copies), expected_refused, strict=True):
+    for found, refused in zip(read_all(copies, tmp_path / "found.json"), expected_refused, strict=True):
         if isinstance(found, str):
             assert "cannot be read" in found or "keeps no checkpoint" in found
         else:

@@ -1,0 +1,203 @@
+"""Valence and arousal: the measures against their definitions, and a network that learns them, up to its pages."""
+
+import csv
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
+from jaxfer.data.dataset import Dataset, Split
+from jaxfer.data.one_split import OneSplit
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.errors import UserError
+from jaxfer.evaluation.affect import AFFECT_MEASURES, affect_scores
+from jaxfer.evaluation.bootstrap import intervals
+from jaxfer.evaluation.evaluate import summarize
+from jaxfer.evaluation.evaluation import compare, evaluate
+from jaxfer.evaluation.predictions import Predictions, predict_split
+from jaxfer.evaluation.trained import load_trained
+from jaxfer.models import ResNetFER
+from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, fit, make_train_step
+from jaxfer.training.optimizers import make_optimizer
+
+CONFIG = Config(
+    data=DataConfig(image_size=32),
+    model=ModelConfig(valence_arousal=True),
+    loss=LossConfig(l2=0.0, affect_weight=4.0),
+    optimizer=OptimizerConfig(learning_rate=0.003),
+    epochs=20,
+    batch_size=16,
+)
+
+
+def predictions(n, seed=0, share_known=0.8):
+    random = np.random.default_rng(seed)
+    actual = random.uniform(-1, 1, (n, 2)).astype(np.float32)
+    guess = np.clip(0.6 * actual + random.normal(0.1, 0.3, (n, 2)), -1, 1).astype(np.float32)
+    actual[random.uniform(size=(n, 2)) > share_known] = np.nan
+    return Predictions(np.zeros((n, 7), np.float32), np.zeros(n, np.int32), guess, actual)
+
+
+def faces(n, seed):
+    """Faces whose brightness is their valence and whose redness is their arousal; a third of them says neither."""
+    random = np.random.default_rng(seed)
+    valence, arousal = random.uniform(-0.9, 0.9, (2, n)).astype(np.float32)
+    images = np.full((n, 32, 32, 3), 128.0) + 60 * valence[:, None, None, None]
+    images[..., 0] += 60 * arousal[:, None, None]
+    images = np.clip(images + random.normal(0, 4, images.shape), 0, 255).astype(np.uint8)
+    unknown = np.arange(n) % 3 == 0
+    valence[unknown] = arousal[unknown] = np.nan
+    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), valence, arousal)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return Dataset(faces(140, 1), faces(63, 2), AFFECTNET_7, "bright and red squares", {})
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("affect") / "run"
+    return run_dir, *fit(CONFIG, data, run_dir=run_dir)
+
+
+@pytest.fixture(scope="module")
+def evaluation(finished, data):
+    trained = load_trained(finished[0], "last")
+    names = tuple(f"face {row}" for row in range(len(data.val)))
+    groups = {"half": np.where(np.arange(63) < 30, "first", "second")}
+    split = OneSplit(data.val, "val", names, AFFECTNET_7, groups, data.source, {}, data.fingerprint)
+    return evaluate(trained, split, by="half")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_measures_are_those_of_their_definitions(seed):
+    made = predictions(200, seed)
+    found = affect_scores(made)
+    for column, affect in enumerate(("valence", "arousal")):
+        known = ~np.isnan(made.actual_affect[:, column])
+        x, y = (np.float64(values[known, column]) for values in (made.affect, made.actual_affect))
+        assert found[f"{affect}_examples"] == known.sum() < 200
+        correlation = np.corrcoef(x, y)[0, 1]
+        ccc = 2 * correlation * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        assert found[f"{affect}_ccc"] == pytest.approx(ccc, abs=1e-9)
+        assert found[f"{affect}_rmse"] == pytest.approx(sklearn.metrics.root_mean_squared_error(y, x), abs=1e-9)
+        assert found[f"{affect}_sign_agreement"] == np.mean(np.sign(x) == np.sign(y))
+
+
+def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_see():
+    actual = predictions(300, share_known=1).actual_affect
+    zeros = np.zeros((300, 7), np.float32), np.zeros(300, np.int32)
+    exact, halved, shifted, opposite = (
+        affect_scores(Predictions(*zeros, guess, actual))["valence_ccc"]
+        for guess in (actual, actual / 2, actual + 0.3, -actual)
+    )
+    assert exact == pytest.approx(1)
+    assert halved < 0.85
+    assert shifted < 0.9
+    assert opposite < -0.9
+
+
+def test_intervals_hold_the_measure_and_shrink_with_more_faces():
+    few, many = (intervals(predictions(n)) for n in (60, 6000))
+    scores = affect_scores(predictions(6000))
+    for name in AFFECT_MEASURES:
+        low, high = many[name]
+        assert low < scores[name] < high
+        assert high - low < (few[name][1] - few[name][0]) / 4
+    assert not set(AFFECT_MEASURES) & set(intervals(Predictions(np.zeros((3, 7)), np.zeros(3, int))))
+
+
+def test_what_the_data_never_says_has_no_score():
+    made = predictions(20)
+    assert affect_scores(dataclasses.replace(made, actual_affect=None)) == {}
+    nothing = np.full((20, 2), np.nan, np.float32)
+    found = affect_scores(dataclasses.replace(made, actual_affect=nothing))
+    assert found["valence_examples"] == 0
+    assert all(np.isnan(found[name]) for name in AFFECT_MEASURES)
+    constant = np.full((20, 2), 0.1, np.float32)
+    found = affect_scores(dataclasses.replace(made, affect=constant, actual_affect=constant))
+    assert np.isnan(found["valence_ccc"]), "of one constant, concordance is not defined"
+    assert found["valence_rmse"] == 0
+
+
+def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
+    guess = jnp.array([[0.5, -0.5], [0.2, 0.4]])
+    actual = jnp.array([[0.25, jnp.nan], [jnp.nan, jnp.nan]])
+    loss = CrossEntropy(affect_weight=2.0)
+    np.testing.assert_allclose(loss.affect_error(guess, actual), [2 * 0.25**2, 0])
+    gradient = jax.grad(lambda x: loss.affect_error(x, actual).sum())(guess)
+    np.testing.assert_allclose(gradient, [[2 * 2 * 0.25, 0], [0, 0]])
+
+
+@pytest.mark.parametrize("way", [Sharded, Pmapped])
+def test_every_way_takes_the_step_of_one_device(data, way):
+    model = ResNetFER(width=8, stage_sizes=(1,), valence_arousal=True)
+    split = data.train
+    batch = {"image": split.images[:14], "label": split.labels[:14], "mask": np.arange(14) < 11}
+    batch |= {"valence": split.valence[:14], "arousal": split.arousal[:14]}
+    optimizer, taken = make_optimizer(OptimizerConfig(optimizer="sgd"), lambda _: 0.1), []
+    for parallel in (OneDevice(), way()):
+        state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
+        state, metrics = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel)(state, batch)
+        taken.append(jax.device_get((state.params, metrics.loss)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), *taken)
+    assert np.abs(taken[0][0]["affect_head"]["kernel"]).max() > 0
+
+
+def test_the_network_without_it_is_the_same_as_before():
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    plain, both = (ResNetFER(valence_arousal=on).init(jax.random.key(0), images)["params"] for on in (False, True))
+    assert set(both) - set(plain) == {"affect_head"}
+    jax.tree.map(np.testing.assert_array_equal, plain, {name: both[name] for name in plain})
+
+
+def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
+    _, state, history = finished
+    summary = summarize(CONFIG, data, state, history)
+    assert summary["train"]["valence_ccc"] > 0.5
+    assert summary["train"]["arousal_ccc"] > 0.5
+    assert summary["val"]["valence_examples"] == 42
+    assert summary["val"]["loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-5)
+    low, high = summary["val"]["intervals"]["valence_ccc"]
+    assert low < summary["val"]["valence_ccc"] < high
+
+
+def test_flipping_averages_both_predictions(finished, data):
+    trained = load_trained(finished[0], "last")
+    mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
+    options = {"batch_size": 16, "parallel": Pmapped()}
+    plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
+    flipped = predict_split(trained.model, trained.variables, data.val, **options, flip=True)
+    np.testing.assert_allclose(flipped.affect, (plain.affect + other.affect) / 2, atol=1e-5)
+    np.testing.assert_array_equal(plain.actual_affect, data.val.affect)
+
+
+def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluation):
+    assert set(AFFECT_MEASURES) < set(evaluation.measures)
+    assert all(group["valence_ccc"] is not None for group in evaluation.groups.values())
+    folder = write_evaluation(evaluation)
+    text = (folder / "evaluation.html").read_text(encoding="utf-8")
+    assert "Valence, CCC" in text
+    assert "n\u00a0=\u00a042" in text
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(row["valence"]) for row in rows], evaluation.predictions.affect[:, 0], rtol=1e-5)
+
+
+def test_seeds_are_averaged(evaluation):
+    found = compare([evaluation, dataclasses.replace(evaluation)])["over_runs"]
+    assert found["valence_ccc"]["mean"] == pytest.approx(evaluation.scores["valence_ccc"])
+    assert found["valence_ccc"]["std"] == 0
+
+
+def test_data_without_them_is_refused(data, tmp_path):
+    silent = dataclasses.replace(data, train=dataclasses.replace(data.train, valence=None, arousal=None))
+    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave out valence_arousal"):
+        fit(CONFIG, silent, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
