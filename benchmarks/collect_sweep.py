@@ -1,33 +1,45 @@
 """Keep what came of a sweep as one JSON file: `python benchmarks/collect_sweep.py SWEEP_DIR results/NAME.json`.
 
-The file holds what was tried, a row for each cell, and the machine's description, and no path of the machine it ran
-on. The tables and figures in the documentation are made from such files.
+The file holds what was tried, a row for each cell, and the machine of each run, and no path of the machine it ran on.
+The tables and figures in the documentation are made from such files. Where the file exists, the cells of the sweep that
+have ended are added to it, so that a grid can be trained in parts, on several machines.
 """
 
 import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from machine import machine
 
 from jaxfer.cli.program import run
 from jaxfer.errors import UserError
-from jaxfer.training.run_folder import read_rows
-from jaxfer.training.sweep import read_sweep
+from jaxfer.training.run_folder import SUMMARY, read_rows
+from jaxfer.training.sweep import Sweep, read_sweep
+from jaxfer.training.sweep.results import has_ended
+
+SAME = ("environment", "fingerprint", "images", "train_split", "base", "search")
+"""What the parts of one file have in common."""
 
 
 def main() -> None:
-    """Read the sweep, leave out what belongs to this machine alone, and write the rest."""
+    """Read the sweep, leave out what belongs to this machine alone, and write the rest or add it to the file."""
     sweep_dir, out = map(Path, sys.argv[1:])
-    sweep = read_sweep(sweep_dir)
-    summaries = [row.run / "summary.json" for row in sweep.rows]
-    ended = [json.loads(file.read_text()) for file in dict.fromkeys(summaries) if file.exists()]
+    record = collected(read_sweep(sweep_dir))
+    if out.exists():
+        record = added(record, json.loads(out.read_text()), out)
+    out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def collected(sweep: Sweep) -> dict[str, Any]:
+    """Return what is kept of a sweep. Raises `UserError` where none of its runs has ended."""
+    runs = dict.fromkeys(row.run for row in sweep.rows)
+    ended = [json.loads((run / SUMMARY).read_text()) for run in runs if (run / SUMMARY).exists()]
     if not ended:
-        raise UserError(f"no run of {sweep_dir} has ended: there is nothing to keep")
+        raise UserError(f"no run of {sweep.path} has ended: there is nothing to keep")
     sweep.base["data"]["data_dir"] = None
-    record = {
-        "machine": machine(),
+    return {
         "environment": ended[0]["environment"],
         "fingerprint": ended[0]["data"]["fingerprint"],
         "images": ended[0]["train"]["examples"],
@@ -36,12 +48,35 @@ def main() -> None:
         "fields": sweep.fields,
         "search": sweep.search,
         "rows": [dataclasses.asdict(row) | {"run": row.run.name} for row in sweep.rows],
-        "val_accuracy": {
-            run.name: [line["val_accuracy"] for line in read_rows(run) if line["kind"] == "epoch"]
-            for run in dict.fromkeys(row.run for row in sweep.rows)
+        "runs": {
+            run.name: {
+                "machine": machine(),
+                "val_accuracy": [line["val_accuracy"] for line in read_rows(run) if line["kind"] == "epoch"],
+            }
+            for run in runs
+            if has_ended(run)
         },
     }
-    out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def added(part: dict[str, Any], whole: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Return the record in the file `out` and in it the ended cells of a part of its grid."""
+    for name in SAME:
+        if part[name] != whole[name]:
+            raise UserError(f"{out} is of another {name}: name another file")
+    for row in part["rows"]:
+        cells = [cell for cell in whole["rows"] if cell["values"] == row["values"]]
+        if not cells:
+            raise UserError(f"{out} has no cell of {row['values']}: name another file")
+        [cell] = cells
+        if row["run"] not in part["runs"]:
+            continue
+        if cell["status"] != "unfinished" and cell["scores"] != row["scores"]:
+            raise UserError(f"{out} has another result of {row['values']}: name another file")
+        if cell["status"] == "unfinished":
+            whole["runs"][cell["run"]] = part["runs"][row["run"]]
+            cell |= row | {"run": cell["run"]}
+    return whole
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str | int | None]:
-    """Return the processor's name and the number of cores."""
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    """Return the processor's name, its widest vector instructions and the number of cores."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = said.get("flags", "").split()
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": said.get("model name", platform.processor()),
+        "vectors": "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else None,
         "cores": os.cpu_count(),
         "system": platform.system(),
     }

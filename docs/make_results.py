@@ -192,15 +192,14 @@ def swept(measured: dict[str, Any]) -> Sweep:
 
 def grid_section(measured: dict[str, Any]) -> str:
     """Return the table of the published grid on FER2013, what to pick by it, and what it cost."""
-    sweep, machine = swept(measured), measured["machine"]
-    spent, alone = cost(sweep.rows)
+    sweep = swept(measured)
     taken, separate = sweep.epochs
     runs = len({row.run for row in sweep.rows})
     lines = [
         "| learning rate | epochs | accuracy | its 95% interval | macro F1 | its 95% interval | loss | training |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in sweep.rows:
+    for row in sorted(sweep.rows, key=lambda row: -row.values["optimizer.learning_rate"]):
         rate, epochs = row.values["optimizer.learning_rate"], row.values["epochs"]
         if row.status != "finished":
             lines.append(f"| {rate} | {epochs} | {row.status}: {row.reason} | | | | | |")
@@ -225,11 +224,27 @@ python examples/sweep_affectnet.py --data-dir fer2013
 
 **{pick(sweep)}** That sentence uses {sweep.split}
 alone, and PrivateTest has not been looked at. The number is optimistic, having been chosen by the images it is measured on.
-{swings(sweep, measured["val_accuracy"])}
+{swings(sweep, measured["runs"])}
 
-What it cost: {taken} epochs, {spent / 60:.0f} minutes, in place of the {separate} epochs, {alone / 60:.0f} minutes, of each cell from its start, on
-{machine["cores"]} cores of {article(machine["processor"])} that had other work for part of the time. A cell that is the beginning of a longer
-run costs nothing of its own: the {len(sweep.rows)} cells are {runs} {"run" if runs == 1 else "runs"}."""
+What it cost: {taken} epochs in place of the {separate} of each cell from its start, since a cell that is the beginning of a longer run
+costs nothing of its own: the {len(sweep.rows)} cells are {runs} {"run" if runs == 1 else "runs"}. The machines had other work for part of the
+time, so that the minutes are no measure of speed:
+
+{spent(sweep, measured["runs"])}"""
+
+
+def spent(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
+    """Return a table of how long the runs took on each machine, and their cells, each from its start, would have."""
+    rows: dict[str, list[Row]] = {}
+    for row in sweep.rows:
+        if row.run.name in runs:
+            rows.setdefault(cores(runs[row.run.name]["machine"]), []).append(row)
+    lines = ["| machine | learning rates | its runs | its cells, each from its start |", "|---|---|---|---|"]
+    for machine, found in rows.items():
+        rates = ", ".join(dict.fromkeys(str(row.values["optimizer.learning_rate"]) for row in found))
+        taken, alone = (seconds / 60 for seconds in cost(found))
+        lines.append(f"| {machine} | {rates} | {taken:.0f} min | {alone:.0f} min |")
+    return "\n".join(lines)
 
 
 def untrained(measured: dict[str, Any]) -> list[str]:
@@ -243,13 +258,13 @@ def untrained(measured: dict[str, Any]) -> list[str]:
     )
 
 
-def swings(sweep: Sweep, val_accuracy: dict[str, list[float]]) -> str:
+def swings(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
     """Return how far the accuracy of the picked run moves from epoch to epoch, which one cell does not show."""
     chosen = best(settings(list(sweep.fields), sweep.rows))
     if chosen is None:
         return ""
     row = chosen.cells[0]
-    last = val_accuracy[row.run.name][max(row.epoch - 10, 0) : row.epoch]
+    last = runs[row.run.name]["val_accuracy"][max(row.epoch - 10, 0) : row.epoch]
     return (
         f"At a constant learning rate it moves from epoch to epoch too: over the ten epochs up to that cell's last one it "
         f"lay between {min(last):.4f} and {max(last):.4f}."
@@ -324,6 +339,12 @@ def seed_form(row: dict[str, Any]) -> list[str]:
 def by_epoch(named: tuple[str, dict[str, Any]]) -> int:
     """Order the rows of the table."""
     return named[1]["epoch"]
+
+
+def cores(machine: dict[str, Any]) -> str:
+    """Return a machine's number of cores and processor, with its vector instructions where the file says them."""
+    vectors = f" with {machine['vectors']}" if machine.get("vectors") else ""
+    return f"{machine['cores']} cores of {article(machine['processor'])}{vectors}"
 
 
 def article(noun: str) -> str:

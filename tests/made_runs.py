@@ -108,7 +108,7 @@ def write_sweep(folder, fields, accuracy, failed=(), unfinished=(), search="grid
         rows = [epoch(n, accuracy(mine[0]["values"], n)) for n in range(1, last + 1)]
         (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         if number not in unfinished:
-            (path / "summary.json").write_text(json.dumps({"val": {"split": "val", "examples": 211}}))
+            (path / "summary.json").write_text(json.dumps(SUMMARY | {"val": {"split": "val", "examples": 211}}))
             (path / "report.html").write_text("<title>a run</title>")
     index = {"base": json.loads(to_json(PRESETS["demo"])), "fields": fields, "search": search, "cells": listed}
     (folder / "sweep.json").write_text(json.dumps(index))

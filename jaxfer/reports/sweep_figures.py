@@ -1,7 +1,7 @@
 """The figure of a sweep: validation accuracy over its fields, drawn as `jaxfer.reports.figures` draws a run's."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def grid(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figur
     fields = list(found[0].values)
     if len(fields) == 1:
         return points(found, examples, ink)
-    if len(fields) == 2 and all(len(_distinct(found, field)) <= MOST_TICKS for field in fields):
+    if len(fields) == 2 and all(len(_distinct(one.values[field] for one in found)) <= MOST_TICKS for field in fields):
         return heat_map(found, ink)
     return parallel(found, ink)
 
@@ -56,7 +56,7 @@ def points(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Fig
 def heat_map(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy over two fields, in percent: for several seeds their mean and standard deviation."""
     across, down = found[0].values
-    columns, rows = _distinct(found, across), _distinct(found, down)
+    columns, rows = (_distinct(one.values[field] for one in found) for field in (across, down))
     if len(columns) > len(rows) and len(columns) > 5:
         across, down, columns, rows = down, across, rows, columns
     shown = {(repr(one.values[down]), repr(one.values[across])): one for one in found}
@@ -111,10 +111,9 @@ class Scale:
     """
 
     def __init__(self, values: Sequence[Any], *, named: bool = True) -> None:
-        distinct = list({repr(value): value for value in values}.values())
-        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct)
-        ordered = sorted(distinct) if numeric else distinct
-        self._order = None if numeric and not (named and len(ordered) <= MOST_TICKS) else [repr(v) for v in ordered]
+        ordered = _distinct(values)
+        scaled = _numeric(ordered) and not (named and len(ordered) <= MOST_TICKS)
+        self._order = None if scaled else [repr(value) for value in ordered]
         self._named = ordered
         if self._order is None:
             self._log = ordered[0] > 0 and ordered[-1] > 20 * ordered[0]
@@ -161,8 +160,14 @@ def _ground(ink: str) -> str:
     return "#ffffff" if sum(to_rgb(ink)) < 1.5 else "#1a1d21"
 
 
-def _distinct(found: Sequence[Setting], field: str) -> list[Any]:
-    return list({repr(one.values[field]): one.values[field] for one in found}.values())
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Return each value once: numbers from the least to the greatest, others as they come."""
+    once = list({repr(value): value for value in values}.values())
+    return sorted(once) if _numeric(once) else once
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def _bounds(one: Setting, examples: int) -> tuple[float, float]:

@@ -157,13 +157,13 @@ def test_a_folder_without_a_sweep_or_with_a_damaged_one_is_named(two, tmp_path):
 
 def test_two_fields_are_a_map_of_percentages(two):
     (axes,) = sweep_figures.grid(settings_of(two), 211).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.01", "0.001", "0.0001"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.0001", "0.001", "0.01"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "3", "5"]
     shown = [text.get_text() for text in axes.texts]
-    assert shown == ["failed", "52.0", "47.0", "failed", "53.0", "48.0", "failed", "55.0", "50.0"]
+    assert shown == ["47.0", "52.0", "failed", "48.0", "53.0", "failed", "50.0", "55.0", "failed"]
     shade = axes.images[0].get_array()
-    np.testing.assert_allclose(shade[2, 1:], [0.55, 0.50])
-    assert shade.mask.tolist() == [[True, False, False]] * 3
+    np.testing.assert_allclose(shade[2, :2], [0.50, 0.55])
+    assert shade.mask.tolist() == [[False, False, True]] * 3
 
 
 def test_one_field_is_points_between_their_bounds(tmp_path):
