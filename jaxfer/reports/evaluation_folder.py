@@ -63,13 +63,16 @@ def _refuse_others(path: Path, inputs: dict[str, Any]) -> None:
 def _predictions(evaluation: Evaluation) -> str:
     """Return a line for each example: row, image, classes, the probability of each class, valence and arousal."""
     names, predictions = evaluation.data.class_names, evaluation.predictions
+    columns = dict(zip((f"p_{name}" for name in names), predictions.probabilities.T, strict=True))
+    for kind, values in (("actual", predictions.actual_affect), ("predicted", predictions.affect)):
+        if values is not None and predictions.affect is not None:
+            columns |= zip((f"{kind}_{affect}" for affect in AFFECTS), values.T, strict=True)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    affect = {} if predictions.affect is None else dict(zip(AFFECTS, predictions.affect.T, strict=True))
-    writer.writerow(["row", "image", "actual", "predicted", *(f"p_{name}" for name in names), *affect])
-    numbers = np.column_stack([predictions.probabilities, *affect.values()])
+    writer.writerow(["row", "image", "actual", "predicted", *columns])
+    numbers = zip(*columns.values(), strict=True)
     rows = zip(evaluation.data.names, predictions.labels, predictions.predicted, numbers, strict=True)
     for row, (image, actual, predicted, values) in enumerate(rows):
-        shown = (f"{value:.6g}" for value in values)
+        shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
         writer.writerow([row, printable(image), names[actual], names[predicted], *shown])
     return text.getvalue()

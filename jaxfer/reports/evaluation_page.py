@@ -1,13 +1,17 @@
 """The page of an evaluation: split, n, checkpoint, label set and interval beside every number."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from jaxfer import page
+from jaxfer.evaluation.affect import AFFECTS
 from jaxfer.evaluation.evaluation import Evaluation
 from jaxfer.page import escape, facts, tile
-from jaxfer.reports import evaluation_faces, report_record, report_scores
-from jaxfer.reports.markup import between, decimal, noted_table, number, percent, setting
+from jaxfer.reports import evaluation_faces, figures, report_record, report_scores
+from jaxfer.reports.markup import between, decimal, figure, noted_table, number, percent, setting
 from jaxfer.reports.report_scores import MEASURES as TITLES
 from jaxfer.reports.report_scores import NO_INTERVAL, interval
 
@@ -33,6 +37,7 @@ def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
         classes=report_scores.classes(summary, kind),
         confusion=report_scores.confusion(summary, kind),
         calibration=report_scores.calibration(summary, kind),
+        affect=_affect(evaluation),
         errors=evaluation_faces.errors(evaluation),
         explained=evaluation_faces.explained(evaluation),
         data=_data(found),
@@ -84,6 +89,25 @@ def _groups(evaluation: Evaluation) -> str:
         rows(),
     )
     return f"<section><h2>By {escape(evaluation.by or '')}</h2>{listed}</section>"
+
+
+def _affect(evaluation: Evaluation) -> str:
+    guess, truth = evaluation.predictions.affect, evaluation.predictions.actual_affect
+    if guess is None or truth is None:
+        return ""
+    drawn = []
+    for affect, predicted, actual in zip(AFFECTS, guess.T, truth.T, strict=True):
+        known, ccc = ~np.isnan(actual), f"{affect}_ccc"
+        drawn.append(
+            figure(
+                partial(figures.agreement, actual[known], predicted[known]),
+                f"Predicted by actual {affect} of {known.sum():,} images, whose concordance is "
+                f"{number(ccc, evaluation.scores[ccc])}.",
+                f"Predicted by actual {affect} of the images of the {evaluation.role.lower()} split whose {affect} is "
+                f"known ({_where(evaluation, ccc)}): the darker, the more images. On the dotted line both are equal.",
+            )
+        )
+    return f'<section><h2>Valence and arousal</h2><div class="pair">{"".join(drawn)}</div></section>'
 
 
 def _comparison(evaluation: Evaluation, comparison: Mapping[str, Any]) -> str:

@@ -162,6 +162,22 @@ def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     return figure
 
 
+def agreement(actual: np.ndarray, predicted: np.ndarray, ink: str = LIGHT_INK) -> Figure:
+    """Return how often a value was predicted (up) where the data says another (across), and the line of equals.
+
+    actual, predicted: valence or arousal of the same images, [n], from -1 to 1.
+    """
+    counts = np.histogram2d(predicted, actual, bins=20, range=[(-1, 1), (-1, 1)])[0]
+    figure = Figure(figsize=(3.4, 3.2), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    axes.imshow(counts, cmap=CLEAR_TO_BLUE, origin="lower", extent=(-1, 1, -1, 1))
+    axes.plot([-1, 1], [-1, 1], color=ink, linewidth=1, linestyle=":")
+    axes.set(xlabel="actual", ylabel="predicted", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    axes.grid(color=ink, alpha=0.15, linewidth=0.8)
+    style(axes, ink, grid=None, legend=False)
+    return figure
+
+
 def to_svg(figure: Figure) -> str:
     """Return the figure as SVG text whose letters stay text, in the reader's own sans-serif font."""
     buffer = io.StringIO()

@@ -21,6 +21,7 @@ from jaxfer.evaluation.evaluation import compare, evaluate
 from jaxfer.evaluation.predictions import Predictions, predict_split
 from jaxfer.evaluation.trained import load_trained
 from jaxfer.models import ResNetFER
+from jaxfer.reports import figures
 from jaxfer.reports.evaluation_folder import write_evaluation
 from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, fit, make_train_step
 from jaxfer.training.optimizers import make_optimizer
@@ -187,7 +188,19 @@ def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluati
     assert "n\u00a0=\u00a042" in text
     with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    np.testing.assert_allclose([float(row["valence"]) for row in rows], evaluation.predictions.affect[:, 0], rtol=1e-5)
+    guess, truth = evaluation.predictions.affect, evaluation.predictions.actual_affect
+    np.testing.assert_allclose([float(row["predicted_valence"]) for row in rows], guess[:, 0], rtol=1e-5)
+    said = [float(row["actual_arousal"] or "nan") for row in rows]
+    np.testing.assert_allclose(said, truth[:, 1], rtol=1e-5)
+    assert "Predicted by actual arousal of 42 images, whose concordance is" in text
+
+
+def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
+    (axes,) = figures.agreement(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
+    counts = axes.images[0].get_array()  # rows are predicted values, from the lowest
+    assert counts[-1, 0] == 1
+    assert counts[0, -1] == 2
+    assert counts.sum() == 3
 
 
 def test_seeds_are_averaged(evaluation):
