@@ -296,7 +296,9 @@ def section(name: str, runs: Runs) -> str:
 def machine(run: Run) -> str:
     """Return what a run was made on, in words."""
     of = run["machine"]
-    return f"{of['cores']} cores of {of['processor']}" + (f", one {of['accelerator']}" if of["accelerator"] else "")
+    vectors = f" with {of['vectors']}" if of.get("vectors") else ""
+    accelerator = f", one {of['accelerator']}" if of["accelerator"] else ""
+    return f"{of['cores']} cores of {of['processor']}{vectors}{accelerator}"
 
 
 def versions(*files: Runs) -> str:

@@ -48,17 +48,15 @@ class Checkpoints:
         best = keep.BestN(
             get_metric_fn=lambda metrics: metrics["val_accuracy"], n=1, keep_checkpoints_without_metrics=False
         )
+        context = ocp.Context()
+        context.asynchronous.timeout_secs = PATIENCE_SECONDS
+        context.pytree.loading.partial_load = self._read_only
         return ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best, _Kept()]),
             cleanup_tmp_directories=not self._read_only,
-            context=ocp.Context(
-                async_options=ocp.options.AsyncOptions(timeout_secs=PATIENCE_SECONDS),
-                pytree_options=ocp.options.PyTreeOptions(
-                    loading=ocp.options.PyTreeOptions.Loading(partial_load=self._read_only)
-                ),
-            ),
+            context=context,
         )
 
     @property
