@@ -29,6 +29,8 @@ class Evaluate:
     jaxfer evaluate runs/first --data fer2013 --split PrivateTest --flip
 
     jaxfer evaluate runs/seed-0 runs/seed-1 runs/seed-2 --by valence --json
+
+    jaxfer evaluate runs/first --columns people.csv --by age
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -44,7 +46,10 @@ class Evaluate:
     flip: bool = False
     """Average the probabilities over each image and its mirror image."""
     by: str | None = None
-    """Score the groups of a column apart, where the data has it: valence, arousal, agreement, face_size or folder."""
+    """Score the groups of a column apart: valence, arousal, agreement, face_size or folder, where the data has it, or
+    one of --columns."""
+    columns: Path | None = None
+    """A csv with more columns to divide by: one of image names, as predictions.csv has them, and any of words."""
     images: tuple[int, ...] | None = None
     """Rows of predictions.csv to explain by Grad-CAM; by default the most confident errors and a few others."""
     json: bool = False
@@ -86,11 +91,18 @@ class Evaluate:
         for one in trained:
             config = self._data_config(one.config.data)
             if config not in loaded:
-                loaded[config] = load_split(config, self.split)
+                loaded[config] = self._with_columns(load_split(config, self.split))
             if not self.json:
                 print(f"evaluating {one.name} on {len(loaded[config].split):,} images", file=sys.stderr)
             evaluations.append(evaluate(one, loaded[config], flip=self.flip, by=self.by, images=self.images))
         return evaluations
+
+    def _with_columns(self, data: "OneSplit") -> "OneSplit":
+        from jaxfer.data.columns import read_columns
+
+        if self.columns is None:
+            return data
+        return dataclasses.replace(data, columns=data.columns | read_columns(self.columns, data.names))
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""

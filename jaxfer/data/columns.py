@@ -1,12 +1,14 @@
 """What the data says about its faces beside their class: columns that divide a split into groups."""
 
+import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from jaxfer.data.layouts.record import Record
+from jaxfer.errors import UserError
 
 UNKNOWN = "unknown"
 """The group of faces of which the data does not say it."""
@@ -20,6 +22,68 @@ def columns_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
     """
     found = {name: np.array([group(record) for record in records], str) for name, group in _GROUPS.items()}
     return {name: groups for name, groups in found.items() if len(groups) and not (groups == UNKNOWN).all()}
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the columns of a csv of images: the value that its rows give each of `names`, or `unknown`.
+
+    Its first line names the columns. One of them, found by its values, has the images: names, or ends of names that no
+    two images share, such as `12.jpg` of `faces/12.jpg`. Rows of other images are passed over.
+
+    Raises `UserError` for a file that is no such csv, and for two values of one image.
+    """
+    header, rows = _rows(path)
+    ends = _ends(names)
+    found = [[ends.get(row[column].replace("\\", "/")) for row in rows] for column in range(len(header))]
+    known = [sum(place is not None for place in places) for places in found]
+    if not any(known):
+        raise UserError(f"{path} has no column that names images as the data does, such as {names[0]!r}: add one")
+    images = known.index(max(known))
+    columns = {}
+    for column, name in enumerate(header):
+        if column == images:
+            continue
+        groups: list[str] = [""] * len(names)
+        for place, row in zip(found[images], rows, strict=True):
+            if place is None or not row[column]:
+                continue
+            if groups[place] not in ("", row[column]):
+                raise UserError(
+                    f"{path} says both {groups[place]!r} and {row[column]!r} of {names[place]!r} in the column "
+                    f"{name!r}: keep one"
+                )
+            groups[place] = row[column]
+        columns[name] = np.array([group or UNKNOWN for group in groups], str)
+    return columns
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the names of a csv's columns, and its rows, which are as long."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            header, *rows = ([value.strip() for value in row] for row in csv.reader(lines) if row)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct --columns") from error
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{path} is no csv with a first line that names its columns: correct it") from error
+    for row in rows:
+        if len(row) != len(header):
+            raise UserError(
+                f"{path} has {len(row)} values in the row that starts {row[0]!r}, and names {len(header)} columns: "
+                "correct it"
+            )
+    return header, rows
+
+
+def _ends(names: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name, and of each end of names, from some folder on, that only one of them has."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        parts = name.split("/")
+        for start in range(1, len(parts)):
+            end = "/".join(parts[start:])
+            places[end] = -1 if end in places else place
+    return {end: place for end, place in places.items() if place >= 0} | {name: i for i, name in enumerate(names)}
 
 
 def group_names(groups: Iterable[str]) -> list[str]:

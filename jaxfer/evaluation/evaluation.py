@@ -22,6 +22,9 @@ from jaxfer.training.run_folder import differences
 ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
 """What the numbers of each kind of split are called."""
 
+MOST_GROUPS = 50
+"""So many groups of a column are scored apart; more would be a column of numbers or of names."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -108,6 +111,7 @@ class Evaluation:
             "names": _hash(self.data.names),
             "flip": self.flip,
             "by": self.by,
+            "groups": self.by and _hash(self.data.columns[self.by].tolist()),
             "images": self.images and list(self.images),
         }
 
@@ -144,8 +148,8 @@ def evaluate(
 
     flip, by, images: as in `Evaluation`.
 
-    Raises `UserError` for classes that are not the network's, a column that the data does not have, and rows that are
-    not there.
+    Raises `UserError` for classes that are not the network's, a column that the data does not have or that has more
+    than `MOST_GROUPS` groups, and rows that are not there.
     """
     if len(data.class_names) != trained.config.data.num_classes:
         raise UserError(
@@ -156,6 +160,11 @@ def evaluate(
         there = ", ".join(data.columns) or "none"
         raise UserError(
             f"{data.source} has no column {by!r} to divide its faces by: pass one of those it has ({there})"
+        )
+    if by is not None and len(set(data.columns[by])) > MOST_GROUPS:
+        raise UserError(
+            f"the column {by!r} divides the faces into {len(set(data.columns[by])):,} groups, too many to tell apart: "
+            f"pass one of at most {MOST_GROUPS}"
         )
     beyond = [row for row in images or () if not 0 <= row < len(data.split)]
     if beyond:

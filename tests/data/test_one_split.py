@@ -6,7 +6,7 @@ from formats import FORMATS, class_folders, encoded, face, fer2013, put
 
 from jaxfer.config import DataConfig
 from jaxfer.data import load, prepare
-from jaxfer.data.columns import columns_of, group_names
+from jaxfer.data.columns import columns_of, group_names, read_columns
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.record import Record
 from jaxfer.data.one_split import load_split
@@ -135,3 +135,55 @@ def test_columns_are_what_the_records_say_and_nothing_else():
     assert group_names(found["valence"]) == ["negative", "zero", "positive", "unknown"]
     assert group_names(found["face_size"]) == ["below 64 pixels", "256 pixels or more", "unknown"]
     assert columns_of([]) == {}
+
+
+NAMES = ("val/sad/1.png", "val/sad/2.png", "val/happy/2.png")
+
+
+def csv_of(tmp_path, *lines, start=""):
+    path = tmp_path / "people.csv"
+    path.write_text(start + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    "images",
+    [NAMES, ("1.png", "sad/2.png", "happy/2.png"), ("sad\\1.png", "val\\sad\\2.png", "happy\\2.png")],
+    ids=["names", "ends", "backslashes"],
+)
+def test_a_csv_adds_columns_whatever_its_image_column_is_called(tmp_path, images, start):
+    lines = [
+        f"{place},{image}, {age}" for place, (image, age) in enumerate(zip(images, ("20s", "", "30s"), strict=True))
+    ]
+    path = csv_of(tmp_path, "row,file,age", *lines, "3,elsewhere/9.png,40s", "", start=start)
+    found = {name: groups.tolist() for name, groups in read_columns(path, NAMES).items()}
+    assert found == {"row": ["0", "1", "2"], "age": ["20s", "unknown", "30s"]}
+
+
+def test_an_end_that_two_images_share_names_neither_and_a_whole_name_comes_first(tmp_path):
+    path = csv_of(tmp_path, "file,age", "2.png,20s", "1.png,30s")
+    assert read_columns(path, NAMES)["age"].tolist() == ["30s", "unknown", "unknown"]
+    assert read_columns(path, ("2.png", "sad/2.png", "a/1.png"))["age"].tolist() == ["20s", "unknown", "30s"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (["file,age", "9.png,20s"], r"people.csv has no column that names images as the data does, such as 'val/sad/1"),
+        (
+            ["file,age", "1.png,20s", "sad/1.png,30s"],
+            "both '20s' and '30s' of 'val/sad/1.png' in the column 'age': keep",
+        ),
+        (["file,age", "1.png,20s,x"], "has 3 values in the row that starts '1.png', and names 2 columns"),
+        ([], "is no csv with a first line"),
+    ],
+)
+def test_a_csv_that_does_not_say_it_is_refused(tmp_path, lines, complaint):
+    with pytest.raises(UserError, match=complaint):
+        read_columns(csv_of(tmp_path, *lines), NAMES)
+
+
+def test_a_csv_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere.csv cannot be read \(No such file or directory\)"):
+        read_columns(tmp_path / "nowhere.csv", NAMES)

@@ -224,6 +224,23 @@ def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
     assert np.ptp(overlay(image, np.zeros((4, 4)))) <= 3, "no evidence, no colour"
 
 
+def test_a_csv_of_columns_divides_any_data(runs, trained_runs, jaxfer, monkeypatch):
+    names = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "val").names
+    for half in (10, 20):  # The same column of other values is another evaluation.
+        people = [f"{name},{'young' if place < half else 'old'},{place}" for place, name in enumerate(names)]
+        (runs / "people.csv").write_text("\n".join(["image,age,number", *people]))
+        code, printed, errors = jaxfer(runs / "seed-0", "--columns", runs / "people.csv", "--by", "age", "--json")
+        assert code == 0, errors
+        (found,) = json.loads(printed)["evaluations"]
+        sizes = {name: group["examples"] for name, group in found["by"]["groups"].items()}
+        assert sizes == {"old": 35 - half, "young": half}
+    assert len(list((runs / "seed-0" / "evaluations").iterdir())) == 2
+    monkeypatch.setattr("jaxfer.evaluation.evaluation.MOST_GROUPS", 34)
+    code, _, errors = jaxfer(runs / "seed-0", "--columns", runs / "people.csv", "--by", "number")
+    assert code == 2
+    assert "'number' divides the faces into 35 groups, too many to tell apart" in " ".join(errors.split())
+
+
 def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_path):
     (tmp_path / "moved").mkdir()
     shutil.copy(trained_runs / "faces/fer2013.npz", tmp_path / "moved")
