@@ -71,11 +71,11 @@ def added(part: dict[str, Any], whole: dict[str, Any], out: Path) -> dict[str, A
         [cell] = cells
         if row["run"] not in part["runs"]:
             continue
-        if cell["status"] != "unfinished" and cell["scores"] != row["scores"]:
-            raise UserError(f"{out} has another result of {row['values']}: name another file")
         if cell["status"] == "unfinished":
             whole["runs"][cell["run"]] = part["runs"][row["run"]]
             cell |= row | {"run": cell["run"]}
+        elif cell["scores"] != row["scores"]:
+            raise UserError(f"{out} has another result of {row['values']}: name another file")
     return whole
 
 

@@ -80,8 +80,8 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any]) -> str:
         )
     summary, machine = faces["summary"], faces["machine"]
     lines.append(
-        f"\nAfter the last epoch, seed {summary['config']['seed']}, one run each, on {machine['cores']} cores of "
-        f"{article(machine['processor'])}. [How they were made, and beside the published numbers](docs/results.md).\n"
+        f"\nAfter the last epoch, seed {summary['config']['seed']}, one run each, on {cores(machine)}. "
+        "[How they were made, and beside the published numbers](docs/results.md).\n"
     )
     return "\n".join(lines)
 
@@ -287,7 +287,7 @@ def data_section(**measured: dict[str, Any]) -> str:
     machine, versions, peers = prepare["machine"], prepare["versions"], prepare["peer_versions"]
     return f"""# Measurements of the data room
 
-On {machine["cores"]} cores of {article(machine["processor"])}, Python {versions["python"]}, Pillow {versions["pillow"]}.
+On {cores(machine)}, Python {versions["python"]}, Pillow {versions["pillow"]}.
 
 ## FER2013, checked
 

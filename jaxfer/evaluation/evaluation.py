@@ -161,9 +161,9 @@ def evaluate(
         raise UserError(
             f"{data.source} has no column {by!r} to divide its faces by: pass one of those it has ({there})"
         )
-    if by is not None and len(set(data.columns[by])) > MOST_GROUPS:
+    if by is not None and (groups := len(set(data.columns[by]))) > MOST_GROUPS:
         raise UserError(
-            f"the column {by!r} divides the faces into {len(set(data.columns[by])):,} groups, too many to tell apart: "
+            f"the column {by!r} divides the faces into {groups:,} groups, too many to tell apart: "
             f"pass one of at most {MOST_GROUPS}"
         )
     beyond = [row for row in images or () if not 0 <= row < len(data.split)]

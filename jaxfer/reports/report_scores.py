@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from jaxfer.evaluation.affect import AFFECTS
 from jaxfer.evaluation.wilson import f1_interval, wilson_interval
 from jaxfer.page import table, tile
 from jaxfer.reports import figures
@@ -125,7 +126,7 @@ def splits(summary: Mapping[str, Any]) -> str:
                     f"Images whose {name} is known (n)",
                     [(f"{split[f'{name}_examples']:,}", "") for split in (val, train)],
                 )
-                for name in ("valence", "arousal")
+                for name in AFFECTS
                 if f"{name}_examples" in val and f"{name}_examples" in train
             ),
         ],
