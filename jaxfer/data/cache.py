@@ -23,8 +23,8 @@ from jaxfer.data.dataset import Split
 FOLDER = ".jaxfer"
 """The hidden folder, beside the data, that holds it; it can be deleted at any time."""
 
-VERSION = 1
-"""To be raised whenever the same data and config give other arrays."""
+VERSION = 2
+"""To be raised whenever the same data and config give other arrays or facts."""
 
 
 class Cache:

@@ -86,23 +86,21 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all images, labels and class names: equal for equal data, wherever it lies."""
+        """A hash of class names, images and all that is known of each: equal for equal data, wherever it lies."""
         if self.known_fingerprint:
             return self.known_fingerprint
-        parts = [(split.images.shape, chunks(split.images), split.labels) for split in (self.train, self.val)]
-        return content_hash(self.class_names, parts)
+        return content_hash(self.class_names, [(split, chunks(split.images)) for split in (self.train, self.val)])
 
 
-def content_hash(
-    class_names: tuple[str, ...], parts: Sequence[tuple[tuple[int, ...], Iterable[np.ndarray], np.ndarray]]
-) -> str:
-    """Return the hash of class names and of parts: the shape of all images, the images bit by bit, and the labels."""
+def content_hash(class_names: tuple[str, ...], parts: Sequence[tuple[Split, Iterable[np.ndarray]]]) -> str:
+    """Return the hash of class names and of splits: their shape, their images, handed over in parts, their columns."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((class_names, *(shape for shape, _, _ in parts))).encode())
-    for _, images, labels in parts:
-        for chunk in images:
-            digest.update(np.ascontiguousarray(chunk).data)
-        digest.update(np.ascontiguousarray(labels).data)
+    digest.update(repr((class_names, *(split.images.shape for split, _ in parts))).encode())
+    for split, images in parts:
+        for some in images:
+            digest.update(np.ascontiguousarray(some).data)
+        for _, values in split.columns():
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 

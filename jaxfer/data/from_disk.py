@@ -77,7 +77,7 @@ def _decode(selection: Selection, allocate: Allocate, config: DataConfig) -> tup
             images[key] = decode_part(part, partial(allocate, key), config, failures, tally)
     selection = drop_unreadable(selection, failures)
     splits = {key: split_of(part, images[key], config) for key, part in selection.parts.items()}
-    parts = [(images[key].shape, [images[key]], split.labels) for key, split in splits.items()]
+    parts = [(split, [images[key]]) for key, split in splits.items()]
     return selection, splits, content_hash(PROTOCOLS[config.num_classes].class_names, parts)
 
 
@@ -112,8 +112,7 @@ def _stream(selection: Selection, facts: Facts, config: DataConfig) -> tuple[Sel
         # All images are decoded once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
         failures: dict[str, str] = {}
         with counting("looking at each image once", selection.count) as tally:
-            faces = {key: _readable(part, config, failures, tally) for key, part in selection.parts.items()}
-            parts = [(split.images.shape, faces[key], split.labels) for key, split in splits.items()]
+            parts = [(splits[key], _readable(part, config, failures, tally)) for key, part in selection.parts.items()]
             fingerprint = content_hash(PROTOCOLS[config.num_classes].class_names, parts)
         if failures:
             selection, fingerprint = drop_unreadable(selection, failures), ""

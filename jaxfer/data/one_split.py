@@ -37,9 +37,9 @@ class OneSplit:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the images, labels and class names of this split."""
-        images = self.split.images
-        return content_hash(self.class_names, [(images.shape, chunks(images), self.split.labels)])
+        """A hash of the class names, and of the images of this split with all that they are compared with."""
+        split = dataclasses.replace(self.split, soft_labels=None)
+        return content_hash(self.class_names, [(split, chunks(split.images))])
 
 
 def load_split(config: DataConfig, name: str) -> OneSplit:

@@ -6,47 +6,43 @@ Coefficient to Evaluate Reproducibility", Biometrics 45 (1989); and the sign agr
 Prediction of Spontaneous Affect", IEEE Transactions on Affective Computing 2 (2011).
 """
 
+from typing import Any
+
 import numpy as np
 
 from jaxfer.evaluation import measures
-from jaxfer.evaluation.predictions import Predictions
 
 AFFECTS = ("valence", "arousal")
-"""The columns of `Predictions.affect`."""
+"""What predictions [..., 2] are of, column by column."""
 
 AFFECT_MEASURES = tuple(f"{affect}_{measure}" for affect in AFFECTS for measure in ("ccc", "rmse", "sign_agreement"))
 """The names of all measures, such as `valence_ccc`."""
 
 
-def affect_scores(predictions: Predictions) -> dict[str, float]:
+def affect_terms(predicted: Any, actual: Any) -> Any:
+    """Return what each example adds to the sums that the measures are made from, [n, 2, 7], in the library of `actual`.
+
+    predicted, actual: floating point [n, 2] of NumPy or JAX; `actual` is NaN where the data does not say.
+    """
+    xp = actual.__array_namespace__()
+    known = ~xp.isnan(actual)
+    x, y = xp.where(known, predicted, 0), xp.where(known, actual, 0)
+    agree = known & (xp.sign(x) == xp.sign(y))
+    return xp.stack([known.astype(x.dtype), x, y, x * x, y * y, x * y, agree.astype(x.dtype)], axis=-1)
+
+
+def affect_scores(sums: np.ndarray) -> dict[str, float]:
     """Return `AFFECT_MEASURES`, and as `valence_examples` and `arousal_examples` how many faces they are of.
 
-    NaN where no face's data says it; nothing where the network predicts neither, or the data says neither.
+    sums: those of `affect_terms`, float64 [2, 7]. NaN where no face's data says it.
 
-    >>> guess, truth = np.array([[0.5, 0.5], [-0.5, 0.5]], np.float32), np.array([[0.5, np.nan], [-0.5, -0.5]])
-    >>> found = affect_scores(Predictions(np.zeros((2, 7)), np.zeros(2, int), guess, truth))
+    >>> terms = affect_terms(np.array([[0.5, 0.5], [-0.5, 0.5]]), np.array([[0.5, np.nan], [-0.5, -0.5]]))
+    >>> found = affect_scores(terms.sum(axis=0))
     >>> found["valence_ccc"], found["arousal_rmse"], found["arousal_sign_agreement"], found["arousal_examples"]
     (1.0, 1.0, 0.0, 1)
     """
-    terms = affect_terms(predictions)
-    if terms is None:
-        return {}
-    counts = {f"{affect}_examples": int(count) for affect, count in zip(AFFECTS, terms[..., 0].sum(0), strict=True)}
-    return counts | {name: float(value) for name, value in measured(terms.sum(0)).items()}
-
-
-def affect_terms(predictions: Predictions) -> np.ndarray | None:
-    """Return what each example adds to the sums that `measured` takes, float64 [n, 2, 7].
-
-    None where the network predicts neither, or the data says neither.
-    """
-    if predictions.affect is None or predictions.actual_affect is None:
-        return None
-    known = ~np.isnan(predictions.actual_affect)
-    x = np.where(known, predictions.affect, 0).astype(np.float64)
-    y = np.where(known, predictions.actual_affect, 0).astype(np.float64)
-    agree = known & (np.sign(x) == np.sign(y))
-    return np.stack([known, x, y, x * x, y * y, x * y, agree], axis=-1)
+    counts = {f"{affect}_examples": int(count) for affect, count in zip(AFFECTS, sums[:, 0], strict=True)}
+    return counts | {name: float(value) for name, value in measured(sums).items()}
 
 
 def measured(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.evaluation import measures
-from jaxfer.evaluation.affect import AFFECT_MEASURES, affect_terms, measured
+from jaxfer.evaluation.affect import AFFECT_MEASURES, measured
 from jaxfer.evaluation.metrics import CALIBRATION_BINS, calibration_bin
 from jaxfer.evaluation.predictions import Predictions
 
@@ -44,7 +44,7 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
     [0.25, 1.0]
     """
-    affect = affect_terms(predictions)
+    affect = predictions.affect_terms
     if not len(predictions):
         return {name: [np.nan, np.nan] for name in (*MEASURES, *(() if affect is None else AFFECT_MEASURES))}
     random = np.random.default_rng(seed)

@@ -14,7 +14,6 @@ import optax
 import jaxfer
 from jaxfer.config import Config, to_json
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.evaluation.affect import affect_scores
 from jaxfer.evaluation.bootstrap import intervals
 from jaxfer.evaluation.predictions import Predictions, predict_split
 from jaxfer.evaluation.scores import as_json
@@ -70,12 +69,11 @@ def summarize(
 
 
 def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:
-    """Return `Scores.to_dict()`, what `affect_scores` finds beside it, and the bootstrap `intervals` of both.
+    """Return `Scores.to_dict()` and the bootstrap `intervals`.
 
     loss: the training objective; None takes the cross entropy.
     """
-    found = predictions.scores(class_names, loss).to_dict() | as_json(affect_scores(predictions))
-    return found | {"intervals": as_json(intervals(predictions))}
+    return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
 
 
 def _objective(loss: Objective, params: Any, predictions: Predictions, split: Split) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from flax import struct
 
 from jaxfer.evaluation import measures
+from jaxfer.evaluation.affect import affect_scores, affect_terms
 from jaxfer.evaluation.scores import Bin, ClassScores, Scores
 
 CALIBRATION_BINS = 15
@@ -44,6 +45,8 @@ class Metrics:
     """float32 [15]: their confidence."""
     bin_correct: jax.Array
     """int32 [15]: how many of them were predicted correctly."""
+    affect: jax.Array | None = None
+    """float32 [2, 7]: of valence and arousal, the terms of `affect_terms`; None where they are not scored."""
 
     @classmethod
     def empty(cls, num_classes: int) -> "Metrics":
@@ -61,7 +64,12 @@ class Metrics:
 
     @classmethod
     def of_batch(
-        cls, logits: jax.Array, labels: jax.Array, mask: jax.Array, loss: jax.Array | None = None
+        cls,
+        logits: jax.Array,
+        labels: jax.Array,
+        mask: jax.Array,
+        loss: jax.Array | None = None,
+        affect: tuple[jax.Array, jax.Array] | None = None,
     ) -> "Metrics":
         """Return the sums over one batch.
 
@@ -71,6 +79,8 @@ class Metrics:
         mask: bool [b], False for padding.
         loss: float32 [], the batch's training objective as a mean over its valid examples; None takes the cross
             entropy.
+        affect: valence and arousal as predicted and as the data says, float32 [b, 2] each, NaN where it does not; None
+            leaves them out.
         """
         valid = mask[:, None]  # [b, 1]
         log_probabilities = jax.nn.log_softmax(logits)  # [b, c]
@@ -93,6 +103,7 @@ class Metrics:
             bin_count=jnp.sum(in_bin, axis=0, dtype=jnp.int32),
             bin_confidence=jnp.sum(jnp.where(in_bin, confidence[:, None], 0), axis=0),
             bin_correct=jnp.sum(in_bin & (labels == predicted)[:, None], axis=0, dtype=jnp.int32),
+            affect=None if affect is None else jnp.where(mask[:, None, None], affect_terms(*affect), 0).sum(axis=0),
         )
 
     def merge(self, other: "Metrics") -> "Metrics":
@@ -137,6 +148,7 @@ class Metrics:
             ],
             confusion_matrix=confusion.astype(int).tolist(),
             class_names=list(class_names),
+            affect={} if sums.affect is None else affect_scores(sums.affect),
         )
 
 

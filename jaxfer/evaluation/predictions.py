@@ -1,5 +1,6 @@
 """What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
@@ -13,6 +14,7 @@ from jax import lax
 
 from jaxfer.data.batches import evaluation_batches
 from jaxfer.data.dataset import Split
+from jaxfer.evaluation.affect import affect_scores, affect_terms
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.evaluation.scores import Scores
 from jaxfer.models import Outputs, heads
@@ -68,6 +70,13 @@ class Predictions:
         """Whether it is the label, bool [n]."""
         return self.predicted == self.labels
 
+    @cached_property
+    def affect_terms(self) -> np.ndarray | None:
+        """Return those of `jaxfer.evaluation.affect`, float64 [n, 2, 7]; None where either side of them is."""
+        if self.affect is None or self.actual_affect is None:
+            return None
+        return affect_terms(self.affect.astype(np.float64), self.actual_affect.astype(np.float64))
+
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions of some of the examples, by an index int [m] or a mask bool [n]."""
         affect, actual = (values if values is None else values[rows] for values in (self.affect, self.actual_affect))
@@ -80,7 +89,9 @@ class Predictions:
         """
         starts = range(0, len(self), ROWS)
         parts = (_measure(*self._padded(slice(start, start + ROWS)), loss) for start in starts)
-        return reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
+        scores = reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
+        terms = self.affect_terms
+        return scores if terms is None else dataclasses.replace(scores, affect=affect_scores(terms.sum(axis=0)))
 
     def _padded(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return logits and labels of a part, lengthened to `ROWS`, and a mask that leaves the rest out."""

@@ -52,10 +52,14 @@ class Scores:
     confusion_matrix: list[list[int]]
     """Examples by actual (row) and predicted (column) class."""
     class_names: list[str]
+    affect: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What `affect_scores` returns; nothing where the network predicts neither of both, or the data says neither."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them; NaN and infinity, which JSON lacks, become None."""
-        return as_json(dataclasses.asdict(self))
+        """Return the fields and what `affect` holds as JSON has them; NaN and infinity, which it lacks, become None."""
+        fields = dataclasses.asdict(self)
+        affect = fields.pop("affect")
+        return as_json(fields | affect)
 
 
 def as_json(value: Any) -> Any:

@@ -46,6 +46,22 @@ def curve(history: Sequence[Mapping[str, Any]], measure: str, ink: str = LIGHT_I
     return figure
 
 
+def concordance(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
+    """Return the concordance of valence and of arousal on the validation split over the epochs.
+
+    history: epoch lines that have `val_valence_ccc` and `val_arousal_ccc`.
+    """
+    figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    for affect, line in (("valence", "-"), ("arousal", "--")):
+        values = [_number(row[f"val_{affect}_ccc"]) for row in history]
+        axes.plot([row["epoch"] for row in history], values, color=VAL, linestyle=line, linewidth=2, label=affect)
+    _number_epochs(axes, history)
+    axes.set_ylabel("CCC")
+    style(axes, ink)
+    return figure
+
+
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the epoch line with the highest validation accuracy, the last of equals; None where none is finite."""
     finite = [line for line in history if math.isfinite(_number(line["val_accuracy"]))]
@@ -59,9 +75,8 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, 
     axes.fill_between(epochs, train, val, color=ink, alpha=0.07, linewidth=0)
     axes.plot(epochs, train, color=TRAIN, linestyle="--", marker=marker, markersize=3, label="training")
     axes.plot(epochs, val, color=VAL, linewidth=2, marker=marker, markersize=4, label="validation")
-    axes.set(xlabel="epoch", ylabel=measure)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_ylabel(measure)
+    _number_epochs(axes, history)
     _mark_gap(axes, train[-1], val[-1], ink)
     best = best_epoch(history)
     if best is not None:
@@ -75,6 +90,12 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, 
             fontsize="small",
         )
     style(axes, ink)
+
+
+def _number_epochs(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
 
 
 def _mark_gap(axes: Axes, train: float, val: float, ink: str) -> None:

@@ -46,6 +46,11 @@ class Run:
     history: list[dict[str, Any]]
     summary: dict[str, Any]
 
+    @property
+    def has_affect(self) -> bool:
+        """Whether its epochs say how well valence and arousal were predicted."""
+        return all("val_valence_ccc" in line for line in self.history)
+
 
 def read_run(run_dir: Path, summary: str | None = None) -> Run:
     """Return the run in a folder.

@@ -33,6 +33,7 @@ _STYLE: dict[Any, Any] = {
 def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
     """Return what draws each figure of a run, by the name of its files."""
     val = run.summary["val"]
+    affect = {"concordance": partial(figures.concordance, run.history)} if run.has_affect else {}
     return {
         "accuracy": partial(figures.curve, run.history, "accuracy"),
         "loss": partial(figures.curve, run.history, "loss"),
@@ -40,6 +41,7 @@ def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
         "confusion-shares": partial(figures.confusion_matrix, val, shares=True),
         "classes": partial(figures.per_class, val),
         "calibration": partial(figures.reliability, val),
+        **affect,
     }
 
 

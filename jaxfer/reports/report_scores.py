@@ -66,8 +66,10 @@ def tiles(summary: Mapping[str, Any]) -> str:
 
 
 def learning_curves(run: Run) -> str:
-    """Return both curves, and all their numbers as a table."""
+    """Return the curves, those of valence and arousal where there are any, and all their numbers as a table."""
     drawn = "".join(_curve(run, measure) for measure in ("accuracy", "loss"))
+    if run.has_affect:
+        drawn += _concordance(run)
     return f'<div class="pair">{drawn}</div>{_epochs(run)}'
 
 
@@ -90,18 +92,34 @@ def _curve(run: Run, measure: str) -> str:
     return figure(partial(figures.curve, run.history, measure), " ".join(in_words), caption)
 
 
+def _concordance(run: Run) -> str:
+    val, last = run.summary["val"], run.history[-1]
+    ends = (f"{affect} {number(f'{affect}_ccc', last[f'val_{affect}_ccc'])}" for affect in AFFECTS)
+    return figure(
+        partial(figures.concordance, run.history),
+        f"Concordance of valence and arousal by epoch. At epoch {last['epoch']}: {', '.join(ends)}.",
+        f"Concordance (CCC) of predicted and actual valence and arousal on {val['examples']:,} validation images "
+        f"(“{val['split']}”).",
+    )
+
+
 def _epochs(run: Run) -> str:
     val = run.summary["val"]
+    concordances = {f"{affect}_ccc": f"Validation {affect}, CCC" for affect in AFFECTS} if run.has_affect else {}
 
     def row(line: Mapping[str, Any]) -> list[str]:
         accuracy = line["val_accuracy"]
         seen = [number("accuracy", line["accuracy"]), decimal(line["loss"])]
         known = "n/a" if accuracy is None else between("accuracy", wilson_interval(accuracy, val["examples"]))
-        return [str(line["epoch"]), *seen, number("accuracy", accuracy), known, decimal(line["val_loss"])]
+        more = [number(name, line[f"val_{name}"]) for name in concordances]
+        return [str(line["epoch"]), *seen, number("accuracy", accuracy), known, decimal(line["val_loss"]), *more]
 
     listed = table(
         f"Every epoch on both splits; validation is “{val['split']}”, n = {val['examples']:,}; Wilson's intervals.",
-        ["Epoch", "Training accuracy", "Training loss", "Validation accuracy", "95% interval", "Validation loss"],
+        [
+            *("Epoch", "Training accuracy", "Training loss", "Validation accuracy", "95% interval", "Validation loss"),
+            *concordances.values(),
+        ],
         map(row, run.history),
     )
     return f"<details><summary>The curves as a table</summary>{listed}</details>"

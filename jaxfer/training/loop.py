@@ -54,7 +54,8 @@ def fit(
 
     A row holds `epoch`, `step`, `seconds` since the start, `learning_rate`, `loss` and `accuracy` of the training
     batches as they were trained on, and `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the
-    whole validation split after the epoch. Losses contain the L2 term.
+    whole validation split after the epoch; also such as `val_valence_ccc`, the measures of
+    `jaxfer.evaluation.affect`, where the network predicts valence and arousal. Losses contain the L2 term.
 
     run_dir: folder for the configuration, the log and the checkpoints; None keeps nothing. With `resume` it must
         hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.
@@ -129,7 +130,8 @@ def epoch_row(
     """Return an epoch's line of `metrics.jsonl`."""
     row = {"kind": "epoch", "epoch": step // per_epoch, "step": step, "seconds": round(seconds, 2)}
     row |= {"learning_rate": learning_rate, "loss": trained.loss, "accuracy": trained.accuracy}
-    return row | {f"val_{name}": getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")}
+    measured = {name: getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")} | val.affect
+    return row | {f"val_{name}": value for name, value in measured.items() if not name.endswith("_examples")}
 
 
 def _bar(epochs: int, steps_per_epoch: int, step: int) -> "ProgressBar":

@@ -19,6 +19,7 @@ from jaxfer.training.parallel import OneDevice, Parallel
 from jaxfer.training.state import TrainState
 
 Batch = dict[str, Any]
+Affect = tuple[jax.Array, jax.Array]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -82,7 +83,7 @@ def train_function(
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            logits, losses = _losses(loss, outputs, batch)
+            logits, losses, _ = _losses(loss, outputs, batch)
             return losses.sum() / count, (logits, updates["batch_stats"])
 
         (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
@@ -109,7 +110,8 @@ def make_eval_step(
     """Return a compiled `step(variables, batch) -> metrics` in evaluation mode.
 
     variables: `params` and `batch_stats`, as `TrainState.variables` has them, placed with `parallel.place`.
-    batch: as for `make_train_step`. The metrics' loss is the training objective with its penalty.
+    batch: as for `make_train_step`. The metrics' loss is the training objective with its penalty; they contain valence
+        and arousal where the network predicts them and the batch says them.
     """
     parallel = parallel or OneDevice()
     return parallel.compile(eval_function(model, loss, axis_name=parallel.axis_name), donate=False)
@@ -122,22 +124,22 @@ def eval_function(
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         labels, mask = batch["label"], batch["mask"]
-        logits, losses = _losses(loss, model.apply(variables, batch["image"]), batch)
+        logits, losses, affect = _losses(loss, model.apply(variables, batch["image"]), batch)
         objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
-        return _total(Metrics.of_batch(logits, labels, mask, loss=objective), axis_name)
+        return _total(Metrics.of_batch(logits, labels, mask, loss=objective, affect=affect), axis_name)
 
     return step
 
 
-def _losses(loss: Objective, outputs: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Return the logits, and the loss of each example, 0 for padding."""
-    (logits, affect), mask = heads(outputs), batch["mask"]
-    losses = loss.per_example(logits, batch.get("soft_label", batch["label"]))
-    if affect is not None:
+def _losses(loss: Objective, outputs: Any, batch: Batch) -> tuple[jax.Array, jax.Array, Affect | None]:
+    """Return the logits, the loss of each example, 0 for padding, and valence and arousal, predicted and actual."""
+    (logits, predicted), mask = heads(outputs), batch["mask"]
+    losses, affect = loss.per_example(logits, batch.get("soft_label", batch["label"])), None
+    if predicted is not None and ("valence" in batch or "arousal" in batch):
         unknown = jnp.full(mask.shape, jnp.nan)
-        actual = jnp.stack([batch.get(name, unknown) for name in ("valence", "arousal")], axis=-1)
-        losses += loss.affect_error(affect, actual)
-    return logits, jnp.where(mask, losses, 0)
+        affect = predicted, jnp.stack([batch.get(name, unknown) for name in ("valence", "arousal")], axis=-1)
+        losses += loss.affect_error(*affect)
+    return logits, jnp.where(mask, losses, 0), affect
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,21 @@ def test_the_held_out_share_depends_on_names_alone(tmp_path):
     second = loaded(there)
     assert_equal(first, second)
     assert first.fingerprint == second.fingerprint
+
+
+def test_the_fingerprint_covers_all_that_is_known_of_the_images(tmp_path):
+    data = loaded(write_faces(tmp_path, "train", per_class=10))
+    n = len(data.train)
+    known = (
+        {"valence": np.zeros(n, np.float32)},
+        {"valence": np.full(n, 0.5, np.float32)},
+        {"soft_labels": np.eye(7, dtype=np.float32)[data.train.labels]},
+        {"labels": data.train.labels[::-1].copy()},
+        {},
+    )
+    found = {replace(data, train=replace(data.train, **columns), known_fingerprint="").fingerprint for columns in known}
+    assert len(found) == len(known)
+    assert data.fingerprint in found
 
 
 def test_a_new_image_does_not_reshuffle_what_is_held_out(tmp_path):

@@ -49,6 +49,13 @@ def everything_below(path):
     return sorted(file.relative_to(path).as_posix() for file in path.rglob("*")) if path.exists() else []
 
 
+def test_no_temporary_folder_is_left_behind(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    prepare(folders(tmp_path / "raw"), tmp_path / "out")
+    assert everything_below(tmp_path / "temporary") == []
+
+
 @each_format
 def test_every_format_comes_back_with_its_names_splits_labels_and_pixels(format_, tmp_path):
     (tmp_path / "raw").mkdir()

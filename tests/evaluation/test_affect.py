@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +15,27 @@ from jaxfer.data.dataset import Dataset, Split
 from jaxfer.data.one_split import OneSplit
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
-from jaxfer.evaluation.affect import AFFECT_MEASURES, affect_scores
+from jaxfer.evaluation.affect import AFFECT_MEASURES
 from jaxfer.evaluation.bootstrap import intervals
 from jaxfer.evaluation.evaluate import summarize
 from jaxfer.evaluation.evaluation import compare, evaluate
 from jaxfer.evaluation.predictions import Predictions, predict_split
 from jaxfer.evaluation.trained import load_trained
 from jaxfer.models import ResNetFER
-from jaxfer.reports import figures
+from jaxfer.reports import figures, paper_figures
 from jaxfer.reports.evaluation_folder import write_evaluation
-from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, fit, make_train_step
+from jaxfer.reports.finished_run import read_run
+from jaxfer.reports.report import render
+from jaxfer.training import (
+    CrossEntropy,
+    OneDevice,
+    Pmapped,
+    Sharded,
+    create_state,
+    fit,
+    make_eval_step,
+    make_train_step,
+)
 from jaxfer.training.optimizers import make_optimizer
 
 CONFIG = Config(
@@ -42,6 +54,10 @@ def predictions(n, seed=0, share_known=0.8):
     guess = np.clip(0.6 * actual + random.normal(0.1, 0.3, (n, 2)), -1, 1).astype(np.float32)
     actual[random.uniform(size=(n, 2)) > share_known] = np.nan
     return Predictions(np.zeros((n, 7), np.float32), np.zeros(n, np.int32), guess, actual)
+
+
+def scores_of(made):
+    return made.scores(AFFECTNET_7).affect
 
 
 def faces(n, seed):
@@ -79,7 +95,7 @@ def evaluation(finished, data):
 @pytest.mark.parametrize("seed", range(5))
 def test_measures_are_those_of_their_definitions(seed):
     made = predictions(200, seed)
-    found = affect_scores(made)
+    found = scores_of(made)
     for column, affect in enumerate(("valence", "arousal")):
         known = ~np.isnan(made.actual_affect[:, column])
         x, y = (np.float64(values[known, column]) for values in (made.affect, made.actual_affect))
@@ -95,7 +111,7 @@ def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_se
     actual = predictions(300, share_known=1).actual_affect
     zeros = np.zeros((300, 7), np.float32), np.zeros(300, np.int32)
     exact, halved, shifted, opposite = (
-        affect_scores(Predictions(*zeros, guess, actual))["valence_ccc"]
+        scores_of(Predictions(*zeros, guess, actual))["valence_ccc"]
         for guess in (actual, actual / 2, actual + 0.3, -actual)
     )
     assert exact == pytest.approx(1)
@@ -106,7 +122,7 @@ def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_se
 
 def test_intervals_hold_the_measure_and_shrink_with_more_faces():
     few, many = (intervals(predictions(n)) for n in (60, 6000))
-    scores = affect_scores(predictions(6000))
+    scores = scores_of(predictions(6000))
     for name in AFFECT_MEASURES:
         low, high = many[name]
         assert low < scores[name] < high
@@ -116,13 +132,13 @@ def test_intervals_hold_the_measure_and_shrink_with_more_faces():
 
 def test_what_the_data_never_says_has_no_score():
     made = predictions(20)
-    assert affect_scores(dataclasses.replace(made, actual_affect=None)) == {}
+    assert scores_of(dataclasses.replace(made, actual_affect=None)) == {}
     nothing = np.full((20, 2), np.nan, np.float32)
-    found = affect_scores(dataclasses.replace(made, actual_affect=nothing))
+    found = scores_of(dataclasses.replace(made, actual_affect=nothing))
     assert found["valence_examples"] == 0
     assert all(np.isnan(found[name]) for name in AFFECT_MEASURES)
     constant = np.full((20, 2), 0.1, np.float32)
-    found = affect_scores(dataclasses.replace(made, affect=constant, actual_affect=constant))
+    found = scores_of(dataclasses.replace(made, affect=constant, actual_affect=constant))
     assert np.isnan(found["valence_ccc"]), "of one constant, concordance is not defined"
     assert found["valence_rmse"] == 0
 
@@ -146,9 +162,13 @@ def test_every_way_takes_the_step_of_one_device(data, way):
     for parallel in (OneDevice(), way()):
         state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
         state, metrics = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel)(state, batch)
-        taken.append(jax.device_get((state.params, metrics.loss)))
+        scored = make_eval_step(model, CrossEntropy(), parallel=parallel)(state.variables, batch)
+        taken.append(jax.device_get((state.params, metrics.loss, scored.affect / scored.count)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), *taken)
     assert np.abs(taken[0][0]["affect_head"]["kernel"]).max() > 0
+    known = ~np.isnan(split.affect[:11])
+    np.testing.assert_allclose(taken[0][2][:, 0], known.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(taken[0][2][:, 2], np.where(known, split.affect[:11], 0).mean(axis=0), rtol=1e-5)
 
 
 def test_the_network_without_it_is_the_same_as_before():
@@ -165,8 +185,21 @@ def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     assert summary["train"]["arousal_ccc"] > 0.5
     assert summary["val"]["valence_examples"] == 42
     assert summary["val"]["loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-5)
+    for name in AFFECT_MEASURES:  # of sums in float32 that add up over batches, as against float64
+        assert history[-1][f"val_{name}"] == pytest.approx(summary["val"][name], abs=1e-5)
     low, high = summary["val"]["intervals"]["valence_ccc"]
     assert low < summary["val"]["valence_ccc"] < high
+
+
+def test_the_report_shows_them_by_epoch(finished, data):
+    run_dir, state, history = finished
+    run = read_run(run_dir, json.dumps(summarize(CONFIG, data, state, history)))
+    page = render(run)
+    last = f"{history[-1]['val_valence_ccc']:.3f}"
+    assert f"Concordance of valence and arousal by epoch. At epoch 20: valence {last}" in page
+    assert page.count(f"<td>{last}</td>") == 1
+    (axes,) = paper_figures.of_run(run)["concordance"](ink="#000000").axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [20, 20]
 
 
 def test_flipping_averages_both_predictions(finished, data):
