@@ -69,7 +69,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("function", "side", "kernel", "stride"), CASES, ids=str)
+def name(value):
+    """Return what stands for a parameter in a test's name."""
+    return getattr(value, "__name__", str(value))
+
+
+@pytest.mark.parametrize(("function", "side", "kernel", "stride"), CASES, ids=name)
 def test_values_and_gradients_are_xlas(function, side, kernel, stride):
     case = arrays(side, kernel, stride)
     run = jax.jit(partial(value_and_gradients, function, stride=stride))
@@ -78,7 +83,7 @@ def test_values_and_gradients_are_xlas(function, side, kernel, stride):
 
 
 @pytest.mark.parametrize(
-    ("function", "side", "stride"), [(patched, (5, 4), 2), (placed, (3, 2), 2), (tiled, (9, 8), 1)], ids=str
+    ("function", "side", "stride"), [(patched, (5, 4), 2), (placed, (3, 2), 2), (tiled, (9, 8), 1)], ids=name
 )
 def test_they_are_the_same_under_vmap_and_scan(function, side, stride):
     x, kernel, cotangent = (jnp.stack([a, 2 * a]) for a in arrays(side, 3, stride))
@@ -91,7 +96,7 @@ def test_they_are_the_same_under_vmap_and_scan(function, side, stride):
 
 
 @pytest.mark.parametrize(
-    ("function", "side", "stride"), [(patched, (4, 5), 2), (placed, (2, 3), 1), (tiled, (6, 5), 1)], ids=str
+    ("function", "side", "stride"), [(patched, (4, 5), 2), (placed, (2, 3), 1), (tiled, (6, 5), 1)], ids=name
 )
 def test_gradients_are_those_of_finite_differences(function, side, stride):
     x, kernel, _ = arrays(side, 3, stride, channels=(2, 3), batch=2)

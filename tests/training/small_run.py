@@ -27,9 +27,16 @@ MODEL = ResNetFER(width=8, stage_sizes=(1,), dropout=0.3)
 
 def run(config, data, **options):
     """Return the final state on the host and the rows without the clock's number."""
-    state, history = fit(config, data, **{"model": MODEL} | options)
-    rows = [{name: value for name, value in row.items() if name not in ("kind", "seconds")} for row in history]
-    return jax.device_get(state.replace(key=jax.random.key_data(state.key))), rows
+    state, rows = fit(config, data, **{"model": MODEL} | options)
+    return on_host(state), without_clock(rows)
+
+
+def on_host(state):
+    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+
+
+def without_clock(rows):
+    return [{name: value for name, value in row.items() if name not in ("kind", "seconds")} for row in rows]
 
 
 def assert_same_to_rounding(found, expected):

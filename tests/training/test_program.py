@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from training.small_run import CONFIG, MODEL
+from training.small_run import CONFIG, MODEL, on_host, without_clock
 
 from jaxfer.config import LossConfig, OptimizerConfig
 from jaxfer.training import (
@@ -47,14 +47,6 @@ OTHERS = [
     replaced(WITH_ALL, "loss", label_smoothing=0.3),
     replaced(WITH_ALL, "loss", l2=0.1),
 ]
-
-
-def on_host(state):
-    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
-
-
-def without_clock(rows):
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
 def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_are_alone(data):

@@ -6,9 +6,8 @@ import json
 import shutil
 
 import chex
-import jax
 import pytest
-from training.small_run import finish
+from training.small_run import finish, on_host
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import Interrupted, UserError
@@ -37,10 +36,6 @@ def run(data, tmp_path, monkeypatch):
 
     run.loaded = []
     return run
-
-
-def on_host(state):
-    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
 
 
 def table(sweep_dir):
