@@ -11,12 +11,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py $(ARGS)
 
+# Each file of tests in one of up to four processes: compiling, which takes most of the time, uses one core.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/tested
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
-	$(BIN)/python -m pytest -m ''
+	$(PYTEST) -m ''
 
 # All that is compared with other frameworks, on two cores in under half an hour; RUNS=3 measures it three times.
 RUNS ?= 1

@@ -1,4 +1,4 @@
-"""Four CPU devices for every test, and programs compiled once for the whole suite, set before JAX starts."""
+"""Four CPU devices for every test, and programs compiled once for all tests of a process, set before JAX starts."""
 
 import os
 import tempfile

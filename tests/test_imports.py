@@ -13,7 +13,7 @@ HEAVY = {"jax", "flax", "optax", "orbax", "matplotlib", "tensorflow_datasets", "
 def python(program: str, *arguments: str) -> str:
     """Return what a program prints in a fresh process."""
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def imported(program: str, *arguments: str) -> set[str]:

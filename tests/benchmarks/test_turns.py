@@ -23,7 +23,7 @@ def benchmarks(monkeypatch):
 
 def compare(out, *flags):
     command = [sys.executable, BENCHMARKS / "train_step.py", out, "--network", "seed", "--batch", "32", "--rounds", "2"]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(out.read_text())["runs"]
 

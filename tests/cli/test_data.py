@@ -77,8 +77,8 @@ def test_what_cannot_be_done_ends_in_a_sentence_and_code_2(arguments, words, fac
 
 def test_the_command_is_installed_and_starts_without_jax(faces):
     command = Path(sys.executable).parent / "jaxfer"
-    result = subprocess.run([command, "data", "check", faces], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([command, "data", "check", faces], capture_output=True, text=True, timeout=600, check=True)
     assert "48 usable images" in result.stdout
     code = "import sys; sys.argv = ['jaxfer', 'data', 'check', '.']; from jaxfer.cli.main import main; main(); "
     code += "assert 'jax' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=faces, capture_output=True, timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=faces, capture_output=True, timeout=600, check=True)

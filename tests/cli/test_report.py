@@ -141,5 +141,5 @@ COMP_WORDS=(jaxfer {words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
 $function
 echo "${{COMPREPLY[@]}}"
 """
-    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=600, check=True)
     assert found.stdout.split() == offered.split()

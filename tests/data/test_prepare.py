@@ -404,7 +404,7 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
 
 def in_a_process(*arguments):
     command = [sys.executable, str(CHILD), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_a_process_killed_at_any_moment_leaves_nothing_that_loads_and_the_next_one_succeeds(tmp_path):

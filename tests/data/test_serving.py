@@ -213,7 +213,7 @@ from_disk.WORTH_KEEPING = 1
 Building.keep = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 load(DataConfig(data_dir=Path({str(faces)!r}), image_size=32, max_unreadable=0.2))
 """
-    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", code], timeout=600, check=False).returncode == -9
     assert [name.startswith("building-") for name in entries(faces)] == [True]
     data = load(config(faces))
     assert len(entries(faces)) == 1

@@ -26,6 +26,6 @@ def test_every_program_runs(program, tmp_path):
     smaller = program.replace("drawn_train=700, drawn_val=140", "drawn_train=70, drawn_val=35, image_size=32")
     assert smaller != program
     command = [sys.executable, "-c", smaller.replace("n_trials=10", "n_trials=3")]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "learning_rate" in ended.stdout

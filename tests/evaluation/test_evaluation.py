@@ -284,6 +284,6 @@ def test_what_cannot_be_evaluated_ends_in_a_sentence_and_leaves_nothing(runs, ja
 def test_the_command_runs_in_a_process_of_its_own(runs):
     command = [sys.executable, "-c", "from jaxfer.cli.main import main; main()", "evaluate", str(runs / "seed-0")]
     environment = os.environ | {"PYTHONWARNINGS": "error"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "Page: " in ended.stdout

@@ -108,7 +108,7 @@ def read_all(run_dirs, found):
     """
     lines = "".join(f"{run_dir}\n" for run_dir in run_dirs)
     command = [sys.executable, "-c", READ, str(found)]
-    result = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(found.read_text())
 

@@ -21,7 +21,7 @@ def run(script, *arguments, cwd):
     command = [sys.executable, str(script), *map(str, arguments)]
     # Warnings end these processes as they end the tests.
     environment = os.environ | {"PYTHONWARNINGS": "error"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def photographs(root, classes=AFFECTNET_7, per_class=3):

@@ -412,4 +412,4 @@ assert "matplotlib" not in sys.modules
 import jaxfer.reports.report
 assert "matplotlib.pyplot" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -2,8 +2,8 @@
 
 With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
 a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
-run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--kill STEP`, `--terminate STEP`
-and `--fail STEP` end this process before that step.
+run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--save-often` finds a checkpoint
+due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP` end this process before that step.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
-from jaxfer.training import Sharded, fit, processes, program
+from jaxfer.training import Sharded, fit, loop, processes, program
 from jaxfer.training.sweep import grid, sweep
 
 # Plain SGD: what adds up in another order stays as near as it was, which Adam would not leave it.
@@ -50,11 +50,13 @@ def main():
     parser = argparse.ArgumentParser()
     for name, kind in (("port", int), ("index", int), ("count", int), ("run_dir", Path)):
         parser.add_argument(name, type=kind)
-    for name in ("resume", "odd", "sweep", "other-images", "other-seed"):
+    for name in ("resume", "odd", "sweep", "other-images", "other-seed", "save-often"):
         parser.add_argument(f"--{name}", action="store_true")
     for ending in ("kill", "terminate", "fail"):
         parser.add_argument(f"--{ending}", type=int)
     flags = parser.parse_args()
+    if flags.save_often:
+        loop.SAVE_SECONDS = 0.0
     for ending in ("kill", "terminate", "fail"):
         if getattr(flags, ending) is not None:
             EndingBatches.ending, EndingBatches.at = ending, getattr(flags, ending)

@@ -26,7 +26,7 @@ def result(home, **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XDG_"))}
     kept |= {"XDG_CACHE_HOME": str(home), "PYTHONWARNINGS": "error"} | environment
     command = [sys.executable, "-c", PROGRAM]
-    finished = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 0, finished.stderr
     assert not finished.stderr
     return tuple(finished.stdout.split())

@@ -15,7 +15,7 @@ from jaxfer.training.cpu import _granted, cpu_cores
 
 def python(program: str) -> str:
     """Return what a program prints in a fresh process, to which no test has set up JAX."""
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=True)
     return finished.stdout.strip()
 
 

@@ -20,7 +20,7 @@ STEPS_PER_EPOCH, STEPS = 6, 24
 
 def run(run_dir, *arguments):
     command = [sys.executable, str(CHILD), str(run_dir), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def final_state(run_dir):

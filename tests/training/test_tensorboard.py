@@ -50,7 +50,7 @@ def test_tensorboard_reads_what_the_history_holds(data, model, tmp_path):
 def test_a_killed_run_resumes_without_repeating_or_losing_a_point(tmp_path):
     run_dir = tmp_path / "run"
     for arguments, code in ((["--tensorboard", "kill", "15"], -9), (["--resume"], 0)):
-        ended = subprocess.run([sys.executable, CHILD, run_dir, *arguments], capture_output=True, timeout=300)
+        ended = subprocess.run([sys.executable, CHILD, run_dir, *arguments], capture_output=True, timeout=600)
         assert ended.returncode == code, ended.stderr
         assert points(run_dir)["val", "loss"]
     assert_as_logged(run_dir, epochs=4)
