@@ -66,6 +66,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        _check(isinstance(self.data_dir, Path | None), "data_dir", self.data_dir, "a pathlib.Path")
         _check(self.image_size >= 32, "image_size", self.image_size, "at least 32 pixels")
         _check(0 <= self.margin < 10, "margin", self.margin, "a share of at least 0, such as 0.1")
         _check(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "a share between 0 and 1, such as 0.1")
