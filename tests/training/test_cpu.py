@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -65,6 +66,26 @@ thread.join()
 def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(batch_size, mebibytes):
     faults = int(python(BLOCKS.format(batch_size=batch_size, size=mebibytes << 20)))
     assert faults < mebibytes, "a block handed back costs 256 page faults a mebibyte each time"
+
+
+HUGE = """
+import re
+from pathlib import Path
+from jaxfer.config import Config
+from jaxfer.training import use_cpu_cores
+
+use_cpu_cores(Config(batch_size=2048))
+mappings = re.findall(r"^Size: +(\\d+) kB.*?^VmFlags: (.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
+print(sum(int(size) for size, flags in mappings if "hg" in flags.split()) >> 10)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not Path("/sys/kernel/mm/transparent_hugepage").exists(),
+    reason="no huge pages here",
+)
+def test_memory_of_large_steps_is_asked_for_in_huge_pages():
+    assert int(python(HUGE)) > 1000
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
