@@ -75,12 +75,13 @@ def _keep_freed_memory(*, one_heap: bool) -> None:
     XLA allocates a step's intermediate values anew each time. Handed back and asked for again, they cost a page fault
     for every 4 KiB: 16,460 faults and a fifth of the processor time in a step of the seed's network at batch 32.
 
-    one_heap: whether all threads share a heap. The heaps of other threads hold at most 64 MiB each, and a larger block
-        in them is handed back whatever the thresholds say: 585 ms a step of the seed's network at batch 256, 463 with
-        one heap. Smaller blocks are better off in the heap of their own thread: 37 ms at batch 32, 40 with one.
+    one_heap: whether all threads share a heap, with huge pages. The heaps of other threads hold at most 64 MiB each,
+        and a larger block in them is handed back whatever the thresholds say: 585 ms a step of the seed's network at
+        batch 256, 463 with one heap. Smaller blocks are better off in the heap of their own thread: 37 ms at batch
+        32, 40 with one.
     """
-    library = ctypes.CDLL(None)
-    if sys.platform == "linux" and hasattr(library, "mallopt"):  # other C libraries have no such settings
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if library is not None and hasattr(library, "mallopt"):  # other C libraries have no such settings
         library.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         library.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
         library.mallopt(_M_TOP_PAD, 1 << 26)
@@ -92,13 +93,13 @@ def _keep_freed_memory(*, one_heap: bool) -> None:
 def _ask_for_huge_pages(library: ctypes.CDLL, *, size: int) -> None:
     """Grow the heap by `size` bytes, which take memory once they are used, in pages of 2 MiB where the system has them.
 
-    Every other page of 4 KiB that a step touches is looked up anew. In turns with the same step without, on two cores
-    with AVX2: 1.05 times as fast for ResNetFER18 at batch 32, 1.08 for the seed's network at batch 256.
+    A step touches more pages of 4 KiB than a processor remembers the places of. In turns with the same step without
+    huge pages, on two cores with AVX2: ResNetFER18 is 1.05 times as fast at batch 32, the seed's network 1.08 at 256.
     """
-    library.malloc.restype = ctypes.c_void_p
+    library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     library.free.argtypes = [ctypes.c_void_p]
     library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    block = library.malloc(ctypes.c_size_t(size))
+    block = library.malloc(size)
     if block is not None:
         begin = -(-block // mmap.PAGESIZE) * mmap.PAGESIZE
         library.madvise(begin, block + size - begin, mmap.MADV_HUGEPAGE)

@@ -124,11 +124,17 @@ def test_whatever_is_not_a_plain_float32_convolution_on_a_cpu_is_xlas_bit_for_bi
     np.testing.assert_array_equal(ours(x, kernel, 1), plain)
 
 
-# One block a stage: the others convolve alike, and ResNetFER50 compiles for minutes.
+# One block a stage, where the others convolve alike: the whole networks compile for minutes.
 @pytest.mark.parametrize(
     "model",
-    [ResNetFER(width=8), *(make(width=8, stage_sizes=(1, 1, 1, 1)) for make in (ResNetFER18, ResNetFER50))],
-    ids=["seed", "resnet18", "resnet50"],
+    [
+        ResNetFER(width=8),
+        ResNetFER18(width=8, stage_sizes=(1, 1, 1, 1)),
+        ResNetFER50(width=8, stage_sizes=(1, 1, 1, 1)),
+        pytest.param(ResNetFER18(width=8), marks=pytest.mark.slow),
+        pytest.param(ResNetFER50(width=8), marks=pytest.mark.slow),
+    ],
+    ids=["seed", "resnet18, a block a stage", "resnet50, a block a stage", "resnet18", "resnet50"],
 )
 def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), np.uint8)

@@ -109,14 +109,25 @@ def test_two_processes_train_what_one_does(one, two):
     assert_same_run(two, one, rounding=True)
 
 
-def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(two, tmp_path):
-    run_dir = tmp_path / "killed"
-    # One of them finds a checkpoint due, and both save it.
-    first, second = train(run_dir, first=["--save-often"], second=["--kill", STEPS_PER_EPOCH + 5])
-    assert second.returncode == -signal.SIGKILL, second.stderr
+def killed(run_dir, step, first=()):
+    """Train until the second process is killed before a step, which ends the first."""
+    ended, dead = train(run_dir, first=first, second=["--kill", step])
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
     # JAX ends it once the other has been silent for SILENT_SECONDS: it would wait for its share of a sum for ever.
-    assert first.returncode == -signal.SIGABRT, first.stderr
-    assert "another task died" in first.stderr
+    assert ended.returncode == -signal.SIGABRT, ended.stderr
+    assert "another task died" in ended.stderr
+    return run_dir
+
+
+def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(two, tmp_path):
+    run_dir = killed(tmp_path / "killed", STEPS_PER_EPOCH + 3)
+    assert [path.name for path in (run_dir / "checkpoints").iterdir()] == [str(STEPS_PER_EPOCH)]
+    finish(run_dir, "--resume")
+    assert_same_run(run_dir, two, rounding=False)
+
+
+def test_a_checkpoint_that_one_process_finds_due_is_saved_by_both_and_resumes_bit_identical(two, tmp_path):
+    run_dir = killed(tmp_path / "killed", STEPS_PER_EPOCH + 5, first=["--save-often"])
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         assert STEPS_PER_EPOCH < checkpoints.latest < STEPS_PER_EPOCH + 5
     finish(run_dir, "--resume")
