@@ -1,6 +1,7 @@
 """Ways to convolve on a CPU, by shape: `python benchmarks/convolutions.py results/convolutions.json`.
 
-The value and both gradients of a convolution of 32 images, in turn. `jaxfer.models.convolution` chooses by them.
+The value and both gradients of a convolution of 32 images, in turn; of images themselves, which need no gradient, the
+kernel's alone. `jaxfer.models.convolution` chooses by them.
 """
 
 import statistics
@@ -12,7 +13,7 @@ from command import keep, parser
 from jax import lax
 from machine import versions
 
-from jaxfer.models.convolution import multiply_patches, multiply_places
+from jaxfer.models.convolution import convolve_directly, multiply_patches, multiply_places
 from jaxfer.models.winograd import winograd
 from jaxfer.training import use_cpu_cores
 
@@ -51,11 +52,13 @@ def measure(side: int, size: int, channels: int, filters: int, stride: int) -> d
     shapes = (BATCH, side, side, channels), (size, size, channels, filters), (BATCH, out, out, filters)
     arrays = [jax.device_put(random.normal(size=shape).astype(np.float32)) for shape in shapes]
     ways = {"XLA": xlas, "patches": multiply_patches}
-    if size <= 3:
+    if size > 3:
+        ways["direct"] = convolve_directly
+    else:
         ways["places"] = multiply_places
     if (size, stride) == (3, 1):
         ways["Winograd"] = lambda x, kernel, _: winograd(x, kernel)
-    compiled = {name: compile_way(way, (stride, stride)) for name, way in ways.items()}
+    compiled = {name: compile_way(way, (stride, stride), images=channels == 3) for name, way in ways.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(ROUNDS + 1):
         for name, run in compiled.items():
@@ -66,12 +69,13 @@ def measure(side: int, size: int, channels: int, filters: int, stride: int) -> d
     return {name: round(1e3 * statistics.median(seconds), 2) for name, seconds in times.items()}
 
 
-def compile_way(way, strides):
-    """Return a function of x, the kernel and a cotangent that gives the value and both gradients."""
+def compile_way(way, strides, *, images: bool):
+    """Return a function of x, the kernel and a cotangent that gives the value and the gradients; of images one."""
 
     def run(x, kernel, cotangent):
         value, pull = jax.vjp(lambda x, kernel: way(x, kernel, strides), x, kernel)
-        return value, *pull(cotangent)
+        for_x, for_kernel = pull(cotangent)
+        return (value, for_kernel) if images else (value, for_x, for_kernel)
 
     return jax.jit(run)
 

@@ -197,7 +197,7 @@ def remarks(run: Run) -> Iterable[str]:
 
 def convolutions(run: Run) -> str:
     """Return the table that `jaxfer.models.convolution` decides by."""
-    ways = ("XLA", "patches", "places", "Winograd")
+    ways = ("XLA", "direct", "patches", "places", "Winograd")
     lines = [
         "## Ways to convolve on a CPU",
         "",
@@ -207,7 +207,7 @@ def convolutions(run: Run) -> str:
         "ways are.",
         "",
         f"| map | kernel | stride | {' | '.join(ways)} |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|" + "---|" * len(ways),
     ]
     for row in run["shapes"]:
         numbers = " | ".join(f"{row['ms'][way]:,.1f}" if way in row["ms"] else "" for way in ways)

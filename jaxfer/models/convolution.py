@@ -1,19 +1,19 @@
 """The convolution of `ResNetFER`: XLA's, but on a CPU whatever runs the shape at hand fastest.
 
-XLA's own convolution is the fastest there is on accelerators, and on a CPU for large kernels. On a CPU it leaves its
-fast path for small maps and for the gradients of strided convolutions, and for 3x3 kernels it multiplies four times as
-often as it must.
+XLA's own convolution is the fastest there is on accelerators, and on a CPU for the values of large kernels. On a CPU it
+leaves its fast path for small maps and for the gradients of strided convolutions and of large kernels, and for 3x3
+kernels it multiplies four times as often as it must.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.models.winograd import winograd
+from jaxfer.models.winograd import store, winograd
 
 
 def convolve(
@@ -30,30 +30,73 @@ def convolve(
     # Decided while tracing and not with `lax.platform_dependent`, so that Winograd's transforms of the forward pass are
     # kept for the backward pass, which a choice made by the compiler would have to make for every platform at once.
     if plain and x.dtype == kernel.dtype == jnp.float32 and jax.default_backend() == "cpu":
-        lowering = _lowering(x.shape, kernel.shape, strides)
-        if lowering is not None:
-            return lowering(x, kernel, strides)
+        return _lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 
 Lowering = Callable[[jax.Array, jax.Array, Sequence[int]], jax.Array]
 
 
-def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Lowering | None:
-    """Return the fastest way on a CPU to convolve an x and a kernel of these shapes, None for XLA's.
+def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Lowering:
+    """Return the fastest way on a CPU to convolve an x and a kernel of these shapes.
 
     docs/performance.md has the milliseconds of each way for each shape, which `benchmarks/convolutions.py` measured.
     """
     outputs = [-(-size // stride) for size, stride in zip(x[1:3], strides, strict=True)]
     positions = x[0] * outputs[0] * outputs[1]
     if max(kernel[:2]) > 3:
-        return None
+        return convolve_directly
     if tuple(kernel[:2]) == (3, 3) and max(outputs) <= 2 and positions >= 32:
         return multiply_places
     # With few positions Winograd spends more on the kernel's transform than the products save.
-    if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4 and positions >= 2 * kernel[2]:
+    if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4 and positions >= 4 * kernel[2]:
         return lambda x, kernel, _: winograd(x, kernel)
     return multiply_patches
+
+
+def convolve_directly(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding as XLA does; the kernel's gradient alone is ours, one matrix product.
+
+    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d]. It has no forward-mode
+    derivative.
+    """
+    return cast(jax.Array, _directly(x, kernel, tuple(strides)))
+
+
+def _xlas(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _directly_forward(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> tuple[jax.Array, tuple]:
+    return _xlas(x, kernel, strides), (x, kernel)
+
+
+def _directly_backward(strides: tuple[int, ...], residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    _, pull = jax.vjp(lambda x: _xlas(x, kernel, strides), x)
+    # The compiler leaves out the first where x needs no gradient, as images do not.
+    return *pull(gradient), _kernel_gradient(x, gradient, kernel.shape, strides)
+
+
+def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], strides: Sequence[int]) -> jax.Array:
+    """Return the gradient for a kernel of this shape: all that its places meet, by places, times that for the output.
+
+    The outputs, which the product sums over, come last, so that only runs of neighbours are copied: first the inputs by
+    their place within a stride, then what each column of the kernel meets of them, then what each row does.
+    """
+    (kh, kw, c, d), (b, h, w, _), (out_h, out_w), (sh, sw) = shape, x.shape, gradient.shape[1:3], strides
+    rows, columns = out_h + (kh - 1) // sh, out_w + (kw - 1) // sw
+    (top, _), (left, _) = lax.padtype_to_pads((h, w), (kh, kw), strides, "SAME")
+    margins = (0, 0, 0), (top, sh * rows - h - top, 0), (left, sw * columns - w - left, 0), (0, 0, 0)
+    padded = lax.pad(x, jnp.zeros((), x.dtype), margins).reshape(b, rows, sh, columns, sw, c)
+    phases = store(padded.transpose(2, 4, 5, 0, 1, 3))  # [sh, sw, c, b, rows, columns]
+    met = store(jnp.stack([phases[:, j % sw, ..., j // sw : j // sw + out_w] for j in range(kw)]))
+    met = jnp.stack([met[:, i % sh, ..., i // sh : i // sh + out_h, :] for i in range(kh)])  # [kh, kw, c, b, ...]
+    return jnp.dot(met.reshape(kh * kw * c, -1), gradient.reshape(-1, d)).reshape(kh, kw, c, d)
+
+
+_directly = jax.custom_vjp(_xlas, nondiff_argnums=(2,))
+_directly.defvjp(_directly_forward, _directly_backward)
 
 
 def multiply_patches(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:

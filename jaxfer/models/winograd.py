@@ -75,7 +75,7 @@ def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> jax.Array:
     return jnp.stack(sums)
 
 
-def _store(x: jax.Array) -> jax.Array:
+def store(x: jax.Array) -> jax.Array:
     """Have XLA write x to memory: fused into the second pass, the first would be computed anew for each term."""
     return cast(jax.Array, lax.optimization_barrier(x))
 
@@ -93,7 +93,7 @@ def _input_tiles(x: jax.Array) -> jax.Array:
     # Inputs 4 and 5 of a tile are inputs 0 and 1 of the next one, so that no slice needs a stride.
     blocks = padded.reshape(b, t + 1, 4, u + 1, 4, c)
     rows = [blocks[:, :t, i] for i in range(4)] + [blocks[:, 1:, i] for i in range(2)]
-    rows = _store(_combine(_B_TRANSPOSED, rows))  # [6, b, t, u + 1, 4, c]
+    rows = store(_combine(_B_TRANSPOSED, rows))  # [6, b, t, u + 1, 4, c]
     columns = [rows[:, :, :, :u, j] for j in range(4)] + [rows[:, :, :, 1:, j] for j in range(2)]
     return _combine(_B_TRANSPOSED, columns)
 
@@ -102,9 +102,9 @@ def _input_tiles_transposed(tiles: jax.Array, x: jax.Array) -> jax.Array:
     """Return the gradient for x [b, h, w, c] from that for its tiles [6, 6, b, t, u, c]."""
     b, h, w, c = x.shape
     t, u = tiles.shape[3:5]
-    columns = _store(_combine(_B_TRANSPOSED.T, list(tiles)))  # [6, 6, b, t, u, c]
+    columns = store(_combine(_B_TRANSPOSED.T, list(tiles)))  # [6, 6, b, t, u, c]
     columns = _overlap(list(columns), 3)  # [6, b, t, u + 1, 4, c]
-    rows = _store(_combine(_B_TRANSPOSED.T, list(columns)))
+    rows = store(_combine(_B_TRANSPOSED.T, list(columns)))
     rows = _overlap(list(rows), 1)  # [b, t + 1, 4, u + 1, 4, c]
     return rows.reshape(b, 4 * t + 4, 4 * u + 4, c)[:, 1 : 1 + h, 1 : 1 + w]
 
@@ -125,7 +125,7 @@ def _outputs(products: jax.Array, x: jax.Array) -> jax.Array:
     """Return A^T M A of the products M [6, 6, b, t, u, d] of every tile, put together: [b, h, w, d]."""
     b, h, w, _ = x.shape
     t, u, d = products.shape[3:]
-    rows = _store(_combine(_A_TRANSPOSED, [products[:, i] for i in range(6)]))  # [4, 6, b, t, u, d]
+    rows = store(_combine(_A_TRANSPOSED, [products[:, i] for i in range(6)]))  # [4, 6, b, t, u, d]
     tiles = _combine(_A_TRANSPOSED, [rows[:, j] for j in range(6)])  # [4, 4, b, t, u, d], columns first
     return tiles.transpose(2, 3, 1, 4, 0, 5).reshape(b, 4 * t, 4 * u, d)[:, :h, :w]
 
@@ -136,7 +136,7 @@ def _outputs_transposed(gradient: jax.Array) -> jax.Array:
     t, u = -(-h // 4), -(-w // 4)
     padded = jnp.pad(gradient, ((0, 0), (0, 4 * t - h), (0, 4 * u - w), (0, 0)))
     tiles = padded.reshape(b, t, 4, u, 4, d)
-    rows = _store(_combine(_A_TRANSPOSED.T, [tiles[:, :, i] for i in range(4)]))  # [6, b, t, u, 4, d]
+    rows = store(_combine(_A_TRANSPOSED.T, [tiles[:, :, i] for i in range(4)]))  # [6, b, t, u, 4, d]
     return _combine(_A_TRANSPOSED.T, [rows[:, :, :, :, j] for j in range(4)])
 
 
