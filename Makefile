@@ -21,7 +21,7 @@ test: $(VENV)/tested
 test-all: $(VENV)/tested
 	$(PYTEST) -m ''
 
-# All that is compared with other frameworks, on two cores in under half an hour; RUNS=3 measures it three times.
+# All that is compared with other frameworks: an hour and a quarter on two slow cores; RUNS=3 measures it three times.
 RUNS ?= 1
 PEERS := .venv-peers
 RESULTS := benchmarks/results

@@ -58,15 +58,20 @@ def measurements() -> dict[str, Any]:
         "train_step*",
         "inference*",
         "data",
-        "epoch",
+        "epoch*",
         "sweep*",
         "fifty_epochs*",
         "prepare",
         "parts",
-        "convolutions",
+        "convolutions*",
     )
-    files = sorted(file for name in names for file in RESULTS.glob(f"{name}.json"))
+    files = sorted((file for name in names for file in RESULTS.glob(f"{name}.json")), key=lambda file: file.stem)
     return {file.stem: json.loads(file.read_text()) for file in files}
+
+
+def every(measured: dict[str, Any], kind: str) -> list[Runs]:
+    """Return the runs of each file of a kind: that of `make bench`, and those named after other machines."""
+    return [file["runs"] for name, file in measured.items() if name.partition("-")[0] == kind]
 
 
 def page(measured: dict[str, Any]) -> str:
@@ -80,15 +85,16 @@ Every number of this page comes from the files in [`benchmarks/results`](../benc
 `docs/make_performance.py` made the page from them. [How it is measured](../benchmarks/README.md).
 
 {machine(first)}; {versions(measured["train_step"]["runs"], measured["inference"]["runs"])}.
-The machine is shared, so that a ratio within one run says more than milliseconds.
+The machine is shared, so that a ratio within one run says more than milliseconds. Files named `-avx512` were measured with AVX-512,
+before the kernel's gradient of the first convolution became a matrix product of our own.
 
 ## Targets
 
 Ratios are how many times as long the best of the others takes: above 1, jaxfer is faster. Each is the median over a run's
 rounds; beside it, the least and the greatest of the separate runs, or where there was one run, the rounds' quartiles.
 
-| what | target | measured | runs | the best of the others |
-|---|---|---|---|---|
+| what | target | with | measured | runs | the best of the others |
+|---|---|---|---|---|---|
 {chr(10).join(targets(measured))}
 
 ![Images a second in training, by framework](performance.png)
@@ -97,9 +103,9 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 
 {sweeps(measured["sweep"]["runs"][-1])}
 
-{parts(measured["parts"]["runs"][-1])}
+{parts(measured["parts"]["runs"][-1], measured["convolutions"]["runs"][-1]["shapes"][-1]["ms"])}
 
-{convolutions(measured["convolutions"]["runs"][-1])}
+{convolutions(every(measured, "convolutions"))}
 """
 
 
@@ -125,7 +131,7 @@ def sweeps(run: Run) -> str:
     return "\n".join(lines)
 
 
-def parts(run: Run) -> str:
+def parts(run: Run, first: dict[str, float]) -> str:
     """Return where a step's time goes, beside what the processor could do."""
     rates = run["rates"]
     lines = [
@@ -144,7 +150,7 @@ def parts(run: Run) -> str:
     ]
     for case in run["cases"]:
         lines += part_rows(case, rates)
-    return "\n".join([*lines, "", *remarks(run)])
+    return "\n".join([*lines, "", *remarks(run, first)])
 
 
 def part_rows(case: dict[str, Any], rates: dict[str, float]) -> Iterable[str]:
@@ -163,8 +169,15 @@ def part_rows(case: dict[str, Any], rates: dict[str, float]) -> Iterable[str]:
         label = ""
 
 
-def remarks(run: Run) -> Iterable[str]:
-    """Yield what the table shows, and what was tried about it."""
+def remarks(run: Run, first: dict[str, float]) -> Iterable[str]:
+    """Yield what the table shows, and what was tried about it; `first` is each way's time for the first convolution."""
+    yield (
+        f"- **The first convolution** and its kernel's gradient take {first['XLA']:.0f} ms for 32 images on one device where "
+        f"both are XLA's, and {first['direct']:.0f} ms"
+    )
+    yield (
+        "  since the gradient is one matrix product of all that the kernel's places meet, laid out along the product's sum."
+    )
     cases = {(case["work"], case["network"], case["batch"]): case for case in run["cases"]}
     small, large = (cases["train", "seed", batch] for batch in (32, 256))
     least, most = (
@@ -195,60 +208,73 @@ def remarks(run: Run) -> Iterable[str]:
     )
 
 
-def convolutions(run: Run) -> str:
-    """Return the table that `jaxfer.models.convolution` decides by."""
+def convolutions(files: Sequence[Runs]) -> str:
+    """Return the tables that `jaxfer.models.convolution` decides by."""
     ways = ("XLA", "direct", "patches", "places", "Winograd")
     lines = [
         "## Ways to convolve on a CPU",
         "",
-        f"Milliseconds for the value and both gradients, float32, {run['batch']} images, one device, medians of "
-        f"{run['rounds']} rounds;",
-        f"{machine(run)}, jax {run['versions']['jax']}. `jaxfer.models.convolution` chooses by shape, and says what the "
-        "ways are.",
-        "",
-        f"| map | kernel | stride | {' | '.join(ways)} |",
-        "|---|---|---|" + "---|" * len(ways),
+        "Milliseconds for the value and both gradients, float32, one device. The last row leaves out the gradient of the "
+        "images, which",
+        "nothing needs, but not with AVX-512. `jaxfer.models.convolution` chooses by shape, and says what the ways are.",
     ]
-    for row in run["shapes"]:
-        numbers = " | ".join(f"{row['ms'][way]:,.1f}" if way in row["ms"] else "" for way in ways)
-        kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
-        lines.append(f"| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |")
+    for run in (runs[-1] for runs in files):
+        lines += [
+            "",
+            f"{machine(run)}, jax {run['versions']['jax']}, {run['batch']} images, medians of {run['rounds']} rounds:",
+            "",
+            f"| map | kernel | stride | {' | '.join(ways)} |",
+            "|---|---|---|" + "---|" * len(ways),
+        ]
+        for row in run["shapes"]:
+            numbers = " | ".join(f"{row['ms'][way]:,.1f}" if way in row["ms"] else "" for way in ways)
+            kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
+            lines.append(f"| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |")
     return "\n".join(lines)
 
 
 def targets(measured: dict[str, Any]) -> Iterable[str]:
     """Yield the rows of the table of targets."""
-    for what, name, (network, batch), rivals, target in TARGETS:
-        cases = cases_of(measured[name]["runs"], "float32", network, batch)
-        if cases:
-            best = best_of(cases, rivals)
-            yield row(what, f"at least {target:g}", [case["ratio_to"][best] for case in cases], best)
-    if "epoch" in measured:
-        runs = measured["epoch"]["runs"]
-        ratios = [run["ratio"] for run in runs]
-        yield row("an epoch of `fit` against the bare steps in it", f"at most {LOOP_TARGET:g}", ratios, "")
-    for file in (file for name, file in measured.items() if name.startswith("sweep")):
-        where = file["runs"][0]["machine"]["accelerator"]
-        for name, (what, target) in SWEEP_TARGETS.items():
-            medians = [dict.fromkeys(("median", "low", "high"), run[name]["ratio"]) for run in file["runs"]]
-            yield row(
-                f"{what}, against its runs" + (f", on one {where}" if where else ""), f"at most {target:g}", medians, ""
-            )
-    ratio = measured["prepare"]["ratio_to"]["peer float32"]
-    spread = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
-    yield row("preparing JPEG files", f"at least {PREPARE_TARGET:g}", [spread], "PyTorch's ImageFolder, float32")
-    for name, file in measured.items():
-        if name.startswith("fifty_epochs"):
-            for number, dtype in enumerate(("float32", "bfloat16")):
-                seconds = [run["fits"][number]["seconds"] for run in file["runs"]]
-                measured_s = f"{statistics.median(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f})"
-                what = f"the published 50 epochs on one {file['runs'][0]['machine']['accelerator']}, {dtype}"
-                yield f"| {what} | at most {FIFTY_TARGET:.0f} s | {measured_s} | {len(seconds)} | |"
+    for what, kind, (network, batch), rivals, target in TARGETS:
+        for runs in every(measured, kind):
+            cases = cases_of(runs, "float32", network, batch)
+            if cases and not runs[0]["machine"]["accelerator"]:
+                best = best_of(cases, rivals)
+                yield row(what, f"at least {target:g}", runs, [case["ratio_to"][best] for case in cases], best)
+    for runs in every(measured, "epoch"):
+        what = "an epoch of `fit` against the bare steps in it"
+        yield row(what, f"at most {LOOP_TARGET:g}", runs, [run["ratio"] for run in runs])
+    for name, (what, target) in SWEEP_TARGETS.items():
+        for runs in every(measured, "sweep"):
+            medians = [dict.fromkeys(("median", "low", "high"), run[name]["ratio"]) for run in runs]
+            yield row(f"{what}, against its runs", f"at most {target:g}", runs, medians)
+    prepared = measured["prepare"]
+    ratio = prepared["ratio_to"]["peer float32"]
+    quartiles = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
+    yield row(
+        "preparing JPEG files",
+        f"at least {PREPARE_TARGET:g}",
+        [prepared],
+        [quartiles],
+        "PyTorch's ImageFolder, float32",
+    )
+    for runs in every(measured, "fifty_epochs"):
+        for number, dtype in enumerate(("float32", "bfloat16")):
+            seconds = [run["fits"][number]["seconds"] for run in runs]
+            measured_s = f"{statistics.median(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f})"
+            what = f"the published 50 epochs, {dtype}"
+            yield f"| {what} | at most {FIFTY_TARGET:.0f} s | {unit(runs)} | {measured_s} | {len(seconds)} | |"
 
 
-def row(what: str, target: str, ratios: Sequence[dict[str, float]], rival: str) -> str:
+def unit(runs: Runs) -> str:
+    """Return what did the work: the accelerator, or the processor's vector instructions, or its name in older files."""
+    of = runs[0]["machine"]
+    return of.get("accelerator") or of.get("vectors") or of["processor"]
+
+
+def row(what: str, target: str, runs: Runs, ratios: Sequence[dict[str, float]], rival: str = "") -> str:
     """Return a row of the table of targets."""
-    return f"| {what} | {target} | {spread(ratios)} | {len(ratios)} | {rival} |"
+    return f"| {what} | {target} | {unit(runs)} | {spread(ratios)} | {len(ratios)} | {rival} |"
 
 
 def spread(ratios: Sequence[dict[str, float]]) -> str:
@@ -273,7 +299,7 @@ def best_of(cases: list[dict[str, Any]], rivals: Sequence[str]) -> str:
 def section(name: str, runs: Runs) -> str:
     """Return a table of one file: a row for each case and contender."""
     kind, _, where = name.partition("-")
-    title = TITLES[kind] + (f" on one {runs[0]['machine']['accelerator']}" if where else "")
+    title = TITLES[kind] + (f" with {unit(runs)}" if where else "")
     lines = [title, ""]
     if where:
         lines += [f"{machine(runs[0])}; {versions(runs)}.", ""]
