@@ -197,7 +197,7 @@ def test_the_report_shows_them_by_epoch(finished, data):
     page = render(run)
     last = f"{history[-1]['val_valence_ccc']:.3f}"
     assert f"Concordance of valence and arousal by epoch. At epoch 20: valence {last}" in page
-    assert page.count(f"<td>{last}</td>") == 1
+    assert f"<td>{last}</td>" in page  # another number of the page may round to the same three digits
     (axes,) = paper_figures.of_run(run)["concordance"](ink="#000000").axes
     assert [len(line.get_xdata()) for line in axes.lines] == [20, 20]
 
