@@ -10,10 +10,15 @@ import time
 import jax
 import numpy as np
 from command import keep, parser
-from jax import lax
 from machine import versions
 
-from jaxfer.models.convolution import convolve_directly, multiply_patches, multiply_places
+from jaxfer.models.convolution import (
+    Lowering,
+    convolve_directly,
+    multiply_patches,
+    multiply_places,
+    xlas_convolution,
+)
 from jaxfer.models.winograd import winograd
 from jaxfer.training import use_cpu_cores
 
@@ -27,11 +32,6 @@ SHAPES = [
 """Side of the map, side of the kernel, channels in and out, and stride, as in ResNets at 64x64."""
 
 BATCH, ROUNDS, CALLS = 32, 7, 4
-
-
-def xlas(x, kernel, strides):
-    """Return XLA's convolution."""
-    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def measure(side: int, size: int, channels: int, filters: int, stride: int) -> d
     out = -(-side // stride)
     shapes = (BATCH, side, side, channels), (size, size, channels, filters), (BATCH, out, out, filters)
     arrays = [jax.device_put(random.normal(size=shape).astype(np.float32)) for shape in shapes]
-    ways = {"XLA": xlas, "patches": multiply_patches}
+    ways: dict[str, Lowering] = {"XLA": xlas_convolution, "patches": multiply_patches}
     if size > 3:
         ways["direct"] = convolve_directly
     else:

@@ -216,7 +216,7 @@ def convolutions(files: Sequence[Runs]) -> str:
         "",
         "Milliseconds for the value and both gradients, float32, one device. The last row leaves out the gradient of the "
         "images, which",
-        "nothing needs, but not with AVX-512. `jaxfer.models.convolution` chooses by shape, and says what the ways are.",
+        "nothing needs; measured with AVX-512 it has it. `jaxfer.models.convolution` chooses by shape, and says what the ways are.",
     ]
     for run in (runs[-1] for runs in files):
         lines += [
@@ -250,12 +250,12 @@ def targets(measured: dict[str, Any]) -> Iterable[str]:
             yield row(f"{what}, against its runs", f"at most {target:g}", runs, medians)
     prepared = measured["prepare"]
     ratio = prepared["ratio_to"]["peer float32"]
-    quartiles = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
+    rounds = {"median": ratio["median"], "low": ratio["least"], "high": ratio["greatest"]}
     yield row(
         "preparing JPEG files",
         f"at least {PREPARE_TARGET:g}",
         [prepared],
-        [quartiles],
+        [rounds],
         "PyTorch's ImageFolder, float32",
     )
     for runs in every(measured, "fifty_epochs"):

@@ -63,17 +63,18 @@ def convolve_directly(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -
     return cast(jax.Array, _directly(x, kernel, tuple(strides)))
 
 
-def _xlas(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+def xlas_convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding wholly by XLA, gradients included: x [b, h, w, c] with kernel [kh, kw, c, d]."""
     return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def _directly_forward(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> tuple[jax.Array, tuple]:
-    return _xlas(x, kernel, strides), (x, kernel)
+    return xlas_convolution(x, kernel, strides), (x, kernel)
 
 
 def _directly_backward(strides: tuple[int, ...], residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    _, pull = jax.vjp(lambda x: _xlas(x, kernel, strides), x)
+    _, pull = jax.vjp(lambda x: xlas_convolution(x, kernel, strides), x)
     # The compiler leaves out the first where x needs no gradient, as images do not.
     return *pull(gradient), _kernel_gradient(x, gradient, kernel.shape, strides)
 
@@ -95,7 +96,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], st
     return jnp.dot(met.reshape(kh * kw * c, -1), gradient.reshape(-1, d)).reshape(kh, kw, c, d)
 
 
-_directly = jax.custom_vjp(_xlas, nondiff_argnums=(2,))
+_directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2,))
 _directly.defvjp(_directly_forward, _directly_backward)
 
 

@@ -72,7 +72,7 @@ def plain_step():
 @pytest.fixture(params=["ours", "XLA's"])
 def convolutions(request, monkeypatch):
     if request.param == "XLA's":
-        monkeypatch.setattr(convolution, "_lowering", lambda *_: convolution._xlas)
+        monkeypatch.setattr(convolution, "_lowering", lambda *_: convolution.xlas_convolution)
 
 
 @pytest.mark.parametrize("parallel", [OneDevice(), Sharded(), Pmapped()], ids=lambda parallel: type(parallel).__name__)
