@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 from machine import machine, versions
 
-from jaxfer.config import PRESETS, Config, DataConfig
+from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data import load
 from jaxfer.data.batches import Batches
 from jaxfer.models import make_model
@@ -35,7 +35,7 @@ ROUNDS, IMAGES = 11, 512
 
 def main() -> None:
     """Measure, print and write."""
-    use_cpu_cores(Config(batch_size=max(BATCHES)))
+    use_cpu_cores()
     if jax.device_count() < 2:
         sys.exit("there is one device: nothing to compare")
     train = load(DataConfig(drawn_train=1024, drawn_val=7)).train

@@ -36,7 +36,7 @@ def main() -> None:
     """Make the grid, train it, print it."""
     defaults = Flags.defaults(sys.argv[1:])
     flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
-    start_jax(flags.processes, flags.config)
+    start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.reports.finish import finish_run
     from jaxfer.reports.sweep_report import write_sweep_report

@@ -8,7 +8,7 @@ import numpy as np
 from contenders.case import CLASSES, SIDE, Case, Contender
 from contenders.jax_loop import device, inference, size
 
-from jaxfer.config import Config, ModelConfig, OptimizerConfig
+from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import make_model
 from jaxfer.training import CrossEntropy, choose_parallel, create_state, make_optimizer, make_train_step, use_cpu_cores
@@ -20,7 +20,7 @@ PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
 def build(case: Case, _: str) -> Contender:
     """Return the training step, or the network in evaluation mode, on the devices that the batch warrants."""
     network = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
-    use_cpu_cores(Config(model=network, batch_size=case.batch))
+    use_cpu_cores()
     model = make_model(network, CLASSES)
     parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jaxfer.config import Config
 from jaxfer.errors import UserError
 
 
@@ -37,13 +36,12 @@ class ProcessFlags:
         return any(value is not None for value in (self.coordinator, self.processes, self.process_id))
 
 
-def start_jax(flags: ProcessFlags | None = None, config: Config | None = None) -> "StartUp":
+def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
     Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
 
     flags: how to join other processes. Raises `UserError` where `jaxfer.training.processes.join_processes` does.
-    config: of the run to come, as `use_cpu_cores` takes it.
     """
     start_up = StartUp()
     with start_up.part("import"):
@@ -53,7 +51,7 @@ def start_jax(flags: ProcessFlags | None = None, config: Config | None = None) -
         from jaxfer.training.cpu import use_cpu_cores
         from jaxfer.training.processes import join_processes
 
-    use_cpu_cores(config)
+    use_cpu_cores()
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()

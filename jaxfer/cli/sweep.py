@@ -40,7 +40,7 @@ class Sweep(SweepFlags):
     def run(self) -> None:
         """Train all cells, and print the table."""
         search, flags = self._search(), self.with_folder()
-        start_jax(flags.processes, flags.config)
+        start_jax(flags.processes)
         # The rest of JAX is imported from here on, as in `jaxfer train`.
         from jaxfer.data import load
         from jaxfer.reports.finish import finish_run

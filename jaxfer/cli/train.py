@@ -41,7 +41,7 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     program: how the person started this, for the command that continues it. as_json: whether to print the summary as
     JSON and nothing else.
     """
-    start_up = start_jax(flags.processes, flags.config)
+    start_up = start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
     from jaxfer.reports.finish import finish_run

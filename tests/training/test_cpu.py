@@ -33,10 +33,9 @@ def test_asking_for_cores_after_jax_has_started_is_refused():
 
 BLOCKS = """
 import ctypes, resource, threading
-from jaxfer.config import Config
 from jaxfer.training import use_cpu_cores
 
-use_cpu_cores(Config(batch_size={batch_size}))
+use_cpu_cores()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
@@ -62,19 +61,18 @@ thread.join()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library keeps memory in its own way")
-@pytest.mark.parametrize(("batch_size", "mebibytes"), [(8, 16), (2048, 500)])
-def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(batch_size, mebibytes):
-    faults = int(python(BLOCKS.format(batch_size=batch_size, size=mebibytes << 20)))
+@pytest.mark.parametrize("mebibytes", [16, 500])
+def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(mebibytes):
+    faults = int(python(BLOCKS.format(size=mebibytes << 20)))
     assert faults < mebibytes, "a block handed back costs 256 page faults a mebibyte each time"
 
 
 HUGE = """
 import re
 from pathlib import Path
-from jaxfer.config import Config
 from jaxfer.training import use_cpu_cores
 
-use_cpu_cores(Config(batch_size=2048))
+use_cpu_cores()
 mappings = re.findall(r"^Size: +(\\d+) kB.*?^VmFlags: (.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
 print(sum(int(size) for size, flags in mappings if "hg" in flags.split()) >> 10)
 """
@@ -84,7 +82,7 @@ print(sum(int(size) for size, flags in mappings if "hg" in flags.split()) >> 10)
     platform.libc_ver()[0] != "glibc" or not Path("/sys/kernel/mm/transparent_hugepage").exists(),
     reason="no huge pages here",
 )
-def test_memory_of_large_steps_is_asked_for_in_huge_pages():
+def test_memory_of_steps_is_asked_for_in_huge_pages():
     assert int(python(HUGE)) > 1000
 
 
