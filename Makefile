@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test test-all lint bench docs clean
+.PHONY: train test test-all lint bench profile docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py $(ARGS)
@@ -21,7 +21,7 @@ test: $(VENV)/tested
 test-all: $(VENV)/tested
 	$(PYTEST) -m ''
 
-# All that is compared with other frameworks: an hour and a quarter on two slow cores; RUNS=3 measures it three times.
+# What is compared with others, and what has a target; RUNS=3 measures three times what the others take part in.
 RUNS ?= 1
 PEERS := .venv-peers
 RESULTS := benchmarks/results
@@ -34,11 +34,15 @@ bench: $(VENV)/installed $(PEERS)/installed
 	  done; \
 	  $(BIN)/python benchmarks/epoch.py $(RESULTS)/epoch.json $$append || exit; \
 	done
+	$(BIN)/python benchmarks/prepare.py $(RESULTS)/prepare.json $(PEERS)/bin/python
 	$(BIN)/python benchmarks/sweep.py $(RESULTS)/sweep.json
+	$(MAKE) docs
+
+# Where the time of a step goes, and what each way to convolve and to use the cores takes.
+profile: $(VENV)/installed
 	$(BIN)/python benchmarks/parts.py $(RESULTS)/parts.json
 	$(BIN)/python benchmarks/convolutions.py $(RESULTS)/convolutions.json
 	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
-	$(BIN)/python benchmarks/prepare.py $(RESULTS)/prepare.json $(PEERS)/bin/python
 	$(MAKE) docs
 
 # The pages that are made from measured files.

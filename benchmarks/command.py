@@ -34,7 +34,7 @@ def compare(
 ) -> None:
     """Measure the cases that the command line asks for, print them, and keep them as one run.
 
-    slow: contenders that take part only where a step is short, which is batch 32 or the seed's network.
+    slow: contenders that take part in batches of up to 32 alone; beyond, they would take most of the time.
     """
     made = parser(description)
     made.add_argument("--peers", default=sys.executable, help="the Python of the peers, by default this one")
@@ -47,8 +47,7 @@ def compare(
     measured = []
     for case in cases:
         if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype:
-            short = case.network == "seed" or case.batch <= 32
-            names = [name for name in asked.contender if short or name not in slow]
+            names = [name for name in asked.contender if case.batch <= 32 or name not in slow]
             measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
             print(line(measured[-1]), flush=True)
     keep(asked, {"cases": measured})

@@ -81,8 +81,8 @@ def page(measured: dict[str, Any]) -> str:
     first = measured["train_step"]["runs"][0]
     return f"""# Performance
 
-Every number of this page comes from the files in [`benchmarks/results`](../benchmarks/results), which `make bench` writes;
-`docs/make_performance.py` made the page from them. [How it is measured](../benchmarks/README.md).
+Every number of this page comes from the files in [`benchmarks/results`](../benchmarks/results), which `make bench` and
+`make profile` write; `docs/make_performance.py` made the page from them. [How it is measured](../benchmarks/README.md).
 
 {machine(first)}; {versions(measured["train_step"]["runs"], measured["inference"]["runs"])}.
 The machine is shared, so that a ratio within one run says more than milliseconds. Files named `-avx512` were measured with AVX-512,
