@@ -23,8 +23,8 @@ from jaxfer.data.batches import Batches
 from jaxfer.data.synthetic import drawn_dataset
 from jaxfer.training import choose_parallel, fit, use_cpu_cores
 
-STEPS, ROUNDS = 128, 5
-"""Steps in an epoch, a seventh of the published run's, so that a checkpoint weighs seven times as much; and epochs."""
+STEPS, ROUNDS = 256, 5
+"""Steps in an epoch, a third of the published run's, so that a checkpoint weighs three times as much; and epochs."""
 
 
 class TakingTurns:
