@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def keep(asked: argparse.Namespace, run: dict[str, Any]) -> None:
-    """Write a run, with the machine's description, where the command line says."""
+    """Write a run, with the machine's description, where the command line says; called again, in place of itself."""
     if asked.out is None:
         return
-    before = json.loads(asked.out.read_text())["runs"] if asked.append and asked.out.exists() else []
+    if "before" not in asked:
+        asked.before = json.loads(asked.out.read_text())["runs"] if asked.append and asked.out.exists() else []
     run = {"machine": machine() | {"accelerator": accelerator()}} | run
-    asked.out.write_text(json.dumps({"runs": [*before, run]}, indent=1) + "\n")
+    asked.out.write_text(json.dumps({"runs": [*asked.before, run]}, indent=1) + "\n")
 
 
 def compare(
@@ -44,10 +47,22 @@ def compare(
     made.add_argument("--dtype", nargs="+", default=sorted({case.dtype for case in cases}))
     made.add_argument("--contender", nargs="+", choices=CONTENDERS, default=list(contenders))
     asked = made.parse_args()
-    measured = []
+    cases = [
+        case
+        for case in cases
+        if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype
+    ]
+    measured, beside = [], arithmetic(cases) if accelerator() else {}
     for case in cases:
-        if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype:
-            names = [name for name in asked.contender if case.batch <= 32 or name not in slow]
-            measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
-            print(line(measured[-1]), flush=True)
-    keep(asked, {"cases": measured})
+        names = [name for name in asked.contender if case.batch <= 32 or name not in slow]
+        measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
+        print(line(measured[-1]), flush=True)
+        keep(asked, {"cases": measured} | beside)  # an accelerator may be taken away before the last case
+
+
+def arithmetic(cases: Sequence[Case]) -> dict[str, Any]:
+    """Return each number format's rate of matrix products on the accelerator, and the operations that cases ask for."""
+    script = Path(__file__).with_name("arithmetic.py")
+    command = [sys.executable, str(script), json.dumps([asdict(case) for case in cases])]
+    said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return {name: said[name] for name in ("gflop_s", "gflop")}

@@ -12,8 +12,8 @@ from importlib import import_module
 
 from machine import versions
 
-PASSES = 4
-"""Most passes over the four batches before the timing; they end as soon as the loss is below that of the first."""
+PASSES = 8
+"""Most passes over the two batches before the timing; they end as soon as the loss is below that of the first."""
 
 
 def main() -> None:
@@ -52,9 +52,9 @@ def main() -> None:
 
 def warm_up(contender) -> list[float]:
     """Train for some passes over the batches and return the mean loss of each."""
-    losses = [contender.run(4)[0]]
+    losses = [contender.run(2)[0]]
     while len(losses) < PASSES and not losses[-1] < losses[0]:
-        losses.append(contender.run(4)[0])
+        losses.append(contender.run(2)[0])
     return losses
 
 

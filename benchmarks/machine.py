@@ -5,7 +5,8 @@ import platform
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -36,4 +37,11 @@ def accelerator() -> str | None:
 
 def versions(*packages: str) -> dict[str, str]:
     """Return the version of Python and of each package."""
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # jaxfer that is on the path alone, as where nothing can be installed
+        return import_module(package).__version__

@@ -9,7 +9,6 @@ import os
 import re
 import statistics
 import tempfile
-import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -20,13 +19,12 @@ DUMP = tempfile.TemporaryDirectory()
 # Before JAX starts: which part of the network an instruction belongs to is in the compiled program's text alone.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_dump_to={DUMP.name} --xla_dump_hlo_as_text"
 
-import flax.linen as nn  # noqa: E402
 import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from arithmetic import operations, product_rate, timed  # noqa: E402
 from command import keep, parser  # noqa: E402
 from contenders import ours  # noqa: E402
-from contenders.case import SIDE, Case  # noqa: E402
+from contenders.case import Case  # noqa: E402
 from machine import versions  # noqa: E402
 
 from jaxfer.config import ModelConfig  # noqa: E402
@@ -50,7 +48,7 @@ def main() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as one:
         rows = list(one.map(profile, CASES))
     print(*rows, sep="\n")
-    rates = {"gflop_s": round(product_rate(), 1), "gb_s": round(memory_rate(), 1)}
+    rates = {"gflop_s": round(product_rate(2048), 1), "gb_s": round(memory_rate(), 1)}
     print(rates)
     keep(asked, {"cases": rows, "rates": rates, "versions": versions("jaxfer", "jax", "flax", "optax")})
 
@@ -86,16 +84,9 @@ def profile(case: Case) -> dict:
         "devices": devices,
         "ms": round(1e3 * statistics.median(times), 3),
         "parts": {name: {kind: round(ms, 3) for kind, ms in kinds.items()} for name, kinds in sorted(parts.items())},
-        "gflop": {name: round(flop / 1e9, 4) for name, flop in operations(model, case).items()},
+        "gflop": {name: round(flop / 1e9, 4) for name, flop in operations(case).items()},
         "parameter_mb": round(4e-6 * contender.parameters, 1),
     }
-
-
-def timed(run, steps: int) -> float:
-    """Return the seconds that so many steps take."""
-    begun = time.perf_counter()
-    run(steps)
-    return time.perf_counter() - begun
 
 
 def calls() -> dict[str, str]:
@@ -105,33 +96,6 @@ def calls() -> dict[str, str]:
     for path in paths:
         path.unlink()
     return dict(INSTRUCTION.findall(max(texts, key=len)))
-
-
-def operations(model: nn.Module, case: Case) -> Counter:
-    """Return the operations of each part's convolutions, done directly; in training those of the gradients too."""
-    found: Any = Counter()
-
-    def count(call, arguments, options, context):
-        result = call(*arguments, **options)
-        if isinstance(context.module, nn.Conv | nn.Dense) and context.method_name == "__call__":
-            (part,) = PART.findall("/".join(context.module.path))
-            kernel = context.module.variables["params"]["kernel"]
-            passes = 1 if case.work == "infer" else 2 if part == "stem" else 3  # images need no gradient
-            found[part] += 2 * passes * kernel.size // kernel.shape[-1] * result.size
-        return result
-
-    with nn.intercept_methods(count):
-        jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((case.batch, SIDE, SIDE, 3), jnp.float32))
-    return found
-
-
-def product_rate() -> float:
-    """Return the GFLOP/s of a matrix product of 2048, float32, on all cores."""
-    side = 2048
-    matrix = jnp.ones((side, side))
-    product = jax.jit(jnp.matmul)
-    seconds = [timed(lambda _: product(matrix, matrix).block_until_ready(), 1) for _ in range(12)][2:]
-    return 2e-9 * side**3 / statistics.median(seconds)
 
 
 def memory_rate() -> float:

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from contenders.case import Case
 
 CONTENDERS = {
-    "jaxfer": ("ours", ""),
+    "jaxfer": ("ours", "host"),
     "Flax": ("plain_flax", ""),
     "PyTorch": ("pytorch", "eager"),
     "PyTorch compiled": ("pytorch", "compiled"),
@@ -27,11 +27,12 @@ CONTENDERS = {
     "jaxfer, memory": ("ours_batches", "memory"),
     "jaxfer, mapped file": ("ours_batches", "mapped"),
     "PyTorch DataLoader": ("pytorch_loader", ""),
+    "jaxfer, images on the device": ("ours", "resident"),
 }
 """Name, module under `contenders`, and which of the module's ways."""
 
-NETWORKS, LOADERS = list(CONTENDERS)[:8], list(CONTENDERS)[8:]
-"""Those that train or apply a network, and those that gather batches; ours is the first of each."""
+NETWORKS, LOADERS, RESIDENT = list(CONTENDERS)[:8], list(CONTENDERS)[8:11], list(CONTENDERS)[11]
+"""Those that train or apply a network and those that gather batches, ours first; and what ours is on accelerators."""
 
 HERE = {"ours", "plain_flax", "ours_batches"}
 """Modules that run in this Python; the others run in that of the peers."""

@@ -37,13 +37,13 @@ class Case:
         return L2 if self.network == "seed" else 0.0
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return four batches in the host's memory: uint8 [b, 64, 64, 3] and int32 [b].
+        """Return two batches in the host's memory: uint8 [b, 64, 64, 3] and int32 [b].
 
         Noise with a brightness that tells the class, so that something can be learnt.
         """
         random = np.random.default_rng(0)
-        labels = random.integers(0, CLASSES, (4, self.batch), np.int32)
-        noise = random.integers(0, 128, (4, self.batch, SIDE, SIDE, 3), np.uint8)
+        labels = random.integers(0, CLASSES, (2, self.batch), np.int32)
+        noise = random.integers(0, 128, (2, self.batch, SIDE, SIDE, 3), np.uint8)
         images = noise + (18 * labels).astype(np.uint8)[..., None, None, None]
         return list(zip(images, labels, strict=True))
 

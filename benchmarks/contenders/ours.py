@@ -1,5 +1,6 @@
-"""jaxfer, by its public parts, set up as its own programs are."""
+"""jaxfer, by the parts that `fit` is made of, set up as its own programs are."""
 
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from typing import Any, cast
 
@@ -9,16 +10,32 @@ from contenders.case import CLASSES, SIDE, Case, Contender
 from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
+from jaxfer.data.dataset import Split
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.models import make_model
-from jaxfer.training import CrossEntropy, choose_parallel, create_state, make_optimizer, make_train_step, use_cpu_cores
-from jaxfer.training.step import merge
+from jaxfer.training import (
+    CrossEntropy,
+    HostFeed,
+    ResidentFeed,
+    choose_parallel,
+    create_state,
+    make_optimizer,
+    use_cpu_cores,
+)
+from jaxfer.training.step import Batch, train_function
 
 PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
 
+PORTION = 32
+"""Steps of one dispatch where images are on the device: half of what `fit` takes, so that few are left over."""
 
-def build(case: Case, _: str) -> Contender:
-    """Return the training step, or the network in evaluation mode, on the devices that the batch warrants."""
+
+def build(case: Case, way: str) -> Contender:
+    """Return the training step, or the network in evaluation mode, on the devices that the batch warrants.
+
+    way: `host` takes batches from the host's memory, one step a dispatch; `resident` holds the images on the device
+        and takes many steps a dispatch, as `fit` does on accelerators that have room.
+    """
     network = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
     use_cpu_cores()
     model = make_model(network, CLASSES)
@@ -26,25 +43,46 @@ def build(case: Case, _: str) -> Contender:
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
     state = create_state(model, optimizer, seed=0, image_size=SIDE)
     parameters = size(state.params)
-    mask = np.ones(case.batch, bool)
     if case.work == "infer":
+        mask = np.ones(case.batch, bool)
         apply = parallel.compile(lambda variables, batch: model.apply(variables, batch["image"]), donate=False)
         variables = parallel.place(state.variables)
         infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
         return Contender(infer, parameters, device(), PACKAGES)
 
-    step = make_train_step(model, optimizer, CrossEntropy(l2=case.l2), parallel=parallel)
+    step = train_function(model, optimizer, CrossEntropy(l2=case.l2), axis_name=None, augment=None, ema=None)
+    images, labels = (np.concatenate(arrays) for arrays in zip(*case.batches(), strict=True))
+    feed = ResidentFeed() if way == "resident" else HostFeed()
+    train = feed.training(step, Split("train", images, labels), parallel).run
+    portions = portions_of_rows(case.batch) if way == "resident" else portions_of_images(case)
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))
-    batches = cycle([{"image": images, "label": labels, "mask": mask} for images, labels in case.batches()])
+    if way == "resident":  # a program of its own, which the few steps of the warm-up would not compile
+        train(jax.tree.map(jax.numpy.copy, state), nothing, next(portions(PORTION)))
 
     def run(steps: int) -> tuple[float, float]:
         nonlocal state
         total = nothing
-        for batch in islice(batches, steps):
-            state, metrics = step(state, batch)
-            total = merge(total, metrics)
+        for portion in portions(steps):
+            state, total, _ = train(state, total, portion)
         jax.block_until_ready(state)
         images = int(total.count)
         return float(total.loss) / images, float(total.confusion_matrix.trace()) / images
 
     return Contender(run, parameters, device(), PACKAGES)
+
+
+def portions_of_images(case: Case) -> Callable[[int], Iterator[Batch]]:
+    """Return what yields batches in turn, for so many steps."""
+    mask = np.ones(case.batch, bool)
+    batches = cycle([{"image": images, "label": labels, "mask": mask} for images, labels in case.batches()])
+    return lambda steps: islice(batches, steps)
+
+
+def portions_of_rows(batch: int) -> Callable[[int], Iterator[Batch]]:
+    """Return what yields where the batches lie, many at a time and those left over one by one."""
+    both = np.arange(2 * batch, dtype=np.int32).reshape(2, batch)
+
+    def rows(steps: int) -> Batch:
+        return {"row": np.resize(both, (steps, batch)), "mask": np.ones((steps, batch), bool)}
+
+    return lambda steps: iter([rows(PORTION)] * (steps // PORTION) + [rows(1)] * (steps % PORTION))

@@ -107,6 +107,7 @@ class ResNetFER(nn.Module):
     valence_arousal: whether a second last layer predicts valence and arousal, each from -1 to 1.
     dtype: of the computation. Parameters, statistics and logits are float32 always.
     axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
+    convolution: what convolves, called as `jax.lax.conv_general_dilated` is; networks side by side have another.
 
     >>> model = ResNetFER()
     >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
@@ -130,6 +131,7 @@ class ResNetFER(nn.Module):
     valence_arousal: bool = False
     dtype: Any = jnp.float32
     axis_name: str | None = None
+    convolution: Callable[..., jax.Array] = convolve
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> Outputs:
@@ -141,7 +143,7 @@ class ResNetFER(nn.Module):
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
-        layer = partial(nn.Conv, conv_general_dilated=convolve)
+        layer = partial(nn.Conv, conv_general_dilated=self.convolution)
         conv = partial(layer, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
         norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones

@@ -15,7 +15,7 @@ from jaxfer.data.dataset import Dataset, Split
 from jaxfer.evaluation.metrics import Metrics
 from jaxfer.training.parallel import Parallel
 from jaxfer.training.state import TrainState
-from jaxfer.training.step import Batch, evaluate_split, merge
+from jaxfer.training.step import Batch, evaluate_split
 
 TrainFunction = Callable[..., tuple[TrainState, Metrics]]
 """`step(state, batch, *more)`: what `train_function` returns, perhaps with more arguments, whole on every device."""
@@ -65,16 +65,17 @@ class HostFeed:
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
         """Hand out batches, one at a time."""
-        compiled = parallel.compile(step, donate=True)
+
+        def one(state: TrainState, batch: Batch, running: Metrics, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
+            state, metrics = step(state, batch, *more)
+            return state, running.merge(metrics), metrics
+
+        compiled = parallel.compile(one, donate=True)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             return enumerate(batches.between(start, end), start + 1)
 
-        def run(state: TrainState, running: Metrics, batch: Batch, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
-            state, metrics = compiled(state, batch, *more)
-            return state, merge(running, metrics), metrics
-
-        return Training(portions, run)
+        return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, *more))
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int

@@ -15,7 +15,8 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
 from jaxfer.evaluation.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.feed import Feed, ResidentFeed, Training, choose_feed
+from jaxfer.models.convolution import convolve_each
+from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
 from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.numbers import Numbers, numbers_of, structure, with_numbers
 from jaxfer.training.optimizers import make_optimizer, make_schedule
@@ -69,11 +70,13 @@ class Program:
     @cached_property
     def training(self) -> Training:
         """The steps of runs, which take their numbers after the portion."""
-        return self.feed.training(self._train, self.data.train, self.parallel)
+        return self.feed.training(self._train(self.model), self.data.train, self.parallel)
 
     @cached_property
     def _measure(self) -> Callable[..., Metrics]:
-        return self.feed.scoring(self._evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size)
+        return self.feed.scoring(
+            self._evaluate(self.model), self.data.val, self.parallel, batch_size=self._config.batch_size
+        )
 
     @cached_property
     def side_by_side(self) -> SideBySide:
@@ -83,9 +86,10 @@ class Program:
         """
         if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
             raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
-        evaluate = jax.vmap(self._evaluate, in_axes=(0, None, 0))
+        model = self.model.clone(convolution=convolve_each)
+        evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
         return SideBySide(
-            self.feed.training(jax.vmap(self._train), self.data.train, self.parallel, axis=1),
+            self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
             self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
         )
 
@@ -114,15 +118,21 @@ class Program:
         per_epoch = -(-len(self.data.train) // config.batch_size)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
 
-    def _train(self, state: TrainState, batch: Batch, numbers: Numbers) -> tuple[TrainState, Metrics]:
-        config = with_numbers(self._config, numbers)
-        change = None if config.augment == AugmentConfig() else lambda key, images: augment(key, images, config.augment)
-        options = {"axis_name": self.parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
-        return train_function(self.model, self._optimizer(config), self._loss(config), **options)(state, batch)
+    def _train(self, model: ResNetFER) -> TrainFunction:
+        def step(state: TrainState, batch: Batch, numbers: Numbers) -> tuple[TrainState, Metrics]:
+            config, asked = with_numbers(self._config, numbers), self._config.augment
+            change = None if asked == AugmentConfig() else lambda key, images: augment(key, images, asked)
+            options = {"axis_name": self.parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
+            return train_function(model, self._optimizer(config), self._loss(config), **options)(state, batch)
 
-    def _evaluate(self, variables: dict[str, Any], batch: Batch, numbers: Numbers) -> Metrics:
-        loss = self._loss(with_numbers(self._config, numbers))
-        return eval_function(self.model, loss, axis_name=self.parallel.axis_name)(variables, batch)
+        return step
+
+    def _evaluate(self, model: ResNetFER) -> EvalFunction:
+        def measure(variables: dict[str, Any], batch: Batch, numbers: Numbers) -> Metrics:
+            loss = self._loss(with_numbers(self._config, numbers))
+            return eval_function(model, loss, axis_name=self.parallel.axis_name)(variables, batch)
+
+        return measure
 
     def _optimizer(self, config: Config) -> optax.GradientTransformation:
         return self._given_optimizer or make_optimizer(config.optimizer, self.rate(config))
