@@ -79,10 +79,10 @@ def portions_of_images(case: Case) -> Callable[[int], Iterator[Batch]]:
 
 
 def portions_of_rows(batch: int) -> Callable[[int], Iterator[Batch]]:
-    """Return what yields where the batches lie, many at a time and those left over one by one."""
-    both = np.arange(2 * batch, dtype=np.int32).reshape(2, batch)
+    """Return what yields where the batches lie, in turn, many at a time and those left over one by one."""
+    both, turns = np.arange(2 * batch, dtype=np.int32).reshape(2, batch), cycle([0, 1])
 
     def rows(steps: int) -> Batch:
-        return {"row": np.resize(both, (steps, batch)), "mask": np.ones((steps, batch), bool)}
+        return {"row": both[list(islice(turns, steps))], "mask": np.ones((steps, batch), bool)}
 
-    return lambda steps: iter([rows(PORTION)] * (steps // PORTION) + [rows(1)] * (steps % PORTION))
+    return lambda steps: map(rows, [PORTION] * (steps // PORTION) + [1] * (steps % PORTION))

@@ -72,3 +72,37 @@ def test_ratios_are_of_the_same_rounds():
 
     found = ratios({"jaxfer": [1.0, 10.0, 2.0], "Flax": [2.0, 30.0, 2.0]})
     assert found == {"Flax": {"median": 2.0, "low": 1.5, "high": 2.5}}
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_what_was_measured_is_kept_after_each_case_as_one_run(tmp_path):
+    from command import keep, parser
+
+    out = tmp_path / "out.json"
+    for number in (1, 2):
+        asked = parser("").parse_args([str(out), "--append"])
+        keep(asked, {"cases": [1]})
+        keep(asked, {"cases": [1, 2]})
+        assert [run["cases"] for run in json.loads(out.read_text())["runs"]] == [[1, 2]] * number
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_a_network_asks_for_what_its_direct_convolutions_multiply():
+    from arithmetic import operations
+    from contenders.case import Case
+
+    once = {"stem": 2 * 32 * 32 * 64 * 7 * 7 * 3, "stage1": 4 * 2 * 16 * 16 * 64 * 3 * 3 * 64, "head": 2 * 64 * 7}
+    assert operations(Case("infer", "seed", 1)) == once
+    # In training each product has a gradient for either factor, but images need none.
+    trained = {name: 4 * times * once[name] for name, times in {"stem": 2, "stage1": 3, "head": 3}.items()}
+    assert operations(Case("train", "seed", 4)) == trained
+
+
+def test_images_on_the_device_are_the_same_steps():
+    described = json.dumps({"work": "train", "network": "seed", "batch": 1})
+    losses = []
+    for way in ("host", "resident"):
+        command = [sys.executable, BENCHMARKS / "contender.py", "ours", way, described]
+        done = subprocess.run(command, input="", capture_output=True, text=True, timeout=600, check=True)
+        losses.append(json.loads(done.stdout)["losses"])
+    np.testing.assert_allclose(*losses, rtol=1e-3)

@@ -34,3 +34,13 @@ def test_the_best_of_the_others_is_the_fastest_over_all_runs(make_performance):
 
 def test_one_run_alone_shows_the_quartiles_of_its_rounds(make_performance):
     assert make_performance.spread([{"median": 1.5, "low": 1.4, "high": 1.7}]) == "1.50 (1.40 to 1.70)"
+
+
+def test_on_an_accelerator_the_others_are_beside_images_on_the_device(make_performance):
+    ms = {"jaxfer": [4.0, 4.0], make_performance.RESIDENT: [2.0, 1.0], "Flax": [3.0, 3.0]}
+    case = {"network": "seed", "batch": 32, "dtype": "float32", "work": "train", "ms": ms, "absent": {}}
+    machine = {"cores": 16, "processor": "x", "accelerator": "NVIDIA X"}
+    run = {"machine": machine, "gflop_s": {"float32": 1e3}, "gflop": [0.3], "cases": [case | {"contenders": {}}]}
+    text = make_performance.section("train_step-x", [run])
+    assert "| Flax | 3.00 | 10,667 | 2.25 (1.50 to 3.00) | 10.0% |" in text
+    assert f"| {make_performance.RESIDENT} | 1.50 | 21,333 |  | 20.0% |" in text

@@ -10,7 +10,7 @@ from jax import lax
 from jax.test_util import check_grads
 
 from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, convolution
-from jaxfer.models.convolution import convolve, convolve_directly, multiply_patches, multiply_places
+from jaxfer.models.convolution import convolve, convolve_directly, convolve_each, multiply_patches, multiply_places
 from jaxfer.models.winograd import winograd
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -118,19 +118,39 @@ def test_gradients_are_those_of_finite_differences(function, side, stride):
 
 def test_whatever_is_not_a_plain_float32_convolution_on_a_cpu_is_xlas_bit_for_bit(monkeypatch):
     x, kernel, _ = arrays((8, 8), 3, 1, channels=(4, 4))
+    short = [array.astype(jnp.bfloat16) for array in (x, kernel)]
     others = [
-        (x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), "SAME", {}),
-        (x, kernel, "VALID", {}),
-        (x, kernel, "SAME", {"rhs_dilation": (2, 2)}),
-        (x, kernel[:, :, :2], "SAME", {"feature_group_count": 2}),
+        ([convolve], *short, "SAME", {}),
+        ([convolve, convolve_each], x, kernel, "VALID", {}),
+        ([convolve, convolve_each], x, kernel, "SAME", {"rhs_dilation": (2, 2)}),
+        ([convolve, convolve_each], x, kernel[:, :, :2], "SAME", {"feature_group_count": 2}),
     ]
-    for x_, kernel_, padding, options in others:
+    for functions, x_, kernel_, padding, options in others:
         options["dimension_numbers"] = LAYOUT
         expected = lax.conv_general_dilated(x_, kernel_, (1, 1), padding, **options)
-        np.testing.assert_array_equal(convolve(x_, kernel_, (1, 1), padding, **options), expected)
+        for function in functions:
+            np.testing.assert_array_equal(function(x_, kernel_, (1, 1), padding, **options), expected)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     plain = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
     np.testing.assert_array_equal(ours(x, kernel, 1), plain)
+
+
+def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
+    one, each = ResNetFER(width=8), ResNetFER(width=8, convolution=convolve_each)
+    variables = jax.vmap(one.init, in_axes=(0, None))(jax.random.split(jax.random.key(0)), images[0])
+
+    def gradients(model, variables, images):
+        loss = lambda params: model.apply(variables | {"params": params}, images).var()  # noqa: E731
+        return jax.grad(loss)(variables["params"])
+
+    together = jax.vmap(partial(gradients, each))
+    found = jax.jit(together)(variables, images)
+    for index in range(2):
+        own = jax.tree.map(lambda leaf, index=index: leaf[index], variables)
+        expected = jax.jit(partial(gradients, one))(own, images[index])
+        assert_close(jax.tree.map(lambda leaf, index=index: leaf[index], found), expected, 1e-4)
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(together)(variables, images))
 
 
 # One block a stage, where the others convolve alike: the whole networks compile for minutes.
