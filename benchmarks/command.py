@@ -13,6 +13,9 @@ from contenders.case import Case
 from machine import accelerator, machine
 from turns import CONTENDERS, line, measure
 
+SLOW = ("Flax", "Keras on JAX")
+"""Who takes part on a CPU in batches of up to 32 alone; beyond, they would take most of the time."""
+
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of what every script takes: where to write, and whether after the runs that are there."""
@@ -32,13 +35,8 @@ def keep(asked: argparse.Namespace, run: dict[str, Any]) -> None:
     asked.out.write_text(json.dumps({"runs": [*asked.before, run]}, indent=1) + "\n")
 
 
-def compare(
-    description: str | None, cases: Sequence[Case], contenders: Sequence[str], slow: Sequence[str] = ()
-) -> None:
-    """Measure the cases that the command line asks for, print them, and keep them as one run.
-
-    slow: contenders that take part in batches of up to 32 alone; beyond, they would take most of the time.
-    """
+def compare(description: str | None, cases: Sequence[Case], contenders: Sequence[str]) -> None:
+    """Measure the cases that the command line asks for, print them, and keep them as one run."""
     made = parser(description)
     made.add_argument("--peers", default=sys.executable, help="the Python of the peers, by default this one")
     made.add_argument("--rounds", type=int, default=5, help="turns that each contender takes")
@@ -52,9 +50,10 @@ def compare(
         for case in cases
         if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype
     ]
-    measured, beside = [], arithmetic(cases) if accelerator() else {}
+    computing = [case for case in cases if case.work != "load"]
+    measured, beside = [], arithmetic(computing) if accelerator() and asked.out and computing else {}
     for case in cases:
-        names = [name for name in asked.contender if case.batch <= 32 or name not in slow]
+        names = [name for name in asked.contender if accelerator() or case.batch <= 32 or name not in SLOW]
         measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
         print(line(measured[-1]), flush=True)
         keep(asked, {"cases": measured} | beside)  # an accelerator may be taken away before the last case
@@ -64,5 +63,4 @@ def arithmetic(cases: Sequence[Case]) -> dict[str, Any]:
     """Return each number format's rate of matrix products on the accelerator, and the operations that cases ask for."""
     script = Path(__file__).with_name("arithmetic.py")
     command = [sys.executable, str(script), json.dumps([asdict(case) for case in cases])]
-    said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return {name: said[name] for name in ("gflop_s", "gflop")}
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)

@@ -16,4 +16,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    compare(__doc__, CASES, NETWORKS, slow=("Flax", "Keras on JAX"))
+    compare(__doc__, CASES, NETWORKS)

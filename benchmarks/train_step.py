@@ -19,8 +19,7 @@ ON_ACCELERATOR = [
 ]
 
 if __name__ == "__main__":
-    slow = ("Flax", "Keras on JAX")
     if accelerator():
         compare(__doc__, ON_ACCELERATOR, [NETWORKS[0], RESIDENT, *NETWORKS[1:]])
     else:
-        compare(__doc__, ON_CPU, NETWORKS, slow=slow)
+        compare(__doc__, ON_CPU, NETWORKS)

@@ -15,6 +15,9 @@ from typing import IO, Any, cast
 
 from contenders.case import Case
 
+RESIDENT = "jaxfer, images on the device"
+"""What ours is on accelerators, when it trains."""
+
 CONTENDERS = {
     "jaxfer": ("ours", "host"),
     "Flax": ("plain_flax", ""),
@@ -27,12 +30,12 @@ CONTENDERS = {
     "jaxfer, memory": ("ours_batches", "memory"),
     "jaxfer, mapped file": ("ours_batches", "mapped"),
     "PyTorch DataLoader": ("pytorch_loader", ""),
-    "jaxfer, images on the device": ("ours", "resident"),
+    RESIDENT: ("ours", "resident"),
 }
 """Name, module under `contenders`, and which of the module's ways."""
 
-NETWORKS, LOADERS, RESIDENT = list(CONTENDERS)[:8], list(CONTENDERS)[8:11], list(CONTENDERS)[11]
-"""Those that train or apply a network and those that gather batches, ours first; and what ours is on accelerators."""
+NETWORKS, LOADERS = list(CONTENDERS)[:8], list(CONTENDERS)[8:11]
+"""Those that train or apply a network, and those that gather batches; ours is the first of each."""
 
 HERE = {"ours", "plain_flax", "ours_batches"}
 """Modules that run in this Python; the others run in that of the peers."""

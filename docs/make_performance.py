@@ -314,39 +314,48 @@ def section(name: str, runs: Runs) -> str:
         lines += [f"{machine(runs[0])}; {versions(runs)}.", ""]
     rates, gflop = runs[0].get("gflop_s"), runs[0].get("gflop", [])
     if rates:
-        lines += accelerator_words(rates)
-    share = " | of the product's rate" if rates else ""
-    lines += [
-        f"| what | who | ms | images a second | jaxfer is faster by{share} |",
-        f"|---|---|---|---|---|{'---|' if rates else ''}",
+        lines += accelerator_words(kind, rates)
+    heads = [
+        "what",
+        "who",
+        "ms",
+        "images a second",
+        "jaxfer is faster by",
+        *(["of the product's rate"] if rates else []),
     ]
+    lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for index, first in enumerate(runs[0]["cases"]):
         cases = cases_of(runs, first["dtype"], first["network"], first["batch"])
         what = f"{NETWORKS[first['network']]}, {first['dtype']}, " if first["work"] != "load" else ""
         for number, who in enumerate(first["ms"]):
             present = [case for case in cases if who in case["ms"]]
             ms = statistics.median(statistics.median(case["ms"][who]) for case in present)
-            ratio = "" if who.startswith("jaxfer") else spread([faster_by(case, who) for case in present])
+            ratio = spread([faster_by(case, who) for case in present]) if number and who != RESIDENT else ""
             label = f"{what}batch {first['batch']}" if number == 0 else ""
-            share = f" {1e3 * gflop[index] / ms / rates[first['dtype']]:.1%} |" if rates else ""
-            lines.append(f"| {label} | {who} | {ms:,.2f} | {1e3 * first['batch'] / ms:,.0f} | {ratio} |{share}")
+            cells = [label, who, f"{ms:,.2f}", f"{1e3 * first['batch'] / ms:,.0f}", ratio]
+            if rates:
+                cells.append(f"{1e3 * gflop[index] / ms / rates[first['dtype']]:.1%}")
+            lines.append(f"| {' | '.join(cells)} |")
     missing = {f"{who} ({why})" for run in runs for case in run["cases"] for who, why in case["absent"].items()}
     if missing:
         lines += ["", "Left out: " + "; ".join(sorted(missing)) + "."]
     return "\n".join(lines)
 
 
-def accelerator_words(rates: dict[str, float]) -> list[str]:
+def accelerator_words(kind: str, rates: dict[str, float]) -> list[str]:
     """Return what to know of a table of an accelerator."""
-    reached = " and ".join(f"{rate / 1e3:,.0f} TFLOP/s in {dtype}" for dtype, rate in rates.items())
-    return [
+    trained = [
         "All take batches from the host's memory. jaxfer also has the images on the device and takes many steps a dispatch, as `fit` "
         "does where there is",
         "room: that is what the others are compared with. Fed from the host, a step of a small network waits for its launches, in "
         "jaxfer longer than in",
-        f"plain Flax. Products of large matrices reach {reached}; the last column is what the network's products, with",
-        "convolutions done directly, make of that. PyTorch has channels last, autocast and TF32, its loss and backward pass compiled; "
-        "its graphs are CUDA's.",
+        "plain Flax. PyTorch's loss and backward pass are compiled.",
+    ]
+    reached = " and ".join(f"{rate / 1e3:,.0f} TFLOP/s in {dtype}" for dtype, rate in rates.items())
+    return [
+        *(trained if kind == "train_step" else []),
+        f"Products of large matrices reach {reached}; the last column is what the network's products, with convolutions done",
+        "directly, make of that. PyTorch has channels last, autocast and TF32; its graphs are CUDA's.",
         "",
     ]
 

@@ -51,13 +51,15 @@ def build(case: Case, way: str) -> Contender:
         return Contender(infer, parameters, device(), PACKAGES)
 
     step = train_function(model, optimizer, CrossEntropy(l2=case.l2), axis_name=None, augment=None, ema=None)
-    images, labels = (np.concatenate(arrays) for arrays in zip(*case.batches(), strict=True))
-    feed = ResidentFeed() if way == "resident" else HostFeed()
-    train = feed.training(step, Split("train", images, labels), parallel).run
-    portions = portions_of_rows(case.batch) if way == "resident" else portions_of_images(case)
+    batches = case.batches()
+    split = Split("train", *(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))
-    if way == "resident":  # a program of its own, which the few steps of the warm-up would not compile
+    if way == "resident":
+        train, portions = ResidentFeed().training(step, split, parallel).run, portions_of_rows(case.batch)
+        # A program of its own, which the few steps of the warm-up would not compile.
         train(jax.tree.map(jax.numpy.copy, state), nothing, next(portions(PORTION)))
+    else:
+        train, portions = HostFeed().training(step, split, parallel).run, portions_of_images(batches)
 
     def run(steps: int) -> tuple[float, float]:
         nonlocal state
@@ -71,11 +73,10 @@ def build(case: Case, way: str) -> Contender:
     return Contender(run, parameters, device(), PACKAGES)
 
 
-def portions_of_images(case: Case) -> Callable[[int], Iterator[Batch]]:
+def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[Batch]]:
     """Return what yields batches in turn, for so many steps."""
-    mask = np.ones(case.batch, bool)
-    batches = cycle([{"image": images, "label": labels, "mask": mask} for images, labels in case.batches()])
-    return lambda steps: islice(batches, steps)
+    turns = cycle([{"image": x, "label": labels, "mask": np.ones(len(x), bool)} for x, labels in batches])
+    return lambda steps: islice(turns, steps)
 
 
 def portions_of_rows(batch: int) -> Callable[[int], Iterator[Batch]]:
