@@ -15,9 +15,9 @@ from machine import machine
 
 from jaxfer.cli.program import run
 from jaxfer.errors import UserError
-from jaxfer.training.run_folder import SUMMARY, read_rows
-from jaxfer.training.sweep import Sweep, read_sweep
-from jaxfer.training.sweep.results import has_ended
+from jaxfer.runs.folder import SUMMARY, read_rows
+from jaxfer.sweeps import Sweep, read_sweep
+from jaxfer.sweeps.results import has_ended
 
 SAME = ("environment", "fingerprint", "images", "train_split", "base", "search")
 """What the parts of one file have in common."""

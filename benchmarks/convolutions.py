@@ -1,7 +1,7 @@
 """Ways to convolve on a CPU, by shape: `python benchmarks/convolutions.py results/convolutions.json`.
 
 The value and both gradients of a convolution of 32 images, in turn; of images themselves, which need no gradient, the
-kernel's alone. `jaxfer.models.convolution` chooses by them.
+kernel's alone. `jaxfer.models.kernels.convolution` chooses by them.
 """
 
 import statistics
@@ -12,14 +12,14 @@ import numpy as np
 from command import keep, parser
 from machine import versions
 
-from jaxfer.models.convolution import (
+from jaxfer.models.kernels.convolution import (
     Lowering,
     convolve_directly,
     multiply_patches,
     multiply_places,
     xlas_convolution,
 )
-from jaxfer.models.winograd import winograd
+from jaxfer.models.kernels.winograd import winograd
 from jaxfer.training import use_cpu_cores
 
 SHAPES = [

@@ -214,14 +214,14 @@ def remarks(run: Run, first: dict[str, float]) -> Iterable[str]:
 
 
 def convolutions(files: Sequence[Runs]) -> str:
-    """Return the tables that `jaxfer.models.convolution` decides by."""
+    """Return the tables that `jaxfer.models.kernels.convolution` decides by."""
     ways = ("XLA", "direct", "patches", "places", "Winograd")
     lines = [
         "## Ways to convolve on a CPU",
         "",
         "Milliseconds for the value and both gradients, float32, one device. The last row leaves out the gradient of the "
         "images, which",
-        "nothing needs; measured with AVX-512 it has it. `jaxfer.models.convolution` chooses by shape, and says what the ways are.",
+        "nothing needs; measured with AVX-512 it has it. `jaxfer.models.kernels.convolution` chooses by shape, and says what the ways are.",
     ]
     for run in (runs[-1] for runs in files):
         lines += [

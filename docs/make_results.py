@@ -14,7 +14,7 @@ from jaxfer.reports.markup import between
 from jaxfer.reports.sweep_figures import heat_map
 from jaxfer.reports.sweep_report import cost, pick
 from jaxfer.reports.sweep_settings import best, settings
-from jaxfer.training.sweep import Row, Sweep
+from jaxfer.sweeps import Row, Sweep
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"

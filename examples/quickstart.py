@@ -6,7 +6,7 @@ from jaxfer.config import Config, DataConfig
 from jaxfer.data import load
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7
-from jaxfer.evaluation.evaluate import summarize
+from jaxfer.evaluation.summary import summarize
 from jaxfer.models import ResNetFER
 from jaxfer.training import fit, use_cpu_cores
 
@@ -19,5 +19,6 @@ val = summarize(config, data, state, history)["val"]
 print(f"accuracy {val['accuracy']:.3f}, macro F1 {val['macro_f1']:.3f} on {val['examples']} images of {val['split']}")
 
 face = draw_faces(seed=1, labels=np.array([3]))  # uint8 [1, 64, 64, 3], a surprised one
-logits = np.asarray(ResNetFER().apply(state.variables, face))
+outputs: dict = ResNetFER().apply(state.variables, face)  # pyright: ignore[reportAssignmentType]
+logits = np.asarray(outputs["logits"])
 print(f"it looks like {AFFECTNET_7[int(logits.argmax())]}")

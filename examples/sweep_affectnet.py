@@ -38,10 +38,10 @@ def main() -> None:
     flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
+    from jaxfer.devices.distributed import is_first
     from jaxfer.reports.finish import finish_run
     from jaxfer.reports.sweep_report import write_sweep_report
-    from jaxfer.training.processes import is_first
-    from jaxfer.training.sweep import continued, grid, sweep
+    from jaxfer.sweeps import continued, grid, sweep
 
     if flags.resume:
         search = continued(flags.sweep_dir, flags.config)

@@ -204,6 +204,14 @@ class Config:
         _check(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
 
+    @property
+    def depends_on_epochs(self) -> bool:
+        """Whether the learning rate at a step depends on how many epochs there are.
+
+        Where it does not, a shorter run is the beginning of a longer one.
+        """
+        return self.optimizer.schedule == "cosine"
+
 
 PRESETS = {
     "seed": Config(),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from jaxfer.config import PRESETS, to_json
-from jaxfer.evaluation.metrics import Metrics
+from jaxfer.metrics.metrics import Metrics
 
 NAMES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 

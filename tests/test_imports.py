@@ -34,8 +34,8 @@ def main_of(module: str) -> str:
         ("jaxfer.config", HEAVY),
         ("jaxfer.models", {"optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
         ("jaxfer.training", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-        ("jaxfer.training.sweep", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-        ("jaxfer.evaluation.evaluate", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
+        ("jaxfer.sweeps", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
+        ("jaxfer.evaluation.summary", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
     ],
 )
 def test_a_module_imports_only_what_it_needs(module, never):
@@ -62,8 +62,8 @@ def test_importing_starts_no_backend_and_changes_no_setting():
 import os, warnings, jax
 from jax._src import xla_bridge
 before = dict(jax.config.values), dict(os.environ), list(warnings.filters)
-import jaxfer, jaxfer.models, jaxfer.training, jaxfer.data, jaxfer.evaluation.evaluate
-import jaxfer.training.checkpoint, jaxfer.training.compiled_programs, jaxfer.cli.start, jaxfer.cli.sweep
+import jaxfer, jaxfer.models, jaxfer.training, jaxfer.data, jaxfer.evaluation.summary
+import jaxfer.runs.checkpoints, jaxfer.devices.compile_cache, jaxfer.cli.start, jaxfer.cli.sweep
 changed = {name for name, value in jax.config.values.items() if before[0].get(name, value) != value}
 print(changed or "same", dict(os.environ) == before[1], xla_bridge.backends_are_initialized())
 """

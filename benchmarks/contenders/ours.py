@@ -11,8 +11,8 @@ from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
-from jaxfer.evaluation.metrics import Metrics
-from jaxfer.models import make_model
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.models import Outputs, compiled_for, make_model
 from jaxfer.training import (
     CrossEntropy,
     HostFeed,
@@ -40,12 +40,15 @@ def build(case: Case, way: str) -> Contender:
     use_cpu_cores()
     model = make_model(network, CLASSES)
     parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
+    model = compiled_for(model, parallel.devices[0].platform)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
     state = create_state(model, optimizer, seed=0, image_size=SIDE)
     parameters = size(state.params)
     if case.work == "infer":
         mask = np.ones(case.batch, bool)
-        apply = parallel.compile(lambda variables, batch: model.apply(variables, batch["image"]), donate=False)
+        apply = parallel.compile(
+            lambda variables, batch: cast(Outputs, model.apply(variables, batch["image"]))["logits"], donate=False
+        )
         variables = parallel.place(state.variables)
         infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
         return Contender(infer, parameters, device(), PACKAGES)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxfer.config import LabelOrder
-from jaxfer.page import write
+from jaxfer.reports.page import write
 
 
 @dataclass(frozen=True, kw_only=True)

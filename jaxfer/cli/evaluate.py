@@ -17,7 +17,7 @@ from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.one_split import OneSplit
-    from jaxfer.evaluation.evaluation import Evaluation
+    from jaxfer.evaluation.evaluate import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Evaluate:
             raise UserError("a run is named twice: pass each once")
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
-        from jaxfer.evaluation.evaluation import compare
+        from jaxfer.evaluation.evaluate import compare
         from jaxfer.reports.evaluation_folder import write_evaluation
 
         evaluations = self._evaluations()
@@ -82,8 +82,8 @@ class Evaluate:
 
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data.one_split import load_split
-        from jaxfer.evaluation.evaluation import evaluate
-        from jaxfer.evaluation.trained import load_trained
+        from jaxfer.evaluation.evaluate import evaluate
+        from jaxfer.runs.load import load_trained
 
         trained = [load_trained(run_dir, self.epoch) for run_dir in self.runs]
         loaded: dict[DataConfig, OneSplit] = {}
@@ -116,7 +116,7 @@ class Evaluate:
 
 def _print(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    from jaxfer.evaluation.affect import AFFECTS
+    from jaxfer.metrics.affect import AFFECTS
 
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
     table = Table(

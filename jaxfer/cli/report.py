@@ -29,7 +29,7 @@ class Report:
 
         if (self.folder / "sweep.json").is_file():
             from jaxfer.reports.sweep_report import write_sweep_report
-            from jaxfer.training.sweep import read_sweep
+            from jaxfer.sweeps import read_sweep
 
             path, drawings = write_sweep_report(self.folder), paper_figures.of_sweep(read_sweep(self.folder))
         elif self.folder.is_dir():

@@ -41,15 +41,15 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
 
     Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
 
-    flags: how to join other processes. Raises `UserError` where `jaxfer.training.processes.join_processes` does.
+    flags: how to join other processes. Raises `UserError` where `jaxfer.devices.distributed.join_processes` does.
     """
     start_up = StartUp()
     with start_up.part("import"):
-        from jaxfer.evaluation import evaluate  # noqa: F401 - all that a run imports
-        from jaxfer.training.checkpoint import Checkpoints  # noqa: F401
-        from jaxfer.training.compiled_programs import keep_compiled_programs
-        from jaxfer.training.cpu import use_cpu_cores
-        from jaxfer.training.processes import join_processes
+        from jaxfer.devices.compile_cache import keep_compiled_programs
+        from jaxfer.devices.cpu import use_cpu_cores
+        from jaxfer.devices.distributed import join_processes
+        from jaxfer.evaluation import summary  # noqa: F401 - all that a run imports
+        from jaxfer.runs.checkpoints import Checkpoints  # noqa: F401
 
     use_cpu_cores()
     if flags is not None and flags.several:

@@ -13,7 +13,7 @@ from jaxfer.cli.training import load_and_print
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxfer.training.sweep import Search
+    from jaxfer.sweeps import Search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,9 @@ class Sweep(SweepFlags):
         start_jax(flags.processes)
         # The rest of JAX is imported from here on, as in `jaxfer train`.
         from jaxfer.data import load
+        from jaxfer.devices.distributed import is_first
         from jaxfer.reports.finish import finish_run
-        from jaxfer.training.processes import is_first
-        from jaxfer.training.sweep import sweep, to_records
+        from jaxfer.sweeps import sweep, to_records
 
         loading: dict[str, Any] = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
         with flags.continued_by("jaxfer sweep"):
@@ -62,7 +62,7 @@ class Sweep(SweepFlags):
                 print(f"Report: {page}")
 
     def _search(self) -> "Search":
-        from jaxfer.training.sweep import continued, grid, random_search
+        from jaxfer.sweeps import continued, grid, random_search
 
         if self.resume and not self.over:
             return continued(self.sweep_dir, self.config)
@@ -87,7 +87,7 @@ def _field(text: str) -> tuple[str, Any]:
 
 def _range(text: str) -> Any:
     """Return the range that `LOW..HIGH` or `log:LOW..HIGH` is, in numbers; None for other texts, such as ../data."""
-    from jaxfer.training.sweep import LogUniform, Uniform
+    from jaxfer.sweeps import LogUniform, Uniform
 
     low, _, high = text.removeprefix("log:").partition("..")
     try:

@@ -59,7 +59,7 @@ class SweepFlags:
         try:
             yield
         except (Interrupted, KeyboardInterrupt, SystemExit):
-            from jaxfer.training.processes import is_first
+            from jaxfer.devices.distributed import is_first
 
             if is_first() and (self.sweep_dir / "sweep.json").exists():
                 command = f"{program} --sweep-dir {self.sweep_dir} --resume{again(self.processes)}"
@@ -71,6 +71,6 @@ class SweepFlags:
 
 def _begun_with(sweep_dir: Path) -> Config:
     # The training package imports JAX, which `--help` and mistaken flags need not wait for.
-    from jaxfer.training.sweep import read_search
+    from jaxfer.sweeps import read_search
 
     return read_search(sweep_dir).base

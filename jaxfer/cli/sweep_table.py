@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jaxfer.training.sweep import Row, Sweep
+    from jaxfer.sweeps import Row, Sweep
 
 
 def print_table(sweep: "Sweep") -> None:

@@ -44,9 +44,9 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     start_up = start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
+    from jaxfer.devices.distributed import is_first
     from jaxfer.reports.finish import finish_run
     from jaxfer.training import fit
-    from jaxfer.training.processes import is_first
 
     with start_up.part("load_data"):
         data = (load if as_json else load_and_print)(flags.config.data)

@@ -105,7 +105,7 @@ def again(processes: ProcessFlags) -> str:
 
 def _begun_with(run_dir: Path) -> Config:
     # The training package imports JAX, which `--help` and mistaken flags need not wait for.
-    from jaxfer.training.run_folder import read_config
+    from jaxfer.runs.folder import read_config
 
     return read_config(run_dir)
 
@@ -113,7 +113,7 @@ def _begun_with(run_dir: Path) -> Config:
 def load_and_print(config: DataConfig) -> "Dataset":
     """Return the data that a config asks for, having printed what is in it, in the first of several processes."""
     from jaxfer.data import load
-    from jaxfer.training.processes import is_first
+    from jaxfer.devices.distributed import is_first
 
     data = load(config)
     if is_first():

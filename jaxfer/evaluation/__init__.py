@@ -1,6 +1,6 @@
 """Honest numbers about a model: metrics that cover every example once, their intervals, and what they compare."""
 
-from jaxfer.evaluation.metrics import Metrics
-from jaxfer.evaluation.scores import Bin, ClassScores, Scores
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.metrics.scores import Bin, ClassScores, Scores
 
 __all__ = ["Bin", "ClassScores", "Metrics", "Scores"]

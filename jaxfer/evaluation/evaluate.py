@@ -1,94 +1,220 @@
-"""From a trained state to the numbers of a run."""
+"""An evaluation: one checkpoint on one split, with all that a reader needs to judge its numbers."""
 
+import dataclasses
+import hashlib
 import json
-import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import flax
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-
-import jaxfer
 from jaxfer.config import Config, to_json
-from jaxfer.data.dataset import Dataset, Split
-from jaxfer.evaluation.bootstrap import intervals
-from jaxfer.evaluation.predictions import Predictions, predict_split
-from jaxfer.evaluation.scores import as_json
-from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.losses import Objective, make_loss
-from jaxfer.training.parallel import Parallel, choose_parallel
-from jaxfer.training.state import TrainState
+from jaxfer.data.columns import group_names
+from jaxfer.data.one_split import OneSplit
+from jaxfer.devices.placement import choose_parallel
+from jaxfer.errors import UserError
+from jaxfer.evaluation.compare import mcnemar, over_runs
+from jaxfer.evaluation.predict import Predictions, predict_split
+from jaxfer.evaluation.summary import environment, scored
+from jaxfer.runs.folder import differences
+from jaxfer.runs.load import Trained
+
+ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
+"""What the numbers of each kind of split are called."""
+
+MOST_GROUPS = 50
+"""So many groups of a column are scored apart; more would be a column of numbers or of names."""
 
 
-def summarize(
-    config: Config,
-    data: Dataset,
-    state: TrainState,
-    history: Sequence[dict[str, Any]],
-    *,
-    parallel: Parallel | None = None,
-    model: ResNetFER | None = None,
-) -> dict[str, Any]:
-    """Return what `summary.json` holds: the numbers of both splits, and all that a reader needs to judge them.
+@dataclass(frozen=True)
+class Evaluation:
+    """One checkpoint on one split.
 
-    state, history: what `fit` returned for `config` and `data`. `train` and `val` are the scores of this last state
-    in evaluation mode, each over its whole split, with their bootstrap `intervals`. `best` is the epoch that had the
-    best validation accuracy, which is optimistic, being chosen by the very examples it is measured on. Of several
-    processes all must call this, and get the same.
+    flip: whether probabilities are means over the image and its mirror image.
+    by: the column whose groups are scored apart, or None.
+    images: rows to explain by Grad-CAM, or None for a choice.
     """
-    parallel = parallel or choose_parallel(config.batch_size)
-    model = model or make_model(config.model, len(data.class_names))
-    loss = make_loss(config.loss, data.train.labels, len(data.class_names))
-    options = {"batch_size": config.batch_size, "parallel": parallel}
-    scores = {}
-    for name, split in (("train", data.train), ("val", data.val)):
-        predictions = predict_split(model, state.variables, split, **options)
-        objective = _objective(loss, state.params if state.ema is None else state.ema, predictions, split)
-        scores[name] = {"split": split.name} | scored(predictions, data.class_names, objective)
-    last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
+
+    trained: Trained
+    data: OneSplit
+    predictions: Predictions
+    flip: bool
+    by: str | None = None
+    images: tuple[int, ...] | None = None
+
+    @property
+    def role(self) -> str:
+        """What its numbers are called: `Training`, `Validation` or `Test`."""
+        return ROLES[self.data.use]
+
+    @property
+    def own_data(self) -> bool | None:
+        """Whether the split belongs to the very data of the run; None where that is not known."""
+        known = self.trained.fingerprint and self.data.data_fingerprint
+        return self.trained.fingerprint == self.data.data_fingerprint if known else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the split."""
+        return self.data.fingerprint
+
+    @cached_property
+    def scores(self) -> dict[str, Any]:
+        """What `scored` returns, without the training objective, and the split's name."""
+        scores = scored(self.predictions, self.data.class_names)
+        del scores["loss"]
+        return {"split": self.data.split.name} | scores
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of those scores that have an interval."""
+        return tuple(self.scores["intervals"])
+
+    @cached_property
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The number of examples, measures and intervals of each group of the column `by`."""
+        if self.by is None:
+            return {}
+        column, found = self.data.columns[self.by], {}
+        for name in group_names(column):
+            scores = scored(self.predictions.take(column == name), self.data.class_names)
+            found[name] = {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
+        return found
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the numbers must know, one sentence each."""
+        notes = []
+        if self.data.use == "train":
+            notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
+        if self.data.use == "test":
+            notes.append("A test split is for the final number only: choose nothing by it.")
+        if self.data.use == "val" and self.own_data is not False and self.trained.chosen == "best":
+            notes.append("The checkpoint was chosen by its accuracy on this very split, which makes it optimistic.")
+        if self.own_data is False:
+            notes.append(
+                "The data are not those of the run: whether the network has learnt from some of these images, under "
+                "another name, is not known."
+            )
+        if not self.trained.ends_epoch:
+            notes.append(f"The checkpoint was saved within an epoch, at step {self.trained.step:,}.")
+        return notes
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all that decides the numbers and the page of an evaluation by itself, as JSON has it."""
+        return {
+            "config": json.loads(to_json(self.trained.config)),
+            "checkpoint": self.trained.checkpoint,
+            "trained_on": self.trained.fingerprint,
+            "split": self.data.split.name,
+            "use": self.data.use,
+            "fingerprint": self.fingerprint,
+            "names": _hash(self.data.names),
+            "flip": self.flip,
+            "by": self.by,
+            "groups": self.by and _hash(self.data.columns[self.by].tolist()),
+            "images": self.images and list(self.images),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `evaluation.json` holds."""
+        return {
+            "run": self.trained.name,
+            "role": self.role.lower(),
+            "checkpoint": self.trained.checkpoint,
+            "flip": self.flip,
+            "notes": self.notes(),
+            **self.scores,
+            "by": {"column": self.by, "groups": self.groups},
+            "data": {
+                "source": self.data.source,
+                "left_out": self.data.left_out,
+                "own": self.own_data,
+                "fingerprint": self.fingerprint,
+            },
+            "environment": environment(),
+            "inputs": self.inputs(),
+        }
+
+
+def evaluate(
+    trained: Trained,
+    data: OneSplit,
+    *,
+    flip: bool = False,
+    by: str | None = None,
+    images: tuple[int, ...] | None = None,
+) -> Evaluation:
+    """Return what the network of a run says about a split.
+
+    flip, by, images: as in `Evaluation`.
+
+    Raises `UserError` for classes that are not the network's, a column that the data does not have or that has more
+    than `MOST_GROUPS` groups, and rows that are not there.
+    """
+    if len(data.class_names) != trained.config.data.num_classes:
+        raise UserError(
+            f"the network of {trained.name} knows {trained.config.data.num_classes} classes, and the data has "
+            f"{len(data.class_names)}: pass data of the same classes"
+        )
+    if by is not None and by not in data.columns:
+        there = ", ".join(data.columns) or "none"
+        raise UserError(
+            f"{data.source} has no column {by!r} to divide its faces by: pass one of those it has ({there})"
+        )
+    if by is not None and (groups := len(set(data.columns[by]))) > MOST_GROUPS:
+        raise UserError(
+            f"the column {by!r} divides the faces into {groups:,} groups, too many to tell apart: "
+            f"pass one of at most {MOST_GROUPS}"
+        )
+    beyond = [row for row in images or () if not 0 <= row < len(data.split)]
+    if beyond:
+        raise UserError(
+            f"there is no row {beyond[0]} in {data.split.name!r}: pass rows from 0 to {len(data.split) - 1}, as "
+            "predictions.csv counts them"
+        )
+    parallel = choose_parallel(trained.config.batch_size)
+    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip}
+    predictions = predict_split(trained.model, trained.variables, data.split, **options)
+    return Evaluation(trained, data, predictions, flip, by, images)
+
+
+def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Return mean and deviation over runs, McNemar's test of each pair, and in what else but their seed runs differ.
+
+    Raises `UserError` where they were not evaluated on the same images.
+    """
+    first, *others = evaluations
+    for other in others:
+        if other.fingerprint != first.fingerprint:
+            raise UserError(
+                f"{first.trained.name} and {other.trained.name} cannot be compared: the images or labels of "
+                f"{first.data.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
+                "with the same image size and classes"
+            )
+    measured = [name for name in first.measures if all(name in other.measures for other in others)]
+    pairs = [(a, b) for i, a in enumerate(evaluations) for b in evaluations[i + 1 :]]
+    base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
     return {
-        "config": json.loads(to_json(config)),
-        "epochs": last["epoch"],
-        "steps": last["step"],
-        "seconds": last["seconds"],
-        **scores,
-        "checkpoint": {"epoch": last["epoch"], "step": last["step"], "chosen": "last"},
-        "best": {name: best[name] for name in ("epoch", "step", "val_accuracy", "val_loss")},
-        "data": {
-            "source": data.source,
-            "warnings": list(data.warnings),
-            "left_out": data.left_out,
-            "unreadable": [[str(path), reason] for path, reason in data.unreadable],
-            "fingerprint": data.fingerprint,
-        },
-        "environment": environment(),
+        "runs": [
+            {"run": one.trained.name, "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
+            | {"accuracy": one.scores["accuracy"], "interval": one.scores["intervals"]["accuracy"]}
+            for one in evaluations
+        ],
+        "over_runs": over_runs([one.scores for one in evaluations], measured),
+        "differences": sorted({differences(base, other) for other in changed if other != base}),
+        "mcnemar": [
+            {"first": a.trained.name, "second": b.trained.name}
+            | dataclasses.asdict(mcnemar(a.predictions.correct, b.predictions.correct))
+            for a, b in pairs
+        ],
     }
 
 
-def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:
-    """Return `Scores.to_dict()` and the bootstrap `intervals`.
-
-    loss: the training objective; None takes the cross entropy.
-    """
-    return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
+def _but_for_seed_and_place(config: Config) -> Config:
+    """Return a config without what may differ between runs of one experiment: the seed, and where the data lies."""
+    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
 
 
-def _objective(loss: Objective, params: Any, predictions: Predictions, split: Split) -> float:
-    """Return what training minimises, on a whole split: the mean over its examples and the penalty."""
-    targets = split.labels if split.soft_labels is None else split.soft_labels
-    losses = np.asarray(jax.jit(loss.per_example)(predictions.logits, targets), np.float64)
-    if predictions.affect is not None and predictions.actual_affect is not None:
-        losses += loss.affect_error(jnp.asarray(predictions.affect), jnp.asarray(predictions.actual_affect))
-    return float(losses.mean() + loss.penalty(jax.device_get(params)))
-
-
-def environment() -> dict[str, Any]:
-    """Return the versions and devices that a number depends on."""
-    versions = {"jaxfer": jaxfer.__version__, "python": platform.python_version(), "jax": jax.__version__}
-    versions |= {"flax": flax.__version__, "optax": optax.__version__}
-    device = jax.devices()[0]
-    kind = f"{device.device_kind}, {platform.machine()}" if device.platform == "cpu" else device.device_kind
-    return versions | {"device": kind, "devices": jax.device_count(), "processes": jax.process_count()}
+def _hash(names: Sequence[str]) -> str:
+    content = "\n".join(names).encode(errors="surrogateescape")
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

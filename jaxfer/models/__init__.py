@@ -1,6 +1,7 @@
 """Networks: `ResNetFER`, its named variants, and the blocks and layers they are built from."""
 
-from jaxfer.models.layers import BatchNorm, max_pool
+from jaxfer.models.batch_norm import BatchNorm
+from jaxfer.models.kernels import Kernels, compiled_for
 from jaxfer.models.resnet import (
     BasicBlock,
     BottleneckBlock,
@@ -10,7 +11,6 @@ from jaxfer.models.resnet import (
     ResNetFER34,
     ResNetFER50,
     Stem,
-    heads,
     make_model,
 )
 
@@ -18,13 +18,13 @@ __all__ = [
     "BasicBlock",
     "BatchNorm",
     "BottleneckBlock",
+    "Kernels",
     "Outputs",
     "ResNetFER",
     "ResNetFER18",
     "ResNetFER34",
     "ResNetFER50",
     "Stem",
-    "heads",
+    "compiled_for",
     "make_model",
-    "max_pool",
 ]

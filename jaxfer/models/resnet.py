@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxfer.config import ModelConfig
-from jaxfer.models.convolution import convolve
-from jaxfer.models.layers import BatchNorm, max_pool
+from jaxfer.models.batch_norm import BatchNorm
+from jaxfer.models.kernels import XLA, Kernels
 
-Outputs = jax.Array | tuple[jax.Array, jax.Array]
-"""What a network returns: logits alone, or with valence and arousal."""
+Outputs = dict[str, jax.Array]
+"""What a network returns, an entry a head: `logits` [b, classes], and such as `affect` [b, 2]; all float32."""
 
 he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
@@ -107,13 +107,13 @@ class ResNetFER(nn.Module):
     valence_arousal: whether a second last layer predicts valence and arousal, each from -1 to 1.
     dtype: of the computation. Parameters, statistics and logits are float32 always.
     axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
-    convolution: what convolves, called as `jax.lax.conv_general_dilated` is; networks side by side have another.
+    kernels: what convolves and pools; who compiles the network for a kind of device sets it.
 
     >>> model = ResNetFER()
     >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
     >>> sum(leaf.size for leaf in jax.tree.leaves(variables))
     158919
-    >>> model.apply(variables, jnp.zeros((5, 48, 48, 3), jnp.uint8)).shape
+    >>> model.apply(variables, jnp.zeros((5, 48, 48, 3), jnp.uint8))["logits"].shape
     (5, 7)
     """
 
@@ -131,11 +131,11 @@ class ResNetFER(nn.Module):
     valence_arousal: bool = False
     dtype: Any = jnp.float32
     axis_name: str | None = None
-    convolution: Callable[..., jax.Array] = convolve
+    kernels: Kernels = XLA
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> Outputs:
-        """Return the logits, float32 [b, num_classes]; with `valence_arousal` a pair of them and float32 [b, 2].
+        """Return `logits`, float32 [b, num_classes]; with `valence_arousal` also `affect`, float32 [b, 2].
 
         images: [b, h, w, 3] RGB, h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
         train: normalise with the batch's statistics and drop features (needs the `dropout` key).
@@ -143,7 +143,7 @@ class ResNetFER(nn.Module):
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
-        layer = partial(nn.Conv, conv_general_dilated=self.convolution)
+        layer = partial(nn.Conv, conv_general_dilated=self.kernels.convolution)
         conv = partial(layer, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
         norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
@@ -153,7 +153,7 @@ class ResNetFER(nn.Module):
         x = conv(self.width, (self.stem.kernel,) * 2, strides=self.stem.stride, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
         if self.stem.pool:
-            x = max_pool(x, 3, 2)
+            x = self.kernels.max_pool(x, 3, 2)
         for stage, size in enumerate(self.stage_sizes):
             for index in range(size):
                 x = self.block(
@@ -165,17 +165,14 @@ class ResNetFER(nn.Module):
                     name=f"stage{stage + 1}_block{index + 1}",
                 )(x)
         if self.final_pool:
-            x = max_pool(x, 3, 2)
+            x = self.kernels.max_pool(x, 3, 2)
         x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
-        logits = dense(self.num_classes, name="head")(x)
-        return (logits, jnp.tanh(dense(2, name="affect_head")(x))) if self.valence_arousal else logits
-
-
-def heads(outputs: Outputs) -> tuple[jax.Array, jax.Array | None]:
-    """Return a network's logits [b, num_classes], and its valence and arousal [b, 2], None where it has none."""
-    return outputs if isinstance(outputs, tuple) else (outputs, None)
+        outputs = {"logits": dense(self.num_classes, name="head")(x)}
+        if self.valence_arousal:
+            outputs["affect"] = jnp.tanh(dense(2, name="affect_head")(x))
+        return outputs
 
 
 def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:

@@ -6,11 +6,11 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-from jaxfer.evaluation.evaluation import Evaluation
-from jaxfer.evaluation.grad_cam import grad_cam
-from jaxfer.page import escape
-from jaxfer.page.picture import data_uri
+from jaxfer.evaluation.evaluate import Evaluation
+from jaxfer.evaluation.explain import grad_cam
 from jaxfer.reports.markup import percent
+from jaxfer.reports.page import escape
+from jaxfer.reports.page.picture import data_uri
 
 ERRORS = 24
 """How many of the most confident errors are shown."""

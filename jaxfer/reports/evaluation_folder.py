@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxfer import page
 from jaxfer.data.checking.wording import printable
 from jaxfer.errors import UserError
-from jaxfer.evaluation.affect import AFFECTS
-from jaxfer.evaluation.evaluation import Evaluation
+from jaxfer.evaluation.evaluate import Evaluation
+from jaxfer.metrics.affect import AFFECTS
+from jaxfer.reports import page
 
 
 def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None = None) -> Path:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxfer import page
-from jaxfer.evaluation.affect import AFFECTS
-from jaxfer.evaluation.evaluation import Evaluation
-from jaxfer.page import escape, facts, tile
-from jaxfer.reports import evaluation_faces, figures, report_record, report_scores
+from jaxfer.evaluation.evaluate import Evaluation
+from jaxfer.metrics.affect import AFFECTS
+from jaxfer.reports import evaluation_faces, figures, page, report_record, report_scores
 from jaxfer.reports.markup import between, decimal, figure, noted_table, number, percent, setting
+from jaxfer.reports.page import escape, facts, tile
 from jaxfer.reports.report_scores import MEASURES as TITLES
 from jaxfer.reports.report_scores import NO_INTERVAL, interval
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
-from jaxfer.evaluation.evaluate import summarize
-from jaxfer.training.processes import is_first
-from jaxfer.training.run_folder import SUMMARY, RunFolder
+from jaxfer.devices.distributed import is_first
+from jaxfer.evaluation.summary import summarize
+from jaxfer.runs.folder import SUMMARY, RunFolder
 from jaxfer.training.state import TrainState
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jaxfer.page import escape, scroll
 from jaxfer.reports import figures
+from jaxfer.reports.page import escape, scroll
 
 
 def heat_table(caption: str, names: Sequence[str], counts: Sequence[Sequence[int]], *, shares: bool = False) -> str:

@@ -12,7 +12,7 @@ from jaxfer.errors import UserError
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.sweep_settings import settings
-from jaxfer.training.sweep import Sweep
+from jaxfer.sweeps import Sweep
 
 COLUMN = 3.35
 """Inches: the width of a column of most two-column styles."""

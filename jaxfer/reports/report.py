@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxfer import page
-from jaxfer.page import escape
-from jaxfer.reports import report_record, report_scores
+from jaxfer.reports import page, report_record, report_scores
 from jaxfer.reports.finished_run import Run, read_run
 from jaxfer.reports.markup import percent
+from jaxfer.reports.page import escape
 from jaxfer.reports.report_scores import interval
 
 

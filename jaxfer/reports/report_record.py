@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxfer.page import facts, table
 from jaxfer.reports.markup import duration, setting
+from jaxfer.reports.page import facts, table
 
 MOST_LISTED = 200
 """Unreadable images that the page lists; `summary.json` has all of them."""

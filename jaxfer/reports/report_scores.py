@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jaxfer.evaluation.affect import AFFECTS
 from jaxfer.evaluation.wilson import f1_interval, wilson_interval
-from jaxfer.page import table, tile
+from jaxfer.metrics.affect import AFFECTS
 from jaxfer.reports import figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.markup import between, decimal, figure, heat_table, noted_table, number, percent
+from jaxfer.reports.page import table, tile
 
 MEASURES = {
     "accuracy": "Accuracy",

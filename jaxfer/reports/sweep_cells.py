@@ -4,12 +4,12 @@ import math
 from typing import Any
 from urllib.parse import quote
 
-from jaxfer.page import escape, scroll
 from jaxfer.reports.markup import duration, number, setting
+from jaxfer.reports.page import escape, scroll
 from jaxfer.reports.report_scores import interval
 from jaxfer.reports.sweep_figures import named, short
 from jaxfer.reports.sweep_settings import Setting
-from jaxfer.training.sweep import Row, Sweep
+from jaxfer.sweeps import Row, Sweep
 
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss", "mse": "MSE", "r2": "R²"}
 """What the table calls the scores of a cell."""

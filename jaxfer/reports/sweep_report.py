@@ -5,17 +5,16 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from jaxfer import page
 from jaxfer.evaluation.wilson import wilson_interval
-from jaxfer.page import escape, facts, tile
-from jaxfer.reports import sweep_figures
+from jaxfer.reports import page, sweep_figures
 from jaxfer.reports.markup import duration, figure, percent
+from jaxfer.reports.page import escape, facts, tile
 from jaxfer.reports.report_record import configuration
 from jaxfer.reports.report_scores import interval
 from jaxfer.reports.sweep_cells import table
 from jaxfer.reports.sweep_figures import named, short
 from jaxfer.reports.sweep_settings import Setting, best, settings
-from jaxfer.training.sweep import Row, Sweep, read_sweep
+from jaxfer.sweeps import Row, Sweep, read_sweep
 
 MOST_SAID = 30
 """Settings that the words for a figure go through one by one."""
@@ -47,7 +46,7 @@ def render(sweep: Sweep) -> str:
         cells=table(sweep, chosen),
         cost=_cost(sweep.rows),
         config=configuration(sweep.base),
-        sort=resources.files("jaxfer.page").joinpath("sort.js").read_text(encoding="utf-8"),
+        sort=resources.files("jaxfer.reports.page").joinpath("sort.js").read_text(encoding="utf-8"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxfer.training.sweep import Row
+from jaxfer.sweeps import Row
 
 
 @dataclass(frozen=True)

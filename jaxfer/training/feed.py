@@ -12,8 +12,8 @@ from jax import lax
 
 from jaxfer.data.batches import Batches, columns, evaluation_rows, gather
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.evaluation.metrics import Metrics
-from jaxfer.training.parallel import Parallel
+from jaxfer.devices.placement import Parallel
+from jaxfer.metrics.metrics import Metrics
 from jaxfer.training.state import TrainState
 from jaxfer.training.step import Batch, evaluate_split
 

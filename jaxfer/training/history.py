@@ -7,11 +7,11 @@ from typing import Any
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
+from jaxfer.devices.consensus import Agreement
+from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
-from jaxfer.evaluation.metrics import Metrics
-from jaxfer.training.agreement import Agreement
-from jaxfer.training.processes import is_first
-from jaxfer.training.run_folder import RunFolder
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.runs.folder import RunFolder
 from jaxfer.training.state import TrainState
 from jaxfer.training.tensorboard import FOLDER, EventFiles, require_writer
 

@@ -15,15 +15,15 @@ from jax import monitoring
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
+from jaxfer.devices.consensus import Agreement
+from jaxfer.devices.distributed import is_first
+from jaxfer.devices.placement import Parallel
 from jaxfer.errors import Diverged, Interrupted
-from jaxfer.evaluation.metrics import Metrics, Scores
+from jaxfer.metrics.metrics import Metrics, Scores
 from jaxfer.models import ResNetFER
-from jaxfer.training.agreement import Agreement
 from jaxfer.training.feed import Feed
 from jaxfer.training.history import History
 from jaxfer.training.interrupt import stop_on_signals
-from jaxfer.training.parallel import Parallel
-from jaxfer.training.processes import is_first
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState
 
@@ -55,7 +55,7 @@ def fit(
     A row holds `epoch`, `step`, `seconds` since the start, `learning_rate`, `loss` and `accuracy` of the training
     batches as they were trained on, and `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the
     whole validation split after the epoch; also such as `val_valence_ccc`, the measures of
-    `jaxfer.evaluation.affect`, where the network predicts valence and arousal. Losses contain the L2 term.
+    `jaxfer.metrics.affect`, where the network predicts valence and arousal. Losses contain the L2 term.
 
     run_dir: folder for the configuration, the log and the checkpoints; None keeps nothing. With `resume` it must
         hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.

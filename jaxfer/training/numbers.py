@@ -51,16 +51,8 @@ def structure(config: Config) -> Config:
     """
     # Any value would do that no field can have: None is one of them.
     unnamed = {section: dict.fromkeys(fields, "a number") for section, fields in numbers_of(config).items()}
-    epochs = config.epochs if depends_on_epochs(config) else 1
+    epochs = config.epochs if config.depends_on_epochs else 1
     return dataclasses.replace(with_numbers(config, unnamed), seed=0, epochs=epochs)
-
-
-def depends_on_epochs(config: Config) -> bool:
-    """Return whether the learning rate at a step depends on how many epochs there are.
-
-    Where it does not, a shorter run is the beginning of a longer one.
-    """
-    return config.optimizer.schedule == "cosine"
 
 
 def is_zero(number: Any) -> bool:

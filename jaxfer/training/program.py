@@ -12,15 +12,14 @@ from jaxfer.config import AugmentConfig, Config
 from jaxfer.data.augment import augment
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
+from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
-from jaxfer.evaluation.metrics import Metrics, Scores
-from jaxfer.models import ResNetFER, make_model
-from jaxfer.models.convolution import convolve_each
+from jaxfer.metrics.metrics import Metrics, Scores
+from jaxfer.models import ResNetFER, compiled_for, make_model
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
 from jaxfer.training.losses import CrossEntropy, make_loss
 from jaxfer.training.numbers import Numbers, numbers_of, structure, with_numbers
 from jaxfer.training.optimizers import make_optimizer, make_schedule
-from jaxfer.training.parallel import Parallel, choose_parallel
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import Batch, eval_function, train_function
 
@@ -70,12 +69,12 @@ class Program:
     @cached_property
     def training(self) -> Training:
         """The steps of runs, which take their numbers after the portion."""
-        return self.feed.training(self._train(self.model), self.data.train, self.parallel)
+        return self.feed.training(self._train(self._compiled()), self.data.train, self.parallel)
 
     @cached_property
     def _measure(self) -> Callable[..., Metrics]:
         return self.feed.scoring(
-            self._evaluate(self.model), self.data.val, self.parallel, batch_size=self._config.batch_size
+            self._evaluate(self._compiled()), self.data.val, self.parallel, batch_size=self._config.batch_size
         )
 
     @cached_property
@@ -86,7 +85,7 @@ class Program:
         """
         if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
             raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
-        model = self.model.clone(convolution=convolve_each)
+        model = self._compiled(side_by_side=True)
         evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
         return SideBySide(
             self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
@@ -117,6 +116,10 @@ class Program:
         """Return the learning rate of a run as a function of the step."""
         per_epoch = -(-len(self.data.train) // config.batch_size)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
+
+    def _compiled(self, *, side_by_side: bool = False) -> ResNetFER:
+        platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
+        return compiled_for(self.model, platform, axis_name=axis_name, side_by_side=side_by_side)
 
     def _train(self, model: ResNetFER) -> TrainFunction:
         def step(state: TrainState, batch: Batch, numbers: Numbers) -> tuple[TrainState, Metrics]:

@@ -11,13 +11,13 @@ import numpy as np
 
 from jaxfer.config import Config
 from jaxfer.data.batches import Batch, Batches
+from jaxfer.devices.consensus import Agreement
+from jaxfer.devices.distributed import is_first
 from jaxfer.errors import Diverged, Interrupted
-from jaxfer.evaluation.metrics import Metrics
+from jaxfer.metrics.metrics import Metrics
 from jaxfer.training import loop
-from jaxfer.training.agreement import Agreement
 from jaxfer.training.history import History
 from jaxfer.training.interrupt import stop_on_signals
-from jaxfer.training.processes import is_first
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState
 

@@ -12,10 +12,10 @@ from jax import lax
 
 from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
-from jaxfer.evaluation.metrics import Metrics
-from jaxfer.models import ResNetFER, heads
+from jaxfer.devices.placement import OneDevice, Parallel
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.models import ResNetFER, compiled_for
 from jaxfer.training.losses import Objective
-from jaxfer.training.parallel import OneDevice, Parallel
 from jaxfer.training.state import TrainState
 
 Batch = dict[str, Any]
@@ -46,6 +46,7 @@ def make_train_step(
     """
     parallel = parallel or OneDevice()
     options = {"axis_name": parallel.axis_name, "augment": augment, "ema": ema}
+    model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
     return parallel.compile(train_function(model, optimizer, loss, **options), donate=True)
 
 
@@ -60,9 +61,9 @@ def train_function(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Return that step as a function still to be compiled, alone or as a part of something larger.
 
-    axis_name: the mapped axis it will run under, as `Parallel.axis_name` has it.
+    model: as `jaxfer.models.compiled_for` has it for the devices. axis_name: the mapped axis it will run under, as
+        `Parallel.axis_name` has it.
     """
-    network = model.clone(axis_name=axis_name)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         images, labels, mask = batch["image"], batch["label"], batch["mask"]
@@ -75,7 +76,7 @@ def train_function(
         count = jnp.maximum(_total(mask.sum(), axis_name), 1)
 
         def share_of_loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-            outputs, updates = network.apply(
+            outputs, updates = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
                 images,
                 train=True,
@@ -114,6 +115,7 @@ def make_eval_step(
         and arousal where the network predicts them and the batch says them.
     """
     parallel = parallel or OneDevice()
+    model = compiled_for(model, parallel.devices[0].platform)
     return parallel.compile(eval_function(model, loss, axis_name=parallel.axis_name), donate=False)
 
 
@@ -133,7 +135,7 @@ def eval_function(
 
 def _losses(loss: Objective, outputs: Any, batch: Batch) -> tuple[jax.Array, jax.Array, Affect | None]:
     """Return the logits, the loss of each example, 0 for padding, and valence and arousal, predicted and actual."""
-    (logits, predicted), mask = heads(outputs), batch["mask"]
+    logits, predicted, mask = outputs["logits"], outputs.get("affect"), batch["mask"]
     losses, affect = loss.per_example(logits, batch.get("soft_label", batch["label"])), None
     if predicted is not None and ("valence" in batch or "arousal" in batch):
         unknown = jnp.full(mask.shape, jnp.nan)

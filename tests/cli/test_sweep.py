@@ -10,8 +10,8 @@ from jaxfer.cli.main import main, parse
 from jaxfer.cli.sweep_table import print_table
 from jaxfer.config import PRESETS
 from jaxfer.errors import UserError
-from jaxfer.training.sweep import LogUniform, Row, Sweep, grid, random_search
-from jaxfer.training.sweep.folder import begin
+from jaxfer.sweeps import LogUniform, Row, Sweep, grid, random_search
+from jaxfer.sweeps.folder import begin
 
 
 def search(*arguments):

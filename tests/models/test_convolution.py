@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +10,16 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, convolution
-from jaxfer.models.convolution import convolve, convolve_directly, convolve_each, multiply_patches, multiply_places
-from jaxfer.models.winograd import winograd
+from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, compiled_for
+from jaxfer.models.kernels import SIDE_BY_SIDE
+from jaxfer.models.kernels.convolution import (
+    convolve,
+    convolve_directly,
+    convolve_each,
+    multiply_patches,
+    multiply_places,
+)
+from jaxfer.models.kernels.winograd import winograd
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -116,7 +124,7 @@ def test_gradients_are_those_of_finite_differences(function, side, stride):
     )
 
 
-def test_whatever_is_not_a_plain_float32_convolution_on_a_cpu_is_xlas_bit_for_bit(monkeypatch):
+def test_whatever_is_not_a_plain_float32_convolution_is_xlas_bit_for_bit():
     x, kernel, _ = arrays((8, 8), 3, 1, channels=(4, 4))
     short = [array.astype(jnp.bfloat16) for array in (x, kernel)]
     others = [
@@ -130,18 +138,32 @@ def test_whatever_is_not_a_plain_float32_convolution_on_a_cpu_is_xlas_bit_for_bi
         expected = lax.conv_general_dilated(x_, kernel_, (1, 1), padding, **options)
         for function in functions:
             np.testing.assert_array_equal(function(x_, kernel_, (1, 1), padding, **options), expected)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    plain = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
-    np.testing.assert_array_equal(ours(x, kernel, 1), plain)
+
+
+def test_a_program_made_on_a_cpu_for_a_gpu_holds_xlas_convolutions_and_one_for_a_cpu_ours():
+    model, images = ResNetFER(width=8), jax.ShapeDtypeStruct((2, 32, 32, 3), np.uint8)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+
+    def convolutions(platform):
+        exported = jax.export.export(jax.jit(compiled_for(model, platform).apply), platforms=(platform,))
+        return exported(variables, images).mlir_module().count("stablehlo.convolution")
+
+    assert convolutions("cuda") == 5
+    assert convolutions("cpu") == 1
+
+
+def test_a_network_without_kernels_or_an_axis_is_compiled_as_it_is():
+    assert compiled_for(nn.Dense(7), "cpu", axis_name="batch") == nn.Dense(7)
+    assert compiled_for(ResNetFER(), "cuda", axis_name="batch").axis_name == "batch"
 
 
 def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
-    one, each = ResNetFER(width=8), ResNetFER(width=8, convolution=convolve_each)
+    one, each = ResNetFER(width=8), ResNetFER(width=8, kernels=SIDE_BY_SIDE)
     variables = jax.vmap(one.init, in_axes=(0, None))(jax.random.split(jax.random.key(0)), images[0])
 
     def gradients(model, variables, images):
-        loss = lambda params: model.apply(variables | {"params": params}, images).var()  # noqa: E731
+        loss = lambda params: model.apply(variables | {"params": params}, images)["logits"].var()  # noqa: E731
         return jax.grad(loss)(variables["params"])
 
     together = jax.vmap(partial(gradients, each))
@@ -165,20 +187,19 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
     ],
     ids=["seed", "resnet18, a block a stage", "resnet50, a block a stage", "resnet18", "resnet50"],
 )
-def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model, monkeypatch):
+def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model):
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), np.uint8)
     variables = jax.jit(model.init)(jax.random.key(0), images)
 
-    def run():
+    def run(model):
         def loss(params):
-            logits, _ = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
-            return jnp.square(logits).sum(), logits
+            outputs, _ = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+            return jnp.square(outputs["logits"]).sum(), outputs["logits"]
 
         return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
 
-    found = run()
-    monkeypatch.setattr(convolution, "_lowering", lambda *_: convolution.xlas_convolution)
-    (loss, logits), gradients = run()
+    found = run(compiled_for(model, "cpu"))
+    (loss, logits), gradients = run(model)
     assert_close(found[0], (loss, logits), 1e-4)
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients))
     for a, b in zip(jax.tree.leaves(found[1]), jax.tree.leaves(gradients), strict=True):

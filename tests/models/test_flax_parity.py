@@ -7,7 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxfer.models import ResNetFER, convolution
+from jaxfer.models import ResNetFER
+from jaxfer.models import kernels as kinds
 from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, make_train_step
 
 STEPS, BATCH = 20, 16
@@ -72,7 +73,7 @@ def plain_step():
 @pytest.fixture(params=["ours", "XLA's"])
 def convolutions(request, monkeypatch):
     if request.param == "XLA's":
-        monkeypatch.setattr(convolution, "_lowering", lambda *_: convolution.xlas_convolution)
+        monkeypatch.setattr(kinds, "CPU", kinds.XLA)
 
 
 @pytest.mark.parametrize("parallel", [OneDevice(), Sharded(), Pmapped()], ids=lambda parallel: type(parallel).__name__)

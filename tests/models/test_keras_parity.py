@@ -83,7 +83,7 @@ def batches(count):
 def test_the_same_weights_give_the_same_logits(keras_network):
     variables = variables_of(keras_network)
     images, _ = next(batches(1))
-    ours = ResNetFER().apply(variables, images)
+    ours = ResNetFER().apply(variables, images)["logits"]
     theirs = keras_network(images.astype(np.float32) / 255, training=False)
     np.testing.assert_allclose(ours, np.asarray(theirs), rtol=0, atol=1e-5)
 

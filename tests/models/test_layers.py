@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxfer.models.layers import BatchNorm, max_pool
+from jaxfer.models import BatchNorm
+from jaxfer.models.kernels import max_pool
 
 # Max-pool
 

@@ -39,8 +39,8 @@ def count(tree):
 def run(model, variables, images, *, train=True, mask=None, dropout_key=None):
     """Return the logits and the statistics after a call."""
     rngs = None if dropout_key is None else {"dropout": dropout_key}
-    logits, updates = model.apply(variables, images, train=train, mask=mask, mutable=["batch_stats"], rngs=rngs)
-    return logits, updates["batch_stats"]
+    outputs, updates = model.apply(variables, images, train=train, mask=mask, mutable=["batch_stats"], rngs=rngs)
+    return outputs["logits"], updates["batch_stats"]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_config_makes_the_network_that_it_names(variant):
 @pytest.mark.parametrize("model", [ResNetFER(), ResNetFER18(num_classes=8)], ids=["seed", "resnet18"])
 @pytest.mark.parametrize("side", [32, 33, 48, 64, 96, 112])
 def test_images_of_any_side_from_32_give_one_logit_per_class(model, side):
-    logits = jax.eval_shape(model.apply, shapes(model), jnp.zeros((5, side, side, 3), jnp.uint8))
+    logits = jax.eval_shape(model.apply, shapes(model), jnp.zeros((5, side, side, 3), jnp.uint8))["logits"]
     assert (logits.shape, logits.dtype) == ((5, model.num_classes), jnp.float32)
 
 

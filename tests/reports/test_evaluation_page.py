@@ -9,10 +9,10 @@ from browser import PROGRAM, Browser
 
 from jaxfer.config import Config, DataConfig
 from jaxfer.data.one_split import load_split
-from jaxfer.evaluation.evaluation import compare, evaluate
-from jaxfer.evaluation.trained import Trained
+from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.models import make_model
 from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.runs.load import Trained
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: name one in the variable CHROME")
 

@@ -13,7 +13,7 @@ from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.sweep_figures import Scale
 from jaxfer.reports.sweep_report import cost, pick, write_sweep_report
 from jaxfer.reports.sweep_settings import best, settings
-from jaxfer.training.sweep import read_sweep
+from jaxfer.sweeps import read_sweep
 
 RATES = RATES_BY_EPOCHS["optimizer.learning_rate"]
 

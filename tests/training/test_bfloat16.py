@@ -37,8 +37,8 @@ def test_it_learns_as_float32_does_and_keeps_the_state_in_float32(data, way, fee
 
 def test_the_network_between_images_and_logits_is_short(data):
     images = data.train.images[:4]
-    logits, seen = SHORT.apply(SHORT.init(jax.random.key(0), images), images, capture_intermediates=True)
-    assert logits.dtype == jnp.float32
+    outputs, seen = SHORT.apply(SHORT.init(jax.random.key(0), images), images, capture_intermediates=True)
+    assert outputs["logits"].dtype == jnp.float32
     outputs = dict(seen["intermediates"])
     head = outputs.pop("head")["__call__"][0]
     assert head.dtype == jnp.float32

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from training.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run
 
 from jaxfer.data.batches import Batches
 from jaxfer.errors import Interrupted, UserError
+from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.training import HostFeed, OneDevice, ResidentFeed, fit
-from jaxfer.training.checkpoint import Checkpoints
 
 HOST, RESIDENT = HostFeed(), ResidentFeed(steps=3)
 """Four steps an epoch: dispatches of three steps and of one."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-CHILD = Path(__file__).parent / "child.py"
+CHILD = Path(__file__).parents[1] / "programs" / "child.py"
 STEPS_PER_EPOCH, STEPS = 6, 24
 
 

@@ -11,11 +11,11 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run
 
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Split
-from jaxfer.evaluation.metrics import Metrics
+from jaxfer.metrics.metrics import Metrics
 from jaxfer.training import HostFeed, OneDevice, Pmapped, ResidentFeed, Sharded, choose_feed, create_state
 from jaxfer.training.losses import CrossEntropy
 from jaxfer.training.step import train_function

@@ -10,10 +10,10 @@ import pytest
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import UserError
-from jaxfer.evaluation.evaluate import summarize
-from jaxfer.evaluation.trained import load_trained
+from jaxfer.evaluation.summary import summarize
+from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.runs.load import load_trained
 from jaxfer.training import CrossEntropy, evaluate_split, fit, make_eval_step
-from jaxfer.training.checkpoint import Checkpoints
 
 CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from training.small_run import CONFIG, MODEL, on_host, without_clock
+from programs.small_run import CONFIG, MODEL, on_host, without_clock
 
 from jaxfer.config import LossConfig, OptimizerConfig
 from jaxfer.training import (

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import chex
 import numpy as np
 import pytest
-from training.small_run import CONFIG, MODEL, assert_same_to_rounding, finish, on_host, run, without_clock
+from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, finish, on_host, run, without_clock
 
 from jaxfer.data.batches import Batches
 from jaxfer.errors import Diverged, Interrupted, UserError
+from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.sweeps import grid, sweep
 from jaxfer.training import HostFeed, OneDevice, ResidentFeed, Sharded, fit
-from jaxfer.training.checkpoint import Checkpoints
 from jaxfer.training.program import Program
 from jaxfer.training.side_by_side import fit_side_by_side
-from jaxfer.training.sweep import grid, sweep
 
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 
@@ -143,7 +143,7 @@ def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(data, tmp_p
         groups.append([config.optimizer.learning_rate for config in configs])
         return original(configs, *arguments, **options)
 
-    monkeypatch.setattr("jaxfer.training.sweep.run.fit_side_by_side", watched)
+    monkeypatch.setattr("jaxfer.sweeps.run.fit_side_by_side", watched)
     fields = {"learning_rate": (0.05, 1e30, 0.005), "epochs": (1, 2)}
     options = {"finish": finish, "load": lambda _: data}
     search = grid(CONFIG, fields)

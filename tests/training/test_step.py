@@ -99,7 +99,7 @@ def test_evaluation_covers_every_example_once_however_it_is_run(model, data, way
     state = start(model, optax.sgd(0.1), parallel)
     step = make_eval_step(model, LOSS, parallel=parallel)
     batch = Batches(data.train, 14, seed=0)[3]  # 2 examples and 12 rows of padding
-    logits = model.apply(jax.device_get(state.variables), batch["image"][:2])
+    logits = model.apply(jax.device_get(state.variables), batch["image"][:2])["logits"]
     expected = LOSS.per_example(logits, batch["label"][:2]).mean() + LOSS.penalty(state.params)
     metrics = step(state.variables, batch)
     assert int(metrics.count) == 2

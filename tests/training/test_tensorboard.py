@@ -13,7 +13,7 @@ from jaxfer.errors import UserError
 from jaxfer.training import fit
 from jaxfer.training.tensorboard import EventFiles
 
-CHILD = Path(__file__).parent / "child.py"
+CHILD = Path(__file__).parents[1] / "programs" / "child.py"
 CONFIG = Config(data=DataConfig(image_size=32), epochs=2, batch_size=16)
 TAGS = {"train": ["accuracy", "learning_rate", "loss"], "val": ["accuracy", "loss", "macro_f1", "mse", "r2"]}
 

@@ -7,7 +7,7 @@ from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.checking.wording import printable
 from jaxfer.data.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.data.layouts import ReadOptions
-from jaxfer.page.picture import data_uri
+from jaxfer.reports.page.picture import data_uri
 
 SHEET = 24
 """How many problems of a kind have a picture."""

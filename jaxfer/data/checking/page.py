@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jaxfer import page
 from jaxfer.data.checking.contact import pictures, sheet, worst
 from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.checking.wording import KINDS, NOTHING_WRONG, in_short, next_steps, printable
-from jaxfer.page import escape, table
+from jaxfer.reports import page
+from jaxfer.reports.page import escape, table
 
 MOST_LISTED = 100
 """Problems of a kind that the page lists; the JSON has all of them."""

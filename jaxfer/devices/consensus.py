@@ -1,0 +1,116 @@
+"""How the processes of a run agree, so that all do the same at the same step."""
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import numpy as np
+
+from jaxfer.devices.placement import Parallel
+from jaxfer.errors import UserError
+
+TOGETHER_SECONDS = 86400
+"""How long processes wait for the slowest of them to read its data; a dead one is noticed long before."""
+
+Result = TypeVar("Result")
+
+
+class Agreement:
+    """What the processes of a run tell each other between its steps, so that all do the same at the same step.
+
+    Every process must make the same calls in the same order. With one process, each call returns what it was given.
+    """
+
+    def __init__(self, parallel: Parallel) -> None:
+        self._several = jax.process_count() > 1
+        if self._several and parallel.shard.count != jax.process_count():
+            raise UserError(
+                f"{type(parallel).__name__} runs in one process: pass Sharded() with devices of all processes"
+            )
+        self._largest = parallel.compile(lambda _, votes: votes["vote"].max(axis=0), donate=False)
+        self._pending: jax.Array | None = None
+        if self._several:
+            _wait_for_all()
+
+    def largest(self, *numbers: int, wait: bool) -> tuple[int, ...]:
+        """Return, for each of these numbers from 0 to 2**31 - 1, the largest that any process passed.
+
+        wait: whether to return those of this call, which waits until the devices have done all that was asked of
+            them. Else they are those of the call before, or zeros after one that returned others: an answer is
+            given once.
+        """
+        if not self._several:
+            return numbers
+        late, self._pending = self._pending, None
+        if late is not None and not wait and any(answer := _read(late)):
+            return answer
+        votes = {"vote": np.array([numbers], np.int32), "mask": np.ones(1, bool)}
+        vote = self._largest((), votes)
+        if wait:
+            return _read(vote)
+        self._pending = vote
+        return (0,) * len(numbers)
+
+    def together(self, action: Callable[[], Result]) -> Result:
+        """Return what `action` returns here once it has succeeded in every process.
+
+        Where it raises `UserError` in one, it is raised in all.
+        """
+        try:
+            result, failure = action(), None
+        except UserError as error:
+            result, failure = None, error
+        (failed,) = self.largest(int(failure is not None), wait=True)
+        if failure is not None:
+            raise failure
+        if failed:
+            raise UserError("another process cannot go on: its own message says why")
+        return result  # pyright: ignore[reportReturnType] - there is one where nothing failed
+
+    def check_same(self, texts: Callable[[], dict[str, str]]) -> None:
+        """Raise `UserError` in every process, naming what differs, unless each text is the same in all of them.
+
+        texts: a function, since one process alone need not make them.
+        """
+        if not self._several:
+            return
+        named = texts()
+        own = [number for text in named.values() for number in _hash(text)]
+        found = self.largest(*own, *(_MOST - number for number in own), wait=True)
+        same = [largest == _MOST - other for largest, other in zip(found[: len(own)], found[len(own) :], strict=True)]
+        different = [name for index, name in enumerate(named) if not all(same[index * _WORDS :][:_WORDS])]
+        if different:
+            raise UserError(
+                f"the processes differ in their {' and '.join(different)}: start each with the same flags on the same "
+                "data"
+            )
+
+
+_MOST, _WORDS = 2**31 - 1, 4
+
+
+def _hash(text: str) -> list[int]:
+    words = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=4 * _WORDS).digest(), np.uint32)
+    return [int(word) >> 1 for word in words]
+
+
+def _read(numbers: jax.Array) -> tuple[int, ...]:
+    return tuple(np.asarray(numbers).tolist())
+
+
+_count = itertools.count()
+
+
+def _wait_for_all() -> None:
+    """Return when every process is here.
+
+    Devices wait for each other half a minute at most when they first meet, and one process may read its data, which
+    the others have already, for longer.
+    """
+    from orbax.checkpoint import multihost  # JAX has the same, but not in public
+
+    everyone = set(range(jax.process_count()))
+    name = f"jaxfer:{next(_count)}"
+    multihost.sync_global_processes(name, timeout=TOGETHER_SECONDS, processes=everyone)

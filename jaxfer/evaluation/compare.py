@@ -1,0 +1,85 @@
+"""Several networks on the same examples: whether two differ, and what a group of seeds has on average."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxfer.evaluation.intervals import RESAMPLES, Interval, middle
+
+FEW = 25
+"""Discordant pairs below which the test is exact; from there on the chi-squared distribution is close to it."""
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Whether two classifiers have the same accuracy, judged by the examples that only one of them gets right.
+
+    McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
+    Psychometrika 12 (1947); recommended for two classifiers and one test set by Dietterich, "Approximate Statistical
+    Tests for Comparing Supervised Classification Learning Algorithms", Neural Computation 10 (1998).
+
+    only_first, only_second: examples that only the first, or only the second, gets right.
+    examples: all of them.
+    method: `exact`, a two-sided binomial test of the discordant pairs, below `FEW` of them; else `chi-squared`, with
+        Edwards' continuity correction (Psychometrika 13, 1948).
+    p_value: probability of a split of the discordant pairs at least as uneven, were both equally accurate.
+    difference: accuracy of the first less that of the second. interval: its bootstrap 95% interval.
+    """
+
+    only_first: int
+    only_second: int
+    examples: int
+    method: str
+    p_value: float
+    difference: float
+    interval: Interval
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> McNemar:
+    """Return McNemar's test of two classifiers.
+
+    first, second: bool [n], n at least 1, whether each gets each of the same examples right.
+
+    >>> first, second = np.array([1, 1, 1, 1, 0, 0], bool), np.array([1, 0, 0, 0, 1, 0], bool)
+    >>> found = mcnemar(first, second)
+    >>> found.only_first, found.only_second, found.method, found.p_value
+    (3, 1, 'exact', 0.625)
+    """
+    n = len(first)
+    b, c = int(np.sum(first & ~second)), int(np.sum(~first & second))
+    if b + c < FEW:
+        method, p_value = "exact", _binomial(min(b, c), b + c)
+    else:
+        # The upper tail of chi-squared with one degree of freedom at x is erfc(sqrt(x / 2)).
+        method, p_value = "chi-squared", math.erfc(math.sqrt(max(abs(b - c) - 1, 0) ** 2 / (b + c) / 2))
+    drawn = np.random.default_rng(seed).multinomial(n, [b / n, c / n, (n - b - c) / n], RESAMPLES)
+    return McNemar(b, c, n, method, p_value, (b - c) / n, middle((drawn[:, 0] - drawn[:, 1]) / n))
+
+
+def _binomial(few: int, n: int) -> float:
+    """Return the probability that n fair coins show at most `few` heads or at most `few` tails."""
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
+
+
+def over_runs(scores: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return mean and sample standard deviation (n - 1) of each measure over runs, and the number of runs.
+
+    scores: `Scores.to_dict()` of each run. A measure that a run lacks (None) has neither; one run has no deviation.
+
+    >>> over_runs([{"accuracy": 0.5}, {"accuracy": 0.75}], ["accuracy"])
+    {'accuracy': {'mean': 0.625, 'std': 0.1767766952966369, 'runs': 2}}
+    """
+    found = {}
+    for name in measures:
+        values = [one[name] for one in scores]
+        known = None not in values
+        found[name] = {
+            "mean": statistics.fmean(values) if known else None,
+            "std": statistics.stdev(values) if known and len(values) > 1 else None,
+            "runs": len(values),
+        }
+    return found

@@ -1,0 +1,63 @@
+"""Where in a face a network finds the evidence for a class: Grad-CAM.
+
+Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017,
+https://arxiv.org/abs/1610.02391.
+"""
+
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfer.devices import OneDevice
+from jaxfer.models import Outputs, ResNetFER, compiled_for
+
+AT_ONCE = 16
+"""Images whose maps are computed together."""
+
+
+def grad_cam(model: ResNetFER, variables: dict[str, Any], images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return how much each place speaks for a class, float32 [n, h', w'], at least 0: the map of the last block.
+
+    images: [n, h, w, 3], as the network takes them. classes: int [n], the class that each image is asked about.
+
+    With A the feature map after the last block and y the class's logit, a map is relu(sum_k a_k A_k), where a_k is the
+    mean of dy/dA_k over the places (equations 1 and 2). The scale has no meaning across images.
+    """
+    model = compiled_for(model, OneDevice().device.platform)
+    explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes))
+    maps = []
+    for start in range(0, len(images), AT_ONCE):
+        part, asked = images[start : start + AT_ONCE], classes[start : start + AT_ONCE]
+        missing = AT_ONCE - len(part)
+        padded = np.pad(part, ((0, missing), *[(0, 0)] * 3)), np.pad(asked, (0, missing))
+        maps.append(np.asarray(explain(*padded))[: len(part)])
+    return np.concatenate(maps)
+
+
+def _maps(model: ResNetFER, variables: dict[str, Any], images: jax.Array, classes: jax.Array) -> jax.Array:
+    last = f"stage{len(model.stage_sizes)}_block{model.stage_sizes[-1]}"
+
+    def forward(change: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Return the sum of the asked logits with `change` added to the feature map, and the map itself."""
+        seen = []
+
+        def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+            out = call(*args, **kwargs)
+            if context.module.name != last or context.method_name != "__call__":
+                return out
+            seen.append(out)
+            return out if change is None else out + change
+
+        with nn.intercept_methods(intercept):
+            logits = cast(Outputs, model.apply(variables, images))["logits"]
+        # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
+        return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[0]
+
+    shape = jax.eval_shape(lambda: forward(None)[1])
+    gradient, features = jax.grad(forward, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
+    gradient, features = gradient.astype(jnp.float32), features.astype(jnp.float32)  # [n, h', w', k]
+    weights = gradient.mean((1, 2), keepdims=True)
+    return nn.relu((weights * features).sum(-1))

@@ -1,0 +1,106 @@
+"""How far scores could be off by the choice of examples alone: intervals by the bootstrap.
+
+Examples are drawn anew, as many and with replacement, and scored again; the middle 95% of these scores is the
+percentile interval of Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
+and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. It says what other images of the same kind would
+change. It does not say what another seed would: train several for that. Images that are copies of each other make it
+too narrow.
+"""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfer.evaluation.predict import Predictions
+from jaxfer.metrics import formulas
+from jaxfer.metrics.affect import AFFECT_MEASURES, measured
+from jaxfer.metrics.metrics import CALIBRATION_BINS, calibration_bin
+
+RESAMPLES = 2000
+"""How often the examples are drawn anew: the ends of an interval then vary by a twentieth of its length or so."""
+
+LEVEL = 0.95
+"""The share of resamples inside an interval."""
+
+CELLS = 4_000_000
+"""Resamples times examples that are held in memory at once: 64 MB."""
+
+MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
+"""The fields of `Scores` that have an interval: all but the training objective."""
+
+Interval = list[float]
+"""The lower end and the upper end."""
+
+
+def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]:
+    """Return the 95% interval of each measure of `Scores` and of `AFFECT_MEASURES` that there is, by its name.
+
+    It is NaN where the measure is, or may be in a resample.
+
+    They depend on `seed` and on the predictions alone.
+
+    >>> certain = np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]], np.float32)
+    >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
+    [0.25, 1.0]
+    """
+    affect = predictions.affect_terms
+    if not len(predictions):
+        return {name: [np.nan, np.nan] for name in (*MEASURES, *(() if affect is None else AFFECT_MEASURES))}
+    random = np.random.default_rng(seed)
+    confusion = _resampled_confusion(predictions, random)
+    samples = {name: getattr(formulas, name)(confusion) for name in MEASURES[:3]}
+    with np.errstate(invalid="ignore"):  # an infinite or undefined term makes the resamples NaN, and so the interval
+        nats, squared_error, support, gaps = _resampled_sums(predictions, random)
+        n = len(predictions)
+        samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
+        samples |= {"r2": formulas.r2(squared_error, support), "ece": formulas.ece(gaps, n)}
+        if affect is not None:
+            samples |= _resampled_affect(affect, np.random.default_rng(seed))
+        return {name: middle(values) for name, values in samples.items()}
+
+
+def middle(samples: np.ndarray) -> Interval:
+    """Return the ends of the middle 95% of samples [resamples]."""
+    return np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+
+
+def _resampled_confusion(predictions: Predictions, random: np.random.Generator) -> np.ndarray:
+    """Return confusion matrices of resamples, int [resamples, c, c].
+
+    Drawing n examples draws a multinomial number from each cell, without a look at single examples.
+    """
+    c = predictions.logits.shape[1]
+    counts = np.bincount(predictions.labels * c + predictions.predicted, minlength=c * c)
+    return random.multinomial(len(predictions), counts / len(predictions), RESAMPLES).reshape(-1, c, c)
+
+
+def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return sums over resamples: nats [r], squared errors [r, c], examples [r, c] and calibration gaps [r, 15]."""
+    c, rows = predictions.logits.shape[1], np.arange(len(predictions))
+    one_hot = np.eye(c)[predictions.labels]
+    gaps = np.zeros((len(predictions), CALIBRATION_BINS))
+    confidence = predictions.confidence
+    gaps[rows, np.asarray(calibration_bin(jnp.asarray(confidence)))] = predictions.correct - confidence.astype(
+        np.float64
+    )
+    nats = -predictions.log_probabilities[rows, predictions.labels]
+    terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot, gaps])  # [n, 1 + 2c + 15]
+    sums = np.concatenate([weights @ terms for weights in _resamples(len(predictions), random)])
+    return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c : 1 + 2 * c], sums[:, 1 + 2 * c :]
+
+
+def _resampled_affect(terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return `AFFECT_MEASURES` of resamples, [resamples] each, from the terms [n, 2, 7] of the examples."""
+    flat = terms.reshape(len(terms), -1)
+    sums = np.concatenate([weights @ flat for weights in _resamples(len(terms), random)])
+    return measured(sums.reshape(-1, *terms.shape[1:]))
+
+
+def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield how often each of n examples is drawn, float64 [some, n], until there are `RESAMPLES` rows."""
+    at_once = max(1, min(RESAMPLES, CELLS // n))
+    for start in range(0, RESAMPLES, at_once):
+        count = min(at_once, RESAMPLES - start)
+        drawn = random.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)

@@ -1,0 +1,6 @@
+"""Sums over batches, the formulas of scores, and their results; it knows no network, no run and no data folder."""
+
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.metrics.scores import Bin, ClassScores, Scores
+
+__all__ = ["Bin", "ClassScores", "Metrics", "Scores"]

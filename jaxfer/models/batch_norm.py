@@ -1,0 +1,65 @@
+"""Batch normalisation that is exact on padded and on sharded batches."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last, exact on padded and on sharded batches.
+
+    Unlike `flax.linen.BatchNorm` it takes the mean over the *examples* that `mask` keeps on all the devices of
+    `axis_name` together, not the mean of the devices' means, so that a padded last batch gives the same numbers
+    however it is cut up. Statistics are float32 whatever `dtype` is. The running variance is the biased one, as in
+    Keras and Flax (PyTorch keeps the unbiased).
+
+    momentum: share of the running statistics that a step keeps.
+    dtype: of the output; None keeps the input's.
+    axis_name: the mapped axis whose devices share the batch, under pmap or shard_map; None elsewhere.
+    """
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    scale_init: Callable[..., jax.Array] = nn.initializers.ones
+    dtype: Any = None
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool, mask: jax.Array | None = None) -> jax.Array:
+        """Normalise `x` [b, ..., c]; `mask` bool [b] is True for real examples (None: all are)."""
+        channels = x.shape[-1]
+        scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
+        if train:
+            mean, var = self._moments(x, mask)
+            if not self.is_initializing():
+                running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean
+                running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
+        else:
+            mean, var = running_mean.value, running_var.value
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        shape = (1,) * (x.ndim - 1) + (channels,)
+        # Subtracting the mean before scaling keeps the precision that folding it into the bias would lose.
+        normalised = (x.astype(jnp.float32) - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
+        return normalised.astype(self.dtype or x.dtype)
+
+    def _moments(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Return the float32 mean and biased variance [c] of the unmasked examples on all devices."""
+        x = x.astype(jnp.float32).reshape(x.shape[0], -1, x.shape[-1])  # [b, positions, c]
+        # Sums of each example first, then of the examples that count: masking the whole map would cost a pass over it.
+        weights = jnp.ones(x.shape[0]) if mask is None else mask.astype(jnp.float32)
+        # In full precision: a variance from sums of squares does not survive the short floats of tensor cores.
+        over_examples = partial(jnp.matmul, weights, precision=lax.Precision.HIGHEST)
+        sums = over_examples(x.sum(1)), over_examples(jnp.square(x).sum(1)), weights.sum() * x.shape[1]
+        if self.axis_name is not None and not self.is_initializing():
+            sums = lax.psum(sums, self.axis_name)
+        total, squares, count = sums
+        mean = total / jnp.maximum(count, 1)
+        return mean, jnp.maximum(squares / jnp.maximum(count, 1) - jnp.square(mean), 0)

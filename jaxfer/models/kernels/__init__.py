@@ -1,0 +1,60 @@
+"""The kernels that a network computes with, and who chooses them: whoever compiles it, from the devices it is for.
+
+A network made by hand computes with XLA's own. `compiled_for` gives it those of a kind of device. It cannot be the
+network that asks JAX for its backend, nor `jax.lax.platform_dependent`: a program made on a laptop for a GPU would hold
+a CPU's kernels, and Winograd's transforms of the forward pass would not be kept for the backward pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import flax.linen as nn
+import jax
+from jax import lax
+
+from jaxfer.models.kernels.convolution import convolve, convolve_each
+from jaxfer.models.kernels.max_pool import max_pool
+
+__all__ = ["CPU", "SIDE_BY_SIDE", "XLA", "Kernels", "compiled_for", "convolve", "convolve_each", "max_pool"]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What a network convolves and pools with.
+
+    convolution: called as `jax.lax.conv_general_dilated` is.
+    max_pool: `max_pool(x, window, stride)` with SAME padding, of x [b, h, w, c].
+    """
+
+    convolution: Callable[..., jax.Array]
+    max_pool: Callable[[jax.Array, int, int], jax.Array]
+
+
+def _xlas_max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
+    return nn.max_pool(x, (window, window), (stride, stride), "SAME")
+
+
+XLA = Kernels(lax.conv_general_dilated, _xlas_max_pool)
+"""XLA's own: right everywhere, fastest on accelerators, differentiable in both modes."""
+
+CPU = Kernels(convolve, max_pool)
+"""Fastest on a CPU."""
+
+SIDE_BY_SIDE = Kernels(convolve_each, _xlas_max_pool)
+"""Fastest on an accelerator where `jax.vmap` gives each of several networks its own parameters."""
+
+
+def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, side_by_side: bool = False) -> Module:
+    """Return a network as it is to be compiled for devices of a platform, such as `cpu` or `cuda`.
+
+    Only a field that the network has is set: `kernels`, and `axis_name`, the mapped axis over which it shares its
+    statistics. A network without them runs as it is.
+
+    side_by_side: whether `jax.vmap` will give each of several networks its own parameters.
+    """
+    kernels = CPU if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
+    fields = {"kernels": kernels, "axis_name": axis_name}
+    return model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})

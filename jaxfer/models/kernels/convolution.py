@@ -1,0 +1,165 @@
+"""Convolutions for a CPU, whatever runs the shape at hand fastest, and for networks side by side.
+
+XLA's own convolution is the fastest there is on accelerators, and on a CPU for the values of large kernels. On a CPU it
+leaves its fast path for small maps and for the gradients of strided convolutions and of large kernels, and for 3x3
+kernels it multiplies four times as often as it must. Networks side by side are another matter: `convolve_each`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxfer.models.kernels.winograd import store, winograd
+
+
+def convolve(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str | Sequence[tuple[int, int]], **options: Any
+) -> jax.Array:
+    """Convolve as `jax.lax.conv_general_dilated`, fast on a CPU; for the argument of that name of `flax.linen.Conv`.
+
+    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d] with SAME padding. All
+    that is not a float32 convolution with SAME padding, undilated and ungrouped, is XLA's, with `options`. The numbers
+    are XLA's to float32 rounding, gradients included. Some lowerings have no forward-mode derivative.
+    """
+    if _is_plain(padding, options) and x.dtype == kernel.dtype == jnp.float32:
+        return _lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
+    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+def convolve_each(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str | Sequence[tuple[int, int]], **options: Any
+) -> jax.Array:
+    """Convolve as `convolve` does, where `jax.vmap` gives each of several networks side by side its own kernel.
+
+    XLA then makes of a convolution a grouped one, for which an accelerator has no good kernels: a step of eight of the
+    seed's networks took an H200 6.3 ms, longer than eight steps of one. A product of patches becomes a batch of them.
+    """
+    if _is_plain(padding, options):
+        return multiply_patches(x, kernel, strides)
+    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+def _is_plain(padding: str | Sequence[tuple[int, int]], options: dict[str, Any]) -> bool:
+    """Return whether these are the options of a convolution with SAME padding, undilated and ungrouped."""
+    dilated = any(d != 1 for name in ("lhs_dilation", "rhs_dilation") for d in options.get(name) or ())
+    return padding == "SAME" and not dilated and options.get("feature_group_count", 1) == 1
+
+
+Lowering = Callable[[jax.Array, jax.Array, Sequence[int]], jax.Array]
+
+
+def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Lowering:
+    """Return the fastest way on a CPU to convolve an x and a kernel of these shapes.
+
+    docs/performance.md has the milliseconds of each way for each shape, which `benchmarks/convolutions.py` measured.
+    """
+    outputs = [-(-size // stride) for size, stride in zip(x[1:3], strides, strict=True)]
+    positions = x[0] * outputs[0] * outputs[1]
+    if max(kernel[:2]) > 3:
+        return convolve_directly
+    if tuple(kernel[:2]) == (3, 3) and max(outputs) <= 2 and positions >= 32:
+        return multiply_places
+    # With few positions Winograd spends more on the kernel's transform than the products save.
+    if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4 and positions >= 4 * kernel[2]:
+        return lambda x, kernel, _: winograd(x, kernel)
+    return multiply_patches
+
+
+def convolve_directly(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding as XLA does; the kernel's gradient alone is ours, one matrix product.
+
+    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d]. It has no forward-mode
+    derivative.
+    """
+    return cast(jax.Array, _directly(x, kernel, tuple(strides)))
+
+
+def xlas_convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding wholly by XLA, gradients included: x [b, h, w, c] with kernel [kh, kw, c, d]."""
+    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _directly_forward(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> tuple[jax.Array, tuple]:
+    return xlas_convolution(x, kernel, strides), (x, kernel)
+
+
+def _directly_backward(strides: tuple[int, ...], residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    _, pull = jax.vjp(lambda x: xlas_convolution(x, kernel, strides), x)
+    # The compiler leaves out the first where x needs no gradient, as images do not.
+    return *pull(gradient), _kernel_gradient(x, gradient, kernel.shape, strides)
+
+
+def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], strides: Sequence[int]) -> jax.Array:
+    """Return the gradient for a kernel of this shape: all that its places meet, by places, times that for the output.
+
+    The outputs, which the product sums over, come last, so that only runs of neighbours are copied: first the inputs by
+    their place within a stride, then what each column of the kernel meets of them, then what each row does.
+    """
+    (kh, kw, c, d), (b, h, w, _), (out_h, out_w), (sh, sw) = shape, x.shape, gradient.shape[1:3], strides
+    rows, columns = out_h + (kh - 1) // sh, out_w + (kw - 1) // sw
+    (top, _), (left, _) = lax.padtype_to_pads((h, w), (kh, kw), strides, "SAME")
+    margins = (0, 0, 0), (top, sh * rows - h - top, 0), (left, sw * columns - w - left, 0), (0, 0, 0)
+    padded = lax.pad(x, jnp.zeros((), x.dtype), margins).reshape(b, rows, sh, columns, sw, c)
+    phases = store(padded.transpose(2, 4, 5, 0, 1, 3))  # [sh, sw, c, b, rows, columns]
+    met = store(jnp.stack([phases[:, j % sw, ..., j // sw : j // sw + out_w] for j in range(kw)]))
+    met = jnp.stack([met[:, i % sh, ..., i // sh : i // sh + out_h, :] for i in range(kh)])  # [kh, kw, c, b, ...]
+    return jnp.dot(met.reshape(kh * kw * c, -1), gradient.reshape(-1, d)).reshape(kh, kw, c, d)
+
+
+_directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2,))
+_directly.defvjp(_directly_forward, _directly_backward)
+
+
+def multiply_patches(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding as one matrix product of the patches under the kernel, side by side, and the kernel.
+
+    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d].
+    """
+    height, width = kernel.shape[:2]
+    h, w = x.shape[1:3]
+    out_h, out_w = -(-h // strides[0]), -(-w // strides[1])
+    padded = jnp.pad(x, ((0, 0), *lax.padtype_to_pads((h, w), (height, width), strides, "SAME"), (0, 0)))
+    rows = [slice(i, i + (out_h - 1) * strides[0] + 1, strides[0]) for i in range(height)]
+    columns = [slice(j, j + (out_w - 1) * strides[1] + 1, strides[1]) for j in range(width)]
+    patches = jnp.concatenate(
+        [padded[:, i, j] for i in rows for j in columns], axis=-1
+    )  # [b, out_h, out_w, kh * kw * c]
+    return jnp.dot(patches, kernel.reshape(-1, kernel.shape[-1]))
+
+
+def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
+    """Convolve with SAME padding as a sum over the kernel's places, each with the inputs that it meets.
+
+    On a map of 2x2 more than half of what a 3x3 kernel meets is padding, which patches would multiply too.
+
+    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d].
+    """
+    sizes = x.shape[1:3]
+    padding = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, "SAME")
+    outputs = [-(-size // stride) for size, stride in zip(sizes, strides, strict=True)]
+    total = jnp.zeros((x.shape[0], *outputs, kernel.shape[-1]), x.dtype)
+    # Split and not indexed, so that the kernel's gradient is the products put together and not a sum of padded ones.
+    split = lax.split(kernel.reshape(-1, *kernel.shape[2:]), (1,) * (kernel.shape[0] * kernel.shape[1]))
+    for place, part in zip(np.ndindex(*kernel.shape[:2]), split, strict=True):
+        spans = [
+            _met(size, out, index - low, stride)
+            for size, out, index, (low, _), stride in zip(sizes, outputs, place, padding, strides, strict=True)
+        ]
+        (rows, above, below), (columns, left, right) = spans
+        product = jnp.dot(x[:, rows, columns], part[0])
+        if product.size:
+            total += jnp.pad(product, ((0, 0), (above, below), (left, right), (0, 0)))
+    return total
+
+
+def _met(size: int, out: int, shift: int, stride: int) -> tuple[slice, int, int]:
+    """Return the inputs 0 <= o * stride + shift < size of outputs o, and the number of outputs before and after."""
+    met = [o for o in range(out) if 0 <= o * stride + shift < size]
+    if not met:
+        return slice(0, 0), 0, out
+    return slice(met[0] * stride + shift, met[-1] * stride + shift + 1, stride), met[0], out - 1 - met[-1]

@@ -1,0 +1,141 @@
+"""The folder of one run: what was asked, what happened, and the checkpoints."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxfer.config import Config, from_json, to_json
+from jaxfer.errors import UserError
+from jaxfer.devices.distributed import is_first
+
+if TYPE_CHECKING:
+    from jaxfer.runs.checkpoints import Checkpoints
+
+
+SUMMARY = "summary.json"
+"""The file with which a run has ended."""
+
+
+class RunFolder:
+    """`config.json`, `metrics.jsonl` (a line a log event), `summary.json`, `report.html` and `checkpoints/`.
+
+    Open one with `create` or `reopen`. Of several processes the first writes; in the others nothing is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: Config) -> "RunFolder":
+        """Start a run in `path`, which must not hold one. Raises `UserError` if it does or cannot be written."""
+        if (path / "config.json").exists():
+            raise UserError(f"{path} already holds a run: continue it with --resume, or choose another --run-dir")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the run folder {path} cannot be made ({error.strerror}): choose another") from error
+        folder = cls(path)
+        folder.write("config.json", to_json(config))
+        return folder
+
+    @classmethod
+    def reopen(cls, path: Path, config: Config) -> "RunFolder":
+        """Continue the run in `path`, which must have begun with `config`.
+
+        Two things may differ: where the data lies, which the images' fingerprint checks, and, where the learning
+        rate is constant and the shorter run is therefore a prefix of the longer, the number of epochs.
+        """
+        begun = read_config(path)
+        epochs = begun.epochs if config.depends_on_epochs else config.epochs
+        data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
+        changes = differences(dataclasses.replace(begun, epochs=epochs, data=data), config)
+        if changes:
+            raise UserError(f"{path} was begun with another configuration ({changes}): drop these or start a new run")
+        folder = cls(path)
+        if begun != config:
+            folder.write("config.json", to_json(config))
+        return folder
+
+    def check_shared(self) -> None:
+        """Raise `UserError` where a process does not see what the first one has written."""
+        if not (self.path / "config.json").is_file():
+            raise UserError(f"{self.path} is not the folder that process 0 writes: pass one that all machines share")
+
+    def checkpoints(self) -> "Checkpoints":
+        """Return the run's checkpoints, to be closed by the caller."""
+        # Orbax takes long to import: only who keeps a run needs it.
+        from jaxfer.runs.checkpoints import Checkpoints
+
+        return Checkpoints(self.path / "checkpoints")
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append one line to `metrics.jsonl`, where readers see it at once."""
+        if not is_first():
+            return
+        try:
+            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Drop what was logged after `step`, which will happen again, and return what remains."""
+        if not (self.path / "metrics.jsonl").exists():
+            return []
+        rows = [row for row in read_rows(self.path) if row["step"] <= step]
+        self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the run whole or not at all."""
+        if not is_first():
+            return
+        target, partial = self.path / name, self.path / f"{name}.partial"
+        try:
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, target)  # noqa: PTH105 - says that it replaces
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def read_config(path: Path) -> Config:
+    """Return the config of the run in `path`. Raises `UserError` where there is none."""
+    file = path / "config.json"
+    if not file.is_file():
+        raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
+    return from_json(file.read_text(encoding="utf-8"), str(file))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return what the run in `path` has logged so far, less a line that a killed process was writing."""
+    log = path / "metrics.jsonl"
+    rows = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def differences(old: Config, new: Config) -> str:
+    """Return the fields in which two configs differ, in words; empty if they are equal.
+
+    >>> differences(Config(seed=1), Config(seed=2, epochs=60))
+    'epochs 50, now 60; seed 1, now 2'
+    """
+    before, after = _flat(dataclasses.asdict(old)), _flat(dataclasses.asdict(new))
+    return "; ".join(f"{name} {before[name]}, now {after[name]}" for name in before if before[name] != after[name])
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in fields.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions")

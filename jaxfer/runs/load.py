@@ -1,0 +1,107 @@
+"""From a run's folder back to a network that predicts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from jaxfer.config import Config
+from jaxfer.errors import UserError
+from jaxfer.models import ResNetFER, make_model
+from jaxfer.devices.placement import OneDevice
+from jaxfer.runs.folder import read_config, read_rows
+
+Choice = Literal["best", "last"] | int
+"""Which checkpoint of a run: of the best validation accuracy, the last one, or that after an epoch."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network as one checkpoint of a run has it.
+
+    variables: `params` and `batch_stats`, for `model.apply(variables, images)`.
+    step: training steps that it has taken. epoch: epochs that it has finished, the last one with this step if
+        `ends_epoch`.
+    chosen: why this checkpoint: `best` (validation accuracy), `last` or `epoch N`.
+    fingerprint: of the data that it was trained on; see `jaxfer.data.Dataset.fingerprint`.
+    """
+
+    run_dir: Path
+    config: Config
+    model: ResNetFER
+    variables: dict[str, Any]
+    step: int
+    epoch: int
+    ends_epoch: bool
+    chosen: str
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return self.run_dir.resolve().name
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """What belongs beside every number: epoch, step, and how the checkpoint was chosen."""
+        return {"epoch": self.epoch, "step": self.step, "ends_epoch": self.ends_epoch, "chosen": self.chosen}
+
+
+def load_trained(run_dir: Path, checkpoint: Choice = "best") -> Trained:
+    """Return the network of a run, finished or not, as a checkpoint has it; nothing in the folder is changed.
+
+    Raises `UserError` where `run_dir` holds no run, not that checkpoint, or a damaged one.
+    """
+    # Orbax takes long to import: only who reads a run needs it.
+    from jaxfer.runs.checkpoints import Checkpoints
+
+    config = read_config(run_dir)
+    model = make_model(config.model, config.data.num_classes)
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+        ends = _epoch_ends(run_dir)
+        step = _step(checkpoints, checkpoint, ends, run_dir)
+        params = "params" if config.optimizer.ema is None else "ema"
+        shapes = _shapes(model, config.data.image_size)
+        saved = checkpoints.restore(step, {"state": {params: shapes["params"], "batch_stats": shapes["batch_stats"]}})
+        fingerprint = checkpoints.notes(step).get("fingerprint", "")
+    return Trained(
+        run_dir=run_dir,
+        config=config,
+        model=model,
+        variables={"params": saved["state"][params], "batch_stats": saved["state"]["batch_stats"]},
+        step=step,
+        epoch=max((epoch for epoch, end in ends.items() if end <= step), default=0),
+        ends_epoch=step in ends.values(),
+        chosen=checkpoint if isinstance(checkpoint, str) else f"epoch {checkpoint}",
+        fingerprint=fingerprint,
+    )
+
+
+def _shapes(model: ResNetFER, image_size: int) -> Any:
+    """Return the shapes of a network's variables, all to be placed on one device."""
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
+    sharding = jax.sharding.SingleDeviceSharding(OneDevice().device)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
+
+
+def _epoch_ends(run_dir: Path) -> dict[int, int]:
+    """Return the step at which each finished epoch ended."""
+    return {row["epoch"]: row["step"] for row in read_rows(run_dir) if row["kind"] == "epoch"}
+
+
+def _step(checkpoints: Any, choice: Choice, ends: dict[int, int], run_dir: Path) -> int:
+    """Return the step of the checkpoint that was chosen."""
+    epochs = {end: epoch for epoch, end in ends.items()}
+    kept = [f"epoch {epochs[step]}" if step in epochs else f"step {step}" for step in checkpoints.steps]
+    step = (
+        {"best": checkpoints.best, "last": checkpoints.latest}[choice] if isinstance(choice, str) else ends.get(choice)
+    )
+    if step is None or step not in checkpoints.steps:
+        wanted = f"of epoch {choice}" if isinstance(choice, int) else "with a validation accuracy"
+        raise UserError(
+            f"{run_dir} keeps no checkpoint {wanted}, only of {', '.join(kept)}: pass one of these epochs, or last"
+        )
+    return step

@@ -1,0 +1,86 @@
+"""The folder of a sweep: `sweep.json`, which says what it tries, and a run folder for each of its runs."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxfer.config import Config, from_json, to_json
+from jaxfer.errors import UserError
+from jaxfer.runs.folder import RunFolder, differences
+from jaxfer.sweeps.fields import describe
+from jaxfer.sweeps.plan import plan
+from jaxfer.sweeps.search import Search, cell
+
+INDEX = "sweep.json"
+
+
+def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
+    """Raise `UserError` unless `sweep_dir` holds no sweep or, with `resume`, this one, whose data may lie elsewhere."""
+    if not (sweep_dir / INDEX).exists():
+        if resume:
+            raise _no_sweep(sweep_dir)
+        if sweep_dir.is_file() or (sweep_dir / "config.json").exists():
+            raise UserError(
+                f"{sweep_dir} is not a folder for a sweep, being a run or a file: choose another --sweep-dir"
+            )
+        return
+    if not resume:
+        raise UserError(f"{sweep_dir} already holds a sweep: continue it with --resume, or choose another --sweep-dir")
+    begun = read_search(sweep_dir)
+    data = dataclasses.replace(begun.base.data, data_dir=search.base.data.data_dir)
+    changes = differences(dataclasses.replace(begun.base, data=data), search.base)
+    if not changes and [c.values for c in begun.cells] != [c.values for c in search.cells]:
+        changes = f"{_extent(begun)}, now {_extent(search)}"
+    if changes:
+        raise UserError(f"{sweep_dir} holds another sweep ({changes}): drop these, or choose another --sweep-dir")
+
+
+def begin(sweep_dir: Path, search: Search) -> None:
+    """Write `sweep.json`, whole or not at all. Raises `UserError` where that cannot be done."""
+    cells: list[dict[str, Any]] = [{}] * len(search.cells)
+    for run in plan(search):
+        for index, epoch in zip(run.cells, run.epochs, strict=True):
+            cells[index] = {"values": search.cells[index].values, "run": f"cells/{run.name}", "epoch": epoch}
+    index = {"base": json.loads(to_json(search.base)), "fields": search.fields, "search": search.kind, "cells": cells}
+    try:
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the sweep folder {sweep_dir} cannot be made ({error.strerror}): choose another") from error
+    RunFolder(sweep_dir).write(INDEX, json.dumps(index, indent=2, default=str) + "\n")
+
+
+def read_index(sweep_dir: Path) -> dict[str, Any]:
+    """Return what `sweep.json` holds. Raises `UserError` where there is none or it is damaged."""
+    file = sweep_dir / INDEX
+    if not file.is_file():
+        raise _no_sweep(sweep_dir)
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+        for entry in index["cells"]:
+            _ = (*entry["values"].items(), Path(entry["run"]), int(entry["epoch"]))
+        _ = (*index["fields"].items(), index["base"]["optimizer"], index["search"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is damaged: start the sweep anew in another folder") from error
+    return index
+
+
+def read_search(sweep_dir: Path) -> Search:
+    """Return what the sweep in a folder tries. Raises `UserError` where there is none or it is damaged."""
+    index = read_index(sweep_dir)
+    base = from_json(json.dumps(index["base"]), str(sweep_dir / INDEX))
+    return Search(base, index["search"], tuple(cell(base, entry["values"]) for entry in index["cells"]))
+
+
+def continued(sweep_dir: Path, base: Config) -> Search:
+    """Return what the sweep in a folder tries, around `base`, as when its data has moved."""
+    begun = read_search(sweep_dir)
+    return Search(base, begun.kind, tuple(cell(base, values.values) for values in begun.cells))
+
+
+def _no_sweep(sweep_dir: Path) -> UserError:
+    return UserError(f"{sweep_dir} holds no sweep (no {INDEX}): pass the folder of one, or start without --resume")
+
+
+def _extent(search: Search) -> str:
+    return f"a {search.kind} search of {len(search.cells)} cells over {describe(search.fields)}"

@@ -1,0 +1,66 @@
+"""A bridge to Optuna: what its studies call to train one configuration of their choice."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxfer.config import Config
+from jaxfer.data.dataset import Dataset
+from jaxfer.errors import UserError
+from jaxfer.sweeps.fields import value_at
+from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
+from jaxfer.training.loop import fit
+from jaxfer.training.program import Program
+
+
+def objective(
+    base: Config,
+    fields: Mapping[str, Sequence[Any] | Range],
+    data: Dataset,
+    *,
+    folder: Path | None = None,
+) -> Callable[[Any], float]:
+    """Return a function for `optuna.Study.optimize`, which maximises the validation accuracy after the last epoch.
+
+    A trial trains `base` with the values that Optuna suggests for `fields`, and is told the validation accuracy after
+    each epoch, so that a pruner can end it. Trials that differ only in numbers share a compiled program. A loss that
+    is no longer finite raises `jaxfer.errors.Diverged`: pass it to `optimize` as `catch` to go on with other trials.
+
+    fields: by dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
+    data: what all trials train on.
+    folder: where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
+
+    Raises `UserError` for a field that does not exist, or that decides which images there are.
+    """
+    known = by_path(fields)
+    images = [path for path in known if path.startswith("data.") and path != "data.sampling"]
+    if images:
+        raise UserError(f"{images[0]} decides which images there are, and all trials have the same: leave it out")
+    programs: list[Program] = []
+
+    def train(trial: Any) -> float:
+        import optuna  # pyright: ignore[reportMissingImports] - who calls this has it
+
+        config = cell(base, {path: _suggest(trial, path, value_at(base, path), known[path]) for path in known}).config
+        if not (programs and programs[0].serves(config, data)):
+            programs[:] = [Program(config, data)]
+
+        def tell(row: dict[str, Any]) -> None:
+            trial.report(row["val_accuracy"], row["epoch"])
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        run_dir = None if folder is None else folder / f"trial-{trial.number:04}"
+        _, history = fit(config, data, run_dir=run_dir, program=programs[0], after_epoch=tell)
+        return history[-1]["val_accuracy"]
+
+    return train
+
+
+def _suggest(trial: Any, path: str, current: Any, source: Sequence[Any] | Range) -> Any:
+    if not isinstance(source, Range):
+        return trial.suggest_categorical(path, source)
+    log = isinstance(source, LogUniform)
+    if type(current) is int:
+        return trial.suggest_int(path, round(source.low), round(source.high), log=log)
+    return trial.suggest_float(path, source.low, source.high, log=log)

@@ -1,0 +1,178 @@
+"""What has come of a sweep so far: a row for each cell, read from the folders of its runs."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxfer.errors import UserError
+from jaxfer.runs.folder import SUMMARY, RunFolder, read_rows
+from jaxfer.sweeps.folder import read_index
+
+SCORES = ("accuracy", "loss", "macro_f1", "mse", "r2")
+FAILURE = "failure.json"
+"""The file of a run that failed, in place of `summary.json`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What has come of one cell.
+
+    values: of the fields that the sweep changes, by dotted paths, as JSON has them.
+    run: folder of the run that serves the cell. epoch: after which it has reached the cell's end.
+    shared: whether that run serves other cells too.
+    status: a cell is finished when its run has ended, and failed where the run did so before the cell's last epoch.
+    reason: why it failed; else empty.
+    seconds: of training from the run's start to the cell's end; None unless it is finished.
+    scores: `accuracy`, `loss`, `macro_f1`, `mse` and `r2` of the whole validation split after that epoch, with the
+        `split` they belong to, its number of `examples` and the 95% `intervals` of all but the loss; empty unless it
+        is finished.
+    """
+
+    values: dict[str, Any]
+    run: Path
+    epoch: int
+    shared: bool
+    status: Literal["finished", "failed", "unfinished"]
+    reason: str
+    seconds: float | None
+    scores: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep and what has come of it so far.
+
+    path: its folder. base: the configuration around what changes, as JSON has it. fields: the values of each field
+    that changes, by dotted paths. search: `grid` or `random`. rows: one for each cell.
+    """
+
+    path: Path
+    base: dict[str, Any]
+    fields: dict[str, list[Any]]
+    search: str
+    rows: tuple[Row, ...]
+
+    @property
+    def split(self) -> str:
+        """The name of the validation split, that of the first finished cell; empty before there is one."""
+        return next((row.scores["split"] for row in self.rows if row.scores), "")
+
+    @property
+    def examples(self) -> int:
+        """The number of its examples; 0 before there is a finished cell."""
+        return next((row.scores["examples"] for row in self.rows if row.scores), 0)
+
+    @property
+    def best(self) -> Row | None:
+        """The finished cell of the best validation accuracy, the first of equals."""
+        finished = [row for row in self.rows if row.status == "finished"]
+        return max(finished, key=lambda row: row.scores["accuracy"], default=None)
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """How many epochs the sweep takes, and how many its cells would take one by one."""
+        longest: dict[Path, int] = {}
+        for row in self.rows:
+            longest[row.run] = max(row.epoch, longest.get(row.run, 0))
+        return sum(longest.values()), sum(row.epoch for row in self.rows)
+
+
+def read_sweep(sweep_dir: Path) -> Sweep:
+    """Return what has come of the sweep in a folder, which may still go on.
+
+    Raises `UserError` where there is none, or naming what is damaged.
+    """
+    index = read_index(sweep_dir)
+    by_run: dict[str, list[int]] = {}
+    for place, cell in enumerate(index["cells"]):
+        by_run.setdefault(cell["run"], []).append(place)
+    rows: dict[int, Row] = {}
+    for run, places in by_run.items():
+        cells = [index["cells"][place] for place in places]
+        rows |= zip(places, _rows(sweep_dir / run, cells), strict=True)
+    return Sweep(
+        sweep_dir, index["base"], index["fields"], index["search"], tuple(rows[place] for place in sorted(rows))
+    )
+
+
+def has_ended(run_dir: Path) -> bool:
+    """Return whether the run in a folder has nothing left to do."""
+    return (run_dir / SUMMARY).exists() or (run_dir / FAILURE).exists()
+
+
+def ending(run_dir: Path) -> dict[str, Any]:
+    """Return `summary.json` or `failure.json` of a run; empty where it has neither yet."""
+    return _summary(run_dir / SUMMARY) or _summary(run_dir / FAILURE)
+
+
+def summary_name(epoch: int) -> str:
+    """Return the name of the summary of a cell that ends after this epoch, before its run does."""
+    return f"summary-{epoch}.json"
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """Return what a summary holds; empty where it is not there."""
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        _ = found["val"]["split"], found["val"]["examples"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
+    return found
+
+
+def to_records(sweep: Sweep) -> list[dict[str, Any]]:
+    """Return the rows as flat, JSON-ready objects, for `table.csv` and for scripts."""
+    return [
+        row.values
+        | {"status": row.status}
+        | {f"val_{name}": _finite(row.scores.get(name)) for name in SCORES}
+        | {"split": row.scores.get("split"), "examples": row.scores.get("examples")}
+        | {"seconds": row.seconds, "run": row.run.relative_to(sweep.path).as_posix(), "epoch": row.epoch}
+        | {"shared": row.shared, "reason": row.reason}
+        for row in sweep.rows
+    ]
+
+
+def write_table(sweep: Sweep) -> None:
+    """Write `table.csv` into the sweep's folder: a line for each cell."""
+    records = to_records(sweep)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    RunFolder(sweep.path).write("table.csv", text.getvalue())
+
+
+def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
+    """Return the rows of the cells that one run serves."""
+    end, ended = ending(run_dir), has_ended(run_dir)
+    history = {row["epoch"]: row for row in read_rows(run_dir) if row["kind"] == "epoch"}
+    rows = []
+    for cell in cells:
+        epoch = cell["epoch"]
+        basics = {"values": cell["values"], "run": run_dir, "epoch": epoch, "shared": len(cells) > 1}
+        if not ended:
+            rows.append(Row(**basics, status="unfinished", reason="", seconds=None, scores={}))
+        elif epoch not in history:
+            reason = end.get("reason", f"{run_dir / 'metrics.jsonl'} lacks epoch {epoch}")
+            rows.append(Row(**basics, status="failed", reason=reason, seconds=None, scores={}))
+        else:
+            reached = history[epoch]
+            own = _summary(run_dir / summary_name(epoch)) or (end if end.get("epochs") == epoch else {})
+            scores = {name: reached[f"val_{name}"] for name in SCORES}
+            scores |= {name: end["val"][name] for name in ("split", "examples")}
+            scores["intervals"] = own.get("val", {}).get("intervals", {})
+            rows.append(Row(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
+    return rows
+
+
+def _finite(number: float | None) -> float | None:
+    """Return the number, or None in place of NaN and infinity, which JSON lacks."""
+    return number if number is not None and math.isfinite(number) else None

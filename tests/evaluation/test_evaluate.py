@@ -1,0 +1,292 @@
+"""`jaxfer evaluate`, from runs on small files of FER2013 to numbers, predictions and pages."""
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from formats import fer2013
+
+from jaxfer.cli.main import main
+from jaxfer.config import Config, DataConfig, LossConfig
+from jaxfer.data import load
+from jaxfer.data.one_split import load_split
+from jaxfer.evaluation.evaluate import evaluate
+from jaxfer.reports.evaluation_faces import most_confident, overlay
+from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.runs.load import load_trained
+from jaxfer.training import fit
+
+SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}
+
+
+@pytest.fixture(scope="module")
+def trained_runs(tmp_path_factory):
+    """Two seeds on seven classes of FER2013's format, and one run of another image size."""
+    root = tmp_path_factory.mktemp("evaluated")
+    (root / "faces").mkdir()
+    fer2013.npz(root / "faces", 5)
+    config = Config(
+        data=DataConfig(data_dir=root / "faces", image_size=32), loss=LossConfig(l2=0.0), epochs=2, batch_size=16
+    )
+    data = load(config.data)
+    for seed in (0, 1):
+        fit(dataclasses.replace(config, seed=seed), data, run_dir=root / f"seed-{seed}")
+    return root
+
+
+@pytest.fixture
+def runs(trained_runs, tmp_path):
+    for seed in (0, 1):
+        shutil.copytree(trained_runs / f"seed-{seed}", tmp_path / f"seed-{seed}")
+    return tmp_path
+
+
+@pytest.fixture
+def jaxfer(monkeypatch, capsys):
+    """Return a function that runs the command here, where JAX has started, and returns its code and what it printed."""
+    monkeypatch.setattr("jaxfer.cli.evaluate.start_jax", lambda: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["jaxfer", "evaluate", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+class Page(HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.words, self.headings = [], [], []
+        self._open = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = " ".join("".join(self.words).replace("\u00a0", " ").split())
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "source", "br"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+        if self._open and self._open[-1] == "h2":
+            self.headings.append(data)
+
+
+def only_evaluation(run_dir):
+    (folder,) = (run_dir / "evaluations").iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("use", SPLITS)
+def test_numbers_are_labelled_with_what_they_were_measured_on(runs, jaxfer, use):
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    name, role = SPLITS[use]
+    code, printed, errors = jaxfer(runs / "seed-0", "--split", name)
+    assert code == 0, errors
+    folder = only_evaluation(runs / "seed-0")
+    found, page = json.loads((folder / "evaluation.json").read_text()), Page(folder / "evaluation.html")
+    assert (found["run"], found["split"], found["role"], found["examples"]) == ("seed-0", name, role, 35)
+    assert found["checkpoint"] == {"epoch": 2, "step": 6, "ends_epoch": True, "chosen": "last"}
+    assert page.text.startswith(f"seed-0: {role} accuracy {found['accuracy']:.1%} on {name} ")
+    assert f"{role.capitalize()} accuracy {found['accuracy']:.1%}" in page.text
+    assert f"the 35 images of the {role} split “{name}”, with the checkpoint after epoch 2" in page.text
+    assert "Label set, 7 classes: neutral, happy" in page.text
+    others = [other for _, other in SPLITS.values() if other != role]
+    assert not any(f"{other.capitalize()} accuracy" in page.text for other in others)
+    assert f"{role} split {name}, n = 35, 7 classes, epoch 2 (last)" in " ".join(printed.split())
+    notes = {"train": "The network has learnt from these images", "val": None, "test": "choose nothing by it"}
+    assert [notes[use] in note for note in found["notes"]] == [True] if notes[use] else found["notes"] == []
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, trained_runs, jaxfer):
+    assert jaxfer(runs / "seed-0", "--split", "test", "--flip")[0] == 0
+    folder = only_evaluation(runs / "seed-0")
+    found = json.loads((folder / "evaluation.json").read_text())
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    data = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "test")
+    assert [row["image"] for row in rows] == list(data.names)
+    assert [int(row["row"]) for row in rows] == list(range(35))
+    shares = np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows])
+    network = load_trained(runs / "seed-0", "last")
+    images = data.split.images
+    both = [
+        np.asarray(network.model.apply(network.variables, x)["logits"], np.float64)
+        for x in (images, images[:, :, ::-1])
+    ]
+    softmax = [np.exp(x - x.max(1, keepdims=True)) for x in both]
+    expected = sum(x / x.sum(1, keepdims=True) for x in softmax) / 2
+    np.testing.assert_allclose(shares, expected, rtol=1e-3, atol=1e-6)
+    actual, predicted = ([row[which] for row in rows] for which in ("actual", "predicted"))
+    assert found["accuracy"] == sklearn.metrics.accuracy_score(actual, predicted)
+    assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(actual, predicted, average="macro"))
+    low, high = found["intervals"]["accuracy"]
+    assert low <= found["accuracy"] <= high
+
+
+def test_two_seeds_have_a_mean_and_a_test_on_every_page_and_as_json(runs, jaxfer):
+    code, printed, _ = jaxfer(runs / "seed-0", runs / "seed-1", "--json")
+    assert code == 0
+    found = json.loads(printed)
+    accuracies = [one["accuracy"] for one in found["evaluations"]]
+    over = found["comparison"]["over_runs"]["accuracy"]
+    assert over == {
+        "mean": pytest.approx(np.mean(accuracies)),
+        "std": pytest.approx(np.std(accuracies, ddof=1)),
+        "runs": 2,
+    }
+    assert found["comparison"]["differences"] == []
+    (pair,) = found["comparison"]["mcnemar"]
+    assert pair["difference"] == pytest.approx(accuracies[0] - accuracies[1])
+    for run in ("seed-0", "seed-1"):
+        page = Page(only_evaluation(runs / run) / "evaluation.html")
+        assert "Beside other runs" in page.headings
+        assert "McNemar's test of each pair on the validation split “PublicTest”, n = 35" in page.text
+
+
+def test_an_evaluation_is_replaced_by_itself_alone(runs, jaxfer):
+    for flags in ([], ["--flip"], ["--epoch", "best"], ["--images", "3"], [runs / "seed-1"]):
+        assert jaxfer(runs / "seed-0", *flags)[0] == 0
+    folders = sorted((runs / "seed-0" / "evaluations").iterdir())
+    assert len(folders) == 5
+    contents = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+    assert jaxfer(runs / "seed-0", "--flip")[0] == 0
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert sorted((runs / "seed-0" / "evaluations").iterdir()) == folders
+    flipped = next(folder for folder in folders if "flip" in folder.name)
+    (flipped / "evaluation.json").write_text('{"inputs": "something else"}')
+    code, _, errors = jaxfer(runs / "seed-0", "--flip")
+    assert code == 2
+    assert "holds something else than this evaluation: move it away" in errors
+    assert (flipped / "evaluation.json").read_text() == '{"inputs": "something else"}'
+
+
+def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfer):
+    assert jaxfer(runs / "seed-0", "--images", "4", "0")[0] == 0
+    page = Page(only_evaluation(runs / "seed-0") / "evaluation.html")
+    for tag, attrs in page.tags:
+        assert tag not in ("script", "link", "iframe")
+        for name in ("src", "srcset", "href"):
+            assert attrs.get(name, "data:image/").startswith("data:image/")
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert all(attrs["alt"] for attrs in images)
+    assert sum("the image of" in attrs["alt"] for attrs in images) == 2
+    assert sum("what speaks for" in attrs["alt"] for attrs in images) in (2, 3, 4)
+    for heading in ("Classes", "Confusion matrix", "Calibration", "Most confident errors", "What the network looks at"):
+        assert heading in page.headings
+
+
+def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
+    trained = load_trained(runs / "seed-0", "last")
+    data = load_split(trained.config.data, "val")
+    signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
+    evaluation = evaluate(trained, dataclasses.replace(data, columns={"valence": signs}), by="valence")
+    groups = evaluation.groups
+    assert list(groups) == ["negative", "positive"]
+    assert [group["examples"] for group in groups.values()] == [12, 23]
+    right = sum(group["examples"] * group["accuracy"] for group in groups.values())
+    assert right / 35 == pytest.approx(evaluation.scores["accuracy"])
+    page = Page(write_evaluation(evaluation) / "evaluation.html")
+    assert "By valence" in page.headings
+    assert "Scores of each group by valence on the validation split (PublicTest, n = 35, epoch 2)" in page.text
+
+
+def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
+    trained = load_trained(runs / "seed-0", "last")
+    evaluation = evaluate(trained, load_split(trained.config.data, "val"))
+    rows = most_confident(evaluation, correct=False, count=5)
+    confidence = evaluation.predictions.confidence
+    assert not evaluation.predictions.correct[rows].any()
+    assert list(confidence[rows]) == sorted(confidence[~evaluation.predictions.correct], reverse=True)[:5]
+    image = np.full((32, 32, 3), 100, np.uint8)
+    strength = np.zeros((4, 4))
+    strength[0, 3] = 2.0
+    drawn = overlay(image, strength)
+    assert (drawn.shape, drawn.dtype) == ((32, 32, 3), np.uint8)
+    assert drawn[2, 29].sum() > drawn[29, 2].sum()
+    assert np.ptp(overlay(image, np.zeros((4, 4)))) <= 3, "no evidence, no colour"
+
+
+def test_a_csv_of_columns_divides_any_data(runs, trained_runs, jaxfer, monkeypatch):
+    names = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "val").names
+    for half in (10, 20):  # The same column of other values is another evaluation.
+        people = [f"{name},{'young' if place < half else 'old'},{place}" for place, name in enumerate(names)]
+        (runs / "people.csv").write_text("\n".join(["image,age,number", *people]))
+        code, printed, errors = jaxfer(runs / "seed-0", "--columns", runs / "people.csv", "--by", "age", "--json")
+        assert code == 0, errors
+        (found,) = json.loads(printed)["evaluations"]
+        sizes = {name: group["examples"] for name, group in found["by"]["groups"].items()}
+        assert sizes == {"old": 35 - half, "young": half}
+    assert len(list((runs / "seed-0" / "evaluations").iterdir())) == 2
+    monkeypatch.setattr("jaxfer.evaluation.evaluate.MOST_GROUPS", 34)
+    code, _, errors = jaxfer(runs / "seed-0", "--columns", runs / "people.csv", "--by", "number")
+    assert code == 2
+    assert "'number' divides the faces into 35 groups, too many to tell apart" in " ".join(errors.split())
+
+
+def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_path):
+    (tmp_path / "moved").mkdir()
+    shutil.copy(trained_runs / "faces/fer2013.npz", tmp_path / "moved")
+    assert jaxfer(runs / "seed-0", "--data", tmp_path / "moved")[0] == 0
+    assert json.loads((only_evaluation(runs / "seed-0") / "evaluation.json").read_text())["data"]["own"] is True
+    (tmp_path / "other").mkdir()
+    fer2013.npz(tmp_path / "other", 3)
+    assert jaxfer(runs / "seed-1", "--data", tmp_path / "other")[0] == 0
+    found = json.loads((only_evaluation(runs / "seed-1") / "evaluation.json").read_text())
+    assert found["data"]["own"] is False
+    assert "The data are not those of the run" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["{root}/nowhere"], "holds no run"),
+        (["{root}/seed-0", "{root}/seed-0"], "a run is named twice"),
+        (["{root}/seed-0", "--split", "Test"], "no split 'Test': pass one of Training, PublicTest, PrivateTest"),
+        (["{root}/seed-0", "--epoch", "7"], "keeps no checkpoint of epoch 7"),
+        (["{root}/seed-0", "--by", "age"], "no column 'age'"),
+        (["{root}/seed-0", "--images", "35"], "there is no row 35 in 'PublicTest': pass rows from 0 to 34"),
+        (["{root}/seed-0", "--data", "{root}/missing"], "does not exist"),
+        (["{root}/seed-0", "{root}/larger"], "cannot be compared"),
+        (["{root}/unstarted"], "has no checkpoint yet"),
+        (["{root}/seed-0", "--epoch", "first"], "--epoch"),
+    ],
+)
+def test_what_cannot_be_evaluated_ends_in_a_sentence_and_leaves_nothing(runs, jaxfer, flags, words):
+    config = json.loads((runs / "seed-0/config.json").read_text())
+    shutil.copytree(runs / "seed-0", runs / "larger")
+    (runs / "larger/config.json").write_text(json.dumps(config | {"data": config["data"] | {"image_size": 40}}))
+    (runs / "unstarted").mkdir()
+    (runs / "unstarted/config.json").write_text(json.dumps(config))
+    code, _, errors = jaxfer(*(flag.format(root=runs) for flag in flags))
+    assert code == 2
+    assert words in " ".join(errors.replace("│", " ").split())
+    assert not list(runs.glob("*/evaluations"))
+
+
+def test_the_command_runs_in_a_process_of_its_own(runs):
+    command = [sys.executable, "-c", "from jaxfer.cli.main import main; main()", "evaluate", str(runs / "seed-0")]
+    environment = os.environ | {"PYTHONWARNINGS": "error"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Page: " in ended.stdout

@@ -1,0 +1,74 @@
+"""Grad-CAM against a computation that takes no gradients, and against the map that it generalises."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxfer.evaluation.explain import grad_cam
+from jaxfer.models import BottleneckBlock, ResNetFER
+
+
+def build(model, n=3, size=32):
+    images = np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8)
+    variables = jax.jit(model.init)(jax.random.key(1), images)
+    return variables, images, np.arange(n) % model.num_classes
+
+
+def last_map(model, variables, images, name):
+    _, kept = model.apply(variables, images, capture_intermediates=True)
+    return np.float64(kept["intermediates"][name]["__call__"][0])
+
+
+def pool(features):
+    """Return the 3x3 max-pool of stride 2 with SAME padding of a map [h, w, k] of even sides."""
+    h, w, k = features.shape
+    padded = np.full((h + 1, w + 1, k), -np.inf)
+    padded[:h, :w] = features
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    return windows[::2, ::2].max((-1, -2))
+
+
+def test_a_map_is_that_of_numerical_derivatives():
+    model = ResNetFER(width=4, stage_sizes=(1, 2))
+    variables, images, classes = build(model)
+    # Far from zero, so that a ReLU makes no equals for the pool to choose from.
+    variables["params"]["stage2_block2"]["norm2"]["bias"] += 9.0
+    kernel = np.float64(variables["params"]["head"]["kernel"])
+    expected = []
+    for features, asked in zip(last_map(model, variables, images, "stage2_block2"), classes, strict=True):
+        slopes, step = np.zeros_like(features), 1e-6
+        for place in np.ndindex(features.shape):
+            change = np.zeros_like(features)
+            change[place] = step
+            up, down = ((pool(x).mean((0, 1)) @ kernel)[asked] for x in (features + change, features - change))
+            slopes[place] = (up - down) / (2 * step)
+        expected.append(np.maximum((slopes.mean((0, 1)) * features).sum(-1), 0))
+    assert np.max(expected) > 0
+    np.testing.assert_allclose(grad_cam(model, variables, images, classes), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ResNetFER(width=8, final_pool=False),
+        lambda: ResNetFER(width=4, stage_sizes=(1, 1), block=BottleneckBlock, final_pool=False),
+    ],
+)
+def test_with_a_global_average_it_is_the_class_activation_map(make):
+    """Zhou et al. 2016: the last layer's weights, here divided by the number of places (Grad-CAM, section 3)."""
+    model = make()
+    variables, images, classes = build(model)
+    name = f"stage{len(model.stage_sizes)}_block{model.stage_sizes[-1]}"
+    features = last_map(model, variables, images, name)
+    weights = np.float64(variables["params"]["head"]["kernel"])[:, classes].T[:, None, None, :]
+    expected = np.maximum((weights * features).sum(-1), 0) / np.prod(features.shape[1:3])
+    np.testing.assert_allclose(grad_cam(model, variables, images, classes), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_do_not_meet():
+    model = ResNetFER(width=4, stage_sizes=(1,))
+    variables, images, classes = build(model, n=19)
+    together = grad_cam(model, variables, images, classes)
+    alone = grad_cam(model, variables, images[17:18], classes[17:18])
+    np.testing.assert_allclose(together[17], alone[0], rtol=1e-5, atol=1e-6)
+    assert together.shape == (19, 8, 8)

@@ -1,0 +1,252 @@
+"""Valence and arousal: the measures against their definitions, and a network that learns them, up to its pages."""
+
+import csv
+import dataclasses
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
+from jaxfer.data.dataset import Dataset, Split
+from jaxfer.data.one_split import OneSplit
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.errors import UserError
+from jaxfer.evaluation.evaluate import compare, evaluate
+from jaxfer.evaluation.intervals import intervals
+from jaxfer.evaluation.predict import Predictions, predict_split
+from jaxfer.evaluation.summary import summarize
+from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
+from jaxfer.models import ResNetFER
+from jaxfer.reports import figures, paper_figures
+from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.finished_run import read_run
+from jaxfer.reports.report import render
+from jaxfer.runs.load import load_trained
+from jaxfer.training import (
+    CrossEntropy,
+    OneDevice,
+    Pmapped,
+    Sharded,
+    create_state,
+    fit,
+    make_eval_step,
+    make_train_step,
+)
+from jaxfer.training.optimizers import make_optimizer
+
+CONFIG = Config(
+    data=DataConfig(image_size=32),
+    model=ModelConfig(valence_arousal=True),
+    loss=LossConfig(l2=0.0, affect_weight=4.0),
+    optimizer=OptimizerConfig(learning_rate=0.003),
+    epochs=20,
+    batch_size=16,
+)
+
+
+def predictions(n, seed=0, share_known=0.8):
+    random = np.random.default_rng(seed)
+    actual = random.uniform(-1, 1, (n, 2)).astype(np.float32)
+    guess = np.clip(0.6 * actual + random.normal(0.1, 0.3, (n, 2)), -1, 1).astype(np.float32)
+    actual[random.uniform(size=(n, 2)) > share_known] = np.nan
+    return Predictions(np.zeros((n, 7), np.float32), np.zeros(n, np.int32), guess, actual)
+
+
+def scores_of(made):
+    return made.scores(AFFECTNET_7).affect
+
+
+def faces(n, seed):
+    """Faces whose brightness is their valence and whose redness is their arousal; a third of them says neither."""
+    random = np.random.default_rng(seed)
+    valence, arousal = random.uniform(-0.9, 0.9, (2, n)).astype(np.float32)
+    images = np.full((n, 32, 32, 3), 128.0) + 60 * valence[:, None, None, None]
+    images[..., 0] += 60 * arousal[:, None, None]
+    images = np.clip(images + random.normal(0, 4, images.shape), 0, 255).astype(np.uint8)
+    unknown = np.arange(n) % 3 == 0
+    valence[unknown] = arousal[unknown] = np.nan
+    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), valence, arousal)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return Dataset(faces(140, 1), faces(63, 2), AFFECTNET_7, "bright and red squares", {})
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("affect") / "run"
+    return run_dir, *fit(CONFIG, data, run_dir=run_dir)
+
+
+@pytest.fixture(scope="module")
+def evaluation(finished, data):
+    trained = load_trained(finished[0], "last")
+    names = tuple(f"face {row}" for row in range(len(data.val)))
+    groups = {"half": np.where(np.arange(63) < 30, "first", "second")}
+    split = OneSplit(data.val, "val", names, AFFECTNET_7, groups, data.source, {}, data.fingerprint)
+    return evaluate(trained, split, by="half")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_measures_are_those_of_their_definitions(seed):
+    made = predictions(200, seed)
+    found = scores_of(made)
+    for column, affect in enumerate(("valence", "arousal")):
+        known = ~np.isnan(made.actual_affect[:, column])
+        x, y = (np.float64(values[known, column]) for values in (made.affect, made.actual_affect))
+        assert found[f"{affect}_examples"] == known.sum() < 200
+        correlation = np.corrcoef(x, y)[0, 1]
+        ccc = 2 * correlation * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        assert found[f"{affect}_ccc"] == pytest.approx(ccc, abs=1e-9)
+        assert found[f"{affect}_rmse"] == pytest.approx(sklearn.metrics.root_mean_squared_error(y, x), abs=1e-9)
+        assert found[f"{affect}_sign_agreement"] == np.mean(np.sign(x) == np.sign(y))
+
+
+def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_see():
+    actual = predictions(300, share_known=1).actual_affect
+    zeros = np.zeros((300, 7), np.float32), np.zeros(300, np.int32)
+    exact, halved, shifted, opposite = (
+        scores_of(Predictions(*zeros, guess, actual))["valence_ccc"]
+        for guess in (actual, actual / 2, actual + 0.3, -actual)
+    )
+    assert exact == pytest.approx(1)
+    assert halved < 0.85
+    assert shifted < 0.9
+    assert opposite < -0.9
+
+
+def test_intervals_hold_the_measure_and_shrink_with_more_faces():
+    few, many = (intervals(predictions(n)) for n in (60, 6000))
+    scores = scores_of(predictions(6000))
+    for name in AFFECT_MEASURES:
+        low, high = many[name]
+        assert low < scores[name] < high
+        assert high - low < (few[name][1] - few[name][0]) / 4
+    assert not set(AFFECT_MEASURES) & set(intervals(Predictions(np.zeros((3, 7)), np.zeros(3, int))))
+
+
+def test_what_the_data_never_says_has_no_score():
+    made = predictions(20)
+    assert scores_of(dataclasses.replace(made, actual_affect=None)) == {}
+    nothing = np.full((20, 2), np.nan, np.float32)
+    found = scores_of(dataclasses.replace(made, actual_affect=nothing))
+    assert found["valence_examples"] == 0
+    assert all(np.isnan(found[name]) for name in AFFECT_MEASURES)
+    constant = np.full((20, 2), 0.1, np.float32)
+    found = scores_of(dataclasses.replace(made, affect=constant, actual_affect=constant))
+    assert np.isnan(found["valence_ccc"]), "of one constant, concordance is not defined"
+    assert found["valence_rmse"] == 0
+
+
+def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
+    guess = jnp.array([[0.5, -0.5], [0.2, 0.4]])
+    actual = jnp.array([[0.25, jnp.nan], [jnp.nan, jnp.nan]])
+    loss = CrossEntropy(affect_weight=2.0)
+    np.testing.assert_allclose(loss.affect_error(guess, actual), [2 * 0.25**2, 0])
+    gradient = jax.grad(lambda x: loss.affect_error(x, actual).sum())(guess)
+    np.testing.assert_allclose(gradient, [[2 * 2 * 0.25, 0], [0, 0]])
+
+
+@pytest.mark.parametrize("way", [Sharded, Pmapped])
+def test_every_way_takes_the_step_of_one_device(data, way):
+    model = ResNetFER(width=8, stage_sizes=(1,), valence_arousal=True)
+    split = data.train
+    batch = {"image": split.images[:14], "label": split.labels[:14], "mask": np.arange(14) < 11}
+    batch |= {"valence": split.valence[:14], "arousal": split.arousal[:14]}
+    optimizer, taken = make_optimizer(OptimizerConfig(optimizer="sgd"), lambda _: 0.1), []
+    for parallel in (OneDevice(), way()):
+        state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
+        state, metrics = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel)(state, batch)
+        scored = make_eval_step(model, CrossEntropy(), parallel=parallel)(state.variables, batch)
+        taken.append(jax.device_get((state.params, metrics.loss, scored.affect / scored.count)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), *taken)
+    assert np.abs(taken[0][0]["affect_head"]["kernel"]).max() > 0
+    known = ~np.isnan(split.affect[:11])
+    np.testing.assert_allclose(taken[0][2][:, 0], known.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(taken[0][2][:, 2], np.where(known, split.affect[:11], 0).mean(axis=0), rtol=1e-5)
+
+
+def test_the_network_without_it_is_the_same_as_before():
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    plain, both = (ResNetFER(valence_arousal=on).init(jax.random.key(0), images)["params"] for on in (False, True))
+    assert set(both) - set(plain) == {"affect_head"}
+    jax.tree.map(np.testing.assert_array_equal, plain, {name: both[name] for name in plain})
+
+
+def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
+    _, state, history = finished
+    summary = summarize(CONFIG, data, state, history)
+    assert summary["train"]["valence_ccc"] > 0.5
+    assert summary["train"]["arousal_ccc"] > 0.5
+    assert summary["val"]["valence_examples"] == 42
+    assert summary["val"]["loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-5)
+    for name in AFFECT_MEASURES:  # of sums in float32 that add up over batches, as against float64
+        assert history[-1][f"val_{name}"] == pytest.approx(summary["val"][name], abs=1e-5)
+    low, high = summary["val"]["intervals"]["valence_ccc"]
+    assert low < summary["val"]["valence_ccc"] < high
+
+
+def test_the_report_shows_them_by_epoch(finished, data):
+    run_dir, state, history = finished
+    run = read_run(run_dir, json.dumps(summarize(CONFIG, data, state, history)))
+    page = render(run)
+    valence, arousal = (f"{history[-1][f'val_{affect}_ccc']:.3f}" for affect in AFFECTS)
+    assert f"Concordance of valence and arousal by epoch. At epoch 20: valence {valence}, arousal {arousal}." in page
+    # In their own row: other numbers of the page may have the same three digits.
+    row = rf'<tr><th scope="row">20</th>(<td>[^<]*</td>)*<td>{valence}</td><td>{arousal}</td></tr>'
+    assert len(re.findall(row, page)) == 1
+    (axes,) = paper_figures.of_run(run)["concordance"](ink="#000000").axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [20, 20]
+
+
+def test_flipping_averages_both_predictions(finished, data):
+    trained = load_trained(finished[0], "last")
+    mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
+    options = {"batch_size": 16, "parallel": Pmapped()}
+    plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
+    flipped = predict_split(trained.model, trained.variables, data.val, **options, flip=True)
+    np.testing.assert_allclose(flipped.affect, (plain.affect + other.affect) / 2, atol=1e-5)
+    np.testing.assert_array_equal(plain.actual_affect, data.val.affect)
+
+
+def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluation):
+    assert set(AFFECT_MEASURES) < set(evaluation.measures)
+    assert all(group["valence_ccc"] is not None for group in evaluation.groups.values())
+    folder = write_evaluation(evaluation)
+    text = (folder / "evaluation.html").read_text(encoding="utf-8")
+    assert "Valence, CCC" in text
+    assert "n\u00a0=\u00a042" in text
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    guess, truth = evaluation.predictions.affect, evaluation.predictions.actual_affect
+    np.testing.assert_allclose([float(row["predicted_valence"]) for row in rows], guess[:, 0], rtol=1e-5)
+    said = [float(row["actual_arousal"] or "nan") for row in rows]
+    np.testing.assert_allclose(said, truth[:, 1], rtol=1e-5)
+    assert "Predicted by actual arousal of 42 images, whose concordance is" in text
+
+
+def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
+    (axes,) = figures.agreement(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
+    counts = axes.images[0].get_array()  # rows are predicted values, from the lowest
+    assert counts[-1, 0] == 1
+    assert counts[0, -1] == 2
+    assert counts.sum() == 3
+
+
+def test_seeds_are_averaged(evaluation):
+    found = compare([evaluation, dataclasses.replace(evaluation)])["over_runs"]
+    assert found["valence_ccc"]["mean"] == pytest.approx(evaluation.scores["valence_ccc"])
+    assert found["valence_ccc"]["std"] == 0
+
+
+def test_data_without_them_is_refused(data, tmp_path):
+    silent = dataclasses.replace(data, train=dataclasses.replace(data.train, valence=None, arousal=None))
+    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave out valence_arousal"):
+        fit(CONFIG, silent, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,78 @@
+"""One of the processes of a small run, for tests: `process.py PORT INDEX COUNT RUN_DIR [--flags]`.
+
+With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
+a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
+run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--save-often` finds a checkpoint
+due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP` end this process before that step.
+"""
+
+import argparse
+import dataclasses
+import importlib
+from pathlib import Path
+
+import jax
+from child import CONFIG, EndingBatches, faces
+from small_run import finish
+
+from jaxfer.cli.program import run
+from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig
+from jaxfer.data.dataset import Dataset
+from jaxfer.devices import distributed
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.models import ResNetFER
+from jaxfer.sweeps import grid, sweep
+from jaxfer.training import Sharded, fit, loop, program
+
+# Plain SGD: what adds up in another order stays as near as it was, which Adam would not leave it.
+SGD = OptimizerConfig(optimizer="sgd", learning_rate=0.01, ema=0.9, clip_norm=1.0)
+EVEN = dataclasses.replace(CONFIG, optimizer=SGD, epochs=2)
+ODD = dataclasses.replace(EVEN, model=ModelConfig(), augment=AugmentConfig(), batch_size=18)
+DEVICES = 4
+
+
+def train(config, run_dir, *, resume, other_images):
+    train = faces(84, "train")
+    if other_images:
+        train = dataclasses.replace(train, images=255 - train.images)
+    data = Dataset(train=train, val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
+    fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), progress=True)
+
+
+def train_grid(config, sweep_dir, *, resume):
+    program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
+    data = Dataset(faces(84, "train"), faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
+    sweep(search, sweep_dir, finish=finish, load=lambda _: data, resume=resume)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name, kind in (("port", int), ("index", int), ("count", int), ("run_dir", Path)):
+        parser.add_argument(name, type=kind)
+    for name in ("resume", "odd", "sweep", "other-images", "other-seed", "save-often"):
+        parser.add_argument(f"--{name}", action="store_true")
+    for ending in ("kill", "terminate", "fail"):
+        parser.add_argument(f"--{ending}", type=int)
+    flags = parser.parse_args()
+    if flags.save_often:
+        loop.SAVE_SECONDS = 0.0
+    for ending in ("kill", "terminate", "fail"):
+        if getattr(flags, ending) is not None:
+            EndingBatches.ending, EndingBatches.at = ending, getattr(flags, ending)
+            importlib.import_module("jaxfer.training.program").Batches = EndingBatches
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", DEVICES // flags.count)
+    if flags.count > 1:
+        distributed.SILENT_SECONDS = 6
+        distributed.join_processes(f"127.0.0.1:{flags.port}", flags.count, flags.index)
+    config = dataclasses.replace(ODD if flags.odd else EVEN, seed=int(flags.other_seed))
+    if flags.sweep:
+        train_grid(config, flags.run_dir, resume=flags.resume)
+    else:
+        train(config, flags.run_dir, resume=flags.resume, other_images=flags.other_images)
+
+
+if __name__ == "__main__":
+    run(main)

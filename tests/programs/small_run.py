@@ -1,0 +1,53 @@
+"""One short run for tests of how it is dispatched, what makes two of them the same, and a short end of it."""
+
+import json
+
+import chex
+import jax
+import pytest
+
+from jaxfer.config import AugmentConfig, Config, DataConfig, LossConfig, OptimizerConfig
+from jaxfer.models import ResNetFER
+from jaxfer.runs.folder import RunFolder
+from jaxfer.training import fit
+
+CONFIG = Config(
+    data=DataConfig(image_size=32),
+    loss=LossConfig(l2=0.001),
+    augment=AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5),
+    # Plain SGD: Adam's scaling would hide a gradient that is too large, and blow up rounding where one is small.
+    optimizer=OptimizerConfig(optimizer="sgd", momentum=0.0, learning_rate=0.05, ema=0.9),
+    epochs=2,
+    batch_size=14,
+)
+"""Four steps an epoch, of 14, 14, 14 and 2 examples: neither divides by four devices."""
+
+MODEL = ResNetFER(width=8, stage_sizes=(1,), dropout=0.3)
+
+
+def run(config, data, **options):
+    """Return the final state on the host and the rows without the clock's number."""
+    state, rows = fit(config, data, **{"model": MODEL} | options)
+    return on_host(state), without_clock(rows)
+
+
+def on_host(state):
+    return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+
+
+def without_clock(rows):
+    return [{name: value for name, value in row.items() if name not in ("kind", "seconds")} for row in rows]
+
+
+def assert_same_to_rounding(found, expected):
+    chex.assert_trees_all_close(found[0], expected[0], rtol=0, atol=1e-5)
+    for row, other in zip(found[1], expected[1], strict=True):
+        assert row == pytest.approx(other, rel=1e-4, abs=1e-5)
+
+
+def finish(run_dir, config, data, state, history, name="summary.json"):
+    """Write as much of a summary as a sweep reads."""
+    intervals = {"accuracy": [history[-1]["val_accuracy"], 1.0]}
+    val = {"split": data.val.name, "examples": len(data.val), "intervals": intervals}
+    summary = {"val": val, "epochs": history[-1]["epoch"], "data": {"fingerprint": data.fingerprint}}
+    RunFolder(run_dir).write(name, json.dumps(summary))

@@ -1,0 +1,154 @@
+"""Reading a run back: which checkpoint it is, and what a damaged folder ends in."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxfer.config import Config, DataConfig, LossConfig, to_json
+from jaxfer.data import load
+from jaxfer.errors import UserError
+from jaxfer.runs.load import load_trained
+from jaxfer.training import fit
+
+CONFIG = Config(
+    data=DataConfig(drawn_train=28, drawn_val=14, image_size=32), loss=LossConfig(l2=0.0), epochs=2, batch_size=14
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "first"
+    data = load(CONFIG.data)
+    state, _ = fit(CONFIG, data, run_dir=run_dir)
+    return run_dir, np.asarray(state.params["head"]["kernel"]), data.fingerprint
+
+
+@pytest.fixture
+def run_dir(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_checkpoint_says_when_it_was_saved_why_it_was_chosen_and_on_what_it_was_trained(finished, run_dir):
+    before = contents(run_dir)
+    trained = load_trained(run_dir, "last")
+    assert trained.checkpoint == {"epoch": 2, "step": 4, "ends_epoch": True, "chosen": "last"}
+    assert (trained.name, trained.config, trained.fingerprint) == ("copy", CONFIG, finished[2])
+    np.testing.assert_array_equal(trained.variables["params"]["head"]["kernel"], finished[1])
+    assert load_trained(run_dir, 2).chosen == "epoch 2"
+    assert contents(run_dir) == before
+
+
+def test_a_run_that_still_goes_on_is_read_and_left_alone(run_dir):
+    with (run_dir / "metrics.jsonl").open("a") as log:
+        log.write('{"kind": "epo')
+    unfinished = run_dir / "checkpoints" / "6.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    assert load_trained(run_dir, "last").step == 4
+    assert unfinished.exists()
+
+
+def test_a_checkpoint_within_an_epoch_says_so(run_dir):
+    first, *_ = (run_dir / "metrics.jsonl").read_text().splitlines()
+    (run_dir / "metrics.jsonl").write_text(first + "\n")
+    trained = load_trained(run_dir, "last")
+    assert (trained.epoch, trained.step, trained.ends_epoch) == (1, 4, False)
+
+
+def test_an_epoch_that_is_not_kept_names_those_that_are(run_dir):
+    with pytest.raises(UserError, match=r"keeps no checkpoint of epoch 9, only of .*epoch 2: pass one of these"):
+        load_trained(run_dir, 9)
+
+
+@pytest.mark.parametrize("left", [[], ["config.json"], ["config.json", "checkpoints"]])
+def test_an_incomplete_folder_is_a_sentence_and_stays_as_it_is(left, tmp_path):
+    if "config.json" in left:
+        (tmp_path / "config.json").write_text(to_json(CONFIG))
+    if "checkpoints" in left:
+        (tmp_path / "checkpoints").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match="has no checkpoint yet" if left else "holds no run"):
+        load_trained(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+READ = """
+import json, logging, sys
+from pathlib import Path
+import numpy as np
+from jaxfer.errors import UserError
+from jaxfer.runs.load import load_trained
+
+logging.disable()
+sys.unraisablehook = lambda _: None
+found = []
+for line in sys.stdin:
+    try:
+        kernel = load_trained(Path(line.strip()), 2).variables["params"]["head"]["kernel"]
+        found.append(np.asarray(kernel).tolist())
+    except UserError as error:
+        found.append(str(error))
+Path(sys.argv[1]).write_text(json.dumps(found))
+"""
+
+
+def read_all(run_dirs, found):
+    """Return the last kernel, or the sentence, for each run, read in a process of its own.
+
+    What Orbax leaves in the background after an error would fail tests that have nothing to do with it; what it prints
+    from there would come between what the process prints, which therefore writes a file, `found`.
+    """
+    lines = "".join(f"{run_dir}\n" for run_dir in run_dirs)
+    command = [sys.executable, "-c", READ, str(found)]
+    result = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(found.read_text())
+
+
+def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir, tmp_path):
+    config = json.loads((run_dir / "config.json").read_text())
+    others = []
+    for group, field, value in (("data", "num_classes", 8), ("model", "variant", "resnet18")):
+        others.append(shutil.copytree(run_dir, tmp_path / field))
+        changed = config | {group: config[group] | {field: value}}
+        (others[-1] / "config.json").write_text(json.dumps(changed))
+    assert all("damaged, or of another network" in sentence for sentence in read_all(others, tmp_path / "found.json"))
+
+
+def damage(path, kind, dice):
+    content = path.read_bytes()
+    if kind == "deleted":
+        path.unlink()
+    elif kind == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        changed = bytearray(content)
+        for _ in range(20):
+            changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+        path.write_bytes(changed)
+
+
+def test_a_damaged_checkpoint_is_a_sentence_or_is_read_as_it_was_saved(finished, run_dir, tmp_path):
+    files = sorted(path for path in (run_dir / "checkpoints/4").rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    dice, copies, expected_refused = random.Random(0), [], []
+    for kind in ("cut", "deleted", "flipped"):
+        for path in [*files, *[largest] * (kind == "flipped")]:
+            copies.append(shutil.copytree(run_dir, tmp_path / f"{len(copies)}"))
+            damage(copies[-1] / path.relative_to(run_dir), kind, dice)
+            expected_refused.append(path == largest)
+    assert len(copies) > 20
+    for found, refused in zip(read_all(copies, tmp_path / "found.json"), expected_refused, strict=True):
+        if isinstance(found, str):
+            assert "cannot be read" in found or "keeps no checkpoint" in found
+        else:
+            assert not refused
+            np.testing.assert_array_equal(np.float32(found), finished[1])

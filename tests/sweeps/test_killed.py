@@ -1,0 +1,26 @@
+"""A sweep that is killed at random moments ends with the table of one that was not."""
+
+import csv
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+CHILD = Path(__file__).parents[1] / "programs" / "sweep_child.py"
+
+
+def table(sweep_dir):
+    """Return `table.csv` without the one number that differs from sweep to sweep: the clock's."""
+    lines = csv.DictReader((sweep_dir / "table.csv").read_text().splitlines())
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_ten_kills_at_random_moments_change_nothing_in_the_table(tmp_path):
+    seed = str(random.SystemRandom().randrange(2**32))
+    command = [sys.executable, str(CHILD), str(tmp_path), seed, "10"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert ended.returncode == 0, (seed, ended.stderr)
+    expected, *others = map(table, sorted(tmp_path.iterdir(), reverse=True))
+    assert [line["status"] for line in expected] == ["finished"] * 4 + ["failed"] * 4
+    for found in others:
+        assert found == expected, seed

@@ -1,0 +1,250 @@
+"""Sweeps in one process: what they share, what they keep, what they refuse."""
+
+import csv
+import dataclasses
+import json
+import shutil
+
+import chex
+import pytest
+from programs.small_run import finish, on_host
+
+from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
+from jaxfer.errors import Interrupted, UserError
+from jaxfer.models import ResNetFER
+from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.sweeps import LogUniform, continued, grid, random_search, read_search, read_sweep, sweep
+from jaxfer.training import fit
+from jaxfer.training.program import Program
+
+BASE = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), batch_size=16, epochs=2)
+COSINE = dataclasses.replace(BASE, optimizer=OptimizerConfig(schedule="cosine"))
+GRID = {"learning_rate": (0.01, 0.001), "epochs": (1, 2, 4)}
+
+
+@pytest.fixture
+def run(data, tmp_path, monkeypatch):
+    """Return a function that sweeps with the small network, and what it loaded under `loaded`."""
+    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
+
+    def run(search, name="sweep", *, images=data, **options):
+        def load(config):
+            run.loaded.append(config)
+            return images
+
+        return sweep(search, tmp_path / name, load=load, **{"finish": finish} | options)
+
+    run.loaded = []
+    return run
+
+
+def table(sweep_dir):
+    return list(csv.DictReader((sweep_dir / "table.csv").read_text().splitlines()))
+
+
+def rows_of(run_dir):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
+
+
+def test_every_cell_has_the_numbers_and_the_checkpoint_of_its_own_separate_run(run, data, tmp_path):
+    found = run(grid(BASE, GRID))
+    assert found.epochs == (8, 14)
+    program = Program(BASE, data)
+    assert len(run.loaded) == 1
+    assert len({row.run for row in found.rows}) == 2
+    for cell, row in zip(grid(BASE, GRID).cells, found.rows, strict=True):
+        assert row.values == cell.values
+        assert (row.status, row.epoch, row.shared) == ("finished", cell.config.epochs, True)
+        state, history = fit(cell.config, data, program=program)
+        assert rows_of(row.run)[: row.epoch] == [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+        names = ("accuracy", "loss", "macro_f1", "mse", "r2")
+        known = {"split": "val", "examples": 21, "intervals": {"accuracy": [history[-1]["val_accuracy"], 1.0]}}
+        assert row.scores == {name: history[-1][f"val_{name}"] for name in names} | known
+        with Checkpoints(row.run / "checkpoints") as checkpoints:
+            like = program.start(cell.config)
+            saved = checkpoints.restore(history[-1]["step"], {"state": like[0], "running": like[1]})["state"]
+        chex.assert_trees_all_equal(*map(on_host, (saved, state)))
+    seconds = [json.loads(line)["seconds"] for line in (row.run / "metrics.jsonl").read_text().splitlines()]
+    assert [other.seconds for other in found.rows if other.run == row.run] == [
+        seconds[epoch - 1] for epoch in (1, 2, 4)
+    ]
+
+
+def test_the_table_and_the_index_are_what_readers_expect(run, tmp_path):
+    found = run(grid(BASE, GRID))
+    index = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert index["base"] == json.loads(to_json(BASE))
+    assert index["fields"] == {"optimizer.learning_rate": [0.01, 0.001], "epochs": [1, 2, 4]}
+    assert index["search"] == "grid"
+    run_name = "cells/01-learning_rate-0.01-epochs-4"
+    assert index["cells"][1] == {"values": {"optimizer.learning_rate": 0.01, "epochs": 2}, "run": run_name, "epoch": 2}
+    assert (tmp_path / "sweep" / run_name / "config.json").is_file()
+    lines = table(tmp_path / "sweep")
+    assert [(line["optimizer.learning_rate"], line["epochs"]) for line in lines] == [
+        (rate, epochs) for rate in ("0.01", "0.001") for epochs in "124"
+    ]
+    for line, row in zip(lines, found.rows, strict=True):
+        assert float(line["val_accuracy"]) == row.scores["accuracy"]
+        assert (line["split"], line["examples"], line["status"]) == ("val", "21", "finished")
+    assert read_sweep(tmp_path / "sweep") == found
+    assert read_search(tmp_path / "sweep") == grid(BASE, GRID)
+    assert (found.split, found.examples) == ("val", 21)
+    assert found.best is not None
+    assert found.best.scores["accuracy"] == max(row.scores["accuracy"] for row in found.rows)
+
+
+def test_a_run_that_diverges_is_a_row_with_its_reason_and_is_not_repeated(run, tmp_path, monkeypatch):
+    search = grid(COSINE, {"learning_rate": (1e30, 0.001)})
+    found = run(search)
+    assert [row.status for row in found.rows] == ["failed", "finished"]
+    assert "the loss became nan at step" in found.rows[0].reason
+    assert not found.rows[0].scores
+    monkeypatch.setattr("jaxfer.sweeps.run.fit", None)
+    assert run(search, resume=True) == found
+    line, _ = table(tmp_path / "sweep")
+    assert (line["status"], line["val_accuracy"]) == ("failed", "")
+
+
+def test_shorter_cells_of_a_run_that_diverges_later_are_finished(run, monkeypatch):
+    # The second epoch's validation is reached, the third's is not.
+    original = fit
+
+    def diverging(*arguments, **options):
+        def after(row):
+            if row["epoch"] == 3:
+                from jaxfer.errors import Diverged
+
+                raise Diverged("the loss became nan at step 10")
+
+        return original(*arguments, **options, after_epoch=after)
+
+    monkeypatch.setattr("jaxfer.sweeps.run.fit", diverging)
+    found = run(grid(BASE, {"epochs": (1, 2, 4)}))
+    assert [row.status for row in found.rows] == ["finished", "finished", "failed"]
+    assert found.rows[2].reason == "the loss became nan at step 10"
+
+
+def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_on(run, tmp_path, monkeypatch):
+    expected = run(grid(COSINE, {"seed": (0, 1, 2)}), "whole")
+    search = grid(COSINE, {"seed": (0, 1, 2)})
+    trained, original = [], fit
+
+    def stopping(config, *arguments, **options):
+        def after(row):
+            trained.append((config.seed, row["epoch"]))
+            if trained == [(0, 1), (0, 2), (1, 1)]:
+                raise Interrupted(row["step"], 15)
+
+        return original(config, *arguments, **options, after_epoch=after)
+
+    def failing(*arguments):
+        raise RuntimeError("no space for a report")
+
+    monkeypatch.setattr("jaxfer.sweeps.run.fit", stopping)
+    with pytest.raises(Interrupted):
+        run(search)
+    assert [row.status for row in read_sweep(tmp_path / "sweep").rows] == ["finished", "unfinished", "unfinished"]
+    with pytest.raises(RuntimeError, match="no space"):
+        run(search, resume=True, finish=failing)
+    found = run(search, resume=True)
+    assert trained == [(seed, epoch) for seed in (0, 1, 2) for epoch in (1, 2)]
+    strip = {"run": None, "seconds": None}
+    assert [dataclasses.replace(row, **strip) for row in found.rows] == [
+        dataclasses.replace(row, **strip) for row in expected.rows
+    ]
+
+
+def test_a_sweep_killed_before_the_table_of_its_last_run_writes_it_when_it_goes_on(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr("jaxfer.sweeps.run.write_table", lambda _: None)
+        run(grid(BASE, GRID))
+    assert not (tmp_path / "sweep" / "table.csv").exists()
+    run(grid(BASE, GRID), resume=True)
+    assert [line["status"] for line in table(tmp_path / "sweep")] == ["finished"] * 6
+
+
+def test_a_folder_of_another_sweep_is_refused_and_nothing_changes(run, tmp_path):
+    search = grid(COSINE, {"seed": (0,)})
+    run(search)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="already holds a sweep: continue it with --resume"):
+        run(search)
+    with pytest.raises(UserError, match=r"another sweep \(a grid search .* over seed 0, now .* over seed 0\+1\)"):
+        run(grid(COSINE, {"seed": (0, 1)}), resume=True)
+    with pytest.raises(UserError, match=r"holds another sweep \(batch_size 16, now 8\)"):
+        run(grid(dataclasses.replace(COSINE, batch_size=8), {"seed": (0,)}), resume=True)
+    with pytest.raises(UserError, match=r"holds no sweep \(no sweep\.json\)"):
+        run(search, "elsewhere", resume=True)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_is_a_run_is_no_place_for_a_sweep(run, data, tmp_path):
+    fit(dataclasses.replace(BASE, epochs=1), data, run_dir=tmp_path / "sweep")
+    with pytest.raises(UserError, match="is not a folder for a sweep"):
+        run(grid(COSINE, {"seed": (0,)}))
+
+
+def test_data_that_cannot_be_loaded_leaves_no_trace(tmp_path):
+    def load(config):
+        raise UserError("no such folder")
+
+    with pytest.raises(UserError, match="no such folder"):
+        sweep(grid(BASE, {"seed": (0,)}), tmp_path / "sweep", finish=finish, load=load)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_may_move_and_not_change(run, data, tmp_path):
+    search = grid(COSINE, {"seed": (0, 1)})
+    run(search)
+    (tmp_path / "sweep" / "cells" / "02-seed-1" / "summary.json").unlink()
+    moved = dataclasses.replace(COSINE, data=dataclasses.replace(COSINE.data, data_dir=tmp_path / "moved"))
+    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=255 - data.train.images))
+    with pytest.raises(UserError, match="was trained on other images or labels than these"):
+        run(continued(tmp_path / "sweep", moved), resume=True, images=other)
+    found = run(continued(tmp_path / "sweep", moved), resume=True)
+    assert [row.status for row in found.rows] == ["finished", "finished"]
+    assert found.base["data"]["data_dir"] == str(tmp_path / "moved")
+
+
+def test_an_incomplete_or_damaged_run_is_named_and_made_whole_where_it_can_be(run, tmp_path):
+    search = grid(COSINE, {"seed": (0, 1)})
+    whole = run(search)
+    cell = tmp_path / "sweep" / "cells" / "01-seed-0"
+    (cell / "summary.json").write_text("{")
+    with pytest.raises(UserError, match=r"summary\.json is damaged: remove it, and continue"):
+        read_sweep(tmp_path / "sweep")
+    (cell / "summary.json").unlink()
+    assert [row.status for row in read_sweep(tmp_path / "sweep").rows] == ["unfinished", "finished"]
+    assert run(search, resume=True) == whole
+    (cell / "metrics.jsonl").unlink()
+    (row, _) = read_sweep(tmp_path / "sweep").rows
+    assert (row.status, row.reason) == ("failed", f"{cell / 'metrics.jsonl'} lacks epoch 2")
+    shutil.rmtree(cell)
+    again = run(search, resume=True)
+    assert [row.scores for row in again.rows] == [row.scores for row in whole.rows]
+    (tmp_path / "sweep" / "sweep.json").write_text('{"cells": [{}]}')
+    with pytest.raises(UserError, match=r"sweep\.json is damaged"):
+        run(search, resume=True)
+
+
+def test_drawn_cells_are_swept_and_continued_like_a_grid(run, tmp_path):
+    search = random_search(COSINE, {"seed": (0, 1, 2, 3), "learning_rate": LogUniform(0.001, 0.01)}, count=2)
+    found = run(search)
+    assert found.search == "random"
+    assert run(read_search(tmp_path / "sweep"), resume=True) == found
+
+
+def test_what_is_no_number_is_compiled_and_loaded_anew(run, monkeypatch):
+    made = []
+
+    class Counted(Program):
+        def __init__(self, config, *arguments, **options):
+            made.append(config.data.sampling)
+            super().__init__(config, *arguments, **options)
+
+    monkeypatch.setattr("jaxfer.sweeps.run.Program", Counted)
+    short = dataclasses.replace(BASE, epochs=1)
+    run(grid(short, {"learning_rate": (0.01, 0.02), "sampling": ("uniform", "sqrt")}))
+    assert made == ["uniform", "sqrt"]
+    assert [config.sampling for config in run.loaded] == ["uniform", "sqrt"]
