@@ -91,7 +91,9 @@ class Evaluate:
         for one in trained:
             config = self._data_config(one.config.data)
             if config not in loaded:
-                loaded[config] = self._with_columns(load_split(config, self.split))
+                # A run may be somebody else's: what its config names is read and never written to.
+                data = load_split(config, self.split, keep=self.data is not None)
+                loaded[config] = self._with_columns(data)
             if not self.json:
                 print(f"evaluating {one.name} on {len(loaded[config].split):,} images", file=sys.stderr)
             evaluations.append(evaluate(one, loaded[config], flip=self.flip, by=self.by, images=self.images))

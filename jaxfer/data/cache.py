@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
+import re
 import socket
 import zipfile
 import zlib
@@ -19,6 +19,8 @@ from numpy.lib.npyio import NpzFile
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Split
+from jaxfer.errors import UserError
+from jaxfer.files import own, remove
 
 FOLDER = ".jaxfer"
 """The hidden folder, beside the data, that holds it; it can be deleted at any time."""
@@ -26,15 +28,22 @@ FOLDER = ".jaxfer"
 VERSION = 2
 """To be raised whenever the same data and config give other arrays or facts."""
 
+_ENTRY = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
+_NAMES = re.compile(rf"{_ENTRY.pattern}|building-.+-[0-9]{{1,9}}")
+"""All that is ever in the folder, and all that is ever removed from it."""
+
 
 class Cache:
     """What was decoded before from the data at `place`, a folder or a file, as `config` asks for it.
 
     An entry is valid as long as the config, Pillow, and the names, sizes and times of change of the data's files stay
-    the same. Where the disk does not allow one, everything works without it.
+    the same. Where the disk does not allow one, or a link is in the way, everything works without it.
+
+    read_only: whether nothing may be written or removed, as beside data that others have chosen.
     """
 
-    def __init__(self, place: Path, config: DataConfig) -> None:
+    def __init__(self, place: Path, config: DataConfig, *, read_only: bool = False) -> None:
+        self._read_only = read_only
         self._home = (place if place.is_dir() else place.parent) / FOLDER
         self._tree = _tree(place)
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
@@ -42,6 +51,8 @@ class Cache:
     def read(self) -> tuple[dict[str, Any], dict[str, Split]] | None:
         """Return an entry's facts, and its splits with their images mapped from the disk; None without a whole one."""
         try:
+            if any(path.is_symlink() for path in (self._home, self._entry, *self._entry.iterdir())):
+                return None
             facts = json.loads((self._entry / "facts.json").read_text())
             return facts, {key: self._read_split(key, facts["splits"][key]) for key in facts["splits"]}
         except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile):
@@ -56,17 +67,16 @@ class Cache:
     def building(self, *, worthwhile: bool) -> Iterator["Building"]:
         """Yield a place to decode to: plain memory where it is not `worthwhile` to keep the result."""
         # A folder that nobody may write to is left alone by root, too, whom the system would let.
-        writable = self._home.parent.stat().st_mode & 0o222
+        writable = not self._read_only and self._home.parent.stat().st_mode & 0o222
         building = Building(self._home if worthwhile and writable else None)
         try:
             yield building
             building.move_to(self._entry)
         finally:
             building.discard()
-        # Entries of other contents of these files are of no use any more.
-        for path in self._home.glob("*-*"):
-            if not path.name.startswith((self._tree, "building-")):
-                shutil.rmtree(path, ignore_errors=True)
+        if writable:
+            # Entries of other contents of these files are of no use any more.
+            remove(self._home, lambda name: _ENTRY.fullmatch(name) and not name.startswith(self._tree))
 
 
 class Building:
@@ -78,9 +88,10 @@ class Building:
         if home is None or self._folder is None:
             return
         try:
-            _remove_abandoned(home)
-            self._folder.mkdir(parents=True)
-        except OSError:  # data that is read-only, or another thread that builds the same
+            own(home, _NAMES)
+            remove(home, _is_abandoned)
+            self._folder.mkdir()
+        except (OSError, UserError):  # data that is read-only, a folder of others, a thread that builds the same
             self._folder = None
 
     def array(self, key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -114,14 +125,14 @@ class Building:
     def move_to(self, entry: Path) -> None:
         """Give a complete entry its name; what is there by now was damaged, or another process made the same."""
         if self._folder is not None and self._complete:
-            shutil.rmtree(entry, ignore_errors=True)
+            remove(entry.parent, entry.name.__eq__)
             with suppress(OSError):
                 self._folder.rename(entry)
 
     def discard(self) -> None:
         """Remove what lies in the place of building."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(self._folder.parent, self._folder.name.__eq__)
             self._folder = None
 
 
@@ -133,16 +144,18 @@ def _reserve(file: int, size: int) -> None:
         os.truncate(file, size)
 
 
-def _remove_abandoned(home: Path) -> None:
-    """Remove what processes of this machine that no longer run left half built."""
-    for path in home.glob(f"building-{socket.gethostname()}-*"):
-        process = path.name.rpartition("-")[2]
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            shutil.rmtree(path, ignore_errors=True)
-        except (OSError, ValueError):
-            continue
+def _is_abandoned(name: str) -> bool:
+    """Return whether a folder is what a process of this machine that no longer runs left half built."""
+    start, _, process = name.rpartition("-")
+    if start != f"building-{socket.gethostname()}" or not _NAMES.fullmatch(name):
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        pass
+    return False
 
 
 def _settings(config: DataConfig) -> str:

@@ -29,12 +29,12 @@ Facts = dict[str, Any]
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 
 
-def load_from_disk(data_dir: Path, config: DataConfig) -> Dataset:
+def load_from_disk(data_dir: Path, config: DataConfig, *, keep: bool = True) -> Dataset:
     """Do what `jaxfer.data.load` says for data on the disk."""
     layout, match = detect(data_dir)
     if layout is prepared.LAYOUT:
         prepared.refuse_enlarging(match.place, config.image_size)
-    cache = Cache(match.place, config)
+    cache = Cache(match.place, config, read_only=not keep)
     facts, splits = cache.read() or ({}, {})
     if not splits:
         selection = select(layout.read(match.place, ReadOptions(label_order=config.label_order)), config)

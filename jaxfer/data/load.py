@@ -4,7 +4,7 @@ from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Dataset
 
 
-def load(config: DataConfig) -> Dataset:
+def load(config: DataConfig, *, keep: bool = True) -> Dataset:
     """Return the training and validation faces that `config` asks for.
 
     Without a `data_dir`, drawn faces. Where the data has no validation split, the share `val_fraction` of each class
@@ -16,6 +16,8 @@ def load(config: DataConfig) -> Dataset:
     written beside the data, the array is in memory alone. With `config.stream`, images are decoded whenever a batch
     asks for them. Batches are the same either way.
 
+    keep: whether to keep what is decoded; without, nothing is written beside the data, and what was kept is used.
+
     Raises `UserError` where `jaxfer.data.layouts.detect` and `jaxfer.data.selection.check` do, for data that a
     layout cannot read, and for images that do not fit into memory.
     """
@@ -26,4 +28,4 @@ def load(config: DataConfig) -> Dataset:
         return drawn_dataset(config)
     from jaxfer.data.from_disk import load_from_disk
 
-    return load_from_disk(config.data_dir, config)
+    return load_from_disk(config.data_dir, config, keep=keep)

@@ -42,11 +42,12 @@ class OneSplit:
         return content_hash(self.class_names, [(split, chunks(split.images))])
 
 
-def load_split(config: DataConfig, name: str) -> OneSplit:
+def load_split(config: DataConfig, name: str, *, keep: bool = True) -> OneSplit:
     """Return the split that `name` means, of the data that `config` describes.
 
     name: `train`, `val`, `test`, or the data's own name of a split, such as `PublicTest`. Training and validation
         splits are those of `jaxfer.data.load`, held-out images included.
+    keep: as for `load`.
 
     Raises `UserError` where `load` does, and for a split that does not exist or lacks one of the classes.
     """
@@ -70,7 +71,7 @@ def load_split(config: DataConfig, name: str) -> OneSplit:
     from jaxfer.data.load import load
 
     folder = match.place.parent if match.place.is_file() else match.place
-    return _of_dataset(load(config), use, part, folder)
+    return _of_dataset(load(config, keep=keep), use, part, folder)
 
 
 def _drawn(config: DataConfig, name: str) -> OneSplit:

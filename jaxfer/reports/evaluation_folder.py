@@ -13,6 +13,7 @@ import numpy as np
 from jaxfer.data.checking.wording import printable
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import Evaluation
+from jaxfer.files import refuse_links
 from jaxfer.metrics.affect import AFFECTS
 from jaxfer.reports import page
 
@@ -32,6 +33,7 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
     inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
     found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}
     folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, inputs)
+    refuse_links(folder.parent, folder)
     _refuse_others(folder / "evaluation.json", inputs)
     try:
         folder.mkdir(parents=True, exist_ok=True)

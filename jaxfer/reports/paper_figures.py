@@ -1,5 +1,6 @@
 """The figures of a report as files for a paper: PNG and SVG, one column wide, without titles."""
 
+import io
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from jaxfer.errors import UserError
+from jaxfer.files import write
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.sweep_settings import settings
@@ -68,9 +70,10 @@ def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) ->
                 width, height = figure.get_size_inches()
                 figure.set_size_inches(COLUMN, COLUMN * height / width)
                 png, svg = (folder / f"{name}.{kind}" for kind in ("png", "svg"))
-                figure.savefig(png, facecolor="white", metadata={"Software": None})
-                figure.savefig(svg, metadata={"Date": None})
-            written += [png, svg]
+                png_bytes, svg_bytes = io.BytesIO(), io.BytesIO()
+                figure.savefig(png_bytes, format="png", facecolor="white", metadata={"Software": None})
+                figure.savefig(svg_bytes, format="svg", metadata={"Date": None})
+            written += [write(png_bytes.getvalue(), png), write(svg_bytes.getvalue(), svg)]
     except OSError as error:
         raise UserError(
             f"figures cannot be written to {folder} ({error.strerror}): choose another --figures"

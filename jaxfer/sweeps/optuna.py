@@ -7,6 +7,7 @@ from typing import Any
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 from jaxfer.sweeps.fields import value_at
 from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
 from jaxfer.training.loop import fit
@@ -51,6 +52,8 @@ def objective(
                 raise optuna.TrialPruned
 
         run_dir = None if folder is None else folder / f"trial-{trial.number:04}"
+        if run_dir is not None:
+            refuse_links(run_dir)
         _, history = fit(config, data, run_dir=run_dir, program=programs[0], after_epoch=tell)
         return history[-1]["val_accuracy"]
 

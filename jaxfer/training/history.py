@@ -112,7 +112,7 @@ class History:
         if not is_first():
             return RunFolder(run_dir)
         if self._watched:
-            require_writer()
+            require_writer(run_dir)
         return RunFolder.reopen(run_dir, config) if resume else RunFolder.create(run_dir, config)
 
     def __enter__(self) -> "History":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 
 FOLDER = "tensorboard"
 """Where in a run's folder the event files lie: those of training in `train`, those of validation in `val`."""
@@ -12,8 +13,9 @@ FOLDER = "tensorboard"
 _TRAINING = ("loss", "accuracy", "learning_rate")
 
 
-def require_writer() -> None:
-    """Raise `UserError` where the package that writes event files is not installed."""
+def require_writer(run_dir: Path) -> None:
+    """Raise `UserError` where the package that writes event files is not installed, or a link is in their place."""
+    refuse_links(run_dir / FOLDER, run_dir / FOLDER / "train", run_dir / FOLDER / "val")
     try:
         import tensorboardX  # noqa: F401 - whether it is there
     except ImportError as error:

@@ -257,6 +257,37 @@ def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_pat
     assert "The data are not those of the run" in found["notes"][0]
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_data_that_a_run_names_are_read_and_never_written_to(runs, trained_runs, jaxfer, monkeypatch, split):
+    monkeypatch.setattr("jaxfer.data.from_disk.WORTH_KEEPING", 1)
+    theirs = runs / "theirs"
+    shutil.copytree(trained_runs / "faces", theirs)
+    config = json.loads((runs / "seed-0/config.json").read_text())
+    data = config["data"] | {"data_dir": str(theirs)}
+    (runs / "seed-0/config.json").write_text(json.dumps(config | {"data": data}))
+    before = {path: path.stat() for path in (theirs, *theirs.rglob("*"))}
+    assert jaxfer(runs / "seed-0", "--split", split)[0] == 0
+    after = {path: path.stat() for path in (theirs, *theirs.rglob("*"))}
+    assert {path: facts.st_mtime_ns for path, facts in after.items()} == {
+        path: facts.st_mtime_ns for path, facts in before.items()
+    }
+    assert jaxfer(runs / "seed-0", "--split", split, "--data", theirs)[0] == 0
+    assert (theirs / ".jaxfer").exists() == (split != "test"), "data that the user names has its cache"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_evaluation_is_not_written_through_a_link(runs, jaxfer, deep):
+    assert jaxfer(runs / "seed-0")[0] == 0
+    place = only_evaluation(runs / "seed-0") if deep else runs / "seed-0/evaluations"
+    place.rename(runs / "theirs")
+    place.symlink_to(runs / "theirs")
+    before = {path: path.stat().st_mtime_ns for path in (runs / "theirs").rglob("*")}
+    code, _, errors = jaxfer(runs / "seed-0")
+    assert code == 2
+    assert f"{place.name} is a link, and jaxfer writes through none" in " ".join(errors.split())
+    assert {path: path.stat().st_mtime_ns for path in (runs / "theirs").rglob("*")} == before
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -14,6 +14,7 @@ from jaxfer.errors import Interrupted, UserError
 from jaxfer.models import ResNetFER
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import LogUniform, continued, grid, random_search, read_search, read_sweep, sweep
+from jaxfer.sweeps.plan import plan
 from jaxfer.training import fit
 from jaxfer.training.program import Program
 
@@ -177,6 +178,17 @@ def test_a_folder_of_another_sweep_is_refused_and_nothing_changes(run, tmp_path)
     with pytest.raises(UserError, match=r"holds no sweep \(no sweep\.json\)"):
         run(search, "elsewhere", resume=True)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("link", ["cells", "cells/{name}"])
+def test_runs_are_not_written_through_a_link(run, tmp_path, link):
+    (tmp_path / "theirs").mkdir()
+    place = tmp_path / "sweep" / link.format(name=plan(grid(BASE, GRID))[0].name)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match=f"{place.name} is a link"):
+        run(grid(BASE, GRID))
+    assert not list((tmp_path / "theirs").iterdir())
 
 
 def test_a_folder_that_is_a_run_is_no_place_for_a_sweep(run, data, tmp_path):

@@ -96,6 +96,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data, model,
         assert checkpoints.latest == last
 
 
+@pytest.mark.parametrize("link", ["checkpoints", "checkpoints/6"])
+def test_checkpoints_are_neither_written_nor_removed_through_a_link(data, model, run_dir, tmp_path, link):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    (run_dir / link).rename(tmp_path / "theirs")
+    (run_dir / link).symlink_to(tmp_path / "theirs")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "theirs").rglob("*")}
+    with pytest.raises(UserError, match=f"{link} is a link"):
+        fit(dataclasses.replace(CONFIG, epochs=3), data, model=model, run_dir=run_dir, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "theirs").rglob("*")} == before
+
+
+def test_the_files_of_a_run_are_not_written_through_a_link(data, model, run_dir, tmp_path):
+    run_dir.mkdir()
+    (tmp_path / "theirs").write_text("{}\n")
+    for name in ("config.json.partial", "metrics.jsonl.partial", "metrics.jsonl"):
+        (run_dir / name).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match=r"metrics\.jsonl is a link"):
+        fit(CONFIG, data, model=model, run_dir=run_dir)
+    (run_dir / "metrics.jsonl").unlink()
+    fit(CONFIG, data, model=model, run_dir=run_dir, resume=True)
+    assert (tmp_path / "theirs").read_text() == "{}\n"
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(data, model, run_dir):
     fit(CONFIG, data, model=model, run_dir=run_dir)
     before = (run_dir / "metrics.jsonl").read_text()
