@@ -15,6 +15,9 @@ from typing import Any, Literal
 
 from jaxfer.errors import UserError
 
+VARIANTS = ("published", "resnet18", "resnet34", "resnet50")
+"""The networks that jaxfer has; `jaxfer.models.MODELS` holds them."""
+
 LabelOrder = Literal["affectnet", "alphabetical", "fer2013", "raf-db"]
 """The keys of `jaxfer.emotions.LABEL_ORDERS`."""
 
@@ -81,12 +84,12 @@ class DataConfig:
 class ModelConfig:
     """Which network to train."""
 
-    variant: Literal["seed", "resnet18", "resnet34", "resnet50"] = "seed"
-    """The seed's network of 158,919 values, or a standard ResNet."""
+    variant: str = "published"
+    """The published network of 158,919 values, a standard ResNet, or one of your own as module:attribute."""
     dropout: float = 0.0
     """Share of the pooled features dropped before the last layer in training."""
-    valence_arousal: bool = False
-    """Predict each face's valence and arousal beside its class, learnt from the faces whose data says them."""
+    heads: tuple[str, ...] = ()
+    """What else to predict of each face, learnt from the faces whose data says it: affect, votes."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the computation; parameters, statistics and logits stay float32."""
 
@@ -111,6 +114,12 @@ class AugmentConfig:
     """Largest change of brightness, as a share of the full range."""
     contrast: float = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
+    crop: int = 0
+    """Pixels by which a random crop of the old size may move over the image and its mirrored borders."""
+    mixup: float = 0.0
+    """Alpha of the Beta distribution by which images and labels of a batch are mixed in pairs; 0 mixes none."""
+    cutmix: float = 0.0
+    """The same for rectangles that one image takes over from another."""
     erase: float = 0.0
     """Probability that a random rectangle, 2% to 20% of the image, is replaced by noise."""
 
@@ -131,14 +140,14 @@ class LossConfig:
     """`balanced` weighs each class by the inverse of its share of the training images."""
     l2: float = 0.01
     """Factor of the sum of squares of the stem's and the last layer's kernels: the seed's L2 term."""
-    affect_weight: float = 1.0
-    """Factor of the squared errors of valence and arousal, where the network predicts them."""
+    head_weight: float = 1.0
+    """Factor of the losses of all heads besides the expression."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a share from 0 to below 1")
         _check(0 <= self.l2 < math.inf, "l2", self.l2, "a number of at least 0")
-        _check(0 < self.affect_weight < math.inf, "affect_weight", self.affect_weight, "a number above 0")
+        _check(0 < self.head_weight < math.inf, "head_weight", self.head_weight, "a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +170,10 @@ class OptimizerConfig:
     """Nesterov momentum of SGD; Adam and AdamW use 0.9 and 0.999 always."""
     epsilon: float = 1e-7
     """Epsilon of Adam and AdamW: Keras's default, as in the seed."""
+    sam: float = 0.0
+    """Radius rho of sharpness-aware minimisation, which takes two gradients a step; 0 takes one."""
+    accumulate: int = 1
+    """Parts of each batch whose gradients are taken one after another, for batches that do not fit into memory."""
     clip_norm: float | None = None
     """Largest global norm of the gradients; None does not clip."""
     ema: float | None = None
@@ -214,7 +227,7 @@ class Config:
 
 
 PRESETS = {
-    "seed": Config(),
+    "published": Config(),
     "demo": Config(epochs=6, loss=LossConfig(l2=0.001), optimizer=OptimizerConfig(schedule="cosine")),
 }
 """`seed` is the published experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes."""

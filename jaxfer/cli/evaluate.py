@@ -83,9 +83,9 @@ class Evaluate:
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data.one_split import load_split
         from jaxfer.evaluation.evaluate import evaluate
-        from jaxfer.runs.load import load_trained
+        from jaxfer.runs.load import load_run
 
-        trained = [load_trained(run_dir, self.epoch) for run_dir in self.runs]
+        trained = [load_run(run_dir, self.epoch) for run_dir in self.runs]
         loaded: dict[DataConfig, OneSplit] = {}
         evaluations = []
         for one in trained:
@@ -118,8 +118,6 @@ class Evaluate:
 
 def _print(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    from jaxfer.metrics.affect import AFFECTS
-
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
     table = Table(
         title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
@@ -132,9 +130,9 @@ def _print(evaluation: "Evaluation") -> None:
         table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
     console = Console(highlight=False)
     console.print(table)
-    for affect in AFFECTS:
-        if f"{affect}_examples" in scores:
-            console.print(f"{affect} is known of n = {scores[f'{affect}_examples']:,}")
+    for name, count in scores.items():
+        if name.endswith("_examples"):
+            console.print(f"{name.removesuffix('_examples')} is known of n = {count:,}")
     for name, group in evaluation.groups.items():
         accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
         console.print(

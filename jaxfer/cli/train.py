@@ -46,13 +46,23 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
     from jaxfer.reports.finish import finish_run
+    from jaxfer.reports.progress import ProgressBar
+    from jaxfer.reports.tensorboard import FOLDER, TensorBoard
     from jaxfer.training import fit
 
     with start_up.part("load_data"):
         data = (load if as_json else load_and_print)(flags.config.data)
-    options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
+    callbacks: list[Any] = [] if as_json else [ProgressBar()]
+    if flags.tensorboard or (flags.resume and (flags.run_dir / FOLDER).is_dir()):
+        callbacks.append(TensorBoard(flags.run_dir))
     try:
-        state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
+        state, history = fit(
+            flags.config,
+            data,
+            run_dir=flags.run_dir,
+            resume=flags.resume,
+            callbacks=[start_up.until_first_step(), *callbacks],
+        )
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)

@@ -11,7 +11,7 @@ from jaxfer.data.dataset import Split
 from jaxfer.data.sampling import Sampling, epoch_order
 from jaxfer.errors import UserError
 
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def evaluate(
             "predictions.csv counts them"
         )
     parallel = choose_parallel(trained.config.batch_size)
-    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip}
+    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip, "tasks": trained.tasks}
     predictions = predict_split(trained.model, trained.variables, data.split, **options)
     return Evaluation(trained, data, predictions, flip, by, images)
 

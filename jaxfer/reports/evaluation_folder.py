@@ -14,7 +14,6 @@ from jaxfer.data.checking.wording import printable
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.files import refuse_links
-from jaxfer.metrics.affect import AFFECTS
 from jaxfer.reports import page
 
 
@@ -66,9 +65,9 @@ def _predictions(evaluation: Evaluation) -> str:
     """Return a line for each example: row, image, classes, the probability of each class, valence and arousal."""
     names, predictions = evaluation.data.class_names, evaluation.predictions
     columns = dict(zip((f"p_{name}" for name in names), predictions.probabilities.T, strict=True))
-    for kind, values in (("actual", predictions.actual_affect), ("predicted", predictions.affect)):
-        if values is not None and predictions.affect is not None:
-            columns |= zip((f"{kind}_{affect}" for affect in AFFECTS), values.T, strict=True)
+    pairs = predictions.pairs
+    columns |= {f"actual_{name}": actual for name, (_, actual) in pairs.items()}
+    columns |= {f"predicted_{name}": predicted for name, (predicted, _) in pairs.items()}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "image", "actual", "predicted", *columns])

@@ -5,11 +5,12 @@ from functools import partial
 from typing import Any
 
 from jaxfer.evaluation.wilson import f1_interval, wilson_interval
-from jaxfer.metrics.affect import AFFECTS
 from jaxfer.reports import figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.markup import between, decimal, figure, heat_table, noted_table, number, percent
 from jaxfer.reports.page import table, tile
+
+AFFECTS = ("valence", "arousal")
 
 MEASURES = {
     "accuracy": "Accuracy",

@@ -13,16 +13,17 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import choose_parallel
 from jaxfer.errors import Diverged, UserError
+from jaxfer.reports.progress import ProgressBar, TogetherLine
 from jaxfer.runs.folder import RunFolder, read_rows
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.folder import begin, check
 from jaxfer.sweeps.plan import Run, plan
 from jaxfer.sweeps.results import FAILURE, Sweep, ending, has_ended, read_sweep, summary_name, write_table
 from jaxfer.sweeps.search import Search
-from jaxfer.training.loop import fit
-from jaxfer.training.numbers import structure
+from jaxfer.training.hyperparameters import structure
+from jaxfer.training.loop import Outcome, fit_together
+from jaxfer.training.loop import Run as Training
 from jaxfer.training.program import Program
-from jaxfer.training.side_by_side import Outcome, fit_side_by_side
 
 Finish = Callable[..., object]
 
@@ -110,26 +111,20 @@ def _with_programs(
 
 def _train(
     group: Sequence[Run], folders: Mapping[str, Path], program: Program, *, resume: Sequence[bool], progress: bool
-) -> list[Outcome]:
+) -> list[Outcome | Diverged]:
     """Return what came of each run of a group."""
-    if len(group) > 1:
-        return fit_side_by_side(
-            [run.config for run in group],
-            program,
-            run_dirs=[folders[run.name] for run in group],
-            resume=resume,
-            keep_epochs=[run.epochs for run in group],
-            progress=progress,
-        )
-    (run,) = group
-    options = {"run_dir": folders[run.name], "resume": resume[0], "progress": progress}
-    try:
-        return [fit(run.config, program.data, program=program, keep_epochs=run.epochs, **options)]
-    except Diverged as failure:
-        return [failure]
+    together = TogetherLine(len(group)) if len(group) > 1 else None
+    trainings = []
+    for run, goes_on in zip(group, resume, strict=True):
+        callbacks = [together or ProgressBar()] if progress else []
+        options = {"run_dir": folders[run.name], "resume": goes_on, "keep_epochs": run.epochs, "callbacks": callbacks}
+        trainings.append(Training(config=run.config, **options))
+    return fit_together(trainings, program)
 
 
-def _end(run: Run, run_dir: Path, outcome: Outcome, program: Program, finish: Finish, *, progress: bool) -> None:
+def _end(
+    run: Run, run_dir: Path, outcome: Outcome | Diverged, program: Program, finish: Finish, *, progress: bool
+) -> None:
     """Evaluate a run and the shorter cells that it serves, or write down why it failed."""
     data = program.data
     _finish_shorter(run, run_dir, program, finish)
@@ -144,14 +139,17 @@ def _end(run: Run, run_dir: Path, outcome: Outcome, program: Program, finish: Fi
 
 def _finish_shorter(run: Run, run_dir: Path, program: Program, finish: Finish) -> None:
     """Evaluate the cells that end before the run does and that it has reached, from their checkpoints."""
+    # Orbax takes long to import: only who keeps a run needs it.
+    from jaxfer.runs.checkpoints import Checkpoints
+
     rows = [row for row in read_rows(run_dir) if row["kind"] == "epoch"]
     reached = sorted({epoch for epoch in run.epochs if epoch < run.config.epochs and epoch <= len(rows)})
     if not reached:
         return
-    state, running, _ = program.start(run.config)
-    with RunFolder(run_dir).checkpoints() as checkpoints:
+    state, *_ = program.start(run.config)
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         for epoch in reached:
-            state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state, "running": running})["state"]
+            state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)
             finish(run_dir, config, program.data, state, rows[:epoch], name=summary_name(epoch))
 

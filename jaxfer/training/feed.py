@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.data.batches import Batches, columns, evaluation_rows, gather
+from jaxfer.data.batches import Batch, Batches, columns, evaluation_rows, gather
 from jaxfer.data.dataset import Dataset, Split
 from jaxfer.devices.placement import Parallel
-from jaxfer.metrics.metrics import Metrics
+from jaxfer.metrics import Metrics
 from jaxfer.training.state import TrainState
-from jaxfer.training.step import Batch, evaluate_split
+from jaxfer.training.step import evaluate_split
 
 TrainFunction = Callable[..., tuple[TrainState, Metrics]]
 """`step(state, batch, *more)`: what `train_function` returns, perhaps with more arguments, whole on every device."""

@@ -21,7 +21,7 @@ from jaxfer.data.one_split import load_split
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
 from jaxfer.reports.evaluation_folder import write_evaluation
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
 SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}
@@ -128,7 +128,7 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     assert [row["image"] for row in rows] == list(data.names)
     assert [int(row["row"]) for row in rows] == list(range(35))
     shares = np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows])
-    network = load_trained(runs / "seed-0", "last")
+    network = load_run(runs / "seed-0", "last")
     images = data.split.images
     both = [
         np.asarray(network.model.apply(network.variables, x)["logits"], np.float64)
@@ -197,7 +197,7 @@ def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfe
 
 
 def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
-    trained = load_trained(runs / "seed-0", "last")
+    trained = load_run(runs / "seed-0", "last")
     data = load_split(trained.config.data, "val")
     signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
     evaluation = evaluate(trained, dataclasses.replace(data, columns={"valence": signs}), by="valence")
@@ -212,7 +212,7 @@ def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
 
 
 def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
-    trained = load_trained(runs / "seed-0", "last")
+    trained = load_run(runs / "seed-0", "last")
     evaluation = evaluate(trained, load_split(trained.config.data, "val"))
     rows = most_confident(evaluation, correct=False, count=5)
     confidence = evaluation.predictions.confidence

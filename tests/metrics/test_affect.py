@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
+from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset, Split
@@ -20,13 +21,12 @@ from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import summarize
-from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
 from jaxfer.models import ResNetFER
 from jaxfer.reports import figures, paper_figures
 from jaxfer.reports.evaluation_folder import write_evaluation
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.report import render
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 from jaxfer.training import (
     CrossEntropy,
     OneDevice,
@@ -86,7 +86,7 @@ def finished(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(finished, data):
-    trained = load_trained(finished[0], "last")
+    trained = load_run(finished[0], "last")
     names = tuple(f"face {row}" for row in range(len(data.val)))
     groups = {"half": np.where(np.arange(63) < 30, "first", "second")}
     split = OneSplit(data.val, "val", names, AFFECTNET_7, groups, data.source, {}, data.fingerprint)
@@ -206,7 +206,7 @@ def test_the_report_shows_them_by_epoch(finished, data):
 
 
 def test_flipping_averages_both_predictions(finished, data):
-    trained = load_trained(finished[0], "last")
+    trained = load_run(finished[0], "last")
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
     options = {"batch_size": 16, "parallel": Pmapped()}
     plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))

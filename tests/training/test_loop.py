@@ -12,7 +12,7 @@ from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_js
 from jaxfer.errors import UserError
 from jaxfer.evaluation.summary import summarize
 from jaxfer.runs.checkpoints import Checkpoints
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 from jaxfer.training import CrossEntropy, evaluate_split, fit, make_eval_step
 
 CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
@@ -161,14 +161,14 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data,
     kept = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
     assert kept == sorted({best["step"], history[-1]["step"]})
     for which, row in (("best", best), ("last", history[-1])):
-        trained = load_trained(run_dir, which)
+        trained = load_run(run_dir, which)
         assert (trained.epoch, trained.step, trained.chosen) == (row["epoch"], row["step"], which)
         correct = trained.model.apply(trained.variables, data.val.images).argmax(-1) == data.val.labels
         assert float(correct.mean()) == pytest.approx(row["val_accuracy"])
     (run_dir.parent / "empty").mkdir()
     (run_dir.parent / "empty" / "config.json").write_text(to_json(config))
     with pytest.raises(UserError, match="has no checkpoint yet"):
-        load_trained(run_dir.parent / "empty")
+        load_run(run_dir.parent / "empty")
 
 
 def test_a_summary_names_split_count_checkpoint_and_versions(data, model):
