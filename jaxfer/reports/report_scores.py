@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jaxfer.evaluation.wilson import f1_interval, wilson_interval
+from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.reports import figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.markup import between, decimal, figure, heat_table, noted_table, number, percent

@@ -5,7 +5,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.reports import page, sweep_figures
 from jaxfer.reports.markup import duration, figure, percent
 from jaxfer.reports.page import escape, facts, tile

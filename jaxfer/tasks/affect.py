@@ -9,6 +9,7 @@ Correlation Coefficient to Evaluate Reproducibility", Biometrics 45 (1989); and 
 import itertools
 from typing import Any
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,6 +39,7 @@ class Affect(Task):
     def loss(self, outputs: Arrays, batch: Arrays) -> Any:
         """Return the sum of both squared errors, float32 [b]; what the data does not say adds nothing."""
         predicted, actual = outputs["affect"], _actual(batch)
+        chex.assert_equal_shape([predicted, actual])
         known = ~jnp.isnan(actual)
         # Selected before squaring: the gradient of what is selected after it would be 0 times NaN, which is NaN.
         errors = jnp.where(known, predicted - jnp.where(known, actual, 0), 0)
