@@ -1,6 +1,6 @@
 """How the images of a run reach its devices: batch by batch from the host, or all of them once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -146,12 +146,12 @@ class ResidentFeed:
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
     """Return how `data` is best brought to the devices of `parallel`.
 
-    Images stay on accelerators where they are arrays and take no more than half of a device's memory. What does not
-    say how much memory it has is taken to have too little: a slower run is better than one that fails.
+    Images stay on accelerators where they need no decoding and take no more than half of a device's memory. What does
+    not say how much memory it has is taken to have too little: a slower run is better than one that fails.
     """
     images = [split.images for split in (data.train, data.val)]
     local = [device for device in parallel.devices if device.process_index == jax.process_index()]
-    if local[0].platform == "cpu" or not all(isinstance(array, np.ndarray) for array in images):
+    if local[0].platform == "cpu" or not all(hasattr(array, "__array__") for array in images):
         return HostFeed()
     limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in local]
     needed = sum(int(np.prod(array.shape)) for array in images)
@@ -168,7 +168,7 @@ def _hold(split: Split, parallel: Parallel) -> tuple[Batch, Callable[[Batch, Bat
 
     # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
     held = columns(split)
-    return parallel.place(held | {"image": held["image"].reshape(len(split), -1)}), batch_at
+    return parallel.place(held | {"image": np.asarray(held["image"]).reshape(len(split), -1)}), batch_at
 
 
 def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
@@ -183,6 +183,6 @@ def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
         yield start
 
 
-def _stack(rows: list[Batch]) -> Batch:
+def _stack(rows: Sequence[Batch]) -> Batch:
     """Return the rows of k batches as `row` int32 and `mask` bool, each [k, b]."""
     return {name: np.stack([batch[name] for batch in rows]) for name in rows[0]}

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.config import Config
-from jaxfer.data.batches import Batch, Batches
+from jaxfer.data.batches import Batches, Rows
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.errors import Diverged, Interrupted
@@ -123,10 +123,10 @@ class _Batches:
         self._each = each
         self.steps_per_epoch = each[0].steps_per_epoch
 
-    def rows(self, step: int) -> Batch:
+    def rows(self, step: int) -> Rows:
         """Return where the batches at `step` lie, as `Batches.rows` does: `row` and `mask`, [runs, b]."""
         each = [batches.rows(step) for batches in self._each]
-        return {name: np.stack([rows[name] for rows in each]) for name in ("row", "mask")}
+        return {"row": np.stack([rows["row"] for rows in each]), "mask": np.stack([rows["mask"] for rows in each])}
 
 
 def _stack(trees: Sequence[Any]) -> Any:

@@ -1,7 +1,7 @@
 """The training step and the evaluation step: one function each behind every way to run them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxfer.models import ResNetFER, compiled_for
 from jaxfer.training.losses import Objective
 from jaxfer.training.state import TrainState
 
-Batch = dict[str, Any]
+Batch = Mapping[str, Any]
 Affect = tuple[jax.Array, jax.Array]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 
