@@ -123,9 +123,10 @@ def columns(split: Split) -> dict[str, Any]:
     return {"image": split.images, "label": split.labels, **split.columns}
 
 
-def gather(columns: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
     """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
-    return {"mask": rows["mask"]} | {name: values[rows["row"]] for name, values in columns.items()}
+    gathered = {name: values[rows["row"]] for name, values in columns.items()}
+    return cast(Batch, {"mask": rows["mask"]} | gathered)
 
 
 def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:
