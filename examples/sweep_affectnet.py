@@ -24,7 +24,7 @@ from jaxfer.cli.training import load_and_print
 class Flags(SweepFlags):
     """The flags of this program."""
 
-    preset: Literal["seed", "demo"] = "seed"
+    preset: Literal["published", "demo"] = "published"
     """Where all other fields start from: the published experiment, or a short run."""
     rates: tuple[float, ...] = (0.01, 0.003, 0.001, 0.0003, 0.0001)
     """Learning rates to try."""

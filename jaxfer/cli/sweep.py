@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Sweep(SweepFlags):
     """Train with many values of some fields, and print one table; killed at any moment, it goes on with --resume.
 
-    jaxfer sweep --data-dir DIR --preset seed --over learning_rate=0.01,0.003,0.001 --over epochs=25,30,50
+    jaxfer sweep --data-dir DIR --preset published --over learning_rate=0.01,0.003,0.001 --over epochs=25,30,50
 
-    jaxfer sweep --over learning_rate=log:0.0001..0.1 --over variant=seed,resnet18 --draws 20
+    jaxfer sweep --over learning_rate=log:0.0001..0.1 --over variant=published,resnet18 --draws 20
 
     jaxfer sweep --sweep-dir runs/NAME --resume
     """

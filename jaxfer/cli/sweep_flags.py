@@ -22,7 +22,7 @@ class SweepFlags:
     """The flags of a sweeping program: those of `Config`, and where to keep the sweep."""
 
     config: tyro.conf.OmitArgPrefixes[Config]
-    preset: Literal["seed", "demo"] = "demo"
+    preset: Literal["published", "demo"] = "demo"
     """Where all fields that do not change start from: the published 50-epoch experiment, or a short run."""
     sweep_dir: Path = NEW
     """Folder of the sweep; by default a new one under runs/, named after the time."""

@@ -30,7 +30,7 @@ class TrainingFlags:
     """The flags of a training program: those of `Config`, and where to keep the run."""
 
     config: tyro.conf.OmitArgPrefixes[Config]
-    preset: Literal["seed", "demo"] = "demo"
+    preset: Literal["published", "demo"] = "demo"
     """Where all other flags start from: the published 50-epoch experiment, or a minute or two of drawn faces."""
     run_dir: Path = NEW
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""

@@ -1,10 +1,8 @@
 """Which examples an epoch trains on, and in what order."""
 
-from typing import Literal
-
 import numpy as np
 
-Sampling = Literal["uniform", "balanced", "sqrt"]
+from jaxfer.config import Sampling
 
 
 def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 
 MOST_BYTES = 512 << 20
-"""Compiled programs beyond this are removed, those not used for longest first. A run of the seed takes 1 MB."""
+"""Programs beyond this are removed, the least recently used first. A run of the published network takes 1 MB."""
 
 
 def keep_compiled_programs() -> Path | None:

@@ -1,4 +1,4 @@
-"""ResNetFER: residual networks for faces, from the seed's 158,919 values to ResNet-50.
+"""ResNetFER: residual networks for faces, from the published 158,919 values to ResNet-50.
 
 The blocks are those of He et al., "Deep Residual Learning for Image Recognition" (2016), https://arxiv.org/abs/1512.03385.
 """
@@ -12,7 +12,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxfer.config import ModelConfig
 from jaxfer.models.batch_norm import BatchNorm
 from jaxfer.models.kernels import XLA, Kernels
 
@@ -89,7 +88,7 @@ def _shortcut(block: BasicBlock | BottleneckBlock, x: jax.Array, y: jax.Array) -
 class ResNetFER(nn.Module):
     """A residual network that maps face images to one logit per expression.
 
-    The defaults are the seed's network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
+    The defaults are the published network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
     `ResNetFER34` and `ResNetFER50` are the standard networks, and every field can be set apart.
 
     num_classes: logits per image.
@@ -193,15 +192,3 @@ _standard = partial(
 ResNetFER18 = partial(_standard, stage_sizes=(2, 2, 2, 2))
 ResNetFER34 = partial(_standard, stage_sizes=(3, 4, 6, 3))
 ResNetFER50 = partial(_standard, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock)
-
-
-def make_model(config: ModelConfig, num_classes: int) -> ResNetFER:
-    """Return the network that a config names, for `num_classes` expressions.
-
-    >>> make_model(ModelConfig(variant="resnet18"), 8).stage_sizes
-    (2, 2, 2, 2)
-    """
-    variants = {"seed": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
-    dtype = jnp.dtype(config.dtype)
-    options = {"dropout": config.dropout, "valence_arousal": config.valence_arousal, "dtype": dtype}
-    return variants[config.variant](num_classes=num_classes, **options)

@@ -33,7 +33,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross entropy with label smoothing and class weights, the error of valence and arousal, and the seed's L2 term.
+    """Cross entropy with label smoothing and class weights, the error of valence and arousal, and an L2 term.
 
     label_smoothing: share of each target spread evenly over all classes (Szegedy et al. 2016, section 7,
         https://arxiv.org/abs/1512.00567).
@@ -94,5 +94,5 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float,
 def make_loss(config: LossConfig, labels: np.ndarray, num_classes: int) -> CrossEntropy:
     """Return the loss that a config describes, for training labels int32 [n]."""
     weights = balanced_class_weights(labels, num_classes) if config.class_weights == "balanced" else None
-    numbers = {"label_smoothing": config.label_smoothing, "l2": config.l2, "affect_weight": config.affect_weight}
+    numbers = {"label_smoothing": config.label_smoothing, "l2": config.l2, "affect_weight": config.head_weight}
     return CrossEntropy(class_weights=weights, **numbers)

@@ -13,7 +13,7 @@ Numbers = dict[str, dict[str, Any]]
 """float32 scalars by section and field of `Config`, such as `numbers["optimizer"]["learning_rate"]`."""
 
 FIELDS = {
-    "loss": ("label_smoothing", "l2", "affect_weight"),
+    "loss": ("label_smoothing", "l2", "head_weight"),
     "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm"),
 }
 """Which they are. Other numbers decide what is computed, as `warmup_epochs` does, or would lose digits, as `ema` in
@@ -26,7 +26,7 @@ def numbers_of(config: Config) -> Numbers:
     One that is 0 or None is none of them: it belongs to the program, which leaves out what it would scale.
 
     >>> numbers_of(Config())["loss"]
-    {'l2': np.float32(0.01), 'affect_weight': np.float32(1.0)}
+    {'l2': np.float32(0.01), 'head_weight': np.float32(1.0)}
     """
     sections = {section: getattr(config, section) for section in FIELDS}
     values = {section: {name: getattr(sections[section], name) for name in names} for section, names in FIELDS.items()}

@@ -53,10 +53,10 @@ class Program:
         model: ResNetFER | None = None,
         optimizer: optax.GradientTransformation | None = None,
     ) -> None:
-        if config.model.valence_arousal and data.train.affect is None:
+        if "affect" in config.model.heads and data.train.affect is None:
             raise UserError(
                 f"{data.source} says neither valence nor arousal of its faces in {data.train.name}, which the network "
-                "is to predict: leave out valence_arousal (--valence-arousal)"
+                "is to predict: leave it out of heads (--heads)"
             )
         self.data = data
         self.model = model or make_model(config.model, len(data.class_names))

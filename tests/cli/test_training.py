@@ -10,12 +10,12 @@ from jaxfer.errors import UserError
 
 
 def test_the_published_run_is_one_preset_and_a_folder():
-    flags = parse_training(["--data-dir", "faces", "--preset", "seed"])
+    flags = parse_training(["--data-dir", "faces", "--preset", "published"])
     assert flags.config.data.data_dir == Path("faces")
     assert (flags.config.epochs, flags.config.batch_size) == (50, 32)
     assert (flags.config.optimizer.optimizer, flags.config.optimizer.learning_rate) == ("adam", 0.001)
     assert flags.run_dir.parent == Path("runs")
-    assert flags.run_dir.name.startswith("seed-")
+    assert flags.run_dir.name.startswith("published-")
 
 
 def test_flags_change_the_preset_field_by_field():
@@ -60,7 +60,7 @@ def test_help_explains_every_flag_with_its_default(capsys):
         parse_training(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {seed,demo}", "--resume"):
+    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {published,demo}", "--resume"):
         assert words in text
 
 

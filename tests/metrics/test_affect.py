@@ -41,8 +41,8 @@ from jaxfer.training.optimizers import make_optimizer
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
-    model=ModelConfig(valence_arousal=True),
-    loss=LossConfig(l2=0.0, affect_weight=4.0),
+    model=ModelConfig(heads=("affect",)),
+    loss=LossConfig(l2=0.0, head_weight=4.0),
     optimizer=OptimizerConfig(learning_rate=0.003),
     epochs=20,
     batch_size=16,
@@ -247,6 +247,6 @@ def test_seeds_are_averaged(evaluation):
 
 def test_data_without_them_is_refused(data, tmp_path):
     silent = dataclasses.replace(data, train=dataclasses.replace(data.train, valence=None, arousal=None))
-    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave out valence_arousal"):
+    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave it out of heads"):
         fit(CONFIG, silent, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
