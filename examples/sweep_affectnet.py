@@ -9,23 +9,18 @@ python examples/sweep_affectnet.py --sweep-dir runs/NAME --resume      # go on a
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
-import tyro
-
+from jaxfer.cli.flags import Preset, SweepFlags, load_and_print
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_flags import SweepFlags
 from jaxfer.cli.sweep_table import print_table
-from jaxfer.cli.training import load_and_print
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flags(SweepFlags):
     """The flags of this program."""
 
-    preset: Literal["published", "demo"] = "published"
-    """Where all other fields start from: the published experiment, or a short run."""
+    preset: Preset = "published"
     rates: tuple[float, ...] = (0.01, 0.003, 0.001, 0.0003, 0.0001)
     """Learning rates to try."""
     lengths: tuple[int, ...] = (25, 30, 50)
@@ -34,8 +29,7 @@ class Flags(SweepFlags):
 
 def main() -> None:
     """Make the grid, train it, print it."""
-    defaults = Flags.defaults(sys.argv[1:])
-    flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
+    flags = Flags.parse(description=__doc__)
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.devices.distributed import is_first

@@ -10,14 +10,14 @@ slices and clusters.
 
 import sys
 
+from jaxfer.cli.flags import TrainingFlags
 from jaxfer.cli.program import run
 from jaxfer.cli.train import train
-from jaxfer.cli.training import parse_training
 
 
 def main() -> None:
     """Load, train, evaluate, report."""
-    train(parse_training(description=__doc__), f"python {sys.argv[0]}")
+    train(TrainingFlags.parse(description=__doc__), f"python {sys.argv[0]}")
 
 
 if __name__ == "__main__":

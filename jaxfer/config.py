@@ -84,7 +84,7 @@ class ModelConfig(Section):
             "names of what to predict besides the expression, each once, such as ('affect',)",
         ),
     ] = ()
-    """What to predict besides the expression, learnt from faces whose data says it: affect (valence and arousal)."""
+    """What else to predict, learnt from the faces whose data says it: affect (valence and arousal), votes (FER+)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the computation; parameters, statistics and logits stay float32."""
 

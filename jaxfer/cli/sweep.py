@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from jaxfer.cli.flags import SweepFlags, load_and_print
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_flags import SweepFlags
 from jaxfer.cli.sweep_table import print_table
-from jaxfer.cli.training import load_and_print
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:

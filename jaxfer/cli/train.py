@@ -2,12 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxfer.cli.flags import TrainingFlags, load_and_print, print_summary
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
 from jaxfer.errors import Interrupted
 
 
@@ -24,11 +23,6 @@ class Train(TrainingFlags):
 
     json: bool = False
     """Print the summary as JSON, and nothing else, to the standard output."""
-
-    @classmethod
-    def defaults(cls, arguments: Sequence[str]) -> "Train":
-        """Return the flags before `arguments` change them."""
-        return cls(**vars(training_defaults(arguments)))
 
     def run(self) -> None:
         """Train, and print what came of it."""
