@@ -14,7 +14,7 @@ from jaxfer.reports.markup import between
 from jaxfer.reports.sweep_figures import heat_map
 from jaxfer.reports.sweep_report import cost, pick
 from jaxfer.reports.sweep_settings import best, settings
-from jaxfer.sweeps import Row, Sweep
+from jaxfer.sweeps import CellResult, SweepResult
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
@@ -184,10 +184,12 @@ not to be subtracted.
 {data_section(**data)}"""
 
 
-def swept(measured: dict[str, Any]) -> Sweep:
+def swept(measured: dict[str, Any]) -> SweepResult:
     """Return the sweep that a file keeps, without cells that were not trained to their end."""
-    rows = tuple(Row(**row | {"run": Path(row["run"])}) for row in measured["rows"] if row["status"] != "unfinished")
-    return Sweep(Path(), measured["base"], measured["fields"], measured["search"], rows)
+    rows = tuple(
+        CellResult(**row | {"run": Path(row["run"])}) for row in measured["rows"] if row["status"] != "unfinished"
+    )
+    return SweepResult(Path(), measured["base"], measured["fields"], measured["search"], rows)
 
 
 def grid_section(measured: dict[str, Any]) -> str:
@@ -233,9 +235,9 @@ time, so that the minutes are no measure of speed:
 {spent(sweep, measured["runs"])}"""
 
 
-def spent(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
+def spent(sweep: SweepResult, runs: dict[str, dict[str, Any]]) -> str:
     """Return a table of how long the runs took on each machine, and their cells, each from its start, would have."""
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[CellResult]] = {}
     for row in sweep.rows:
         if row.run.name in runs:
             rows.setdefault(cores(runs[row.run.name]["machine"]), []).append(row)
@@ -258,7 +260,7 @@ def untrained(measured: dict[str, Any]) -> list[str]:
     )
 
 
-def swings(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
+def swings(sweep: SweepResult, runs: dict[str, dict[str, Any]]) -> str:
     """Return how far the accuracy of the picked run moves from epoch to epoch, which one cell does not show."""
     chosen = best(settings(list(sweep.fields), sweep.rows))
     if chosen is None:

@@ -33,7 +33,6 @@ def main() -> None:
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.finish import finish_run
     from jaxfer.reports.sweep_report import write_sweep_report
     from jaxfer.sweeps import continued, grid, sweep
 
@@ -42,8 +41,8 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        options = {"load": load_and_print, "finish": finish_run, "side_by_side": flags.side_by_side}
-        found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, **options)
+        options = {"load": load_and_print, "side_by_side": flags.side_by_side}
+        found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, tell=print, **options)
     if is_first():
         print_table(found)
         print(f"Report: {write_sweep_report(flags.sweep_dir)}")

@@ -221,12 +221,17 @@ def from_json(text: str, source: str = "config.json") -> Config:
     >>> from_json(to_json(PRESETS["demo"])) == PRESETS["demo"]
     True
     """
-    import msgspec  # here, since networks are built on machines that have JAX, Flax and NumPy alone
-
     try:
-        values = _renamed(json.loads(text))
+        values = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{source} is not JSON: {error}") from error
+    return from_fields(with_new_names(values), source)
+
+
+def from_fields(values: Any, source: str) -> Config:
+    """Return the config with these fields, an object as JSON has it in today's names; otherwise as `from_json`."""
+    import msgspec  # here, since networks are built on machines that have JAX, Flax and NumPy alone
+
     _check_names(Config, values, source)
     try:
         return msgspec.convert(values, Config, dec_hook=_path)
@@ -234,8 +239,8 @@ def from_json(text: str, source: str = "config.json") -> Config:
         raise UserError(_sentence(error, values, source)) from error
 
 
-def _renamed(values: Any) -> Any:
-    """Return the fields of a config with the names and words of today, as a run's config.json may have older ones."""
+def with_new_names(values: Any) -> Any:
+    """Return the fields of a config, as JSON has them, in today's names and words: those of older runs had others."""
     if not isinstance(values, dict):
         return values
     model, loss = values.get("model"), values.get("loss")

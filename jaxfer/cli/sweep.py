@@ -43,13 +43,14 @@ class Sweep(SweepFlags):
         # The rest of JAX is imported from here on, as in `jaxfer train`.
         from jaxfer.data import load
         from jaxfer.devices.distributed import is_first
-        from jaxfer.reports.finish import finish_run
         from jaxfer.sweeps import sweep, to_records
 
-        loading: dict[str, Any] = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
+        loading: dict[str, Any] = (
+            {"load": load} if flags.json else {"load": load_and_print, "progress": True, "tell": print}
+        )
         with flags.continued_by("jaxfer sweep"):
             options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
-            found = sweep(search, flags.sweep_dir, finish=finish_run, **options, **loading)
+            found = sweep(search, flags.sweep_dir, **options, **loading)
         if is_first():
             from jaxfer.reports.sweep_report import write_sweep_report
 

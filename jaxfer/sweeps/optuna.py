@@ -13,7 +13,7 @@ from jaxfer.training.loop import fit
 from jaxfer.training.program import Program
 
 
-def objective(
+def optuna_objective(
     base: Config,
     fields: Mapping[str, Sequence[Any] | Range],
     data: Dataset,
