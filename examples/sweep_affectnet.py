@@ -16,7 +16,6 @@ import tyro
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.cli.sweep_flags import SweepFlags
-from jaxfer.cli.sweep_table import print_table
 from jaxfer.cli.training import load_and_print
 
 
@@ -39,8 +38,8 @@ def main() -> None:
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.devices.distributed import is_first
+    from jaxfer.reports import print_sweep, write_sweep_report
     from jaxfer.reports.finish import finish_run
-    from jaxfer.reports.sweep_report import write_sweep_report
     from jaxfer.sweeps import continued, grid, sweep
 
     if flags.resume:
@@ -51,8 +50,8 @@ def main() -> None:
         options = {"load": load_and_print, "finish": finish_run, "side_by_side": flags.side_by_side}
         found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, **options)
     if is_first():
-        print_table(found)
-        print(f"Report: {write_sweep_report(flags.sweep_dir)}")
+        print_sweep(found)
+        print(f"Report: {write_sweep_report(found)}")
 
 
 if __name__ == "__main__":

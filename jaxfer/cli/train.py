@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
+from jaxfer.cli.training import TrainingFlags, load_and_print, training_defaults
 from jaxfer.errors import Interrupted
 
 
@@ -45,6 +45,7 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
+    from jaxfer.reports import print_summary
     from jaxfer.reports.finish import finish_run
     from jaxfer.training import fit
 

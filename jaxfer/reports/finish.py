@@ -31,7 +31,7 @@ def finish_run(
     if is_first():
         text = json.dumps(summary, indent=2) + "\n"
         if name == SUMMARY:
-            from jaxfer.reports.report import write_report  # Matplotlib takes long to import
+            from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
 
             write_report(run_dir, text)
         # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.

@@ -20,7 +20,7 @@ from jaxfer.data import load
 from jaxfer.data.one_split import load_split
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import load_trained
 from jaxfer.training import fit
 

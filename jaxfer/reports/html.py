@@ -1,0 +1,84 @@
+"""Pages that need no other file: templates in which every text is escaped, what they embed, and writing them."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from jaxfer.errors import UserError
+from jaxfer.reports import words
+
+Text = TypeVar("Text", bound=str)
+
+
+def render(template: str, **values: Any) -> str:
+    """Return the page that a template of `jaxfer/reports/templates` makes of these values.
+
+    Whatever text is among the values is escaped. A template that uses a value which is not there is an error.
+    """
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+def write(text: str, path: Path) -> Path:
+    r"""Write a file whole or not at all, in UTF-8; bytes of a file name that are no Unicode become `\udce9` and such.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
+        ) from error
+
+
+def embedded(kind: str, content: bytes) -> str:
+    """Return a file as a data URI; `kind` is its type, such as `image/svg+xml`."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def picture(image: np.ndarray | Image.Image, side: int) -> str:
+    """Return an image as a JPEG in a data URI, made smaller where it is more than `side` pixels wide or high.
+
+    Args:
+        image: Of Pillow, or uint8 [h, w, 3].
+        side: Pixels at most.
+    """
+    small = Image.fromarray(image) if isinstance(image, np.ndarray) else image.copy()
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return embedded("image/jpeg", buffer.getvalue())
+
+
+def _one_line(text: Text) -> Text:
+    """Return a text whose lines a template has broken as one line; what was escaped stays so."""
+    return type(text)(re.sub("[ \n]+", " ", text).strip())
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("jaxfer.reports"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {
+    "decimal": words.decimal,
+    "duration": words.duration,
+    "one_line": _one_line,
+    "percent": words.percent,
+    "setting": words.setting,
+    "thousands": words.thousands,
+}
