@@ -34,7 +34,7 @@ from jaxfer.reports.words import (
 )
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
-"""Quantities of each image by their name, such as `valence`: as predicted and as the data says, floating point [n] each.
+"""Quantities by their name, such as `valence`: of each image as predicted and as the data says, floating [n] each.
 
 The second is NaN where the data does not say, and None where it never does.
 """
