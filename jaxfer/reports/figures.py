@@ -33,7 +33,9 @@ CLEAR_TO_BLUE = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL,
 def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy and loss of both splits over the epochs, side by side.
 
-    history: the epoch lines of `metrics.jsonl`; see `jaxfer.reports.finished_run.Run`.
+    Args:
+        history: The epoch lines of `metrics.jsonl`; see `jaxfer.reports.finished_run.Run`.
+        ink: Colour of text and axes.
     """
     figure = Figure(figsize=(9, 2.9), layout="constrained", facecolor="none")
     left, right = figure.subplots(1, 2)
@@ -43,7 +45,13 @@ def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure
 
 
 def curve(history: Sequence[Mapping[str, Any]], measure: str, ink: str = LIGHT_INK) -> Figure:
-    """Return one panel of `curves`: `measure` is `accuracy` or `loss`."""
+    """Return one panel of `curves`.
+
+    Args:
+        history: As for `curves`.
+        measure: `accuracy` or `loss`.
+        ink: Colour of text and axes.
+    """
     figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     _draw_curve(figure.subplots(), history, measure, ink)
     return figure
@@ -120,8 +128,10 @@ def _mark_gap(axes: Axes, train: float, val: float, ink: str) -> None:
 def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares: bool = False) -> Figure:
     """Return a confusion matrix of counts, each row shaded by its shares.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`. shares: whether to write the shares of a row, which add
-        up to one, in place of the counts.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
+        shares: Whether to write the shares of a row, which add up to one, in place of the counts.
     """
     counts, names = np.array(scores["confusion_matrix"]), scores["class_names"]  # [c, c]
     normalised = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -142,7 +152,9 @@ def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares:
 def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     """Return a bar for each class's F1 with its 95% interval, and marks for its precision and recall.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
     """
     names, classes = scores["class_names"], list(scores["per_class"].values())
     f1 = np.array([of["f1"] for of in classes])
@@ -173,7 +185,9 @@ def related(scores: Mapping[str, Any]) -> list[int]:
 def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy by confidence with 95% intervals, against the diagonal of perfect calibration.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
     """
     bins = scores["calibration"]
     edges = np.linspace(0, 1, len(bins) + 1)

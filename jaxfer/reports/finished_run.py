@@ -40,10 +40,11 @@ _EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "va
 class Run:
     """A finished run.
 
-    name: of its folder.
-    config: `config.json`.
-    history: the epoch lines of `metrics.jsonl`.
-    summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
+    Attributes:
+        name: Of its folder.
+        config: `config.json`.
+        history: The epoch lines of `metrics.jsonl`.
+        summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
     """
 
     name: str
@@ -61,9 +62,12 @@ class Run:
 def read_run(run_dir: Path, summary: str | None = None) -> Run:
     """Return the run in a folder.
 
-    summary: the text of its `summary.json`, where that is still to be written.
+    Args:
+        run_dir: The folder.
+        summary: The text of its `summary.json`, where that is still to be written.
 
-    Raises `UserError` naming the file that is missing, not JSON or without something that training writes.
+    Raises:
+        UserError: A file is missing, not JSON, or without something that training writes; it says which.
     """
     config = _parse(_read(run_dir / "config.json"), {}, str(run_dir / "config.json"))
     history = _read_history(run_dir / "metrics.jsonl")

@@ -69,7 +69,15 @@ def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) ->
 
     The same numbers give the same bytes, as long as Matplotlib stays the same.
 
-    Raises `UserError` where the folder cannot be written.
+    Args:
+        drawings: What `of_run` or `of_sweep` returns.
+        folder: Where to write; it need not exist.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        UserError: The folder cannot be written.
     """
     written = []
     try:

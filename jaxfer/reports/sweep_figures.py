@@ -27,7 +27,9 @@ _POOR_TO_GOOD = LinearSegmentedColormap.from_list("poor to good", ["#a3abb5", VA
 class Setting:
     """One combination of values, in one run or in several seeds.
 
-    values: by field, without the seed where the sweep has other fields. cells: of each seed.
+    Attributes:
+        values: By field, without the seed where the sweep has other fields.
+        cells: One for each seed.
     """
 
     values: dict[str, Any]
@@ -75,7 +77,10 @@ def best(candidates: Sequence[Setting]) -> Setting | None:
 def grid(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figure:
     """Return what shows these settings best: points over one field, a heat map of two, lines across three or more.
 
-    examples: of the validation split, for the intervals of single runs.
+    Args:
+        found: The settings of a sweep, at least one of them with a finished cell.
+        examples: Of the validation split, for the intervals of single runs.
+        ink: Colour of text and axes.
     """
     fields = list(found[0].values)
     if len(fields) == 1:
@@ -160,7 +165,9 @@ class Scale:
     Few values lie at equal distances in their order. Many numbers lie on a scale, logarithmic where they are positive
     and the largest is more than twenty times the smallest.
 
-    named: whether few values are told apart one by one.
+    Args:
+        values: Of the field, in any order.
+        named: Whether few values are told apart one by one.
     """
 
     def __init__(self, values: Sequence[Any], *, named: bool = True) -> None:

@@ -1,6 +1,8 @@
 """Templates escape what they are given and miss nothing, and files are written whole."""
 
 import re
+import subprocess
+import sys
 from importlib import resources
 
 import numpy as np
@@ -62,3 +64,10 @@ def test_the_room_offers_its_pages_and_nothing_else():
     assert all(callable(getattr(jaxfer.reports, name)) for name in jaxfer.reports.__all__)
     with pytest.raises(AttributeError, match="no attribute 'write_pages'"):
         _ = jaxfer.reports.write_pages
+
+
+def test_what_is_drawn_and_printed_of_data_needs_neither_jax_nor_matplotlib():
+    code = "import sys; from jaxfer.reports import print_check, print_prepared, write_check; "
+    code += "print(sorted({'jax', 'matplotlib', 'tensorflow_datasets'} & set(sys.modules)))"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout == "[]\n"
