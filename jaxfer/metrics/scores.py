@@ -28,7 +28,7 @@ class Measure:
     @property
     def heading(self) -> str:
         """The title with what it is of, such as `Valence, CCC`."""
-        return f"{self.of.capitalize()}, {self.title}" if self.of else self.title
+        return f"{self.of[0].upper()}{self.of[1:]}, {self.title}" if self.of else self.title
 
 
 MEASURES = {

@@ -67,6 +67,11 @@ def _one_line(text: Text) -> Text:
     return type(text)(re.sub("[ \n]+", " ", text).strip())
 
 
+def _sentence(text: str) -> str:
+    """Return a text that begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("jaxfer.reports"),
     autoescape=True,
@@ -79,6 +84,7 @@ _ENVIRONMENT.filters |= {
     "duration": words.duration,
     "one_line": _one_line,
     "percent": words.percent,
+    "sentence": _sentence,
     "setting": words.setting,
     "thousands": words.thousands,
 }

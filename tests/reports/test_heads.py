@@ -78,7 +78,8 @@ def test_leading_scores_of_one_title_share_a_curve_and_its_table(run_dir):
     text = text_of(write_report(run_dir, measures=MEASURES | GAZE))
     assert "Error of yaw and pitch by epoch. At epoch 4: yaw 0.000, pitch 0.250." in text
     assert "Error (angular error) of predicted and actual yaw and pitch on 211 validation images (“val”)." in text
-    assert "Votes kl of votes kl by epoch. At epoch 4: votes kl 0.500." in text
+    assert "Votes kl by epoch. At epoch 4: votes kl 0.500." in text
+    assert "Votes kl on 211 validation images (“val”)." in text
     headings = "Validation yaw, angular error Validation pitch, angular error Validation votes kl"
     assert f"Validation loss {headings} 1 50.0%" in text
     drawings = paper_figures.of_run(read_run(run_dir), MEASURES | GAZE)
