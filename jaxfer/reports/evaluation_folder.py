@@ -45,7 +45,7 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
 
 
 def _name(evaluation: Evaluation, inputs: dict[str, Any]) -> str:
-    split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.data.split.name).strip("-")[:40] or evaluation.data.use
+    split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.split.name).strip("-")[:40] or evaluation.use
     digest = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=5).hexdigest()
     flip = "-flip" if evaluation.flip else ""
     return f"{split}-epoch{evaluation.trained.epoch}{flip}-{digest}"
@@ -72,7 +72,7 @@ def _predictions(evaluation: Evaluation) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "image", "actual", "predicted", *columns])
     numbers = zip(*columns.values(), strict=True)
-    rows = zip(evaluation.data.names, predictions.labels, predictions.predicted, numbers, strict=True)
+    rows = zip(evaluation.split.names, predictions.labels, predictions.predicted, numbers, strict=True)
     for row, (image, actual, predicted, values) in enumerate(rows):
         shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
         writer.writerow([row, printable(image), names[actual], names[predicted], *shown])

@@ -211,7 +211,8 @@ def test_data_may_move_and_not_change(run, data, tmp_path):
     run(search)
     (tmp_path / "sweep" / "cells" / "02-seed-1" / "summary.json").unlink()
     moved = dataclasses.replace(COSINE, data=dataclasses.replace(COSINE.data, data_dir=tmp_path / "moved"))
-    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=255 - data.train.images))
+    train = dataclasses.replace(data.train, images=255 - data.train.images)
+    other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels than these"):
         run(continued(tmp_path / "sweep", moved), resume=True, images=other)
     found = run(continued(tmp_path / "sweep", moved), resume=True)

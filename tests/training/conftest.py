@@ -24,7 +24,7 @@ collect_ignore = ["child.py", "process.py", "sweep_child.py"]
 def data() -> Dataset:
     """Return 44 faces to train on and 21 to validate on; batches of 16 leave a partial one of 12."""
     return Dataset(
-        train=faces(44, "train", 0), val=faces(21, "val", 1), class_names=AFFECTNET_7, source="noise", left_out={}
+        {"train": faces(44, "train", 0), "val": faces(21, "val", 1)}, AFFECTNET_7, source="noise", left_out={}
     )
 
 
