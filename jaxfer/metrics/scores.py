@@ -6,6 +6,49 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class Measure:
+    """How a score is shown.
+
+    Attributes:
+        title: Its name in tables, such as `Macro F1` or `CCC`.
+        of: The quantity that it measures, such as `valence`; empty for the expression.
+        short: The title where there is little room; empty for the title itself.
+        noun: Its name in sentences; empty for the title.
+        percent: Whether it is a share that is written in percent.
+        leading: Whether short lists have it: curves by epoch, the table at the end of training.
+    """
+
+    title: str
+    _: dataclasses.KW_ONLY
+    of: str = ""
+    short: str = ""
+    noun: str = ""
+    percent: bool = False
+    leading: bool = True
+
+    @property
+    def heading(self) -> str:
+        """The title after the quantity that it measures, such as `Valence, CCC`."""
+        return f"{self.of[0].upper()}{self.of[1:]}, {self.title}" if self.of else self.title
+
+
+MEASURES = {
+    "accuracy": Measure("Accuracy", percent=True),
+    "balanced_accuracy": Measure("Balanced accuracy", percent=True),
+    "macro_f1": Measure("Macro F1"),
+    "cross_entropy": Measure("Cross entropy", leading=False),
+    "loss": Measure("Loss (training objective)", short="Loss"),
+    "mse": Measure("Mean squared error", short="MSE"),
+    "r2": Measure("R²"),
+    "ece": Measure("Calibration error"),
+}
+"""The measures of the expression, in the order in which pages list them, by their names in the JSON files.
+
+`jaxfer.tasks.MEASURES` has those of further heads too.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
 class ClassScores:
     """How well one class is recognised; a share with the denominator 0 is 0.
 

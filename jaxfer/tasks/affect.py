@@ -11,7 +11,6 @@ The measures of each are those of Mollahosseini et al. for AffectNet, https://ar
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import chex
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 _BOTH = ("valence", "arousal")
-_MEASURES = {"ccc": "CCC", "rmse": "RMSE", "sign_agreement": "sign agreement"}
 
 
 class Affect(Task):
@@ -44,7 +43,15 @@ class Affect(Task):
     name = "affect"
     head = Head("affect", 2, jnp.tanh)
     columns = _BOTH
-    measures = {f"{one}_{key}": f"{one} {word}" for one, (key, word) in itertools.product(_BOTH, _MEASURES.items())}
+    measures = {
+        f"{of}_{name}": Measure(title, of=of, noun=noun, leading=name == "ccc")
+        for of in _BOTH
+        for name, title, noun in (
+            ("ccc", "CCC", "concordance"),
+            ("rmse", "RMSE", ""),
+            ("sign_agreement", "sign agreement", ""),
+        )
+    }
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
         """Return the sum of both squared errors, float32 [b]; unknown values add 0."""

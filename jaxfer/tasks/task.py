@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class Task:
         name: The head's entry in the network's outputs.
         head: The layer that `ResNetFER` gets for it.
         columns: The columns of a batch that hold the annotation; any one of them is enough to learn from.
-        measures: The names of the scores that get an interval, each with its words for a table.
+        measures: The scores that get an interval, by name, and how each is shown.
     """
 
     name: str
     head: Head
     columns: tuple[str, ...]
-    measures: Mapping[str, str]
+    measures: Mapping[str, Measure]
 
     def known(self, batch: Arrays) -> bool:
         """Return whether a batch, or a split, has one of this task's `columns`."""
