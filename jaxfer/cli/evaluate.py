@@ -16,7 +16,7 @@ from jaxfer.config import DataConfig, LabelOrder
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxfer.data.one_split import OneSplit
+    from jaxfer.data.dataset import Dataset
     from jaxfer.evaluation.evaluate import Evaluation
 
 
@@ -81,28 +81,26 @@ class Evaluate:
             _print_comparison(comparison)
 
     def _evaluations(self) -> "list[Evaluation]":
-        from jaxfer.data.one_split import load_split
+        from jaxfer.data import load
+        from jaxfer.data.groups import read_groups
         from jaxfer.evaluation.evaluate import evaluate
-        from jaxfer.runs.load import load_trained
+        from jaxfer.runs.load import load_run
 
-        trained = [load_trained(run_dir, self.epoch) for run_dir in self.runs]
-        loaded: dict[DataConfig, OneSplit] = {}
+        trained = [load_run(run_dir, self.epoch) for run_dir in self.runs]
+        loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
             config = self._data_config(one.config.data)
             if config not in loaded:
-                loaded[config] = self._with_columns(load_split(config, self.split))
+                # A run may be somebody else's: what its config names is read and never written to.
+                loaded[config] = load(config, only=self.split, keep=self.data is not None)
+            data, split = loaded[config], loaded[config].split(self.split)
+            groups = read_groups(self.columns, split.names) if self.columns else {}
             if not self.json:
-                print(f"evaluating {one.name} on {len(loaded[config].split):,} images", file=sys.stderr)
-            evaluations.append(evaluate(one, loaded[config], flip=self.flip, by=self.by, images=self.images))
+                print(f"evaluating {one.name} on {len(split):,} images", file=sys.stderr)
+            options = {"flip": self.flip, "by": self.by, "images": self.images, "more_groups": groups}
+            evaluations.append(evaluate(one, data, self.split, **options))
         return evaluations
-
-    def _with_columns(self, data: "OneSplit") -> "OneSplit":
-        from jaxfer.data.columns import read_columns
-
-        if self.columns is None:
-            return data
-        return dataclasses.replace(data, columns=data.columns | read_columns(self.columns, data.names))
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
@@ -116,8 +114,6 @@ class Evaluate:
 
 def _print(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    from jaxfer.metrics.affect import AFFECTS
-
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
     table = Table(
         title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
@@ -130,9 +126,9 @@ def _print(evaluation: "Evaluation") -> None:
         table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
     console = Console(highlight=False)
     console.print(table)
-    for affect in AFFECTS:
-        if f"{affect}_examples" in scores:
-            console.print(f"{affect} is known of n = {scores[f'{affect}_examples']:,}")
+    for name, count in scores.items():
+        if name.endswith("_examples"):
+            console.print(f"{name.removesuffix('_examples')} is known of n = {count:,}")
     for name, group in evaluation.groups.items():
         accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
         console.print(

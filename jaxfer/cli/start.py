@@ -4,9 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxfer.training import Callback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,23 @@ class StartUp:
 
         monitoring.register_event_listener(self._event)
         monitoring.register_event_time_span_listener(self._span)
+
+    def until_first_step(self) -> "Callback":
+        """Return a callback for `fit` that ends the start with the first step."""
+        from jaxfer.training import Callback
+
+        class FirstStep(Callback):
+            begun, first = 0.0, True
+
+            def begin(_, run: Any) -> None:  # noqa: N805 - `self` is the clock
+                _.begun = time.time()
+
+            def step(_, step: int, loss: float) -> None:  # noqa: N805
+                if _.first:
+                    _.first = False
+                    self._span("/jaxfer/first_step", _.begun, time.time())
+
+        return FirstStep()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `start_up` object of `summary.json`: seconds, and how many programs were loaded or compiled."""

@@ -2,12 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxfer.cli.flags import TrainingFlags, load_and_print, print_summary
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
 from jaxfer.errors import Interrupted
 
 
@@ -15,20 +14,15 @@ from jaxfer.errors import Interrupted
 class Train(TrainingFlags):
     """Train on labelled faces, and write a run folder with its numbers, report and checkpoints.
 
-    jaxfer train                                    (drawn faces, a minute or two)
+    jaxfer train                                        (drawn faces, a minute or two)
 
-    jaxfer train --data-dir DIR --preset seed       (the published run: 50 epochs on your data)
+    jaxfer train --data-dir DIR --preset published      (the published run: 50 epochs on your data)
 
-    jaxfer train --run-dir runs/NAME --resume       (go on after an interruption)
+    jaxfer train --run-dir runs/NAME --resume           (go on after an interruption)
     """
 
     json: bool = False
     """Print the summary as JSON, and nothing else, to the standard output."""
-
-    @classmethod
-    def defaults(cls, arguments: Sequence[str]) -> "Train":
-        """Return the flags before `arguments` change them."""
-        return cls(**vars(training_defaults(arguments)))
 
     def run(self) -> None:
         """Train, and print what came of it."""
@@ -46,13 +40,23 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
     from jaxfer.reports.finish import finish_run
+    from jaxfer.reports.progress import ProgressBar
+    from jaxfer.reports.tensorboard import FOLDER, TensorBoard
     from jaxfer.training import fit
 
     with start_up.part("load_data"):
         data = (load if as_json else load_and_print)(flags.config.data)
-    options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
+    callbacks: list[Any] = [] if as_json else [ProgressBar()]
+    if flags.tensorboard or (flags.resume and (flags.run_dir / FOLDER).is_dir()):
+        callbacks.append(TensorBoard(flags.run_dir))
     try:
-        state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
+        state, history = fit(
+            flags.config,
+            data,
+            run_dir=flags.run_dir,
+            resume=flags.resume,
+            callbacks=[start_up.until_first_step(), *callbacks],
+        )
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)

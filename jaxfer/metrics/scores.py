@@ -52,14 +52,14 @@ class Scores:
     confusion_matrix: list[list[int]]
     """Examples by actual (row) and predicted (column) class."""
     class_names: list[str]
-    affect: dict[str, float] = dataclasses.field(default_factory=dict)
-    """What `affect_scores` returns; nothing where the network predicts neither of both, or the data says neither."""
+    tasks: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The scores of further tasks, such as `valence_ccc`; nothing of one that the data says nothing about."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields and what `affect` holds as JSON has them; NaN and infinity, which it lacks, become None."""
+        """Return the fields and what `tasks` holds as JSON has them; NaN and infinity, which it lacks, become None."""
         fields = dataclasses.asdict(self)
-        affect = fields.pop("affect")
-        return as_json(fields | affect)
+        tasks = fields.pop("tasks")
+        return as_json(fields | tasks)
 
 
 def as_json(value: Any) -> Any:

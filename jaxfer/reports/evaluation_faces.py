@@ -28,9 +28,9 @@ def errors(evaluation: Evaluation) -> str:
     if not len(rows):
         return "<p>There is no error.</p>"
     wrong = len(evaluation.predictions) - int(evaluation.predictions.correct.sum())
-    images = evaluation.data.split.images[rows]
+    images = evaluation.split.images[rows]
     figures = (
-        _figure([(picture, "")], _caption(evaluation, row), name=evaluation.data.names[row])
+        _figure([(picture, "")], _caption(evaluation, row), name=evaluation.split.names[row])
         for row, picture in zip(rows.tolist(), images, strict=True)
     )
     return (
@@ -42,7 +42,7 @@ def errors(evaluation: Evaluation) -> str:
 def explained(evaluation: Evaluation) -> str:
     """Return chosen faces, each beside what spoke for the predicted class and, of an error, for the actual one."""
     rows = _chosen(evaluation)
-    predictions, split = evaluation.predictions, evaluation.data.split
+    predictions, split = evaluation.predictions, evaluation.split
     images, names = split.images[rows], evaluation.data.class_names
     model, variables = evaluation.trained.model, evaluation.trained.variables
     asked = {"predicted": predictions.predicted[rows], "actual": predictions.labels[rows]}
@@ -53,7 +53,7 @@ def explained(evaluation: Evaluation) -> str:
         for what in ["predicted"] if predictions.correct[row] else ["predicted", "actual"]:
             overlaid = overlay(images[index], maps[what][index])
             shown.append((overlaid, f"what speaks for {names[asked[what][index]]} ({what})"))
-        figures += _figure(shown, _caption(evaluation, row), name=evaluation.data.names[row])
+        figures += _figure(shown, _caption(evaluation, row), name=evaluation.split.names[row])
     mirror = " The maps are those of the image as it is, without its mirror image." if evaluation.flip else ""
     return (
         "<p>Beside each image, in bright colours, the places that speak for the predicted class, and of an error then "

@@ -13,7 +13,7 @@ import numpy as np
 from jaxfer.data.checking.wording import printable
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import Evaluation
-from jaxfer.metrics.affect import AFFECTS
+from jaxfer.files import refuse_links
 from jaxfer.reports import page
 
 
@@ -32,6 +32,7 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
     inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
     found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}
     folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, inputs)
+    refuse_links(folder.parent, folder)
     _refuse_others(folder / "evaluation.json", inputs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ def write_evaluation(evaluation: Evaluation, comparison: dict[str, Any] | None =
 
 
 def _name(evaluation: Evaluation, inputs: dict[str, Any]) -> str:
-    split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.data.split.name).strip("-")[:40] or evaluation.data.use
+    split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.split.name).strip("-")[:40] or evaluation.use
     digest = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=5).hexdigest()
     flip = "-flip" if evaluation.flip else ""
     return f"{split}-epoch{evaluation.trained.epoch}{flip}-{digest}"
@@ -64,14 +65,14 @@ def _predictions(evaluation: Evaluation) -> str:
     """Return a line for each example: row, image, classes, the probability of each class, valence and arousal."""
     names, predictions = evaluation.data.class_names, evaluation.predictions
     columns = dict(zip((f"p_{name}" for name in names), predictions.probabilities.T, strict=True))
-    for kind, values in (("actual", predictions.actual_affect), ("predicted", predictions.affect)):
-        if values is not None and predictions.affect is not None:
-            columns |= zip((f"{kind}_{affect}" for affect in AFFECTS), values.T, strict=True)
+    pairs = predictions.pairs
+    columns |= {f"actual_{name}": actual for name, (_, actual) in pairs.items()}
+    columns |= {f"predicted_{name}": predicted for name, (predicted, _) in pairs.items()}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "image", "actual", "predicted", *columns])
     numbers = zip(*columns.values(), strict=True)
-    rows = zip(evaluation.data.names, predictions.labels, predictions.predicted, numbers, strict=True)
+    rows = zip(evaluation.split.names, predictions.labels, predictions.predicted, numbers, strict=True)
     for row, (image, actual, predicted, values) in enumerate(rows):
         shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
         writer.writerow([row, printable(image), names[actual], names[predicted], *shown])

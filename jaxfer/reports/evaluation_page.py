@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from jaxfer.evaluation.evaluate import Evaluation
-from jaxfer.metrics.affect import AFFECTS
 from jaxfer.reports import evaluation_faces, figures, page, report_record, report_scores
 from jaxfer.reports.markup import between, decimal, figure, noted_table, number, percent, setting
 from jaxfer.reports.page import escape, facts, tile
@@ -91,11 +90,11 @@ def _groups(evaluation: Evaluation) -> str:
 
 
 def _affect(evaluation: Evaluation) -> str:
-    guess, truth = evaluation.predictions.affect, evaluation.predictions.actual_affect
-    if guess is None or truth is None:
+    pairs = evaluation.predictions.pairs
+    if not pairs:
         return ""
     drawn = []
-    for affect, predicted, actual in zip(AFFECTS, guess.T, truth.T, strict=True):
+    for affect, (predicted, actual) in pairs.items():
         known, ccc = ~np.isnan(actual), f"{affect}_ccc"
         drawn.append(
             figure(

@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxfer.evaluation.wilson import f1_interval, wilson_interval
+from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""

@@ -1,5 +1,6 @@
 """The figures of a report as files for a paper: PNG and SVG, one column wide, without titles."""
 
+import io
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from jaxfer.errors import UserError
+from jaxfer.files import write
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.sweep_settings import settings
-from jaxfer.sweeps import Sweep
+from jaxfer.sweeps import SweepResult
 
 COLUMN = 3.35
 """Inches: the width of a column of most two-column styles."""
@@ -45,7 +47,7 @@ def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
     }
 
 
-def of_sweep(sweep: Sweep) -> dict[str, Callable[..., Figure]]:
+def of_sweep(sweep: SweepResult) -> dict[str, Callable[..., Figure]]:
     """Return what draws the figure of a sweep, under the name of its files; nothing before a cell has finished."""
     found = settings(list(sweep.fields), sweep.rows)
     finished = any(one.accuracies for one in found)
@@ -68,9 +70,10 @@ def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) ->
                 width, height = figure.get_size_inches()
                 figure.set_size_inches(COLUMN, COLUMN * height / width)
                 png, svg = (folder / f"{name}.{kind}" for kind in ("png", "svg"))
-                figure.savefig(png, facecolor="white", metadata={"Software": None})
-                figure.savefig(svg, metadata={"Date": None})
-            written += [png, svg]
+                png_bytes, svg_bytes = io.BytesIO(), io.BytesIO()
+                figure.savefig(png_bytes, format="png", facecolor="white", metadata={"Software": None})
+                figure.savefig(svg_bytes, format="svg", metadata={"Date": None})
+            written += [write(png_bytes.getvalue(), png), write(svg_bytes.getvalue(), svg)]
     except OSError as error:
         raise UserError(
             f"figures cannot be written to {folder} ({error.strerror}): choose another --figures"

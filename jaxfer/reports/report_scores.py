@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jaxfer.evaluation.wilson import f1_interval, wilson_interval
-from jaxfer.metrics.affect import AFFECTS
+from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.reports import figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.markup import between, decimal, figure, heat_table, noted_table, number, percent
 from jaxfer.reports.page import table, tile
+
+AFFECTS = ("valence", "arousal")
 
 MEASURES = {
     "accuracy": "Accuracy",

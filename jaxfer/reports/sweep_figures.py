@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
 from jaxfer.reports.markup import setting
 from jaxfer.reports.sweep_settings import Setting, best

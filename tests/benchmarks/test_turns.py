@@ -31,7 +31,7 @@ def compare(benchmarks, tmp_path, monkeypatch):
     out = tmp_path / "out.json"
 
     def run(script, *flags):
-        monkeypatch.setattr(sys, "argv", [script, str(out), "--network", "seed", "--rounds", "2", *flags])
+        monkeypatch.setattr(sys, "argv", [script, str(out), "--network", "published", "--rounds", "2", *flags])
         runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
         return json.loads(out.read_text())["runs"]
 
@@ -61,7 +61,7 @@ def test_contenders_take_turns_and_who_is_not_there_is_left_out(compare, script,
 @pytest.mark.parametrize(
     ("variant", "blocks"),
     [
-        ("seed", (2,)),
+        ("published", (2,)),
         ("resnet18", (1, 1, 1, 1)),
         ("resnet50", (1, 1, 1, 1)),
         pytest.param("resnet18", (2, 2, 2, 2), marks=pytest.mark.slow),
@@ -91,11 +91,11 @@ def test_other_networks_and_networks_that_do_not_learn_are_refused():
     from turns import check_same_work
 
     learning = {"parameters": 5, "losses": [2.0, 1.9]}
-    check_same_work(Case("train", "seed", 32), {"jaxfer": learning, "Flax": learning})
+    check_same_work(Case("train", "published", 32), {"jaxfer": learning, "Flax": learning})
     with pytest.raises(ValueError, match="not the same network"):
-        check_same_work(Case("train", "seed", 32), {"jaxfer": learning, "Flax": learning | {"parameters": 6}})
+        check_same_work(Case("train", "published", 32), {"jaxfer": learning, "Flax": learning | {"parameters": 6}})
     with pytest.raises(ValueError, match="Flax does not learn"):
-        check_same_work(Case("train", "seed", 32), {"jaxfer": learning, "Flax": learning | {"losses": [1.9, 2.0]}})
+        check_same_work(Case("train", "published", 32), {"jaxfer": learning, "Flax": learning | {"losses": [1.9, 2.0]}})
 
 
 @pytest.mark.usefixtures("benchmarks")
@@ -124,10 +124,10 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     from contenders.case import Case
 
     once = {"stem": 2 * 32 * 32 * 64 * 7 * 7 * 3, "stage1": 4 * 2 * 16 * 16 * 64 * 3 * 3 * 64, "head": 2 * 64 * 7}
-    assert operations(Case("infer", "seed", 1)) == once
+    assert operations(Case("infer", "published", 1)) == once
     # In training each product has a gradient for either factor, but images need none.
     trained = {name: 4 * times * once[name] for name, times in {"stem": 2, "stage1": 3, "head": 3}.items()}
-    assert operations(Case("train", "seed", 4)) == trained
+    assert operations(Case("train", "published", 4)) == trained
 
 
 @pytest.mark.usefixtures("benchmarks")
@@ -138,11 +138,11 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
 
     for module in (case, ours, plain_flax):
         monkeypatch.setattr(module, "SIDE", 32)
-    monkeypatch.setitem(case.BLOCKS, "seed", (1,))
+    monkeypatch.setitem(case.BLOCKS, "published", (1,))
     monkeypatch.setattr(ours, "PORTION", 2)
     monkeypatch.setattr(ours, "use_cpu_cores", lambda: None)  # JAX has started
     monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
-    training, losses = case.Case("train", "seed", 1), []
+    training, losses = case.Case("train", "published", 1), []
     for module, way in ((ours, "host"), (ours, "resident"), (plain_flax, "")):
         contender = module.build(training, way)
         contender.run(1)

@@ -78,6 +78,19 @@ def test_without_the_package_a_sentence_says_so_before_anything_is_written(data,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("link", ["tensorboard", "tensorboard/train"])
+def test_event_files_are_neither_written_nor_removed_through_a_link(data, model, tmp_path, link):
+    (tmp_path / "theirs/train").mkdir(parents=True)
+    for folder in (tmp_path / "theirs", tmp_path / "theirs/train"):
+        (folder / "events.out.tfevents.1").write_text("theirs")
+    (tmp_path / "run" / link).parent.mkdir(parents=True)
+    (tmp_path / "run" / link).symlink_to(tmp_path / "theirs")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=f"{link} is a link"):
+        fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_event_files_need_a_folder(data, model):
     with pytest.raises(UserError, match="event files need the folder of the run"):
         fit(CONFIG, data, model=model, tensorboard=True)

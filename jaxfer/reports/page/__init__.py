@@ -4,9 +4,8 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
-from pathlib import Path
 
-from jaxfer.errors import UserError
+from jaxfer.files import write
 
 __all__ = ["escape", "facts", "fill", "scroll", "table", "tile", "write"]
 
@@ -24,18 +23,6 @@ def fill(package: str, template: str, **values: str) -> str:
         style=style.read_text(encoding="utf-8") if style.is_file() else "",
         body=string.Template(own.joinpath(template).read_text(encoding="utf-8")).substitute(values),
     )
-
-
-def write(text: str, path: Path) -> Path:
-    """Write text to a file, whole or not at all, and return its path. Raises `UserError` where that cannot be done."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        return partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions"
-        ) from error
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
