@@ -81,6 +81,30 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How `jaxfer.data.prepare` cuts out faces, and which it keeps."""
+
+    num_classes: Literal[7, 8] = 7
+    """7 for AffectNet's expressions without contempt, 8 with it."""
+    image_size: int = 64
+    """Side of the prepared images, in pixels."""
+    margin: float = 0.0
+    """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
+    label_order: LabelOrder | None = None
+    """What digits in folder names mean; needed for digit folders only."""
+    leaks: Literal["drop", "keep"] = "drop"
+    """Training images that are exact copies of a validation or test image."""
+    duplicates: Literal["drop", "keep"] = "keep"
+    """Later copies of an image within its own split."""
+
+    def __post_init__(self) -> None:
+        # What loading refuses is refused here already, in the same words.
+        shared: Any = {name: getattr(self, name) for name in ("num_classes", "image_size", "margin", "label_order")}
+        DataConfig(**shared)
+        _check_choices(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Which network to train."""
 

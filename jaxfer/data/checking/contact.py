@@ -5,8 +5,8 @@ from html import escape
 
 from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.checking.wording import printable
-from jaxfer.data.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.data.layouts import ReadOptions
+from jaxfer.data.reading.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.reports.page.picture import data_uri
 
 SHEET = 24
