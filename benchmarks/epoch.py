@@ -1,6 +1,6 @@
 """What the public loop adds to its steps, on a CPU: `python benchmarks/epoch.py results/epoch.json`.
 
-`fit` trains the seed's network on drawn faces, batch 32, and keeps its log and its checkpoints. Before each of its
+`fit` trains the published network on drawn faces, batch 32, and keeps its log and its checkpoints. Before each of its
 epochs the clock stops for it, and as many bare steps run on batches that lie ready. An epoch of `fit` counts gathering
 batches, metrics, the log, the checkpoint, and the validation of one batch.
 """
@@ -78,7 +78,7 @@ def main() -> None:
         sys.exit("on an accelerator the loop dispatches many steps at once: fifty_epochs.py measures it")
     data = DataConfig(drawn_train=32 * STEPS, drawn_val=32)
     # The first epoch compiles, and the last one's end is not seen.
-    config = dataclasses.replace(PRESETS["seed"], data=data, epochs=ROUNDS + 2)
+    config = dataclasses.replace(PRESETS["published"], data=data, epochs=ROUNDS + 2)
     faces = drawn_dataset(data)
     batches = Batches(faces.train, config.batch_size, seed=1)
     turns: Any = TakingTurns(choose_parallel(config.batch_size), [batches[step] for step in range(STEPS)])

@@ -9,9 +9,9 @@ CLASSES, SIDE = 7, 64
 IMAGES = 20_000
 """Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
-"""Adam's, and the factor of the seed's penalty on its first and its last kernel; the standard ResNets have none."""
+"""Adam's, and the factor of the published penalty on the first and the last kernel; the standard ResNets have none."""
 
-BLOCKS = {"seed": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 """Residual blocks in each stage of the networks."""
 
 
@@ -34,7 +34,7 @@ class Case:
     @property
     def l2(self) -> float:
         """Factor of the penalty."""
-        return L2 if self.network == "seed" else 0.0
+        return L2 if self.network == "published" else 0.0
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return two batches in the host's memory: uint8 [b, 64, 64, 3] and int32 [b].

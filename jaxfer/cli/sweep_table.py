@@ -7,10 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jaxfer.sweeps import Row, Sweep
+    from jaxfer.sweeps import CellResult, SweepResult
 
 
-def print_table(sweep: "Sweep") -> None:
+def print_table(sweep: "SweepResult") -> None:
     """Print a line for each cell, and below it where the files are and what sharing saved."""
     taken, alone = sweep.epochs
     title = f"{len(sweep.rows)} cells after their last epoch, on {sweep.split or 'val'}, n = {sweep.examples:,}"
@@ -34,7 +34,7 @@ def print_table(sweep: "Sweep") -> None:
     console.print(f"Table: {sweep.path / 'table.csv'}", soft_wrap=True, markup=False)
 
 
-def _outcome(row: "Row") -> list[str]:
+def _outcome(row: "CellResult") -> list[str]:
     name = f"{row.run.name.partition('-')[0]}{f', epoch {row.epoch}' if row.shared else ''}"
     if row.status != "finished":
         return [row.status, "", "", "", escape(name)]

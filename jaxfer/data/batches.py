@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Required, TypedDict, cast
+from typing import Any, Required, TypedDict, cast
 
 import numpy as np
 
+from jaxfer.config import Sampling
 from jaxfer.data.dataset import Split
 from jaxfer.errors import UserError
-
-Sampling = Literal["uniform", "balanced", "sqrt"]
-"""What an epoch trains on; see `epoch_order`."""
 
 THREADS = 4
 """Batches that are read or decoded at the same time, where images are not in memory."""
@@ -123,9 +121,10 @@ def columns(split: Split) -> dict[str, Any]:
     return {"image": split.images, "label": split.labels, **split.columns}
 
 
-def gather(columns: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
     """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
-    return {"mask": rows["mask"]} | {name: values[rows["row"]] for name, values in columns.items()}
+    gathered = {name: values[rows["row"]] for name, values in columns.items()}
+    return cast(Batch, {"mask": rows["mask"]} | gathered)
 
 
 def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:

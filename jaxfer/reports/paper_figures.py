@@ -14,7 +14,7 @@ from jaxfer.files import write
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.sweep_settings import settings
-from jaxfer.sweeps import Sweep
+from jaxfer.sweeps import SweepResult
 
 COLUMN = 3.35
 """Inches: the width of a column of most two-column styles."""
@@ -47,7 +47,7 @@ def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
     }
 
 
-def of_sweep(sweep: Sweep) -> dict[str, Callable[..., Figure]]:
+def of_sweep(sweep: SweepResult) -> dict[str, Callable[..., Figure]]:
     """Return what draws the figure of a sweep, under the name of its files; nothing before a cell has finished."""
     found = settings(list(sweep.fields), sweep.rows)
     finished = any(one.accuracies for one in found)

@@ -9,13 +9,13 @@ from jaxfer.reports.page import escape, scroll
 from jaxfer.reports.report_scores import interval
 from jaxfer.reports.sweep_figures import named, short
 from jaxfer.reports.sweep_settings import Setting
-from jaxfer.sweeps import Row, Sweep
+from jaxfer.sweeps import CellResult, SweepResult
 
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss", "mse": "MSE", "r2": "R²"}
 """What the table calls the scores of a cell."""
 
 
-def table(sweep: Sweep, chosen: Setting | None) -> str:
+def table(sweep: SweepResult, chosen: Setting | None) -> str:
     """Return the table of all cells, sortable by its headings, with the cells of the chosen setting marked."""
     columns = [*map(short, sweep.fields), *MEASURES.values(), "Time", "Run"]
     body = "".join(_row(row, sweep, picked=chosen is not None and row in chosen.cells) for row in sweep.rows)
@@ -26,7 +26,7 @@ def table(sweep: Sweep, chosen: Setting | None) -> str:
     return scroll(caption, columns, body, kind="sortable noted", buttons=True)
 
 
-def _row(row: Row, sweep: Sweep, *, picked: bool) -> str:
+def _row(row: CellResult, sweep: SweepResult, *, picked: bool) -> str:
     first, *others = row.values.values()
     html = f'<th scope="row" data-value="{escape(_key(first))}">{escape(named(first))}</th>'
     html += "".join(_cell(_key(value), named(value)) for value in others)
@@ -50,7 +50,7 @@ def _key(value: Any) -> str:
     return str(value) if isinstance(value, int | float) else setting(value)
 
 
-def _run(row: Row, sweep: Sweep, *, picked: bool) -> str:
+def _run(row: CellResult, sweep: SweepResult, *, picked: bool) -> str:
     """Return a link to a cell's run, and what there is to know about it."""
     place = quote(row.run.relative_to(sweep.path).as_posix())
     page = "report.html" if (row.run / "report.html").is_file() else ""

@@ -14,7 +14,7 @@ from jaxfer.reports.report_scores import interval
 from jaxfer.reports.sweep_cells import table
 from jaxfer.reports.sweep_figures import named, short
 from jaxfer.reports.sweep_settings import Setting, best, settings
-from jaxfer.sweeps import Row, Sweep, read_sweep
+from jaxfer.sweeps import CellResult, SweepResult, read_sweep
 
 MOST_SAID = 30
 """Settings that the words for a figure go through one by one."""
@@ -28,7 +28,7 @@ def write_sweep_report(sweep_dir: Path) -> Path:
     return page.write(render(read_sweep(sweep_dir)), sweep_dir / "report.html")
 
 
-def render(sweep: Sweep) -> str:
+def render(sweep: SweepResult) -> str:
     """Return the page as HTML text that needs no other file; its links lead to the runs in the sweep's folder."""
     found = settings(list(sweep.fields), sweep.rows)
     chosen = best(found)
@@ -50,7 +50,7 @@ def render(sweep: Sweep) -> str:
     )
 
 
-def pick(sweep: Sweep) -> str:
+def pick(sweep: SweepResult) -> str:
     """Return the sentence that says which cell to pick, from numbers of the validation split alone."""
     found = settings(list(sweep.fields), sweep.rows)
     chosen = best(found)
@@ -73,7 +73,7 @@ def _known(one: Setting) -> str:
     return f"{percent(one.mean)} (95% interval {interval(one.cells[0].scores, 'accuracy')})"
 
 
-def _caution(sweep: Sweep, found: Sequence[Setting], chosen: Setting | None) -> str:
+def _caution(sweep: SweepResult, found: Sequence[Setting], chosen: Setting | None) -> str:
     """Return what keeps the pick in proportion: how many others are as good, and what the number is not."""
     if chosen is None:
         return ""
@@ -87,7 +87,7 @@ def _caution(sweep: Sweep, found: Sequence[Setting], chosen: Setting | None) -> 
     )
 
 
-def _tiles(rows: Sequence[Row]) -> str:
+def _tiles(rows: Sequence[CellResult]) -> str:
     count = {status: sum(row.status == status for row in rows) for status in ("finished", "failed", "unfinished")}
     spent, alone = cost(rows)
     tiles = {
@@ -99,7 +99,7 @@ def _tiles(rows: Sequence[Row]) -> str:
     return "".join(tile(name, value, note) for name, (value, note) in tiles.items())
 
 
-def cost(rows: Sequence[Row]) -> tuple[float, float]:
+def cost(rows: Sequence[CellResult]) -> tuple[float, float]:
     """Return the seconds that a sweep's runs took, and those that its cells would have, each trained from its start."""
     runs: dict[Path, float] = {}
     for row in rows:
@@ -107,7 +107,7 @@ def cost(rows: Sequence[Row]) -> tuple[float, float]:
     return sum(runs.values()), sum(row.seconds or 0.0 for row in rows)
 
 
-def _cost(rows: Sequence[Row]) -> str:
+def _cost(rows: Sequence[CellResult]) -> str:
     spent, alone = cost(rows)
     longest = max((row.seconds for row in rows if row.seconds is not None), default=0.0)
     return facts(
@@ -121,7 +121,7 @@ def _cost(rows: Sequence[Row]) -> str:
     )
 
 
-def _figure(sweep: Sweep, found: Sequence[Setting]) -> str:
+def _figure(sweep: SweepResult, found: Sequence[Setting]) -> str:
     if not any(one.accuracies for one in found):
         return ""
     fields = list(found[0].values)

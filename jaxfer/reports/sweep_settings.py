@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxfer.sweeps import Row
+from jaxfer.sweeps import CellResult
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Setting:
     """
 
     values: dict[str, Any]
-    cells: list[Row]
+    cells: list[CellResult]
 
     @property
     def accuracies(self) -> list[float]:
@@ -40,7 +40,7 @@ class Setting:
         return all(cell.status == "finished" for cell in self.cells)
 
 
-def settings(fields: Sequence[str], rows: Sequence[Row]) -> list[Setting]:
+def settings(fields: Sequence[str], rows: Sequence[CellResult]) -> list[Setting]:
     """Return the settings of a sweep over some fields, in the order of their first cells."""
     kept = [field for field in fields if field != "seed"] or list(fields)
     groups: dict[str, Setting] = {}

@@ -19,7 +19,7 @@ FAILURE = "failure.json"
 
 
 @dataclass(frozen=True)
-class Row:
+class CellResult:
     """What has come of one cell.
 
     values: of the fields that the sweep changes, by dotted paths, as JSON has them.
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepResult:
     """A sweep and what has come of it so far.
 
     path: its folder. base: the configuration around what changes, as JSON has it. fields: the values of each field
@@ -55,7 +55,7 @@ class Sweep:
     base: dict[str, Any]
     fields: dict[str, list[Any]]
     search: str
-    rows: tuple[Row, ...]
+    rows: tuple[CellResult, ...]
 
     @property
     def split(self) -> str:
@@ -68,7 +68,7 @@ class Sweep:
         return next((row.scores["examples"] for row in self.rows if row.scores), 0)
 
     @property
-    def best(self) -> Row | None:
+    def best(self) -> CellResult | None:
         """The finished cell of the best validation accuracy, the first of equals."""
         finished = [row for row in self.rows if row.status == "finished"]
         return max(finished, key=lambda row: row.scores["accuracy"], default=None)
@@ -82,7 +82,7 @@ class Sweep:
         return sum(longest.values()), sum(row.epoch for row in self.rows)
 
 
-def read_sweep(sweep_dir: Path) -> Sweep:
+def read_sweep(sweep_dir: Path) -> SweepResult:
     """Return what has come of the sweep in a folder, which may still go on.
 
     Raises `UserError` where there is none, or naming what is damaged.
@@ -91,11 +91,11 @@ def read_sweep(sweep_dir: Path) -> Sweep:
     by_run: dict[str, list[int]] = {}
     for place, cell in enumerate(index["cells"]):
         by_run.setdefault(cell["run"], []).append(place)
-    rows: dict[int, Row] = {}
+    rows: dict[int, CellResult] = {}
     for run, places in by_run.items():
         cells = [index["cells"][place] for place in places]
         rows |= zip(places, _rows(sweep_dir / run, cells), strict=True)
-    return Sweep(
+    return SweepResult(
         sweep_dir, index["base"], index["fields"], index["search"], tuple(rows[place] for place in sorted(rows))
     )
 
@@ -127,7 +127,7 @@ def _summary(file: Path) -> dict[str, Any]:
     return found
 
 
-def to_records(sweep: Sweep) -> list[dict[str, Any]]:
+def to_records(sweep: SweepResult) -> list[dict[str, Any]]:
     """Return the rows as flat, JSON-ready objects, for `table.csv` and for scripts."""
     return [
         row.values
@@ -140,7 +140,7 @@ def to_records(sweep: Sweep) -> list[dict[str, Any]]:
     ]
 
 
-def write_table(sweep: Sweep) -> None:
+def write_table(sweep: SweepResult) -> None:
     """Write `table.csv` into the sweep's folder: a line for each cell."""
     records = to_records(sweep)
     text = io.StringIO()
@@ -150,7 +150,7 @@ def write_table(sweep: Sweep) -> None:
     RunFolder(sweep.path).write("table.csv", text.getvalue())
 
 
-def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
+def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[CellResult]:
     """Return the rows of the cells that one run serves."""
     end, ended = ending(run_dir), has_ended(run_dir)
     history = {row["epoch"]: row for row in read_rows(run_dir) if row["kind"] == "epoch"}
@@ -159,17 +159,17 @@ def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
         epoch = cell["epoch"]
         basics = {"values": cell["values"], "run": run_dir, "epoch": epoch, "shared": len(cells) > 1}
         if not ended:
-            rows.append(Row(**basics, status="unfinished", reason="", seconds=None, scores={}))
+            rows.append(CellResult(**basics, status="unfinished", reason="", seconds=None, scores={}))
         elif epoch not in history:
             reason = end.get("reason", f"{run_dir / 'metrics.jsonl'} lacks epoch {epoch}")
-            rows.append(Row(**basics, status="failed", reason=reason, seconds=None, scores={}))
+            rows.append(CellResult(**basics, status="failed", reason=reason, seconds=None, scores={}))
         else:
             reached = history[epoch]
             own = _summary(run_dir / summary_name(epoch)) or (end if end.get("epochs") == epoch else {})
             scores = {name: reached[f"val_{name}"] for name in SCORES}
             scores |= {name: end["val"][name] for name in ("split", "examples")}
             scores["intervals"] = own.get("val", {}).get("intervals", {})
-            rows.append(Row(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
+            rows.append(CellResult(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
     return rows
 
 

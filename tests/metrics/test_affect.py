@@ -40,8 +40,8 @@ from jaxfer.training.optimizers import make_optimizer
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
-    model=ModelConfig(valence_arousal=True),
-    loss=LossConfig(l2=0.0, affect_weight=4.0),
+    model=ModelConfig(heads=("affect",)),
+    loss=LossConfig(l2=0.0, head_weight=4.0),
     optimizer=OptimizerConfig(learning_rate=0.003),
     epochs=20,
     batch_size=16,

@@ -42,9 +42,10 @@ def train(config, run_dir, *, resume, other_images):
 
 def train_grid(config, sweep_dir, *, resume):
     program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
+    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
-    sweep(search, sweep_dir, finish=finish, load=lambda _: data, resume=resume)
+    sweep(search, sweep_dir, load=lambda _: data, resume=resume)
 
 
 def main():

@@ -6,6 +6,7 @@ A moment is a step of training or anything that Python does to a file or a folde
 is finished.
 """
 
+import importlib
 import os
 import random
 import signal
@@ -75,8 +76,8 @@ def run(sweep_dir, last):
     moments = Moments(sweep_dir, last)
     program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,))
     data = Dataset({"train": faces(44, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
-    options = {"finish": finish, "load": lambda _: data}
-    sweep(SEARCH, sweep_dir, resume=(sweep_dir / "sweep.json").exists(), **options)
+    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
+    sweep(SEARCH, sweep_dir, load=lambda _: data, resume=(sweep_dir / "sweep.json").exists())
     return moments.count
 
 

@@ -130,7 +130,7 @@ def test_only_runs_of_one_program_and_length_whose_images_are_on_the_devices(pro
     with pytest.raises(UserError, match="leave out --side-by-side"):
         together(from_host, tmp_path)
     with pytest.raises(UserError, match="0 runs cannot be trained side by side"):
-        sweep(grid(CONFIG, {"seed": (0,)}), tmp_path / "sweep", finish=finish, side_by_side=0)
+        sweep(grid(CONFIG, {"seed": (0,)}), tmp_path / "sweep", side_by_side=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -145,7 +145,8 @@ def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(data, tmp_p
 
     monkeypatch.setattr("jaxfer.sweeps.run.fit_side_by_side", watched)
     fields = {"learning_rate": (0.05, 1e30, 0.005), "epochs": (1, 2)}
-    options = {"finish": finish, "load": lambda _: data}
+    monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
+    options = {"load": lambda _: data}
     search = grid(CONFIG, fields)
     expected = sweep(search, tmp_path / "apart", **options)
     assert not groups
