@@ -5,11 +5,9 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from jaxfer.cli.start import start_jax
 from jaxfer.config import DataConfig, LabelOrder
@@ -65,7 +63,7 @@ class Evaluate:
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.evaluation.evaluate import compare
-        from jaxfer.reports.evaluation_folder import write_evaluation
+        from jaxfer.reports import print_comparison, print_evaluation, write_evaluation
 
         evaluations = self._evaluations()
         comparison = compare(evaluations) if len(evaluations) > 1 else None
@@ -75,10 +73,10 @@ class Evaluate:
             print(json.dumps({"evaluations": found, "comparison": comparison}, indent=2))
             return
         for evaluation, folder in zip(evaluations, written, strict=True):
-            _print(evaluation)
+            print_evaluation(evaluation)
             print(f"Page: {folder / 'evaluation.html'}")
         if comparison:
-            _print_comparison(comparison)
+            print_comparison(comparison)
 
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data import load
@@ -110,51 +108,3 @@ class Evaluate:
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         return dataclasses.replace(trained, **options)
-
-
-def _print(evaluation: "Evaluation") -> None:
-    """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
-    table = Table(
-        title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
-        f"n = {scores['examples']:,}, {len(scores['class_names'])} classes, "
-        f"epoch {checkpoint['epoch']} ({checkpoint['chosen']})"
-    )
-    for column in ("", evaluation.role, "95% interval"):
-        table.add_column(column, justify="right" if column else "left")
-    for name in evaluation.measures:
-        table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
-    console = Console(highlight=False)
-    console.print(table)
-    for name, count in scores.items():
-        if name.endswith("_examples"):
-            console.print(f"{name.removesuffix('_examples')} is known of n = {count:,}")
-    for name, group in evaluation.groups.items():
-        accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
-        console.print(
-            f"{evaluation.by} {name}: accuracy {accuracy} ({bounds}), n = {group['examples']:,}", markup=False
-        )
-    for note in evaluation.notes():
-        console.print(f"note: {note}", soft_wrap=True)
-
-
-def _print_comparison(comparison: dict[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    runs = len(comparison["runs"])
-    for name, found in comparison["over_runs"].items():
-        console.print(f"{name} over {runs} runs: {_number(found['mean'])} ± {_number(found['std'])}")
-    for text in comparison["differences"]:
-        console.print(f"note: the runs differ in more than their seeds ({text})")
-    for one in comparison["mcnemar"]:
-        console.print(
-            f"{one['first']} less {one['second']}: accuracy {one['difference']:+.4f} "
-            f"({_interval(one['interval'])}), McNemar p = {one['p_value']:.4f} ({one['method']})"
-        )
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"
-
-
-def _interval(bounds: list[float | None]) -> str:
-    return f"{_number(bounds[0])} to {_number(bounds[1])}"

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.start import ProcessFlags
@@ -191,43 +189,7 @@ def load_and_print(config: DataConfig) -> "Dataset":
 
     data = load(config)
     if is_first():
+        from jaxfer.reports import print_data
+
         print_data(data)
     return data
-
-
-def print_data(data: "Dataset") -> None:
-    """Print what a data set holds and what was left out of it."""
-    print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
-    for reason, count in data.left_out.items():
-        print(f"left out: {count:,} {reason}")
-    for warning in data.warnings:
-        print(f"note: {warning}")
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the final table of a run: the scores of both splits, each with its name and number of images.
-
-    Below it, where the program measured it, a line about what its start took.
-    """
-    table = Table(title=f"After epoch {summary['epochs']}, {summary['seconds']:.0f} s of training")
-    table.add_column("")
-    for name in ("train", "val"):
-        scores = summary[name]
-        table.add_column(f"{name}: {scores['split']}, n = {scores['examples']:,}", justify="right")
-    for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece", "valence_ccc", "arousal_ccc"):
-        if name in summary["val"]:
-            table.add_row(name, *(_number(summary[split].get(name)) for split in ("train", "val")))
-    console = Console(highlight=False)
-    console.print(table)
-    if "start_up" in summary:
-        console.print(_start_up(summary["start_up"]), soft_wrap=True)
-
-
-def _start_up(start_up: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in start_up["seconds"].items())
-    loaded = start_up["programs_loaded"]
-    return f"Start-up: {parts}; {loaded} of {loaded + start_up['programs_compiled']} programs were compiled before"
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"

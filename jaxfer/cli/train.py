@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jaxfer.cli.flags import TrainingFlags, load_and_print, print_summary
+from jaxfer.cli.flags import TrainingFlags, load_and_print
 from jaxfer.cli.start import start_jax
 from jaxfer.errors import Interrupted
 
@@ -39,9 +39,8 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.finish import finish_run
-    from jaxfer.reports.progress import ProgressBar
-    from jaxfer.reports.tensorboard import FOLDER, TensorBoard
+    from jaxfer.reports import ProgressBar, TensorBoard, finish_run, print_summary
+    from jaxfer.reports.tensorboard import FOLDER
     from jaxfer.training import fit
 
     with start_up.part("load_data"):

@@ -11,7 +11,7 @@ from jaxfer.devices.distributed import is_first
 from jaxfer.evaluation.summary import summarize
 from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, RunFolder
-from jaxfer.tasks import Task
+from jaxfer.tasks import MEASURES, Task
 from jaxfer.training.state import TrainState
 
 
@@ -46,9 +46,10 @@ def finish_run(
     if is_first():
         text = json.dumps(summary, indent=2) + "\n"
         if name == SUMMARY:
-            from jaxfer.reports.report import write_report  # Matplotlib takes long to import
+            from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
 
-            write_report(run_dir, text)
+            own = {name: measure for task in tasks for name, measure in task.measures.items()}
+            write_report(run_dir, text, measures=MEASURES | own)
         # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
         RunFolder(run_dir).write(name, text)
     return summary

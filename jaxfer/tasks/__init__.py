@@ -8,6 +8,8 @@ import dataclasses
 
 from jaxfer.config import Config, ModelConfig
 from jaxfer.errors import UserError
+from jaxfer.metrics import scores
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, make_model, name_of
 from jaxfer.tasks.affect import Affect
 from jaxfer.tasks.expression import Expression, balanced_class_weights
@@ -15,6 +17,7 @@ from jaxfer.tasks.task import Arrays, Task, sums_of
 from jaxfer.tasks.votes import Votes
 
 __all__ = [
+    "MEASURES",
     "TASKS",
     "Affect",
     "Arrays",
@@ -30,6 +33,11 @@ __all__ = [
 
 TASKS: dict[str, Task] = {task.name: task for task in (Affect(), Votes())}
 """Every task that `ModelConfig.heads` can name, besides the expression, which every network learns."""
+
+MEASURES: dict[str, Measure] = scores.MEASURES | {
+    name: measure for task in TASKS.values() for name, measure in task.measures.items()
+}
+"""Every measure, in the order in which pages list them, by its name in the JSON files."""
 
 
 def tasks_of(config: ModelConfig) -> tuple[Task, ...]:

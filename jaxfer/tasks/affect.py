@@ -6,7 +6,6 @@ Correlation Coefficient to Evaluate Reproducibility", Biometrics 45 (1989); and 
 "Continuous Prediction of Spontaneous Affect", IEEE Transactions on Affective Computing 2 (2011).
 """
 
-import itertools
 from typing import Any
 
 import chex
@@ -14,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
 _BOTH = ("valence", "arousal")
-_MEASURES = {"ccc": "CCC", "rmse": "RMSE", "sign_agreement": "sign agreement"}
 
 
 class Affect(Task):
@@ -34,7 +33,15 @@ class Affect(Task):
     name = "affect"
     head = Head("affect", 2, jnp.tanh)
     columns = _BOTH
-    measures = {f"{one}_{key}": f"{one} {word}" for one, (key, word) in itertools.product(_BOTH, _MEASURES.items())}
+    measures = {
+        f"{of}_{name}": Measure(title, of=of, noun=noun, leading=name == "ccc")
+        for of in _BOTH
+        for name, title, noun in (
+            ("ccc", "CCC", "concordance"),
+            ("rmse", "RMSE", ""),
+            ("sign_agreement", "sign agreement", ""),
+        )
+    }
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Any:
         """Return the sum of both squared errors, float32 [b]; what the data does not say adds nothing."""

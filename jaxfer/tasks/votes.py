@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
@@ -29,9 +30,9 @@ class Votes(Task):
     head = Head("votes", 10)
     columns = ("votes",)
     measures = {
-        "votes_cross_entropy": "votes, cross entropy",
-        "votes_kl": "votes, divergence from the prediction",
-        "votes_accuracy": "votes, most frequent one predicted",
+        "votes_kl": Measure("divergence from the prediction", of="votes"),
+        "votes_accuracy": Measure("most frequent one predicted", of="votes", percent=True),
+        "votes_cross_entropy": Measure("cross entropy", of="votes", leading=False),
     }
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Any:

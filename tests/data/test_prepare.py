@@ -17,11 +17,11 @@ from jaxfer.data import load
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
 from jaxfer.data.prepared import builder, run
 from jaxfer.data.prepared import prepare as prepare_as
-from jaxfer.data.prepared.summary import print_prepared
 from jaxfer.data.reading import pool
 from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports.terminal import print_prepared
 
 CHILD = Path(__file__).parent / "preparing.py"
 

@@ -19,7 +19,7 @@ from jaxfer.config import Config, DataConfig, LossConfig
 from jaxfer.data import load
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 

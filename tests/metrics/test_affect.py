@@ -22,9 +22,9 @@ from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import summarize
 from jaxfer.models import ResNetFER
 from jaxfer.reports import figures, paper_figures
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.reports.finished_run import read_run
-from jaxfer.reports.report import render
+from jaxfer.reports.run_page import render
 from jaxfer.runs.load import load_run
 from jaxfer.training import (
     CrossEntropy,
@@ -231,7 +231,7 @@ def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluati
 
 
 def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
-    (axes,) = figures.agreement(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
+    (axes,) = figures.predicted_by_actual(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
     counts = axes.images[0].get_array()  # rows are predicted values, from the lowest
     assert counts[-1, 0] == 1
     assert counts[0, -1] == 2

@@ -9,7 +9,7 @@ from jaxfer.config import Config, DataConfig
 from jaxfer.data import load
 from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.models import make_model
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import Trained
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: name one in the variable CHROME")
