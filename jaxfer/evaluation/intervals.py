@@ -54,7 +54,7 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": formulas.r2(squared_error, support), "ece": formulas.ece(gaps, n)}
-        for task in predictions.tasks:
+        for task in predictions.scored:
             found = _resampled_scores(task, predictions.terms[task.name], np.random.default_rng(seed))
             samples |= {name: found[name] for name in task.measures}
         return {name: middle(values) for name, values in samples.items()}

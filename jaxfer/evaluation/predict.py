@@ -34,7 +34,7 @@ class Predictions:
         labels: int32 [n], what the examples are.
         heads: What its further heads say, by name, float32 [n, ...].
         columns: What else the data says of the examples, by name, [n, ...].
-        tasks: Those of the heads that the data says something of.
+        tasks: What the further heads predict.
     """
 
     logits: np.ndarray
@@ -73,20 +73,25 @@ class Predictions:
         """Whether it is the label, bool [n]."""
         return self.predicted == self.labels
 
+    @property
+    def scored(self) -> tuple[Task, ...]:
+        """Those of the tasks that the data says something of."""
+        return tuple(task for task in self.tasks if task.known(self.columns))
+
     @cached_property
     def terms(self) -> dict[str, np.ndarray]:
         """What each example adds to the sums of each task, by its name, float64 [n, ...]."""
         heads, columns = ({name: _as_float64(v) for name, v in part.items()} for part in (self.heads, self.columns))
-        return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.tasks}
+        return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.scored}
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """The tasks' measures, by name."""
-        return {name: measure for task in self.tasks for name, measure in task.measures.items()}
+        """The measures of the tasks that are scored, by name."""
+        return {name: measure for task in self.scored for name, measure in task.measures.items()}
 
     @property
-    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Numbers that the tasks predict and those that the data says, [n] each, by name; NaN where it does not."""
+    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Numbers that the tasks predict and those that the data says, [n] each, by name; see `Task.pairs`."""
         return {name: pair for task in self.tasks for name, pair in task.pairs(self.heads, self.columns).items()}
 
     def take(self, rows: np.ndarray) -> "Predictions":
@@ -150,8 +155,8 @@ def predict_split(
     masks = [np.asarray(part.pop("mask")) for part in parts]
     found = {name: np.concatenate([p[name][m] for p, m in zip(parts, masks, strict=True)]) for name in parts[0]}
     known = {name: values for name, values in columns(split).items() if name not in ("image", "label")}
-    scored = tuple(task for task in tasks if task.name in found and task.known(known))
-    return Predictions(found.pop("logits"), split.labels, found, known, scored)
+    predicted = tuple(task for task in tasks if task.name in found)
+    return Predictions(found.pop("logits"), split.labels, found, known, predicted)
 
 
 @lru_cache(maxsize=8)

@@ -75,7 +75,8 @@ class Affect(Task):
 
     def pairs(self, outputs: Arrays, batch: Arrays) -> dict[str, tuple[Any, Any]]:
         """Return valence and arousal, predicted and actual, [b] each."""
-        return dict(zip(_BOTH, zip(outputs["affect"].T, _actual(batch).T, strict=True), strict=True))
+        actual = _actual(batch).T if self.known(batch) else [None, None]
+        return dict(zip(_BOTH, zip(outputs["affect"].T, actual, strict=True), strict=True))
 
 
 def _actual(batch: Arrays) -> Any:

@@ -53,7 +53,10 @@ class Task:
         raise NotImplementedError
 
     def pairs(self, outputs: Arrays, batch: Arrays) -> dict[str, tuple[Any, Any]]:
-        """Return predicted and actual numbers [b] by name, for tables and figures; NaN where the data does not say."""
+        """Return predicted and actual numbers [b] by name, for tables and figures.
+
+        The second is NaN where the data does not say, and None where it never does.
+        """
         return {}
 
 
