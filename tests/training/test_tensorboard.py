@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from jaxfer.training.tensorboard import EventFiles
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxfer.config import Config, DataConfig
 from jaxfer.errors import UserError
 from jaxfer.training import fit
-from jaxfer.training.tensorboard import EventFiles
 
 CHILD = Path(__file__).parents[1] / "programs" / "child.py"
 CONFIG = Config(data=DataConfig(image_size=32), epochs=2, batch_size=16)
