@@ -24,6 +24,7 @@ from machine import machine, versions
 from PIL import Image
 from prepare_peer import processor_seconds
 
+from jaxfer.config import PrepareConfig
 from jaxfer.data.prepared import builder, prepare  # noqa: F401 - imported before the clock starts, as the peer's torch
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7
@@ -86,7 +87,7 @@ def prepare_once(data_dir: Path) -> Round:
     """Time one preparation into a new folder."""
     with tempfile.TemporaryDirectory() as out:
         start, used = time.perf_counter(), processor_seconds()
-        prepared = prepare(data_dir, Path(out), image_size=SIZE)
+        prepared = prepare(data_dir, Path(out), PrepareConfig(image_size=SIZE))
         seconds, processor = time.perf_counter() - start, processor_seconds() - used
         assert prepared.metadata["splits"]["train"]["images"] == IMAGES
     return {"images": IMAGES, "seconds": seconds, "processor": processor}

@@ -22,6 +22,9 @@ Sampling = Literal["uniform", "balanced", "sqrt"]
 VARIANTS = ("published", "resnet18", "resnet34", "resnet50")
 """Networks that jaxfer has, by name: that of the published experiment, and the standard ResNets."""
 
+SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
+MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
@@ -29,13 +32,13 @@ class DataConfig(Section):
 
     data_dir: Annotated[Path | None, Must(lambda path: isinstance(path, Path), "a pathlib.Path")] = None
     """Folder (or FER2013 file) that holds the labelled faces; its layout is detected. None draws faces instead."""
-    image_size: Annotated[int, Must(lambda side: side >= 32, "at least 32 pixels")] = 64
+    image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
     """7 for AffectNet's expressions without contempt, 8 with it. Images of other classes are left out and counted."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
-    margin: Annotated[float, Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")] = 0.0
+    margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
     """Share of each class of the training images that is held out where the data has no validation split."""
@@ -56,6 +59,24 @@ class DataConfig(Section):
         super().__post_init__()
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig(Section):
+    """How `jaxfer.data.prepare` cuts out faces, and which it keeps."""
+
+    num_classes: Literal[7, 8] = 7
+    """7 for AffectNet's expressions without contempt, 8 with it."""
+    image_size: Annotated[int, SIDE] = 64
+    """Side of the prepared images, in pixels."""
+    margin: Annotated[float, MARGIN] = 0.0
+    """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
+    label_order: LabelOrder | None = None
+    """What digits in folder names mean; needed for digit folders only."""
+    leaks: Literal["drop", "keep"] = "drop"
+    """Training images that are exact copies of a validation or test image."""
+    duplicates: Literal["drop", "keep"] = "keep"
+    """Later copies of an image within its own split."""
 
 
 def _is_variant(name: str) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from formats import FORMATS, class_shown
 
-from jaxfer.config import Config, DataConfig, LossConfig
+from jaxfer.config import Config, DataConfig, LossConfig, PrepareConfig
 from jaxfer.data import check, load, prepare
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
@@ -23,7 +23,7 @@ def test_a_layout_is_checked_prepared_and_trained_on(format_, tmp_path):
     assert sum(split["images"] for split in found["splits"].values()) == len(expected)
 
     classes = len(format_.classes)
-    prepare(raw, out, num_classes=classes, image_size=32, label_order=format_.label_order)
+    prepare(raw, out, PrepareConfig(num_classes=classes, image_size=32, label_order=format_.label_order))
     options = {"image_size": 32, "num_classes": classes, "max_unreadable": 1.0}
     prepared = load(DataConfig(data_dir=out, **options))
     straight = load(DataConfig(data_dir=raw, label_order=format_.label_order, **options))

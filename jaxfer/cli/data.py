@@ -68,6 +68,7 @@ class Prepare:
 
     def run(self) -> None:
         """Prepare, and print what went in and came out."""
+        from jaxfer.config import PrepareConfig
         from jaxfer.data.prepared import prepare
         from jaxfer.reports import print_prepared
 
@@ -75,12 +76,14 @@ class Prepare:
             prepare(
                 self.data_dir,
                 self.out,
-                num_classes=self.num_classes,
-                image_size=self.image_size,
-                margin=self.margin,
-                label_order=self.label_order,
-                leaks=self.leaks,
-                duplicates=self.duplicates,
+                PrepareConfig(
+                    num_classes=self.num_classes,
+                    image_size=self.image_size,
+                    margin=self.margin,
+                    label_order=self.label_order,
+                    leaks=self.leaks,
+                    duplicates=self.duplicates,
+                ),
                 progress=True,
             )
         )

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Required, TypedDict, cast
+from typing import Any, Required, TypedDict, cast
 
 import numpy as np
 
+from jaxfer.config import Sampling
 from jaxfer.data.dataset import Split
 from jaxfer.errors import UserError
-
-Sampling = Literal["uniform", "balanced", "sqrt"]
-"""What an epoch trains on; see `epoch_order`."""
 
 THREADS = 4
 """Batches that are read or decoded at the same time, where images are not in memory."""

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from jaxfer.data.layouts.record import Record
+from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
 
 UNKNOWN = "unknown"

@@ -1,6 +1,6 @@
 """From a folder to a data set: detect its layout, read its records, select, decode."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,14 +10,14 @@ import numpy as np
 
 from jaxfer.config import DataConfig
 from jaxfer.data.cache import Cache
+from jaxfer.data.columns import columns_of
 from jaxfer.data.dataset import Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
 from jaxfer.data.groups import groups_of
-from jaxfer.data.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
-from jaxfer.data.layouts.fer2013.votes import CHOICES
-from jaxfer.data.processes import map_records
-from jaxfer.data.progress import Tally, counting
-from jaxfer.data.protocols import PROTOCOLS
+from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
+from jaxfer.data.reading.pool import map_records
+from jaxfer.data.reading.progress import Tally, counting
+from jaxfer.data.releases import PROTOCOLS
 from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, select, without
 from jaxfer.errors import UserError
 
@@ -274,13 +274,8 @@ class _Source:
         """Return the split of a part whose images these are, with the labels and what else its records say."""
         records = part.records
         labels = np.array([self.class_names.index(record.label) for record in records], np.int32)
-        columns = {name: np.array([getattr(r, name) for r in records], np.float32) for name in ("valence", "arousal")}
-        columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
-        if self.config.soft_labels if soft_labels is None else soft_labels:
-            columns["soft_label"] = make_soft_labels([r.votes for r in records], labels, self.config.num_classes)
-        if any(record.answers for record in records):
-            unknown = (np.nan,) * len(CHOICES)
-            columns["votes"] = np.array([record.answers or unknown for record in records], np.float32)
+        use_votes = self.config.soft_labels if soft_labels is None else soft_labels
+        columns = columns_of(records, labels, soft_labels_of=self.config.num_classes if use_votes else None)
         names = tuple(record.name for record in records)
         return Split(part.name, images, labels, columns, names, partial(groups_of, records))
 
@@ -288,33 +283,6 @@ class _Source:
         """Return the paths, or file and row, of records of these names, with the same reasons."""
         folder = self.place.parent if self.place.is_file() else self.place
         return tuple((folder / name, reason) for name, reason in failures.items())
-
-
-def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return each face's share of the votes for the classes in use: what a network can learn in place of one label.
-
-    Args:
-        votes: For each face, those for each of `jaxfer.emotions.AFFECTNET_8`, or None. A face without votes for any
-            class in use has all its weight on its label.
-        labels: int32 [n].
-        num_classes: How many classes are in use.
-
-    Returns:
-        float32 [n, num_classes], rows that sum to 1.
-
-    Raises:
-        UserError: No face has votes.
-
-    >>> make_soft_labels([(3, 1, 0, 0, 0, 0, 0, 4), None], np.array([0, 2]), num_classes=7)
-    array([[0.75, 0.25, 0.  , 0.  , 0.  , 0.  , 0.  ],
-           [0.  , 0.  , 1.  , 0.  , 0.  , 0.  , 0.  ]], dtype=float32)
-    """
-    if all(row is None for row in votes):
-        raise UserError("soft labels were asked for, but this data has one label a face and no votes: leave them out")
-    counts = np.array([(0.0,) * 8 if row is None else row for row in votes])[:, :num_classes]
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.where(totals > 0, counts / np.maximum(totals, 1e-12), np.eye(num_classes)[labels])
-    return shares.astype(np.float32)
 
 
 def _pixels(record: Record) -> np.ndarray | UnreadableError:

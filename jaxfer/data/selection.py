@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import TEST
-from jaxfer.data.layouts.record import UNREADABLE, Record
+from jaxfer.data.reading.record import UNREADABLE, Record
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

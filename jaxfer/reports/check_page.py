@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.data.checking.findings import Check, Problem
-from jaxfer.data.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.data.layouts import ReadOptions
+from jaxfer.data.reading.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.reports import html
 from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
 from jaxfer.reports.words import thousands

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.record import KINDS
+from jaxfer.data.reading.record import KINDS
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

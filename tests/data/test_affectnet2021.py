@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.record import KINDS
+from jaxfer.data.reading.record import KINDS
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

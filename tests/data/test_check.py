@@ -14,9 +14,8 @@ import pytest
 from formats import FORMATS, encoded, face, put
 
 from jaxfer.data.checking import KINDS, check
-from jaxfer.data.checking.release import compare
-from jaxfer.data.layouts.record import LINK, MISSING, OTHER_CLASS, UNLABELLED, UNREADABLE, Layout, Match, Record
-from jaxfer.data.published import AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB
+from jaxfer.data.reading.record import LINK, MISSING, OTHER_CLASS, UNLABELLED, UNREADABLE, Layout, Match, Record
+from jaxfer.data.releases import AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB, compare
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.reports.check_page import write_check as write_page

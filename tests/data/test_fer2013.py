@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.published import FER2013 as PUBLISHED
+from jaxfer.data.releases import FER2013 as PUBLISHED
 from jaxfer.emotions import AFFECTNET_8, FER2013
 from jaxfer.errors import UserError
 

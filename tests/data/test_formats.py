@@ -3,9 +3,9 @@
 import pytest
 from formats import FORMATS, class_shown
 
-from jaxfer.data.images import decode
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.record import KINDS, SPLITS
+from jaxfer.data.reading.images import decode
+from jaxfer.data.reading.record import KINDS, SPLITS
 
 each_format = pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from formats import FORMATS
 
-from jaxfer.data.images import UnreadableError, decode
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.folder import is_image
-from jaxfer.data.layouts.record import KINDS, SPLITS
+from jaxfer.data.reading.folder import is_image
+from jaxfer.data.reading.images import UnreadableError, decode
+from jaxfer.data.reading.record import KINDS, SPLITS
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

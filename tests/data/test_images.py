@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from jaxfer.data.images import UnreadableError, decode
+from jaxfer.data.reading.images import UnreadableError, decode
 
 RED = (200, 30, 10)
 

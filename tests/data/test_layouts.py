@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jaxfer.data import check
-from jaxfer.data.images import UnreadableError, decode
 from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.reading.images import UnreadableError, decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
 from jaxfer.errors import UserError
 
@@ -143,7 +143,7 @@ def test_class_folders_are_read_in_natural_order_whatever_the_file_system_says(t
         with scandir(path) as entries:
             yield reversed(list(entries))
 
-    monkeypatch.setattr("jaxfer.data.layouts.folder.os.scandir", turned)
+    monkeypatch.setattr("jaxfer.data.reading.folder.os.scandir", turned)
     assert [r.name for r in read(tmp_path)] == records
 
 
@@ -322,7 +322,7 @@ def test_a_folder_without_permission_is_passed_over_below_and_named_at_the_top(t
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr("jaxfer.data.layouts.folder.os.scandir", guarded)
+    monkeypatch.setattr("jaxfer.data.reading.folder.os.scandir", guarded)
     assert fitting(tmp_path) == ("class folders", tmp_path / "data")
     assert "you lack the permission" in refusal(tmp_path / "lost+found")
 

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from jaxfer.config import DataConfig
-from jaxfer.data import Dataset, load, progress
-from jaxfer.data.images import decode
+from jaxfer.data import Dataset, load
+from jaxfer.data.reading import progress
+from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
 

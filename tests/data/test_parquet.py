@@ -16,9 +16,9 @@ from formats.parquet import CLASSES, IMAGE, NAMES, class_label, write_shard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxfer.data.images import decode
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.parquet import images as parquet_images
+from jaxfer.data.reading import parquet as parquet_images
+from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

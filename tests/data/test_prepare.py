@@ -12,11 +12,13 @@ import pytest
 import tensorflow_datasets as tfds
 from formats import COLOURS, FORMATS, class_shown, encoded, face, put
 
-from jaxfer.config import DataConfig
-from jaxfer.data import load, processes
-from jaxfer.data.images import decode
+from jaxfer.config import DataConfig, PrepareConfig
+from jaxfer.data import load
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
-from jaxfer.data.prepared import builder, prepare, run
+from jaxfer.data.prepared import builder, run
+from jaxfer.data.prepared import prepare as prepare_as
+from jaxfer.data.reading import pool
+from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
 from jaxfer.reports.terminal import print_prepared
@@ -24,6 +26,10 @@ from jaxfer.reports.terminal import print_prepared
 CHILD = Path(__file__).parent / "preparing.py"
 
 each_format = pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+
+
+def prepare(data_dir, out, *, progress=False, **options):
+    return prepare_as(data_dir, out, PrepareConfig(**options), progress=progress)
 
 
 def records_in(path, **options):
@@ -131,7 +137,7 @@ def test_processes_write_what_one_process_writes(tmp_path, monkeypatch):
     folders(tmp_path / "raw", per_class=20)
     (tmp_path / "raw" / "train" / "sad" / "3.png").write_bytes(b"")
     alone = prepare(tmp_path / "raw", tmp_path / "alone")
-    monkeypatch.setattr(processes, "FEW", 0)
+    monkeypatch.setattr(pool, "FEW", 0)
     together = prepare(tmp_path / "raw", tmp_path / "together")
     assert together.metadata == alone.metadata
     assert files_in(together.path) == files_in(alone.path)
@@ -485,11 +491,11 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, image):
 
 def test_an_interrupt_ends_the_processes_and_leaves_nothing(tmp_path, monkeypatch):
     folders(tmp_path / "raw", per_class=10)
-    monkeypatch.setattr(processes, "FEW", 0)
-    monkeypatch.setattr(processes, "CHUNK", 1)
+    monkeypatch.setattr(pool, "FEW", 0)
+    monkeypatch.setattr(pool, "CHUNK", 1)
     started = []
-    start = processes.Processes._start
-    monkeypatch.setattr(processes.Processes, "_start", lambda self: started.append(start(self)) or started[-1])
+    start = pool.Processes._start
+    monkeypatch.setattr(pool.Processes, "_start", lambda self: started.append(start(self)) or started[-1])
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -504,8 +510,8 @@ def test_an_interrupt_ends_the_processes_and_leaves_nothing(tmp_path, monkeypatc
 
 def test_a_decoding_process_that_ends_is_a_sentence(tmp_path, monkeypatch):
     folders(tmp_path / "raw")
-    monkeypatch.setattr(processes, "FEW", 0)
-    monkeypatch.setattr(processes, "PROGRAM", "import sys; sys.stdin.buffer.read(1); sys.exit(3)")
+    monkeypatch.setattr(pool, "FEW", 0)
+    monkeypatch.setattr(pool, "PROGRAM", "import sys; sys.stdin.buffer.read(1); sys.exit(3)")
     with pytest.raises(UserError, match=r"a process that decodes images ended \(3\)"):
         prepare(tmp_path / "raw", tmp_path / "out")
     assert everything_below(tmp_path / "out") == []
@@ -519,7 +525,7 @@ def test_a_stored_image_that_cannot_be_read_is_unreadable_in_any_process(tmp_pat
     good = Record(name="good", image=np.array(face("sad", 1)), split="train", label="sad")
     read_as(monkeypatch, tmp_path, good, Record(name="bad", image=Broken(), split="train", label="sad"))
     for few in (256, 0):
-        monkeypatch.setattr(processes, "FEW", few)
+        monkeypatch.setattr(pool, "FEW", few)
         found = prepare(tmp_path / "raw", tmp_path / f"out-{few}").metadata["left_out"]["unreadable"]
         assert found == {"images": 1, "first": [{"name": "bad", "detail": "the row group is damaged"}]}
 

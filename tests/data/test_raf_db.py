@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.record import KINDS
-from jaxfer.data.published import RAF_DB
+from jaxfer.data.reading.record import KINDS
+from jaxfer.data.releases import RAF_DB
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 

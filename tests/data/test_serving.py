@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from formats import encoded, face, put
 
-from jaxfer.config import DataConfig
+from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import cache as cache_module
 from jaxfer.data import load, loading, prepare
 from jaxfer.data.batches import Batches, Shard, evaluation_batches
@@ -127,7 +127,7 @@ def test_a_second_stream_does_not_look_at_all_images_again(faces, kept, monkeypa
 @pytest.fixture
 def prepared(faces, tmp_path):
     """The faces, prepared at the size that they are asked for."""
-    return prepare(faces, tmp_path / "out", image_size=32).path
+    return prepare(faces, tmp_path / "out", PrepareConfig(image_size=32)).path
 
 
 def test_prepared_pixels_are_served_from_where_they_lie(faces, prepared, kept, monkeypatch):
@@ -151,7 +151,7 @@ def test_prepared_pixels_are_served_from_where_they_lie(faces, prepared, kept, m
 
 
 def test_prepared_pixels_of_another_size_are_decoded_and_kept(faces, tmp_path, kept):
-    path = prepare(faces, tmp_path / "out", image_size=48).path
+    path = prepare(faces, tmp_path / "out", PrepareConfig(image_size=48)).path
     first, again = load(config(path)), load(config(path))
     assert isinstance(again.train.images, np.memmap)
     assert again.train.images.shape[1:] == (32, 32, 3)
@@ -170,7 +170,7 @@ def test_a_share_of_prepared_training_images_can_be_held_out(tmp_path, kept):
     for label in AFFECTNET_7:
         for number in range(4):
             put(tmp_path / "raw/train" / label / f"{number}.png", encoded(face(label, number), "PNG"))
-    path = prepare(tmp_path / "raw", tmp_path / "out", image_size=32).path
+    path = prepare(tmp_path / "raw", tmp_path / "out", PrepareConfig(image_size=32)).path
     straight = load(config(tmp_path / "raw"))
     for data in (load(config(path)), load(config(path))):
         assert (len(data.train), len(data.val), data.val.name) == (21, 7, "held out 10% of train")
@@ -260,7 +260,7 @@ def test_a_process_killed_while_it_decodes_leaves_nothing_that_loads(faces, kept
     code = f"""
 import os, signal
 from pathlib import Path
-from jaxfer.config import DataConfig
+from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import load, loading, prepare
 from jaxfer.data.cache import Building
 loading.WORTH_KEEPING = 1

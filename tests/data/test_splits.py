@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from formats import FORMATS, class_folders, encoded, face, fer2013, put
 
-from jaxfer.config import DataConfig
+from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import Split, load, loading, prepare
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import content_hash
 from jaxfer.data.groups import group_names, groups_of, read_groups
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.record import Record
+from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
 
 
@@ -196,7 +196,7 @@ def test_classes_that_the_network_knows_and_the_data_lacks_are_refused(faces, tm
 
 
 def test_prepared_images_that_are_too_small_are_refused(faces, tmp_path):
-    prepare(tmp_path, tmp_path.with_name("out"), num_classes=7, image_size=32)
+    prepare(tmp_path, tmp_path.with_name("out"), PrepareConfig(image_size=32))
     data = load(DataConfig(data_dir=tmp_path.with_name("out"), image_size=32), only="test")
     assert len(data.split("test")) == 14
     with pytest.raises(UserError, match=r"prepared at 32 pixels, but the network was trained at 64: prepare it again"):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxfer.data.images import decode
 from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 

@@ -9,7 +9,7 @@ json.dumps(found.to_dict())
 from pathlib import Path
 
 from jaxfer.data.checking.findings import KINDS, Check, Problem, SplitCount
-from jaxfer.data.checking.release import Comparison
+from jaxfer.data.releases import Comparison
 
 __all__ = ["KINDS", "Check", "Comparison", "Problem", "SplitCount", "check"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxfer.data.checking.faces import LEAKS, Faces
 from jaxfer.data.checking.findings import Problem
-from jaxfer.data.layouts.record import SPLITS
+from jaxfer.data.reading.record import SPLITS
 
 Pairs = list[tuple[int, int]]
 """Indices of a face and of its copy."""

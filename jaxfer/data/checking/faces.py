@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxfer.data.checking.findings import Problem
 from jaxfer.data.checking.perceptual import Thumbnails
-from jaxfer.data.layouts.record import SPLITS, Split
+from jaxfer.data.reading.record import SPLITS, Split
 from jaxfer.emotions import AFFECTNET_8
 
 LEAKS: dict[Split, tuple[Split, ...]] = {"val": ("train",), "test": ("train", "val"), "train": ()}

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.checking.release import Comparison
-from jaxfer.data.layouts.record import Layout, Split
+from jaxfer.data.reading.record import Layout, Split
+from jaxfer.data.releases import Comparison
 
 KINDS = (
     "leak",

@@ -10,7 +10,7 @@ from jaxfer.data.checking.duplicates import first_copies
 from jaxfer.data.checking.faces import LEAKS, Faces
 from jaxfer.data.checking.findings import Problem
 from jaxfer.data.checking.neighbours import close_pairs
-from jaxfer.data.layouts.record import SPLITS
+from jaxfer.data.reading.record import SPLITS
 
 DISTANCE = 8
 """In how many of 64 bits the hashes of two candidates may differ."""

@@ -13,10 +13,10 @@ from jaxfer.data.checking.duplicates import find_copies
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import KINDS, Check, SplitCount
 from jaxfer.data.checking.near import find_lookalikes
-from jaxfer.data.checking.release import compare
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.progress import counting
+from jaxfer.data.reading.progress import counting
+from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
 
 MOST_SIZES = 20

@@ -11,8 +11,10 @@ import numpy as np
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import Problem
 from jaxfer.data.checking.perceptual import SIDE, Thumbnails, hashes, thumbnail
-from jaxfer.data.images import Box, UnreadableError, open_face
-from jaxfer.data.layouts.record import (
+from jaxfer.data.reading.images import Box, UnreadableError, open_face
+from jaxfer.data.reading.pool import map_records
+from jaxfer.data.reading.progress import Tally
+from jaxfer.data.reading.record import (
     KINDS,
     OTHER_CLASS,
     UNKNOWN_SPLIT,
@@ -21,8 +23,6 @@ from jaxfer.data.layouts.record import (
     Record,
     Split,
 )
-from jaxfer.data.processes import map_records
-from jaxfer.data.progress import Tally
 from jaxfer.emotions import AFFECTNET_8
 
 LEAST = 256

@@ -18,8 +18,8 @@ from jaxfer.data.layouts import (
     raf_db,
     yolo,
 )
-from jaxfer.data.layouts.folder import Folder, peek
-from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.folder import Folder, peek
+from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record
 from jaxfer.errors import UserError
 
 __all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-import jaxfer.data.layouts.affectnet_values as values
-from jaxfer.data.layouts.folder import LINK, Folder, images, leaves, natural, permission
-from jaxfer.data.layouts.npy import read_npy
-from jaxfer.data.layouts.record import MISSING, UNLABELLED, Layout, Match, ReadOptions, Record, Split
-from jaxfer.data.published import AFFECTNET_2021
+import jaxfer.data.reading.affectnet_values as values
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, permission
+from jaxfer.data.reading.npy import read_npy
+from jaxfer.data.reading.record import MISSING, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.releases import AFFECTNET_2021
 
 SPLITS: dict[str, Split] = {"val_set": "val", "train_set": "train"}
 
@@ -120,7 +120,7 @@ class _Annotations:
         return str(found[0]) if found else None
 
     def affect(self, number: str, what: str, suffix: str) -> tuple[float, values.Remarks]:
-        """Return `what`, valence or arousal, as `jaxfer.data.layouts.affectnet_values.affect` does."""
+        """Return `what`, valence or arousal, as `jaxfer.data.reading.affectnet_values.affect` does."""
         try:
             return values.affect(what, self.value(number, suffix))
         except ValueError as error:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
-from jaxfer.data.layouts.folder import PEEK, Folder, images, peek, tree
-from jaxfer.data.layouts.names import is_code, meanings, split_named, unknown
-from jaxfer.data.layouts.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.folder import PEEK, Folder, images, peek, tree
+from jaxfer.data.reading.names import is_code, meanings, split_named, unknown
+from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
 
 Classes = dict[str, tuple[str, ...]]

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxfer.data.layouts.affectnet_values as values
-from jaxfer.data.layouts.folder import Folder, images, is_image, peek, tree
-from jaxfer.data.layouts.record import UNLABELLED, Layout, Match, ReadOptions, Record, Split
+import jaxfer.data.reading.affectnet_values as values
+from jaxfer.data.reading.folder import Folder, images, is_image, peek, tree
+from jaxfer.data.reading.record import UNLABELLED, Layout, Match, ReadOptions, Record, Split
 
 UNUSED = "Training_Unlabeled"
 """The folder whose faces are left out."""

@@ -7,8 +7,8 @@ to 7: AffectNet's code plus one. No document states that order; it was inferred 
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxfer.data.layouts.folder import Folder, images, is_image
-from jaxfer.data.layouts.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split, by_split
+from jaxfer.data.reading.folder import Folder, images, is_image
+from jaxfer.data.reading.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split, by_split
 from jaxfer.emotions import AFFECTNET_7
 
 CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))

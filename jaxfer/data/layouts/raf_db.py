@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from jaxfer.data import published
-from jaxfer.data.layouts.folder import LINK, Folder, images, leaves, permission, tree
-from jaxfer.data.layouts.record import (
+from jaxfer.data import releases
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, permission, tree
+from jaxfer.data.reading.record import (
     MISSING,
     SPLITS,
     UNKNOWN_SPLIT,
@@ -155,4 +155,4 @@ def _objection(rows: list[Row]) -> tuple[str, str]:
     return "", ""
 
 
-LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, published.RAF_DB)
+LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, releases.RAF_DB)

@@ -10,11 +10,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from jaxfer.data.layouts.prepared import SPLIT_NAMES
-from jaxfer.data.layouts.record import SPLITS, Split
-from jaxfer.data.prepared.example import POINTS, Example
-from jaxfer.data.prepared.options import Options
-from jaxfer.data.prepared.serialize import to_record
+from jaxfer.config import PrepareConfig
+from jaxfer.data.layouts.prepared import SPLIT_NAMES, config_name
+from jaxfer.data.layouts.prepared.example import POINTS, Example, to_record
+from jaxfer.data.reading.record import SPLITS, Split
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 
@@ -34,20 +33,20 @@ data has none. The metadata say where the faces come from and what was left out.
 
 @dataclasses.dataclass(eq=False)
 class FacesConfig(tfds.core.BuilderConfig):
-    """Which classes a data set has, and how its faces are cut out; see `Options`."""
+    """Which classes a data set has, and how its faces are cut out; see `PrepareConfig`."""
 
     num_classes: int = 7
     image_size: int = 64
     margin: float = 0.0
 
 
-def _config(options: Options) -> FacesConfig:
+def _config(config: PrepareConfig) -> FacesConfig:
     return FacesConfig(
-        name=options.config_name,
-        description=f"AffectNet's first {options.num_classes} classes, {options.image_size} pixels a side.",
-        num_classes=options.num_classes,
-        image_size=options.image_size,
-        margin=options.margin,
+        name=config_name(config),
+        description=f"AffectNet's first {config.num_classes} classes, {config.image_size} pixels a side.",
+        num_classes=config.num_classes,
+        image_size=config.image_size,
+        margin=config.margin,
     )
 
 
@@ -74,7 +73,7 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
     """The data set; only one with a source can be generated."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [_config(Options(num_classes=7)), _config(Options(num_classes=8))]
+    BUILDER_CONFIGS = [_config(PrepareConfig(num_classes=7)), _config(PrepareConfig(num_classes=8))]
     url_infos = None  # Nothing is downloaded; tfds 4.9 looks for checksums by a package that it does not depend on.
 
     def __init__(self, *, source: Source | None = None, **kwargs: Any) -> None:
@@ -83,9 +82,9 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     @classmethod
-    def create(cls, options: Options, data_dir: Path, source: Source) -> "FacialExpressions":
+    def create(cls, config: PrepareConfig, data_dir: Path, source: Source) -> "FacialExpressions":
         """Return a builder that will write the faces of `source` below `data_dir`."""
-        return cls(source=source, config=_config(options), data_dir=str(data_dir), file_format="array_record")
+        return cls(source=source, config=_config(config), data_dir=str(data_dir), file_format="array_record")
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
         """Take configurations beside the named ones without a warning."""

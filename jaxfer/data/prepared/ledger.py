@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts.prepared import SPLIT_NAMES
-from jaxfer.data.layouts.record import Record, Split
-from jaxfer.data.prepared.options import Options
+from jaxfer.data.reading.record import Record, Split
+from jaxfer.emotions import AFFECTNET_8
 
 LEAK = "leak"
 """The reason to leave out a training image that is an exact copy of a validation or test image."""
@@ -23,8 +24,9 @@ LISTED = 100
 class Ledger:
     """What became of each record of the data in `place`. Digests and counts are all that it keeps of an image."""
 
-    def __init__(self, options: Options, place: Path) -> None:
-        self._options = options
+    def __init__(self, config: PrepareConfig, place: Path) -> None:
+        self._config = config
+        self._class_names = AFFECTNET_8[: config.num_classes]
         root = place.parent if place.is_file() else place
         self._roots = tuple(f"{path}{os.sep}" for path in (root, root.resolve()))
         self._read: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -39,7 +41,7 @@ class Ledger:
     def usable(self, record: Record) -> bool:
         """Return whether a record's image is wanted, and count it either way."""
         reason = record.left_out
-        if not reason and record.label not in self._options.class_names:
+        if not reason and record.label not in self._class_names:
             reason = record.label
         if reason:
             self.leave_out(record, reason, record.detail)
@@ -61,9 +63,9 @@ class Ledger:
         copied: list[str] = [other for other in SPLIT_NAMES if digest in self._seen[other]]
         self._copies[split].update(copied)
         reason = ""
-        if split == "train" and self._options.leaks == "drop" and set(copied) - {"train"}:
+        if split == "train" and self._config.leaks == "drop" and set(copied) - {"train"}:
             reason = LEAK
-        elif split in copied and self._options.duplicates == "drop":
+        elif split in copied and self._config.duplicates == "drop":
             reason = DUPLICATE
         if reason:
             where = " and ".join(name for other, name in SPLIT_NAMES.items() if other in copied)
@@ -87,7 +89,7 @@ class Ledger:
     def metadata(self) -> dict[str, Any]:
         """Return all counts, the lists of what was left out, and a fingerprint of what was written, for JSON."""
         return {
-            "class_names": list(self._options.class_names),
+            "class_names": list(self._class_names),
             "splits": {name: self._split(split) for split, name in SPLIT_NAMES.items() if self._read[split]},
             "left_out": {
                 reason: {"images": count, "first": self._listed[reason]} for reason, count in self.left_out.items()
@@ -97,7 +99,7 @@ class Ledger:
 
     def _split(self, split: Split) -> dict[str, Any]:
         def by_class(counts: Counter[str]) -> dict[str, int]:
-            return {name: counts[name] for name in self._options.class_names}
+            return {name: counts[name] for name in self._class_names}
 
         return {
             "source_name": " and ".join(sorted(self._names[split])),

@@ -1,28 +1,33 @@
 """Prepare a data set: read it once, cut out and resize its faces, and keep them with a record of what was done."""
 
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import detect
-from jaxfer.data.layouts.prepared import NAME
-from jaxfer.data.prepared.options import Options
-from jaxfer.data.prepared.workplace import workplace
-from jaxfer.data.progress import counting
+from jaxfer.data.layouts.prepared import NAME, config_name
+from jaxfer.data.reading.progress import counting
 from jaxfer.errors import UserError
-from jaxfer.files import refuse_links
+from jaxfer.files import TAG, no_link, own, refuse_links, remove
 
 if TYPE_CHECKING:
-    from jaxfer.data.prepared.source import RawFaces
+    from jaxfer.data.prepared.faces import RawFaces
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A prepared data set.
 
-    path: its folder, for `tfds.builder_from_directory` and `jaxfer.data.layouts.detect`.
-    name: for `tfds.data_source(name, data_dir=out)`.
-    metadata: what `metadata.json` in the folder says: where the faces come from, how many there are, what was left out.
+    Attributes:
+        path: Its folder, for `tfds.builder_from_directory` and `jaxfer.data.layouts.detect`.
+        name: For `tfds.data_source(name, data_dir=out)`.
+        metadata: What `metadata.json` in the folder says: where the faces come from, how many there are, what was left
+            out.
     """
 
     path: Path
@@ -30,67 +35,48 @@ class Prepared:
     metadata: dict[str, Any]
 
 
-def prepare(
-    data_dir: Path,
-    out: Path,
-    *,
-    num_classes: int = 7,
-    image_size: int = 64,
-    margin: float = 0.0,
-    label_order: str | None = None,
-    leaks: Literal["drop", "keep"] = "drop",
-    duplicates: Literal["keep", "drop"] = "keep",
-    progress: bool = False,
-) -> Prepared:
+def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, progress: bool = False) -> Prepared:
     """Cut out the faces of a data set, resize them, and keep them below `out` as a tfds data set.
 
     It has the splits train, validation and test, as far as the raw data has usable images of them, in the order in
     which the raw data is read. Whatever ends it early leaves nothing behind that could be taken for a data set.
 
-    data_dir: the raw data, in any layout that `jaxfer.data.layouts.detect` recognises.
-    num_classes: 7 for AffectNet's expressions without contempt, 8 with it.
-    image_size: height and width of the prepared images, in pixels.
-    margin: where the raw data has boxes, how much to add on each side, as a share of the box's longer side.
-    label_order: what digits in folder names mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
-    leaks: whether to drop training images that are, once prepared, pixel by pixel a validation or test image.
-    duplicates: whether to drop images that are such a copy of an earlier one of their split.
-    progress: whether to show how far it is, on standard error.
+    Args:
+        data_dir: The raw data, in any layout that `jaxfer.data.layouts.detect` recognises.
+        out: The folder for prepared data sets, which may hold others.
+        config: How faces are cut out and which are kept; by default `PrepareConfig()`.
+        progress: Whether to show how far it is, on standard error.
 
-    Raises `UserError` where `detect` does, for options out of range, for data without a usable image, where `out`
-    lies in `data_dir`, holds the data set already or cannot be written.
+    Raises:
+        UserError: `detect` refuses the data, it has no usable image, or `out` lies in it, holds this data set already
+            or cannot be written.
     """
-    # Imported here so that the data room can be imported without Pillow.
-    from jaxfer.data.prepared.source import RawFaces
+    # Imported here, since Pillow and the pool of processes are needed only now.
+    from jaxfer.data.prepared.faces import RawFaces
 
-    options = Options(
-        num_classes=num_classes,
-        image_size=image_size,
-        margin=margin,
-        label_order=label_order,
-        leaks=leaks,
-        duplicates=duplicates,
-    )
+    config = config or PrepareConfig()
     if out.resolve().is_relative_to(data_dir.resolve()):
         raise UserError(f"{out} lies in the data itself, {data_dir}: pass an --out beside it")
     layout, match = detect(data_dir)
-    target = out / NAME / options.config_name
+    name = config_name(config)
+    target = out / NAME / name
     try:
         with (
-            workplace(out / f".preparing-{options.config_name}") as room,
+            workplace(out / f".preparing-{name}") as room,
             counting("preparing", shown=progress) as tally,
         ):
             refuse_links(target.parent, target)
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
-            faces = RawFaces(layout, match.place, options, tally)
+            faces = RawFaces(layout, match.place, config, tally)
             version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)
-            (room / NAME / options.config_name).rename(target)
+            (room / NAME / name).rename(target)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{out} cannot be written ({reason}): free disk space or correct the permissions") from error
-    return Prepared(target / version, f"{NAME}/{options.config_name}", faces.metadata())
+    return Prepared(target / version, f"{NAME}/{name}", faces.metadata())
 
 
 def _write(faces: "RawFaces", room: Path) -> str:
@@ -98,6 +84,36 @@ def _write(faces: "RawFaces", room: Path) -> str:
     # Imported here because it takes longer than reading a small data set.
     from jaxfer.data.prepared.builder import FacialExpressions
 
-    builder = FacialExpressions.create(faces.options, room, faces)
+    builder = FacialExpressions.create(faces.config, room, faces)
     builder.download_and_prepare()
     return str(builder.version)
+
+
+@contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """Make `folder` to work in, cleared of what an interrupted process left there, and remove it at the end.
+
+    What is finished is moved from it to its place, so that it is there as a whole or not at all. A lock, which ends
+    with the process that holds it, tells what was left from what is in use.
+
+    Raises:
+        UserError: Another process works in it, or it is not ours.
+        OSError: It cannot be made.
+    """
+    own(folder, re.compile("lock|unfinished"))
+    with open(folder / "lock", "ab", opener=no_link) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process is writing in {folder}: wait for it, or pass another --out") from error
+        try:
+            room = folder / "unfinished"
+            remove(folder, room.name.__eq__)
+            room.mkdir()
+            yield room
+        finally:
+            remove(folder, "unfinished".__eq__)
+            with suppress(OSError):
+                (folder / TAG).unlink()
+                (folder / "lock").unlink()
+                folder.rmdir()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from jaxfer.data.layouts.affectnet_values import number
-from jaxfer.data.layouts.folder import is_image
+from jaxfer.data.reading.affectnet_values import number
+from jaxfer.data.reading.folder import is_image
 from jaxfer.errors import UserError
 
 COLUMNS = (

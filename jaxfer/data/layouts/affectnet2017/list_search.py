@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxfer.data.layouts.affectnet2017.annotation_list import Row, is_list, rows
-from jaxfer.data.layouts.folder import Folder, exists, leaves, peek
-from jaxfer.data.layouts.image_tree import inside
-from jaxfer.data.layouts.record import Split
+from jaxfer.data.reading.folder import Folder, exists, leaves, peek
+from jaxfer.data.reading.image_tree import inside
+from jaxfer.data.reading.record import Split
 from jaxfer.errors import UserError
 
 DEPTH = 3

@@ -14,13 +14,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxfer.data.layouts.affectnet_values as values
+import jaxfer.data.reading.affectnet_values as values
 from jaxfer.data.layouts.affectnet2017.annotation_list import BadRow, Row, rows
 from jaxfer.data.layouts.affectnet2017.list_search import Source, search
-from jaxfer.data.layouts.folder import Folder, peek
-from jaxfer.data.layouts.image_tree import ImageTree
-from jaxfer.data.layouts.record import SPLITS, UNKNOWN_SPLIT, UNREADABLE, Layout, Match, ReadOptions, Record
-from jaxfer.data.published import AFFECTNET_2017
+from jaxfer.data.reading.folder import Folder, peek
+from jaxfer.data.reading.image_tree import ImageTree
+from jaxfer.data.reading.record import SPLITS, UNKNOWN_SPLIT, UNREADABLE, Layout, Match, ReadOptions, Record
+from jaxfer.data.releases import AFFECTNET_2017
 
 Box = tuple[float, float, float, float]
 

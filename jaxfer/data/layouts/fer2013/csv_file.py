@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxfer.data.layouts.folder import permission
+from jaxfer.data.reading.folder import permission
 from jaxfer.errors import UserError
 
 SIDE = 48

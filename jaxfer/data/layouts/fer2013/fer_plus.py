@@ -12,8 +12,8 @@ from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority
-from jaxfer.data.layouts.folder import Folder, peek, permission
-from jaxfer.data.layouts.record import (
+from jaxfer.data.reading.folder import Folder, peek, permission
+from jaxfer.data.reading.record import (
     OTHER_CLASS,
     UNKNOWN_SPLIT,
     UNLABELLED,

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from jaxfer.data import published
+from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes
-from jaxfer.data.layouts.folder import Folder, permission
-from jaxfer.data.layouts.record import (
+from jaxfer.data.reading.folder import Folder, permission
+from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
     UNLABELLED,
     UNREADABLE,
@@ -127,4 +127,4 @@ def _npz_answers(path: Path, counts: np.ndarray, rows: int) -> list[tuple[int, .
     return [tuple(row) for row in counts.tolist()]
 
 
-LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, published.FER2013)
+LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, releases.FER2013)

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.layouts.affectnet_values import shown
-from jaxfer.data.layouts.folder import Folder, exists, leaves, natural
-from jaxfer.data.layouts.image_tree import ImageTree, inside
 from jaxfer.data.layouts.labels_csv.table import NAME, Columns, Row, columns_of, rows_of
-from jaxfer.data.layouts.names import meanings, split_named
-from jaxfer.data.layouts.record import (
+from jaxfer.data.reading.affectnet_values import shown
+from jaxfer.data.reading.folder import Folder, exists, leaves, natural
+from jaxfer.data.reading.image_tree import ImageTree, inside
+from jaxfer.data.reading.names import meanings, split_named
+from jaxfer.data.reading.record import (
     OTHER_CLASS,
     SPLITS,
     UNLABELLED,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.layouts.folder import is_image, permission
+from jaxfer.data.reading.folder import is_image, permission
 from jaxfer.emotions import from_word
 
 NAME = "labels.csv"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from jaxfer.data.layouts.folder import permission
+from jaxfer.data.reading.folder import permission
 from jaxfer.errors import UserError
 
 LARGEST = 65_536

@@ -13,9 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.layouts.folder import Folder, files, images, leaves, peek
-from jaxfer.data.layouts.names import meanings, split_named, unknown
-from jaxfer.data.layouts.record import (
+from jaxfer.data.layouts.yolo.class_names import class_names
+from jaxfer.data.reading.folder import Folder, files, images, leaves, peek
+from jaxfer.data.reading.names import meanings, split_named, unknown
+from jaxfer.data.reading.record import (
     MISSING,
     OTHER_CLASS,
     SPLITS,
@@ -26,7 +27,6 @@ from jaxfer.data.layouts.record import (
     Record,
     Split,
 )
-from jaxfer.data.layouts.yolo.class_names import class_names
 
 YAML = "data.yaml"
 
@@ -155,7 +155,7 @@ def _upright_size(path: Path) -> tuple[int, int] | None:
     # Imported here because that room imports this one, and so that all else does without Pillow.
     from PIL import Image
 
-    from jaxfer.data.images import FORMATS, quiet_pillow
+    from jaxfer.data.reading.images import FORMATS, quiet_pillow
 
     try:
         with quiet_pillow(), Image.open(path, formats=FORMATS) as picture:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxfer.data.layouts.folder import Folder, permission
-from jaxfer.data.layouts.record import Layout, Match, ReadOptions, Record, Split
-from jaxfer.data.published import RELEASES, Release
+from jaxfer.config import PrepareConfig
+from jaxfer.data.reading.folder import Folder, permission
+from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.releases import RELEASES, Release
 from jaxfer.errors import UserError
 
 NAME = "facial_expressions"
@@ -43,7 +44,7 @@ class PreparedImage:
 
     def read(self) -> np.ndarray:
         """Return the pixels, uint8 [size, size, 3]. Raises `OSError` where they are damaged."""
-        from jaxfer.data.prepared.serialize import image_of
+        from jaxfer.data.layouts.prepared.example import image_of
 
         try:
             return np.frombuffer(image_of(self.rows[self.index]), np.uint8).reshape(self.size, self.size, 3)
@@ -96,7 +97,7 @@ def _find(folder: Folder) -> list[Match]:
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     # Imported here because it takes longer than to recognise any layout.
-    from jaxfer.data.prepared.serialize import from_record
+    from jaxfer.data.layouts.prepared.example import from_record
 
     metadata, lengths = _json(place / "metadata.json"), _lengths(place)
     try:
@@ -124,6 +125,16 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                 landmarks=face.landmarks,
                 votes=face.votes,
             )
+
+
+def config_name(config: PrepareConfig) -> str:
+    """Return what tfds calls data sets with these classes, size and margin.
+
+    >>> config_name(PrepareConfig(num_classes=8, margin=0.1))
+    'affectnet8-64px-margin10'
+    """
+    margin = f"-margin{100 * config.margin:g}" if config.margin else ""
+    return f"affectnet{config.num_classes}-{config.image_size}px{margin}"
 
 
 def image_size(place: Path) -> int:

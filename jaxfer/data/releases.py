@@ -1,11 +1,102 @@
-"""Which published data set the counts of a copy fit, and where they differ."""
+"""Published data sets: how many images each class has, and how far a copy is from that.
+
+`Protocol` says what AffectNet-7 and AffectNet-8 promise of the data that a network learns from; `compare` says which
+published data a copy is nearest to.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from jaxfer.data.published import RELEASES, Release
-from jaxfer.emotions import AFFECTNET_8
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
+
+Counts = MappingProxyType[str, MappingProxyType[str, int]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published data set: for each split, the number of images of each class, without those of other classes."""
+
+    name: str
+    counts: Counts
+
+
+def _release(name: str, classes: tuple[str, ...], **splits: tuple[int, ...]) -> Release:
+    counts = {split: MappingProxyType(dict(zip(classes, n, strict=True))) for split, n in splits.items()}
+    return Release(name, MappingProxyType(counts))
+
+
+_AFFECTNET_TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+
+AFFECTNET_2017 = _release("AffectNet, 2017", AFFECTNET_8, train=_AFFECTNET_TRAIN, val=(500,) * 8)
+"""The manually annotated images of the first release; http://mohammadmahoor.com/affectnet/ adds up both splits."""
+
+AFFECTNET_2021 = _release("AffectNet, March 2021", AFFECTNET_8, train=_AFFECTNET_TRAIN, val=(*(500,) * 7, 499))
+"""The same training images, cropped; one validation image of contempt is missing."""
+
+FER2013 = _release(
+    "FER2013",
+    AFFECTNET_7,
+    train=(4965, 7215, 4830, 3171, 4097, 436, 3995),
+    val=(607, 895, 653, 415, 496, 56, 467),
+    test=(626, 879, 594, 416, 528, 55, 491),
+)
+"""Training, PublicTest and PrivateTest of `fer2013.csv`."""
+
+RAF_DB = _release(
+    "RAF-DB",
+    AFFECTNET_7,
+    train=(2524, 4772, 1982, 1290, 281, 717, 705),
+    test=(680, 1185, 478, 329, 74, 160, 162),
+)
+"""The basic expressions of `list_patition_label.txt`. http://www.whdeng.cn/RAF/model1.html"""
+
+RELEASES = (AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB)
+"""All of them."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a number on AffectNet is made.
+
+    class_names: the classes, in the order of the labels.
+    rows: which rows of the data count.
+    validation: what the number is measured on.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    rows: str
+    validation: str
+
+    def differences(self, release: Release, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+        """Return a sentence for each split with other numbers of images than a release of the data.
+
+        counts: the number of images of each class in `train` and `val`.
+        """
+        sentences = []
+        for split in sorted(counts.keys() & release.counts.keys()):
+            found = {name: counts[split].get(name, 0) for name in self.class_names}
+            published = {name: release.counts[split].get(name, 0) for name in self.class_names}
+            if found != published:
+                each = [f"{name} {found[name]:,} for {n:,}" for name, n in published.items() if found[name] != n]
+                sentences.append(
+                    f"{split} has {sum(found.values()):,} images for the {sum(published.values()):,} of {release.name} "
+                    f"({', '.join(each)})"
+                )
+        return sentences
+
+
+_VALIDATION = "the release's validation split; its test split was never published"
+
+AFFECTNET7 = Protocol("AffectNet-7", AFFECTNET_7, "codes 0 to 6, manually annotated", _VALIDATION)
+"""Seven classes: 283,901 training and 3,500 validation images."""
+
+AFFECTNET8 = Protocol("AffectNet-8", AFFECTNET_8, "codes 0 to 7, manually annotated", _VALIDATION)
+"""Eight classes: 287,651 training images, and 4,000 validation images in 2017 or 3,999 in March 2021."""
+
+PROTOCOLS = {len(protocol.class_names): protocol for protocol in (AFFECTNET7, AFFECTNET8)}
+"""By the number of classes, as in `DataConfig.num_classes`."""
 
 NEAR = 0.2
 """By which share a copy may be larger or smaller than published data to be taken for it, unless its layout tells."""

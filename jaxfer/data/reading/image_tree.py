@@ -5,8 +5,8 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from jaxfer.data.layouts.folder import LINK, is_image, leaves, natural, permission, tree
-from jaxfer.data.layouts.record import MISSING, UNLISTED, UNREADABLE
+from jaxfer.data.reading.folder import LINK, is_image, leaves, natural, permission, tree
+from jaxfer.data.reading.record import MISSING, UNLISTED, UNREADABLE
 
 
 def inside(path: str) -> str:

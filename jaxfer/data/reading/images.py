@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from jaxfer.data.layouts.record import Record, StoredImage
+from jaxfer.data.reading.record import Record, StoredImage
 from jaxfer.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")

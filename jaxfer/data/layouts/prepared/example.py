@@ -1,17 +1,41 @@
-"""Prepared faces as the records of a file: each a `tf.Example`, which tfds reads without TensorFlow."""
+"""One face of a prepared data set, and its form in a file: a `tf.Example`, which tfds reads without TensorFlow."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
-from jaxfer.data.prepared.example import POINTS, Example
 from jaxfer.emotions import AFFECTNET_8
+
+POINTS = 68
+"""How many landmarks a face has."""
 
 _EXAMPLE: Any = tf_example_pb2.Example  # type: ignore[attr-defined]  # protobuf makes it when it is imported
 _NO_LANDMARKS = (math.nan,) * (2 * POINTS)
 _NO_VOTES = (math.nan,) * len(AFFECTNET_8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One prepared face.
+
+    image: the bytes of its pixels, uint8 [size, size, 3], RGB.
+    label: index into the data set's classes.
+    name: the record's name in the raw data.
+    valence, arousal: in [-1, 1], NaN where there are none.
+    landmarks: float [68, 2], x and y in pixels of the prepared image; None where there are none.
+    votes: one number for each of `AFFECTNET_8`; None where there are none.
+    """
+
+    image: bytes
+    label: int
+    name: str
+    valence: float = math.nan
+    arousal: float = math.nan
+    landmarks: np.ndarray | None = None
+    votes: tuple[float, ...] | None = None
 
 
 def to_record(face: Example) -> bytes:

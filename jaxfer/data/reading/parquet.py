@@ -1,4 +1,6 @@
-"""Images inside of parquet files, read when they are needed: a few batches of rows are held, whatever the files' size.
+"""Parquet files of faces: columns of values, and images that are read when they are needed.
+
+Of images, a few batches of rows are held, whatever the files' size.
 
 Parquet has no way to a single row: rows are decoded in order from the start of their row group. Most files have small
 groups, Hugging Face's of 100 images. Some have one group of everything: those are fast to read in order only.
@@ -6,13 +8,16 @@ groups, Hugging Face's of 100 images. Some have one group of everything: those a
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.layouts.folder import leaves
-from jaxfer.data.layouts.parquet.file import FaceFile
+from jaxfer.data.reading.folder import leaves
+from jaxfer.errors import UserError
+
+IMAGES = ("image", "img")
+"""Names of the column of images."""
 
 BATCH = 64
 """How many rows are decoded at a time."""
@@ -25,6 +30,61 @@ STREAMS = 4
 
 BUFFER = 1 << 20
 """How many bytes are read from a file at a time; without it, pyarrow reads all of a row group."""
+
+
+@dataclass(frozen=True)
+class FaceFile:
+    """A parquet file with a column of images.
+
+    Attributes:
+        path: Where it is.
+        footer: What it says about its row groups, a `pyarrow.parquet.FileMetaData`.
+        images: The name of the column of images, structs of `bytes` and `path`, or bytes.
+        kinds: The type of each column, a `pyarrow.DataType`, without those that share their name.
+        metadata: That of its schema.
+    """
+
+    path: Path
+    footer: Any
+    images: str
+    kinds: Mapping[str, Any]
+    metadata: Mapping[bytes, bytes]
+
+    def read(self, columns: Sequence[str]) -> list[Any]:
+        """Return other columns, a `pyarrow.Table` for each row group. Raises `UserError` for damage."""
+        from pyarrow import parquet
+
+        tables = []
+        try:
+            source = parquet.ParquetFile(str(self.path), metadata=self.footer)
+            for group in range(self.footer.num_row_groups):
+                tables.append(source.read_row_group(group, columns=list(columns), use_threads=False))
+                if tables[-1].num_rows != self.footer.row_group(group).num_rows:
+                    raise ValueError(f"row group {group} has other rows than it says")
+        except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
+            raise _damaged(self.path, error) from error
+        return tables
+
+
+def open_file(path: Path) -> FaceFile | None:
+    """Return what the footer of a parquet file says, None where it has no column of images.
+
+    Raises:
+        UserError: The file is damaged, or pyarrow is not installed.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(f"{path}: reading parquet needs pyarrow: pip install 'jaxfer[parquet]'") from error
+
+    try:
+        file = parquet.ParquetFile(str(path))
+        schema = file.schema_arrow
+        kinds = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
+        images = [name for name in IMAGES if name in kinds and _is_image(kinds[name])]
+        return FaceFile(path, file.metadata, images[0], kinds, schema.metadata or {}) if images else None
+    except Exception as error:
+        raise _damaged(path, error) from error
 
 
 class ImageReader:
@@ -82,7 +142,7 @@ class ImageReader:
 
 @dataclass(frozen=True, slots=True)
 class ParquetImage:
-    """An image in a row of a parquet file: a `jaxfer.data.layouts.record.StoredImage`."""
+    """An image in a row of a parquet file: a `jaxfer.data.reading.record.StoredImage`."""
 
     reader: ImageReader
     file: FaceFile
@@ -118,3 +178,15 @@ def _existing(content: bytes | None) -> bytes:
     if content is None:
         raise OSError("this row has no image")
     return content
+
+
+def _is_image(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _is_image(kind.field("bytes").type)
+    return types.is_binary(kind) or types.is_large_binary(kind)
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read ({error}): download or copy it again")

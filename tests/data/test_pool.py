@@ -1,4 +1,4 @@
-"""Work on records in several processes."""
+"""Work on records in several pool."""
 
 import os
 import threading
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from formats import encoded, face, put
 
-from jaxfer.data import processes
-from jaxfer.data.images import UnreadableError, decode, decode_record
 from jaxfer.data.layouts import Record
-from jaxfer.data.processes import map_records
+from jaxfer.data.reading import pool
+from jaxfer.data.reading.images import UnreadableError, decode, decode_record
+from jaxfer.data.reading.pool import map_records
 
 FUNCTION = partial(decode_record, size=32, margin=0.0)
 
@@ -50,7 +50,7 @@ def read(records):
 @pytest.mark.parametrize("few", [0, 256])
 def test_results_are_those_of_one_call_after_the_other_in_order(records, monkeypatch, workers, few):
     monkeypatch.setattr(os, "cpu_count", lambda: workers)
-    monkeypatch.setattr(processes, "FEW", few)
+    monkeypatch.setattr(pool, "FEW", few)
     done = read(records)
     assert [record.name for record, _ in done] == [record.name for record in records]
     problems = {record.name: result.reason for record, result in done if isinstance(result, UnreadableError)}
@@ -62,17 +62,17 @@ def test_results_are_those_of_one_call_after_the_other_in_order(records, monkeyp
 
 def test_records_are_drawn_only_as_fast_as_results_are_taken(records, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(processes, "FEW", 0)
-    monkeypatch.setattr(processes, "CHUNK", 2)
+    monkeypatch.setattr(pool, "FEW", 0)
+    monkeypatch.setattr(pool, "CHUNK", 2)
     drawn = []
     results = map_records(FUNCTION, (drawn.append(record) or record for record in records))
     next(results)
-    assert len(drawn) == processes.AHEAD * 2
+    assert len(drawn) == pool.AHEAD * 2
     results.close()
 
 
 def test_an_error_of_the_reader_arrives(records, monkeypatch):
-    monkeypatch.setattr(processes, "FEW", 0)
+    monkeypatch.setattr(pool, "FEW", 0)
 
     def failing():
         yield from records

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxfer.data.layouts.record import OTHER_CLASS, UNLABELLED, Kind
+from jaxfer.data.reading.record import OTHER_CLASS, UNLABELLED, Kind
 from jaxfer.emotions import AFFECTNET_8
 
 OTHER_CODES = (8, 9, 10)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from jaxfer.data.layouts.record import Split
+from jaxfer.data.reading.record import Split
 from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, SPELLINGS, from_word, label_order
 from jaxfer.errors import UserError
 

@@ -2,6 +2,10 @@
 
 The processes are started as programs of their own, which talk to this one through their standard input and output:
 they import nothing of the caller's and end when this process does, however it ends.
+
+joblib's `Parallel(return_as="generator")`, tried with 1.6, draws its whole input and holds all results however slowly
+they are taken, warns where the rest of them is not taken, and answers Ctrl-C with the traceback of a thread of its own.
+`multiprocessing` imports the caller's program anew, which then needs a main guard.
 """
 
 import itertools
@@ -20,8 +24,8 @@ from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
-from jaxfer.data.images import quiet_pillow
-from jaxfer.data.layouts.record import Record
+from jaxfer.data.reading.images import quiet_pillow
+from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
 
 FEW = 256
@@ -33,7 +37,7 @@ CHUNK = 32
 AHEAD = 4
 """Chunks for each process that may be under way or done before the first of them is taken: this bounds the memory."""
 
-PROGRAM = "import sys; sys.path[:] = {path!r}; from jaxfer.data.processes import serve; serve()"
+PROGRAM = "import sys; sys.path[:] = {path!r}; from jaxfer.data.reading.pool import serve; serve()"
 
 Result = TypeVar("Result")
 

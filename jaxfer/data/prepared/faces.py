@@ -1,5 +1,6 @@
 """The faces of a raw data set on their way into a prepared one."""
 
+import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Iterator
@@ -8,23 +9,50 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 import jaxfer
-from jaxfer.data.images import UnreadableError
+from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import Layout, ReadOptions, Record
 from jaxfer.data.layouts.prepared import CREATED_BY
-from jaxfer.data.layouts.record import UNREADABLE, Split
-from jaxfer.data.prepared.decoding import Decoded, decode
-from jaxfer.data.prepared.example import Example
+from jaxfer.data.layouts.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
-from jaxfer.data.prepared.options import Options
-from jaxfer.data.processes import map_records
-from jaxfer.data.progress import Tally
+from jaxfer.data.reading.images import UnreadableError, face_for
+from jaxfer.data.reading.pool import map_records
+from jaxfer.data.reading.progress import Tally
+from jaxfer.data.reading.record import UNREADABLE, Split
+from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A face.
+
+    pixels: the bytes of uint8 [size, size, 3], RGB.
+    digest: a hash of them, equal for equal pixels.
+    landmarks: float [68, 2], x and y in pixels of the face; None where the record has none.
+    """
+
+    pixels: bytes
+    digest: bytes
+    landmarks: np.ndarray | None
+
+
+def decode(record: Record, *, size: int, margin: float) -> Decoded | UnreadableError:
+    """Return a record's face, with the pixels of `jaxfer.data.reading.images.decode`, or why there is none."""
+    try:
+        face = face_for(size, record.image, box=record.box, margin=margin)
+    except UnreadableError as error:
+        return error
+    pixels = face.resize(size).tobytes()
+    landmarks = None if record.landmarks is None else face.points(record.landmarks, size)
+    return Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks)
 
 
 @dataclass
 class RawFaces:
-    """The faces in `place`, as `layout` reads them, decoded, without those that `options` leaves out.
+    """The faces in `place`, as `layout` reads them, decoded, without those that `config` leaves out.
 
     tally: counts each image that is decoded.
     ledger: what became of each record so far.
@@ -32,17 +60,17 @@ class RawFaces:
 
     layout: Layout
     place: Path
-    options: Options
+    config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.options, self.place)
+        self.ledger = Ledger(self.config, self.place)
 
     def __iter__(self) -> Iterator[tuple[Split, Example]]:
         """Yield each face that is kept, with its split. Raises `UserError` for a raw data set that cannot be read."""
         wanted = filter(self.ledger.usable, self._records())
-        function = partial(decode, size=self.options.image_size, margin=self.options.margin)
+        function = partial(decode, size=self.config.image_size, margin=self.config.margin)
         for record, face in map_records(function, wanted):
             split = cast(Split, record.split)
             self.tally.count()
@@ -62,12 +90,12 @@ class RawFaces:
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.options),
+            "options": asdict(self.config),
             **self.ledger.metadata(),
         }
 
     def _records(self) -> Iterator[Record]:
-        options = ReadOptions(label_order=self.options.label_order, landmarks=True)
+        options = ReadOptions(label_order=self.config.label_order, landmarks=True)
         try:
             yield from self.layout.read(self.place, options)
         except OSError as error:
@@ -76,7 +104,7 @@ class RawFaces:
     def _example(self, record: Record, face: Decoded) -> Example:
         return Example(
             image=face.pixels,
-            label=self.options.class_names.index(record.label),
+            label=AFFECTNET_8.index(record.label),
             name=record.name,
             valence=record.valence,
             arousal=record.arousal,

@@ -1,7 +1,15 @@
 import pytest
 
-from jaxfer.data.protocols import AFFECTNET7, AFFECTNET8, PROTOCOLS
-from jaxfer.data.published import AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB, RELEASES
+from jaxfer.data.releases import (
+    AFFECTNET7,
+    AFFECTNET8,
+    AFFECTNET_2017,
+    AFFECTNET_2021,
+    FER2013,
+    PROTOCOLS,
+    RAF_DB,
+    RELEASES,
+)
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 
 

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from jaxfer.data.layouts.folder import LINK, Folder
-from jaxfer.data.published import Release
+from jaxfer.data.reading.folder import LINK, Folder
+from jaxfer.data.releases import Release
 
 UNREADABLE = "unreadable"
 """The reason to leave out a row whose image cannot be read; `Record.detail` says what is wrong with it."""

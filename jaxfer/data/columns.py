@@ -1,0 +1,57 @@
+"""What is known of each face beside its label: the columns of a split, from its records."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxfer.data.layouts.fer2013.votes import CHOICES
+from jaxfer.data.reading.record import Record
+from jaxfer.errors import UserError
+
+
+def columns_of(records: Sequence[Record], labels: np.ndarray, *, soft_labels_of: int | None) -> dict[str, np.ndarray]:
+    """Return the columns that n records fill, as `jaxfer.data.dataset.Split` describes them.
+
+    Args:
+        records: Those of a split.
+        labels: int32 [n], their labels.
+        soft_labels_of: The number of classes of the column `soft_label`; None leaves it out.
+
+    Raises:
+        UserError: Soft labels are asked for, and no record has votes.
+    """
+    columns = {name: np.array([getattr(r, name) for r in records], np.float32) for name in ("valence", "arousal")}
+    columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
+    if soft_labels_of is not None:
+        columns["soft_label"] = make_soft_labels([record.votes for record in records], labels, soft_labels_of)
+    if any(record.answers for record in records):
+        unknown = (np.nan,) * len(CHOICES)
+        columns["votes"] = np.array([record.answers or unknown for record in records], np.float32)
+    return columns
+
+
+def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return each face's share of the votes for the classes in use: what a network can learn in place of one label.
+
+    Args:
+        votes: For each face, those for each of `jaxfer.emotions.AFFECTNET_8`, or None. A face without votes for any
+            class in use has all its weight on its label.
+        labels: int32 [n].
+        num_classes: How many classes are in use.
+
+    Returns:
+        float32 [n, num_classes], rows that sum to 1.
+
+    Raises:
+        UserError: No face has votes.
+
+    >>> make_soft_labels([(3, 1, 0, 0, 0, 0, 0, 4), None], np.array([0, 2]), num_classes=7)
+    array([[0.75, 0.25, 0.  , 0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.  , 1.  , 0.  , 0.  , 0.  , 0.  ]], dtype=float32)
+    """
+    if all(row is None for row in votes):
+        raise UserError("soft labels were asked for, but this data has one label a face and no votes: leave them out")
+    counts = np.array([(0.0,) * 8 if row is None else row for row in votes])[:, :num_classes]
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.where(totals > 0, counts / np.maximum(totals, 1e-12), np.eye(num_classes)[labels])
+    return shares.astype(np.float32)

@@ -1,0 +1,289 @@
+"""Parquet files as Hugging Face exports them: a face a row, with a column of encoded images and one of labels.
+
+    data/train-00000-of-00002.parquet   data/train-00001-of-00002.parquet   data/validation-00000-of-00001.parquet
+    default/train/0000.parquet          default/validation/0000.parquet     default/test/0000.parquet
+
+Images are structs of `bytes` and `path`, or bytes alone; the path counts where there are no bytes. Labels are words,
+numbers with names in the schema's metadata or a declared label order, or lists with the share of each class.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
+from jaxfer.data.reading.names import SPLIT_NAMES, is_code, meanings, unknown
+from jaxfer.data.reading.parquet import FaceFile, ImageReader, ParquetImage, open_file
+from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.emotions import AFFECTNET_8, from_word
+from jaxfer.errors import UserError
+
+SPLIT_WORDS: dict[str, Split] = {**SPLIT_NAMES, "dev": "val", "eval": "test", "evaluation": "test"}
+"""Words that mean splits, as in https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
+
+
+AFFECTS = ("valence", "arousal")
+"""Names of columns of numbers that are read where they exist."""
+
+COLUMNS = ("label", "labels", "emotion", "expression")
+"""Names of the column of labels; where there are several, the first of these counts."""
+
+
+class Label(NamedTuple):
+    """The class of a row, why it has none, the detail, and its votes, as in a `jaxfer.data.reading.record.Record`."""
+
+    label: str = ""
+    left_out: str = ""
+    detail: str = ""
+    votes: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """A column of labels.
+
+    names: what its numbers are called, in order, None where they are words or the schema does not say.
+    shares: whether each row has a list of numbers, the share of each class, instead of one value.
+    """
+
+    column: str
+    names: tuple[str, ...] | None
+    shares: bool
+
+    def named(self, values: Iterable[Any]) -> "LabelColumn":
+        """Return the column with digits for names where it has shares of classes that the schema does not name.
+
+        `values` are those of all rows: most of them have as many shares as there are classes.
+        """
+        if self.names is not None or not self.shares:
+            return self
+        lengths = Counter(len(value) for value in values if value)
+        return replace(self, names=tuple(map(str, range(max(lengths, key=lambda length: lengths[length], default=0)))))
+
+    def words(self, values: Iterable[Any]) -> set[str]:
+        """Return what the classes are called that these values of the column may mean."""
+        return {_word(value) for value in values} - {""} if self.names is None else set(self.names)
+
+    def label(self, value: Any, meaning: Mapping[str, str]) -> Label:
+        """Return the label of a row; `meaning` has the class of each of `words`, "" for those without expression."""
+        if self.shares:
+            return _largest(value, self.names or (), meaning)
+        word = _word(value)
+        if self.names is not None:
+            word = self.names[value] if isinstance(value, int) and value in range(len(self.names)) else ""
+        if word not in meaning:
+            return Label(left_out=UNLABELLED, detail=f"its label is {value!r}")
+        return Label(meaning[word]) if meaning[word] else Label(left_out=OTHER_CLASS, detail=word)
+
+
+def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> LabelColumn | None:
+    """Return the column of labels among columns of these types, `pyarrow.DataType`, or None.
+
+    `metadata` is the schema's.
+    """
+    from pyarrow import types
+
+    for column in COLUMNS:
+        kind = kinds.get(column)
+        if kind is None:
+            continue
+        if types.is_dictionary(kind):
+            kind = kind.value_type
+        if types.is_string(kind) or types.is_large_string(kind):
+            return LabelColumn(column, None, False)
+        if types.is_integer(kind):
+            return LabelColumn(column, _names(metadata, column), False)
+        is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+        if is_list and types.is_floating(kind.value_type):
+            return LabelColumn(column, _names(metadata, column), True)
+    return None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of the data.
+
+    Attributes:
+        file: Its images.
+        labels: Its column of labels.
+        tables: That column, and those of `AFFECTS` that it has, for each row group.
+        split: Its split.
+        split_name: The data's own name of that.
+    """
+
+    file: FaceFile
+    labels: LabelColumn
+    tables: list[Any]
+    split: Split
+    split_name: str
+
+    def all_labels(self) -> Iterator[Any]:
+        """Yield the label of each row, as the file has it."""
+        for table in self.tables:
+            yield from table.column(self.labels.column).to_pylist()
+
+
+def _find(folder: Folder) -> list[Match]:
+    paths = _paths(folder, PEEK)
+    alone = not folder.folders and len(folder.files) == len(paths) == 1
+    fitting = next((path for path in paths if _fits(path, expected=alone or bool(_splits(path)))), None)
+    if fitting is None:
+        return []
+    example = fitting.relative_to(folder.path).as_posix()
+    return [Match(fitting if alone else folder.path, f"has images and labels in parquet, such as {example}")]
+
+
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    root = place.parent if place.is_file() else place
+    paths = [place] if place.is_file() else _paths(peek(place, limit=None), limit=None)
+    for path in paths:
+        if path != place and leaves(path, place):
+            raise UserError(f"{path} is a link out of {place}, which jaxfer does not follow: put the file itself there")
+    shards = sorted(map(_shard, paths), key=lambda shard: SPLITS.index(shard.split))
+    meaning = _meanings(place, shards, options.label_order)
+    reader = ImageReader(root)
+    for shard in shards:
+        yield from _records(shard, root, reader, meaning)
+
+
+def _paths(folder: Folder, limit: int | None) -> list[Path]:
+    """Return the parquet files in a folder and in those below it that are named by split, in natural order."""
+    below = [peek(folder.path / name, limit) for name in folder.folders if name.lower() in SPLIT_WORDS]
+    paths = [one.path / name for one in (folder, *below) for name in one.files if name.lower().endswith(".parquet")]
+    return [path for path in paths if path.is_file()]
+
+
+def _splits(path: Path) -> dict[str, Split]:
+    """Return the words for splits in the name of a file, or else that of its folder, with what they mean."""
+    words = [word for word in re.findall(r"[a-z]+", path.stem.lower()) if word in SPLIT_WORDS]
+    return {word: SPLIT_WORDS[word] for word in words or [path.parent.name.lower()] if word in SPLIT_WORDS}
+
+
+def _fits(path: Path, expected: bool) -> bool:
+    """Return whether a file has labelled faces; only where it is `expected` to, errors are raised."""
+    try:
+        found = _open(path)
+    except UserError:
+        if expected:
+            raise
+        return False
+    if found is None or found[1].names is None:
+        return found is not None
+    return any(from_word(name) or is_code(name) for name in found[1].names)
+
+
+def _open(path: Path) -> tuple[FaceFile, LabelColumn] | None:
+    """Return a file and its column of labels, None where it lacks either or images."""
+    file = open_file(path)
+    labels = label_column(file.kinds, file.metadata) if file else None
+    return (file, labels) if file and labels else None
+
+
+def _shard(path: Path) -> Shard:
+    found, splits = _open(path), _splits(path)
+    if found is None:
+        raise UserError(f"{path} lacks the columns of images and labels that files beside it have: move it away")
+    if len(set(splits.values())) > 1:
+        raise UserError(f"{path} is named after several splits, {' and '.join(splits)}: rename it after one")
+    name, split = next(iter(splits.items()), ("train", "train"))
+    file, labels = found
+    affects = [column for column in AFFECTS if _is_floating(file.kinds.get(column))]
+    shard = Shard(file, labels, file.read([labels.column, *affects]), split, name)
+    return replace(shard, labels=labels.named(shard.all_labels()))
+
+
+def _is_floating(kind: Any) -> bool:
+    from pyarrow import types
+
+    return kind is not None and types.is_floating(kind)
+
+
+def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, str]:
+    """Return the class that each word or digit for a class stands for, "" for those without an expression."""
+    digits: set[str] = set()
+    meaning: dict[str, str] = {}
+    for shard in shards:
+        words = shard.labels.words(shard.all_labels())
+        digits |= {word for word in words if is_code(word)}
+        words = {word for word in words if not word.isdecimal()}
+        meaning |= meanings(words, None, place)
+        for word in sorted(words - set(meaning)):
+            raise unknown(f"the class {word!r} in the column {shard.labels.column} of {shard.file.path}", word)
+    return meaning | meanings(digits, order, place)
+
+
+def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, str]) -> Iterator[Record]:
+    file = shard.file
+    name = file.path.relative_to(root).as_posix()
+    number = count()
+    for group, table in enumerate(shard.tables):
+        columns = table.to_pydict()
+        for row, value in enumerate(columns[shard.labels.column]):
+            label = shard.labels.label(value, meaning)
+            yield Record(
+                name=f"{name} row {next(number)}",
+                image=ParquetImage(reader, file, group, row),
+                split=shard.split,
+                split_name=shard.split_name,
+                label=label.label,
+                left_out=label.left_out,
+                detail=label.detail,
+                votes=label.votes,
+                valence=_affect(columns, "valence", row),
+                arousal=_affect(columns, "arousal", row),
+            )
+
+
+def _affect(columns: dict[str, list[Any]], name: str, row: int) -> float:
+    """Return valence or arousal, NaN where there is none or it is marked invalid."""
+    value = columns[name][row] if name in columns else None
+    return value if value is not None and -1 <= value <= 1 else math.nan
+
+
+def _names(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...] | None:
+    """Return the names that Hugging Face's `ClassLabel` gives the numbers in a column.
+
+    https://huggingface.co/docs/datasets/package_reference/main_classes#datasets.ClassLabel
+    """
+    try:
+        feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
+        while feature.get("_type") != "ClassLabel":
+            feature = feature["feature"]
+        names = feature["names"]
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        return None
+    is_list = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return tuple(names) if is_list else None
+
+
+def _word(value: Any) -> str:
+    """Return a value of the column as a word, "" for those that say that there is no label."""
+    return "" if value is None or (isinstance(value, int) and value < 0) else str(value).strip()
+
+
+def _largest(values: Any, names: tuple[str, ...], meaning: Mapping[str, str]) -> Label:
+    if values is None or len(values) != len(names) or not all(map(_is_share, values)) or not any(values):
+        return Label(left_out=UNLABELLED, detail=f"its label is not {len(names)} shares")
+    totals: Counter[str] = Counter()
+    for name, value in zip(names, values, strict=True):
+        totals[meaning.get(name) or f"no expression: {name}"] += value
+    votes = tuple(float(totals[name]) for name in AFFECTNET_8)
+    winners = [name for name, total in totals.items() if total == max(totals.values())]
+    if len(winners) > 1:
+        return Label(left_out=UNLABELLED, detail=f"{' and '.join(winners)} have equal shares", votes=votes)
+    if winners[0] not in AFFECTNET_8:
+        return Label(left_out=OTHER_CLASS, detail=winners[0], votes=votes)
+    return Label(winners[0], votes=votes)
+
+
+def _is_share(value: Any) -> bool:
+    return value is not None and math.isfinite(value) and value >= 0
+
+
+LAYOUT = Layout("parquet", "parquet files with a column of images and one of labels", _find, _read)
