@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import chex
 import jax.numpy as jnp
 
 from jaxfer.models import Head
@@ -59,5 +60,7 @@ class Task:
 def sums_of(task: Task, outputs: Arrays, batch: Arrays) -> Any:
     """Return the sums of a task's terms over the examples of a batch that its mask keeps."""
     terms = task.terms(outputs, batch)  # [b, ...]
+    words = f"the terms of the task {task.name} are not [b, ...]"
+    chex.assert_equal_shape_prefix([terms, batch["mask"]], 1, custom_message=words)
     mask = batch["mask"].reshape(-1, *(1,) * (terms.ndim - 1))
     return jnp.where(mask, terms, 0).sum(axis=0)
