@@ -17,6 +17,9 @@ Transform = Callable[[jax.Array, Batch], Batch]
 """`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after."""
 
 
+_OTHERS = 2**16
+
+
 def compose(*transforms: Transform) -> Transform | None:
     """Return transforms one after another, each with randomness of its own; None of none."""
     if not transforms:
@@ -24,8 +27,9 @@ def compose(*transforms: Transform) -> Transform | None:
 
     def composed(key: jax.Array, batch: Batch) -> Batch:
         for index, transform in enumerate(transforms):
-            # The first has the key itself, with which runs were trained before there were others.
-            batch = transform(key if index == 0 else jax.random.fold_in(key, index), batch)
+            # The first has the key itself, with which runs were trained before there were others. Smaller numbers
+            # would give the others what it gets by splitting that: `split(key)[1]` is `fold_in(key, 1)`.
+            batch = transform(key if index == 0 else jax.random.fold_in(key, _OTHERS + index), batch)
         return batch
 
     return composed
@@ -179,7 +183,8 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
 
     Returns:
         The batch with `soft_label` float32 [b, c] mixed, and in `label` the class of the larger share. What is not
-        known of either example is not known of the mixture.
+        known of either example is not known of the mixture. Columns of whole numbers or of truth values, which cannot
+        be mixed, are those of the larger share, as the label is.
     """
     pair_key, share_key = jax.random.split(key)
     partner = _partners(pair_key, batch["mask"])
@@ -229,11 +234,13 @@ def _mixed(batch: Any, images: jax.Array, partner: jax.Array, share: jax.Array, 
     columns = {name: rows for name, rows in batch.items() if name not in ("image", "label", "mask")}
 
     def mix(rows: jax.Array) -> jax.Array:
-        weight = share.reshape(-1, *(1,) * (rows.ndim - 1)).astype(rows.dtype)
-        return rows * weight + rows[partner] * (1 - weight)
+        weight = share.reshape(-1, *(1,) * (rows.ndim - 1))
+        if not jnp.issubdtype(rows.dtype, jnp.floating):
+            return jnp.where(weight >= 0.5, rows, rows[partner])
+        return rows * weight.astype(rows.dtype) + rows[partner] * (1 - weight).astype(rows.dtype)
 
-    mixed = {name: mix(rows) for name, rows in (columns | {"soft_label": soft}).items()}
-    return batch | mixed | {"image": images, "label": jnp.where(share >= 0.5, labels, labels[partner])}
+    mixed = {name: mix(jnp.asarray(rows)) for name, rows in (columns | {"soft_label": soft, "label": labels}).items()}
+    return batch | mixed | {"image": images}
 
 
 def _as_float(images: jax.Array) -> jax.Array:

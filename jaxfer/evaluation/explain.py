@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxfer.devices import OneDevice
 from jaxfer.errors import UserError
-from jaxfer.models import Network, compiled_for
+from jaxfer.models import Network, checked_outputs, compiled_for
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
@@ -62,7 +62,7 @@ def grad_cam(
 
 def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array) -> jax.Array:
     apply = partial(model.apply, variables, images, train=False, mask=None)
-    last = _last_map(apply)
+    last = _count_maps(apply)
 
     def forward(change: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the sum of the asked logits with `change` added to the feature map, and the map itself."""
@@ -70,15 +70,16 @@ def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes:
 
         def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
             out = call(*args, **kwargs)
-            if (context.module.path, context.method_name) != (last, "__call__"):
+            if not _is_map(out, context):
                 return out
             seen.append(out)
-            return out if change is None else out + change
+            return out if change is None or len(seen) != last else out + change
 
         with nn.intercept_methods(intercept):
             outputs: Any = apply()
         # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
-        return jnp.take_along_axis(outputs["logits"], classes[:, None], axis=1).sum(), seen[0]
+        logits = checked_outputs(outputs, len(classes))["logits"]
+        return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[last - 1]
 
     shape = jax.eval_shape(lambda: forward(None)[1])
     gradient, features = jax.grad(forward, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
@@ -87,18 +88,22 @@ def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes:
     return nn.relu((weights * features).sum(-1))
 
 
-def _last_map(apply: Callable[[], Any]) -> tuple[str, ...]:
-    """Return the path of the module whose output is the last feature map of a network."""
-    paths = []
+def _count_maps(apply: Callable[[], Any]) -> int:
+    """Return how often a network's modules return a feature map, the last of them its last one."""
+    count = 0
 
     def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        nonlocal count
         out = call(*args, **kwargs)
-        if context.method_name == "__call__" and getattr(out, "ndim", 0) == 4 and context.module.path:
-            paths.append(context.module.path)
+        count += _is_map(out, context)
         return out
 
     with nn.intercept_methods(intercept):
         jax.eval_shape(apply)
-    if not paths:
+    if not count:
         raise UserError("the network has no feature map, a module's output [b, h, w, k], on which to explain it")
-    return paths[-1]
+    return count
+
+
+def _is_map(out: Any, context: nn.module.InterceptorContext) -> bool:
+    return context.method_name == "__call__" and getattr(out, "ndim", 0) == 4 and bool(context.module.path)

@@ -19,7 +19,7 @@ from jaxfer.devices.placement import OneDevice, Parallel
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.metrics import further_scores
 from jaxfer.metrics.scores import Measure
-from jaxfer.models import Network, compiled_for
+from jaxfer.models import Network, checked_outputs, compiled_for
 from jaxfer.tasks import Task
 from jaxfer.training.step import merge
 
@@ -181,7 +181,7 @@ def _compiled(model: Network, parallel: Parallel, flip: bool) -> Callable[..., d
 
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
         predict = partial(model.apply, variables, train=False, mask=batch["mask"])
-        outputs: Any = predict(batch["image"])
+        outputs = checked_outputs(predict(batch["image"]), len(batch["mask"]))
         if flip:
             mirrored: Any = predict(batch["image"][:, :, ::-1])
             # The logarithm of the sum of both probabilities: that it is not halved changes no softmax.

@@ -6,9 +6,11 @@ The blocks are those of He et al., "Deep Residual Learning for Image Recognition
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -67,6 +69,24 @@ def unit_range(
     """
     scale = 255.0 if images.dtype == jnp.uint8 else 1.0
     return images.astype(dtype) / scale
+
+
+def checked_outputs(outputs: Any, rows: int) -> Outputs:
+    """Return what a network returned for `rows` images.
+
+    Raises:
+        UserError: It is not what `Network` promises; shapes of other ranks would broadcast into numbers without sense.
+    """
+    promise = "return a dict with the float32 logits [b, classes], and an entry [b, ...] for each further head"
+    if not isinstance(outputs, Mapping) or "logits" not in outputs:
+        found = f"a dict of {', '.join(outputs)}" if isinstance(outputs, Mapping) else type(outputs).__name__
+        raise UserError(f"the network returned {found} and so no logits: {promise}")
+    for name, values in outputs.items():
+        shape, dtype = jnp.shape(values), jnp.result_type(values)
+        fits = shape[:1] == (rows,) and (name != "logits" or len(shape) == 2)
+        if not fits or not jnp.issubdtype(dtype, jnp.floating) or jnp.finfo(dtype).bits < 32:
+            raise UserError(f"the network returned {name} as {dtype} {list(shape)} for {rows} images: {promise}")
+    return dict(outputs)
 
 
 def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
@@ -337,10 +357,19 @@ def import_network(name: str, num_classes: int) -> Network:
     """
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, ValueError, AttributeError) as error:
+        found = attrgetter(attribute)(importlib.import_module(module))
+    except (ImportError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"the network {name} cannot be imported ({error}): pass module:attribute") from error
-    network = found if isinstance(found, nn.Module) else found(num_classes=num_classes)
+    if isinstance(found, nn.Module) or not callable(found):
+        network = found
+    else:
+        try:
+            inspect.signature(found).bind(num_classes=num_classes)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"{name} cannot be called with num_classes={num_classes} ({error}): let it take them, or name a network"
+            ) from error
+        network = found(num_classes=num_classes)
     if not isinstance(network, nn.Module):
         raise UserError(f"{name} is no network but {type(network).__name__}: pass a linen module, or what makes one")
     return network

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from flax import struct
 
+from jaxfer.errors import UserError
 from jaxfer.tasks.task import Arrays
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Expression:
         chex.assert_rank(logits, 2)
         chex.assert_equal_shape_prefix([logits, batch["label"]], 1)
         shares = batch["soft_label"] if "soft_label" in batch else jax.nn.one_hot(batch["label"], logits.shape[-1])
+        chex.assert_equal_shape([logits, shares])
         losses = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, self.label_smoothing))
         if self.class_weights is None:
             return losses
@@ -59,11 +61,19 @@ def balanced_class_weights(labels: Int[np.ndarray, " n"], num_classes: int) -> t
     """Return n / (num_classes * n_k) for each class k, as scikit-learn's `balanced` does.
 
     Args:
-        labels: int [n] from 0 to `num_classes - 1`, with every class present.
+        labels: int [n] from 0 to `num_classes - 1`.
         num_classes: How many classes there are.
+
+    Raises:
+        UserError: A class without a label.
 
     >>> balanced_class_weights(np.array([0, 0, 0, 1]), 2)
     (0.6666666666666666, 2.0)
     """
     counts = np.bincount(labels, minlength=num_classes)
+    if not counts.all():
+        raise UserError(
+            f"balanced class_weights weigh a class by its images, and there is none of class {counts.argmin()}: pass "
+            "data that has them all, or other class_weights (--class-weights none)"
+        )
     return tuple((len(labels) / (num_classes * counts)).tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import chex
 import jax.numpy as jnp
 
 from jaxfer.metrics.scores import Measure
@@ -101,5 +102,7 @@ def sums_of(task: Task, outputs: Arrays, batch: Arrays) -> Float[Array, " ..."]:
         The sums, float32 of the shape of one example's terms.
     """
     terms = task.terms(outputs, batch)  # [b, ...]
+    words = f"the terms of the task {task.name} are not [b, ...]"
+    chex.assert_equal_shape_prefix([terms, batch["mask"]], 1, custom_message=words)
     mask = batch["mask"].reshape(-1, *(1,) * (terms.ndim - 1))
     return jnp.where(mask, terms, 0).sum(axis=0)

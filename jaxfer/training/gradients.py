@@ -6,7 +6,7 @@ exact on one device, on a mesh, under pmap and in several processes.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +19,27 @@ Gradients = Any
 """A pytree like the parameters."""
 
 
+class Found(NamedTuple):
+    """What an evaluation finds besides loss and gradient.
+
+    Attributes:
+        outputs: The network's, of this device's rows.
+        batch_stats: Running statistics as they are after the batch.
+        examples: int32 [], how many examples of all devices the loss is the mean of.
+    """
+
+    outputs: dict[str, jax.Array]
+    batch_stats: Any
+    examples: jax.Array
+
+
 class Evaluate(Protocol):
     """A function that returns the objective and its gradient at some parameters."""
 
     def __call__(
         self, params: Any, batch_stats: Any, batch: Batch, key: jax.Array
-    ) -> tuple[tuple[jax.Array, tuple[dict[str, jax.Array], Any]], Gradients]:
-        """Return `((loss, (outputs, batch_stats)), gradients)`, the statistics as they are after the batch.
+    ) -> tuple[tuple[jax.Array, Found], Gradients]:
+        """Return `((loss, found), gradients)`.
 
         Args:
             params: The parameters, float32, where the gradient is taken.
@@ -59,7 +73,7 @@ def sam(rho: Any) -> Gradient:
         def sharpest(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
             found, gradients = evaluate(params, batch_stats, batch, key)
             # At a stationary point the direction is undefined: a step of nothing, not NaN.
-            scale = rho / jnp.maximum(optax.global_norm(gradients), 1e-12)
+            scale = rho / jnp.maximum(optax.tree.norm(gradients), 1e-12)
             beside = jax.tree.map(lambda p, g: p + scale * g, params, gradients)
             return found, evaluate(beside, batch_stats, batch, key)[1]
 
@@ -72,7 +86,8 @@ def accumulate(parts: int) -> Gradient:
     """Return the gradient as the mean over parts of a batch, one after another, for batches too large for the memory.
 
     Each part weighs as many examples as it has. Without batch normalisation and dropout it is the whole batch's to
-    rounding. With batch normalisation each part is normalised by itself, and moves the running statistics.
+    rounding. With batch normalisation each part is normalised by itself, and moves the running statistics; under pmap
+    the parts are those of one device only where their number divides the rows of each.
 
     Args:
         parts: Number of parts, of equally many rows each. A batch that they do not divide is padded.
@@ -82,23 +97,24 @@ def accumulate(parts: int) -> Gradient:
         def averaged(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
             size = batch["mask"].shape[0]
             cut = jax.tree.map(lambda rows: _cut(rows, parts), batch)
-            keys = jax.random.split(key, parts)
-            counts = cut["mask"].sum(axis=1)
-            # A part of nothing but padding must not count, whatever its loss is.
-            shares = counts / jnp.maximum(counts.sum(), 1)
 
             def one(carry: Any, part: Any) -> Any:
-                (statistics, total), (rows, own_key, share) = carry, part
-                (loss, (outputs, after)), gradients = evaluate(params, statistics, rows, own_key)
-                statistics = jax.tree.map(lambda old, new: jnp.where(share > 0, new, old), statistics, after)
-                added = jax.tree.map(lambda sum_, new: sum_ + share * new, total, (loss, gradients))
-                return (statistics, added), outputs
+                (statistics, total), (rows, own_key) = carry, part
+                (loss, found), gradients = evaluate(params, statistics, rows, own_key)
+                # Selected, not multiplied by 0: what a part of nothing but padding finds may be NaN.
+                there = found.examples > 0
+                statistics = jax.tree.map(lambda old, new: jnp.where(there, new, old), statistics, found.batch_stats)
+                total = jax.tree.map(
+                    lambda old, new: jnp.where(there, old + found.examples * new, old), total, (loss, gradients)
+                )
+                return (statistics, total), (found.outputs, found.examples)
 
             nothing = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
-            carry, outputs = lax.scan(one, (batch_stats, nothing), (cut, keys, shares))
-            batch_stats, (loss, gradients) = carry
+            carry, (outputs, counts) = lax.scan(one, (batch_stats, nothing), (cut, jax.random.split(key, parts)))
+            (batch_stats, total), examples = carry, counts.sum()
+            loss, gradients = jax.tree.map(lambda sums: sums / jnp.maximum(examples, 1), total)
             outputs = jax.tree.map(lambda rows: _join(rows)[:size], outputs)
-            return (loss, (outputs, batch_stats)), gradients
+            return (loss, Found(outputs, batch_stats, examples)), gradients
 
         return averaged
 

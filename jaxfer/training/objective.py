@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,7 +54,9 @@ class Objective:
         losses = self.expression.loss(outputs, batch)
         for task in self.tasks:
             if task.name in outputs and task.known(batch):
-                losses += self.head_weight * task.loss(outputs, batch)
+                own = task.loss(outputs, batch)
+                chex.assert_equal_shape([losses, own], custom_message=f"the loss of the task {task.name} is not [b]")
+                losses += self.head_weight * own
         return jnp.where(batch["mask"], losses, 0)
 
     def penalty(self, params: Any) -> Float[Array, ""]:

@@ -18,7 +18,7 @@ from jaxfer.data.transforms import Transform, compose, transforms_of
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
-from jaxfer.models import Network, compiled_for
+from jaxfer.models import Network, checked_outputs, compiled_for, name_of
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
 from jaxfer.training.gradients import Gradient, accumulate, plain, sam
@@ -67,7 +67,8 @@ class Program:
         gradient: As for `fit`.
 
     Raises:
-        UserError: The data says nothing of what a head of the network is to predict.
+        UserError: The data says nothing of what a head is to predict, or the network is not one for this data and
+            these tasks.
     """
 
     def __init__(
@@ -84,13 +85,16 @@ class Program:
         gradient: Gradient = plain,
     ) -> None:
         self.tasks = (*tasks_of(config.model), *tasks)
+        _check_labels(data)
         _check_known(self.tasks, data)
+        if model is not None:
+            _check_network(model, self.tasks, config.data.image_size, data)
         self.data = data
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
         self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
-        self._transforms, self._gradient = transforms, gradient
+        self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -123,7 +127,9 @@ class Program:
 
     def config_of(self, config: Config) -> Config:
         """Return a run's config as its folder keeps it. A network passed as an object is named by its class."""
-        return dataclasses.replace(config, model=self._config.model)
+        if not self._own_model:
+            return config
+        return dataclasses.replace(config, model=dataclasses.replace(config.model, variant=self._config.model.variant))
 
     def serves(self, config: Config, data: Dataset) -> bool:
         """Return whether this program can train a run.
@@ -222,3 +228,33 @@ def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
                 f"{data.source} says nothing of its faces in {data.train.name} that the head {task.name!r} could learn "
                 f"({' or '.join(task.columns)}): leave it out (--heads)"
             )
+
+
+def _check_labels(data: Dataset) -> None:
+    for split in (data.train, data.val):
+        wrong = [label for label in np.unique(split.labels) if not 0 <= label < len(data.class_names)]
+        if wrong:
+            raise UserError(
+                f"{split.name} of {data.source} has the label {wrong[0]}: pass indices into its class names, 0 to "
+                f"{len(data.class_names) - 1}"
+            )
+
+
+def _check_network(model: Network, tasks: Sequence[Task], image_size: int, data: Dataset) -> None:
+    """Refuse a network of the user's own whose outputs do not fit the data and the tasks; nothing is computed."""
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
+    found = jax.eval_shape(
+        lambda images: model.init_with_output(jax.random.key(0), images, train=False, mask=None)[0], images
+    )
+    outputs, classes = checked_outputs(found, 1), len(data.class_names)
+    if outputs["logits"].shape[1] != classes:
+        raise UserError(
+            f"the network {name_of(model)} has {outputs['logits'].shape[1]} logits, and {data.source} has {classes} "
+            "classes: give it one for each"
+        )
+    missing = [task.name for task in tasks if task.name not in outputs]
+    if missing:
+        raise UserError(
+            f"the network {name_of(model)} has no head {missing[0]!r}, which it is to learn: let it return one, or "
+            "leave the task out"
+        )

@@ -1,7 +1,7 @@
 """The training step and the evaluation step: one function each behind every way to run them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -15,10 +15,11 @@ from jaxfer.data.batches import WHOLE, Batch, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.data.transforms import Transform
 from jaxfer.devices.placement import OneDevice, Parallel
+from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics
-from jaxfer.models import Network, compiled_for
+from jaxfer.models import Network, checked_outputs, compiled_for
 from jaxfer.tasks import Task, sums_of
-from jaxfer.training.gradients import Gradient, plain
+from jaxfer.training.gradients import Found, Gradient, plain
 from jaxfer.training.objective import Objective
 from jaxfer.training.state import TrainState
 
@@ -94,9 +95,9 @@ def train_function(
     """
 
     def evaluate(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
-        count = jnp.maximum(_total(batch["mask"].sum(), axis_name), 1)
+        examples = _total(batch["mask"].sum(), axis_name)
 
-        def share_of_loss(params: Any) -> tuple[jax.Array, tuple[Any, Any]]:
+        def share_of_loss(params: Any) -> tuple[jax.Array, Found]:
             outputs, updates = model.apply(
                 {"params": params, "batch_stats": batch_stats},
                 batch["image"],
@@ -105,7 +106,9 @@ def train_function(
                 mutable=["batch_stats"],
                 rngs={"dropout": key},
             )
-            return objective.losses(outputs, batch).sum() / count, (outputs, updates.get("batch_stats", batch_stats))
+            outputs = checked_outputs(outputs, len(batch["mask"]))
+            found = Found(outputs, updates.get("batch_stats", batch_stats), examples)
+            return objective.losses(outputs, batch).sum() / jnp.maximum(examples, 1), found
 
         (loss, found), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(params)
         loss, gradients = _total((loss, gradients), axis_name)
@@ -122,8 +125,9 @@ def train_function(
         transform_key, dropout_key = jax.random.split(key)
         if transform is not None:
             batch = transform(transform_key, batch)
+            _check(batch)
         found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
-        loss, (outputs, batch_stats) = found
+        loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
@@ -182,7 +186,7 @@ def eval_function(
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         _check(batch)
         labels, mask = batch["label"], batch["mask"]
-        outputs: Any = model.apply(variables, batch["image"], train=False, mask=mask)
+        outputs = checked_outputs(model.apply(variables, batch["image"], train=False, mask=mask), len(mask))
         loss = objective.losses(outputs, batch).sum() / jnp.maximum(mask.sum(), 1)
         loss += objective.penalty(variables["params"])
         scored = [task for task in tasks if task.name in outputs and task.known(batch)]
@@ -194,6 +198,8 @@ def eval_function(
 
 def _check(batch: Batch) -> None:
     """Refuse, while tracing, a batch of other shapes than those promised: broadcasting would hide them."""
+    if not isinstance(batch, Mapping):
+        raise UserError(f"a transform returned {type(batch).__name__} in place of a batch: return the batch")
     chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
     chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
     chex.assert_type([batch["label"], batch["mask"]], [int, bool])

@@ -1,0 +1,238 @@
+"""What a programmer gets wrong about the contracts ends in a sentence, and what is only unusual works."""
+
+import dataclasses
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from small_data import bright_faces, dataset_of, split_of
+
+from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
+from jaxfer.data.batches import Batches
+from jaxfer.devices import OneDevice, Pmapped, Sharded
+from jaxfer.errors import UserError
+from jaxfer.evaluation.explain import grad_cam
+from jaxfer.evaluation.predict import predict_split
+from jaxfer.models import Head, unit_range
+from jaxfer.tasks import Task
+from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step
+
+CONFIG = Config(
+    data=DataConfig(image_size=32),
+    loss=LossConfig(l2=0.0),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.05),
+    epochs=1,
+    batch_size=16,
+)
+
+
+class Says(nn.Module):
+    """A network that says of images whatever `says` makes of their features [b, 8]."""
+
+    says: object
+
+    @nn.compact
+    def __call__(self, images, *, train, mask):
+        x = nn.relu(nn.Conv(8, (5, 5), strides=4)(unit_range(images)))
+        return self.says(x.mean((1, 2)))
+
+
+def logits(x):
+    return {"logits": nn.Dense(7)(x)}
+
+
+NET = Says(logits)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return dataset_of(bright_faces(44, "train", 0), bright_faces(21, "val", 1))
+
+
+def step_of(model=NET, parallel=None, **options):
+    optimizer, parallel = optax.sgd(0.1), parallel or OneDevice()
+    state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
+    step = make_train_step(model, optimizer, options.pop("objective", Objective()), parallel=parallel, **options)
+    return lambda batch: step(state, batch)
+
+
+WRONG = {
+    "an array": (lambda x: nn.Dense(7)(x), r"the network returned \w+ and so no logits: return a dict"),
+    "a pair": (lambda x: (nn.Dense(7)(x), x), "the network returned tuple and so no logits: return a dict"),
+    "no logits": (lambda x: {"scores": nn.Dense(7)(x)}, "returned a dict of scores and so no logits"),
+    "logits of another rank": (lambda x: {"logits": nn.Dense(7)(x)[:, None]}, r"logits as float32 \[\d+, 1, 7\] for"),
+    "logits of a batch": (lambda x: {"logits": nn.Dense(7)(x).mean(0)}, r"returned logits as float32 \[7\] for"),
+    "short logits": (
+        lambda x: {"logits": nn.Dense(7, dtype=jnp.bfloat16)(x)},
+        r"logits as bfloat16 \[\d+, 7\] for .* the float32 logits",
+    ),
+    "classes": (lambda x: {"logits": nn.Dense(7)(x).argmax(1)}, r"returned logits as int32 \[\d+\] for"),
+    "a head of no rows": (lambda x: logits(x) | {"age": x.mean()}, r"returned age as float32 \[\] for"),
+}
+
+
+@pytest.mark.parametrize(("says", "words"), WRONG.values(), ids=WRONG)
+def test_a_network_that_breaks_its_contract_is_refused_by_all_who_use_it(data, says, words):
+    model = Says(says)
+    batch = Batches(data.train, 16, seed=0)[0]
+    variables = create_state(model, optax.sgd(0.1), seed=0, image_size=32).variables
+    for use in (
+        lambda: fit(CONFIG, data, model=model),
+        lambda: step_of(model)(batch),
+        lambda: make_eval_step(model, Objective())(variables, batch),
+        lambda: predict_split(model, variables, data.val, batch_size=16),
+        lambda: grad_cam(model, variables, data.val.images[:2], np.arange(2)),
+    ):
+        with pytest.raises(UserError, match=words):
+            use()
+
+
+def test_a_network_of_other_classes_than_the_data_is_refused(data):
+    with pytest.raises(UserError, match=r":Says has 8 logits, and small data has 7 classes: give it one for each"):
+        fit(CONFIG, data, model=Says(lambda x: {"logits": nn.Dense(8)(x)}))
+
+
+class Age(Task):
+    name, head, columns, measures = "age", Head("age", 1), ("age",), {}
+
+    def loss(self, outputs, batch):
+        return jnp.square(outputs["age"][:, 0] - batch["age"])
+
+    def terms(self, outputs, batch):
+        return jnp.square(outputs["age"] - batch["age"][:, None])
+
+    def scores(self, sums):
+        return {}
+
+
+class Broadcast(Age):
+    def loss(self, outputs, batch):
+        return jnp.square(outputs["age"] - batch["age"][:, None])
+
+
+class Mean(Age):
+    def loss(self, outputs, batch):
+        return super().loss(outputs, batch).mean()
+
+
+class Summed(Age):
+    def terms(self, outputs, batch):
+        return super().terms(outputs, batch).sum(0)
+
+
+AGED = Says(lambda x: logits(x) | {"age": nn.Dense(1)(x)})
+
+
+def test_a_task_whose_head_the_network_lacks_is_refused():
+    data = dataset_of(bright_faces(44, "train", 0, age=np.ones(44, np.float32)), bright_faces(21, "val", 1))
+    with pytest.raises(UserError, match=r":Says has no head 'age', which it is to learn: let it return one"):
+        fit(CONFIG, data, model=NET, tasks=[Age()])
+
+
+@pytest.mark.parametrize("task", [Broadcast(), Mean()], ids=["a column", "a mean"])
+def test_a_loss_of_a_task_that_would_broadcast_is_refused(data, task):
+    batch = Batches(data.train, 16, seed=0)[0] | {"age": np.ones(16, np.float32)}
+    with pytest.raises(AssertionError, match=r"the loss of the task age is not \[b\]"):
+        step_of(AGED, objective=Objective(tasks=(task,)))(batch)
+
+
+def test_terms_of_a_task_that_are_summed_already_are_refused(data):
+    batch = Batches(data.train, 16, seed=0)[0] | {"age": np.ones(16, np.float32)}
+    variables = create_state(AGED, optax.sgd(0.1), seed=0, image_size=32).variables
+    with pytest.raises(AssertionError, match=r"the terms of the task age are not \[b, ...\]"):
+        make_eval_step(AGED, Objective(), tasks=(Summed(),))(variables, batch)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label": lambda batch: batch["label"][:, None]},
+        {"label": lambda batch: np.eye(7, dtype=np.float32)[batch["label"]]},
+        {"label": lambda batch: batch["label"].astype(np.float32)},
+        {"label": lambda batch: batch["label"][:8]},
+        {"mask": lambda batch: batch["mask"].astype(np.float32)},
+        {"mask": lambda batch: batch["mask"][:, None]},
+        {"image": lambda batch: batch["image"][0]},
+        {"soft_label": lambda batch: np.ones((16, 8), np.float32) / 8},
+    ],
+    ids=["rank", "one-hot", "float", "too few", "a mask of numbers", "a mask of another rank", "one image", "classes"],
+)
+def test_a_batch_of_other_shapes_or_dtypes_is_refused(data, changes):
+    batch = Batches(data.train, 16, seed=0)[0]
+    with pytest.raises(AssertionError, match=r"Assertion assert_\w+ failed"):
+        step_of()(batch | {name: change(batch) for name, change in changes.items()})
+
+
+def test_a_transform_that_returns_no_batch_is_refused(data):
+    batch = Batches(data.train, 16, seed=0)[0]
+    with pytest.raises(UserError, match="a transform returned NoneType in place of a batch: return the batch"):
+        step_of(transform=lambda key, batch: None)(batch)
+    with pytest.raises(AssertionError, match="Assertion assert_rank failed"):
+        step_of(transform=lambda key, batch: batch | {"image": batch["image"][0]})(batch)
+
+
+@pytest.mark.parametrize("label", [7, -1])
+def test_a_label_without_a_class_is_refused(data, label):
+    val = split_of("val", data.val.images, np.where(data.val.labels == 3, label, data.val.labels).astype(np.int32))
+    with pytest.raises(UserError, match=f"val of small data has the label {label}: pass indices .*, 0 to 6"):
+        fit(CONFIG, dataset_of(data.train, val), model=NET)
+
+
+def test_balanced_weights_need_every_class(data):
+    few = split_of("train", data.train.images, np.minimum(data.train.labels, 5))
+    config = dataclasses.replace(CONFIG, loss=LossConfig(l2=0.0, class_weights="balanced"))
+    with pytest.raises(UserError, match=r"there is none of class 6: pass data that has them all"):
+        fit(config, dataset_of(few, data.val), model=NET)
+
+
+# What is unusual
+
+
+@pytest.mark.parametrize("batch_size", [13, 100], ids=["prime", "more than there are"])
+def test_any_size_of_a_batch_trains_the_same_on_all_devices(data, batch_size):
+    config = dataclasses.replace(CONFIG, batch_size=batch_size)
+    found = [fit(config, data, model=NET, parallel=way()) for way in (OneDevice, Sharded, Pmapped)]
+    one, *others = (jax.device_get(state.params) for state, _ in found)
+    for other in others:
+        chex.assert_trees_all_close(other, one, rtol=0, atol=1e-5)
+    assert all(rows[0]["step"] == -(-44 // batch_size) for _, rows in found)
+
+
+def test_a_batch_of_one_class_and_one_of_one_example_are_learnt_from(data):
+    for labels in (np.full(16, 3, np.int32), np.arange(16, dtype=np.int32) % 7):
+        batch = Batches(data.train, 16, seed=0)[0] | {"label": labels}
+        for mask in (np.ones(16, bool), np.arange(16) < 1):
+            state, metrics = step_of()(batch | {"mask": mask})
+            assert int(metrics.count) == mask.sum()
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int16])
+def test_labels_of_any_whole_number_are_the_same(data, dtype):
+    batch = Batches(data.train, 16, seed=0)[0]
+    losses = [float(step_of()(batch | {"label": batch["label"].astype(kind)})[1].loss) for kind in (np.int32, dtype)]
+    assert losses[0] == losses[1]
+
+
+def test_a_module_that_is_called_twice_is_explained_by_its_last_map(data):
+    class Twice(nn.Module):
+        @nn.compact
+        def __call__(self, images, *, train, mask):
+            conv = nn.Conv(3, (3, 3))
+            x = nn.relu(conv(unit_range(images)))
+            return {"logits": nn.Dense(7)(conv(nn.avg_pool(x, (2, 2), (2, 2))).mean((1, 2)))}
+
+    model, images, classes = Twice(), data.val.images[:7], np.arange(7)
+    variables = create_state(model, optax.sgd(0.1), seed=0, image_size=32).variables
+    maps = grad_cam(model, variables, images, classes)
+    # The class activation map of the last features: behind them there is a mean and a dense layer.
+    x = nn.Conv(3, (3, 3)).apply({"params": variables["params"]["Conv_0"]}, images / np.float32(255))
+    x = nn.avg_pool(nn.relu(x), (2, 2), (2, 2))
+    last = np.asarray(nn.Conv(3, (3, 3)).apply({"params": variables["params"]["Conv_0"]}, x))
+    weights = np.asarray(variables["params"]["Dense_0"]["kernel"]).T[classes]
+    expected = np.maximum((last * weights[:, None, None, :]).sum(-1), 0) / (16 * 16)
+    np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
