@@ -19,4 +19,4 @@ _HOMES = {"check": "checking", "load": "loading", "prepare": "prepared"}
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"jaxfer.data.{_HOMES[name]}"), name)
