@@ -95,8 +95,8 @@ class StartUp:
         from jax import monitoring
 
         if "first_step" not in self._parts:
+            self._parts["compile"] = _covered(self._spans, 0.0)
             self._end("first_step", self._begun)
-            self._parts = {"compile": _covered(self._spans, 0.0), **self._parts}
             monitoring.unregister_event_listener(self._event)
             monitoring.unregister_event_time_span_listener(self._span)
 

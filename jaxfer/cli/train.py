@@ -25,35 +25,27 @@ class Train(TrainingFlags):
     """Print the summary as JSON, and nothing else, to the standard output."""
 
     def run(self) -> None:
-        """Train, and print what came of it."""
-        train(self.with_folder(), "jaxfer train", as_json=self.json)
+        """Load, train, evaluate, report, and print the numbers."""
+        flags = self.with_folder()
+        start_up = start_jax(flags.processes)
+        # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
+        from jaxfer.data import load
+        from jaxfer.devices.distributed import is_first
+        from jaxfer.reports.finish import finish_run
+        from jaxfer.training import fit
 
-
-def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
-    """Load, train, evaluate, report, and print the numbers.
-
-    program: how the person started this, for the command that continues it. as_json: whether to print the summary as
-    JSON and nothing else.
-    """
-    start_up = start_jax(flags.processes)
-    # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
-    from jaxfer.data import load
-    from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.finish import finish_run
-    from jaxfer.training import fit
-
-    with start_up.part("load_data"):
-        data = (load if as_json else load_and_print)(flags.config.data)
-    options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not as_json}
-    try:
-        state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
-    except Interrupted:
-        if is_first():
-            print(f"Continue with: {flags.resume_command(program)}", file=sys.stderr)
-        raise
-    summary = finish_run(flags.run_dir, flags.config, data, state, history, start_up=start_up.to_dict())
-    if is_first() and as_json:
-        print(json.dumps(summary, indent=2))
-    elif is_first():
-        print_summary(summary)
-        print(f"Report: {flags.run_dir / 'report.html'}")
+        with start_up.part("load_data"):
+            data = (load if self.json else load_and_print)(flags.config.data)
+        options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not self.json}
+        try:
+            state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
+        except Interrupted:
+            if is_first():
+                print(f"Continue with: {flags.resume_command('jaxfer train')}", file=sys.stderr)
+            raise
+        summary = finish_run(flags.run_dir, flags.config, data, state, history, start_up=start_up.to_dict())
+        if is_first() and self.json:
+            print(json.dumps(summary, indent=2))
+        elif is_first():
+            print_summary(summary)
+            print(f"Report: {flags.run_dir / 'report.html'}")
