@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import jax
+from jaxfer.training.losses import make_loss
 from machine import machine, versions
 
 from jaxfer.config import PRESETS, DataConfig
@@ -26,7 +27,6 @@ from jaxfer.training import (
     make_train_step,
     use_cpu_cores,
 )
-from jaxfer.training.losses import make_loss
 
 BATCHES = (4, 8, 16, 32, 64, 128, 256)
 ROUNDS, IMAGES = 11, 512

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 
 from command import keep, parser
+from jaxfer.training.side_by_side import fit_side_by_side
 from machine import accelerator, versions
 
 from jaxfer.config import PRESETS, Config, DataConfig, ModelConfig
 from jaxfer.data.synthetic import drawn_dataset
 from jaxfer.errors import Diverged
 from jaxfer.training import Program, fit
-from jaxfer.training.side_by_side import fit_side_by_side
 
 COUNTS, EPOCHS = (1, 2, 4, 8), 4
 

@@ -10,10 +10,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jaxfer.reports.figures import confusion_matrix, curves
-from jaxfer.reports.markup import between
-from jaxfer.reports.sweep_figures import heat_map
-from jaxfer.reports.sweep_report import cost, pick
-from jaxfer.reports.sweep_settings import best, settings
+from jaxfer.reports.sweep_figures import best, heat_map, settings
+from jaxfer.reports.sweep_page import cost, pick
+from jaxfer.reports.words import between
 from jaxfer.sweeps import CellResult, SweepResult
 
 DOCS = Path(__file__).parent
@@ -207,7 +206,7 @@ def grid_section(measured: dict[str, Any]) -> str:
             lines.append(f"| {rate} | {epochs} | {row.status}: {row.reason} | | | | | |")
             continue
         scores, intervals = row.scores, row.scores["intervals"]
-        known = " | ".join(f"{scores[name]:.4f} | {between('', intervals[name])}" for name in ("accuracy", "macro_f1"))
+        known = " | ".join(f"{scores[name]:.4f} | {between(intervals[name])}" for name in ("accuracy", "macro_f1"))
         lines.append(f"| {rate} | {epochs} | {known} | {scores['loss']:.4f} | {row.seconds / 60:.1f} min |")
     return f"""# The published grid on FER2013
 

@@ -10,10 +10,9 @@ python examples/sweep_affectnet.py --sweep-dir runs/NAME --resume      # go on a
 import sys
 from dataclasses import dataclass
 
-from jaxfer.cli.flags import Preset, SweepFlags, load_and_print
+from jaxfer.cli.flags import Preset, SweepFlags, load_and_print, own_network
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_table import print_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ def main() -> None:
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.sweep_report import write_sweep_report
+    from jaxfer.reports import print_sweep, write_sweep_report
     from jaxfer.sweeps import continued, grid, sweep
 
     if flags.resume:
@@ -41,11 +40,12 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        options = {"load": load_and_print, "side_by_side": flags.side_by_side}
+        model = own_network(flags.network, flags.config.data.num_classes)
+        options = {"load": load_and_print, "side_by_side": flags.side_by_side, "model": model}
         found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, tell=print, **options)
     if is_first():
-        print_table(found)
-        print(f"Report: {write_sweep_report(flags.sweep_dir)}")
+        print_sweep(found)
+        print(f"Report: {write_sweep_report(found)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ python examples/train_affectnet.py --run-dir runs/NAME --resume            # go 
 
 import sys
 
-from jaxfer.cli.flags import TrainingFlags, print_data, print_summary
+from jaxfer.cli.flags import TrainingFlags, own_network
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.errors import Interrupted
@@ -18,14 +18,15 @@ from jaxfer.errors import Interrupted
 def main() -> None:
     """Load, train, evaluate, report."""
     flags = TrainingFlags.parse(description=__doc__)  # every field of `Config` is a flag
-    config = flags.config
+    config, run_dir = flags.config, flags.run_dir
 
     # Before anything of JAX: every CPU core becomes a device, processes meet, compiled programs are kept.
     start_up = start_jax(flags.processes)
+    start_up.listen()
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
-    from jaxfer.models import make_model
-    from jaxfer.reports.finish import finish_run
+    from jaxfer.reports import ProgressBar, TensorBoard, finish_run, print_data, print_summary
+    from jaxfer.tasks import make_network
     from jaxfer.training import fit
 
     # Data: images uint8 [n, side, side, 3] and labels int32 [n] of a training and a validation split.
@@ -35,29 +36,23 @@ def main() -> None:
         print_data(data)
 
     # Network: any linen module that gives `{"logits": [b, classes]}`; a config names one of jaxfer's own.
-    model = make_model(config.model, len(data.class_names))
+    classes = len(data.class_names)
+    model = own_network(flags.network, classes) or make_network(config.model, classes)
 
     # Training: a checkpoint, a validation and a line of metrics.jsonl after each epoch.
+    watching = [start_up, ProgressBar(), *([TensorBoard(run_dir)] if flags.writes_events else [])]
     try:
-        state, history = fit(
-            config,
-            data,
-            model=model,
-            run_dir=flags.run_dir,
-            resume=flags.resume,
-            progress=True,
-            tensorboard=flags.tensorboard,
-        )
+        state, history = fit(config, data, model=model, run_dir=run_dir, resume=flags.resume, callbacks=watching)
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(f'python {sys.argv[0]}')}", file=sys.stderr)
         raise
 
     # Evaluation and report: both splits whole, with intervals, in summary.json and on a page.
-    summary = finish_run(flags.run_dir, config, data, state, history, start_up=start_up.to_dict())
+    summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
     if is_first():
         print_summary(summary)
-        print(f"Report: {flags.run_dir / 'report.html'}")
+        print(f"Report: {run_dir / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from browser import PROGRAM, Browser
 from formats import class_folders
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, with_intervals, write_run, write_sweep
 
-from jaxfer.data.checking import check, write_page
-from jaxfer.reports.report import write_report
-from jaxfer.reports.sweep_report import write_sweep_report
+from jaxfer.data.checking import check
+from jaxfer.reports import write_check, write_report, write_sweep_report
+from jaxfer.sweeps import read_sweep
 
 NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NEEDED)
@@ -35,8 +35,10 @@ def pages(tmp_path_factory):
     run = write_report(write_run(folder / "run", summary, fifty_epochs()))
     class_folders.words(folder / "faces", 2)
     checked = folder / "check.html"
-    write_page(check(folder / "faces"), checked)
-    return {"run": run, "check": checked} | {name: write_sweep_report(path) for name, path in sweeps.items()}
+    write_check(check(folder / "faces"), checked)
+    return {"run": run, "check": checked} | {
+        name: write_sweep_report(read_sweep(path)) for name, path in sweeps.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["run", "check", "two", "one", "three"])

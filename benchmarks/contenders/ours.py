@@ -55,7 +55,8 @@ def build(case: Case, way: str) -> Contender:
 
     step = train_function(model, optimizer, CrossEntropy(l2=case.l2), axis_name=None, augment=None, ema=None)
     batches = case.batches()
-    split = Split("train", *(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+    images, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    split = Split("train", images, labels)
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))
     if way == "resident":
         train, portions = ResidentFeed().training(step, split, parallel).run, portions_of_rows(case.batch)

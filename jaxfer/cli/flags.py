@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.start import ProcessFlags
@@ -22,6 +20,7 @@ from jaxfer.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
+    from jaxfer.models import Network
 
 
 NEW = Path("runs")
@@ -50,6 +49,8 @@ class ConfigFlags:
     preset: Preset = "demo"
     resume: bool = False
     """Continue what the folder holds, with the configuration that it began with."""
+    network: str | None = None
+    """Your own network as module:attribute, which is imported; say it again to resume."""
     processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
 
     @classmethod
@@ -80,12 +81,16 @@ class ConfigFlags:
         early.add_argument("--preset", choices=PRESETS, default=cls.preset)
         early.add_argument(flag, f"--{cls.FOLDER}", type=Path, default=NEW, dest="folder")
         early.add_argument("--resume", action="store_true")
+        # Only who names a module here has it imported, and never a config.json by itself.
+        early.add_argument("--network", "--variant", type=lambda name: name if ":" in name else None)
         known, _ = early.parse_known_args(arguments)
         if known.resume and known.folder == NEW:
             raise UserError(f"--resume needs the folder to go on with: pass {flag}")
         config = cls.begun_with(known.folder) if known.resume else PRESETS[known.preset]
+        if known.network is not None:
+            config = dataclasses.replace(config, model=dataclasses.replace(config.model, variant=known.network))
         fields: dict[str, Any] = {cls.FOLDER: known.folder}
-        return cls(config=config, preset=known.preset, resume=known.resume, **fields)
+        return cls(config=config, preset=known.preset, resume=known.resume, network=known.network, **fields)
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
@@ -118,7 +123,8 @@ class ConfigFlags:
     def resume_command(self, program: str) -> str:
         """Return how to go on after an interruption of `program`, such as `jaxfer train`."""
         others = ", and the same flags about the processes in each" if self.processes.several else ""
-        return f"{program} --{self.FOLDER.replace('_', '-')} {self.folder} --resume{others}"
+        network = f" --network {self.network}" if self.network else ""
+        return f"{program} --{self.FOLDER.replace('_', '-')} {self.folder} --resume{network}{others}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +137,13 @@ class TrainingFlags(ConfigFlags):
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     tensorboard: bool = False
     """Write TensorBoard's event files into the run's folder as well; a run that has some resumes with them."""
+
+    @property
+    def writes_events(self) -> bool:
+        """Whether TensorBoard's files are asked for, or the run that is resumed has some."""
+        from jaxfer.reports.tensorboard import FOLDER
+
+        return self.tensorboard or (self.resume and (self.run_dir / FOLDER).is_dir())
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
@@ -184,6 +197,20 @@ class SweepFlags(ConfigFlags):
             signal.signal(signal.SIGTERM, before)
 
 
+def own_network(name: str | None, num_classes: int) -> "Network | None":
+    """Return the network that a person names as module:attribute, from the folder they are in too; None without name.
+
+    Raises `UserError` where `jaxfer.models.import_network` does.
+    """
+    from jaxfer.models import import_network
+
+    if name is None:
+        return None
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # an installed command looks beside itself, not where the person is
+    return import_network(name, num_classes)
+
+
 def load_and_print(config: DataConfig) -> "Dataset":
     """Return the data that a config asks for, having printed what is in it, in the first of several processes."""
     from jaxfer.data import load
@@ -191,43 +218,7 @@ def load_and_print(config: DataConfig) -> "Dataset":
 
     data = load(config)
     if is_first():
+        from jaxfer.reports import print_data
+
         print_data(data)
     return data
-
-
-def print_data(data: "Dataset") -> None:
-    """Print what a data set holds and what was left out of it."""
-    print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
-    for reason, count in data.left_out.items():
-        print(f"left out: {count:,} {reason}")
-    for warning in data.warnings:
-        print(f"note: {warning}")
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the final table of a run: the scores of both splits, each with its name and number of images.
-
-    Below it, where the program measured it, a line about what its start took.
-    """
-    table = Table(title=f"After epoch {summary['epochs']}, {summary['seconds']:.0f} s of training")
-    table.add_column("")
-    for name in ("train", "val"):
-        scores = summary[name]
-        table.add_column(f"{name}: {scores['split']}, n = {scores['examples']:,}", justify="right")
-    for name in ("loss", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece", "valence_ccc", "arousal_ccc"):
-        if name in summary["val"]:
-            table.add_row(name, *(_number(summary[split].get(name)) for split in ("train", "val")))
-    console = Console(highlight=False)
-    console.print(table)
-    if "start_up" in summary:
-        console.print(_start_up(summary["start_up"]), soft_wrap=True)
-
-
-def _start_up(start_up: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in start_up["seconds"].items())
-    loaded = start_up["programs_loaded"]
-    return f"Start-up: {parts}; {loaded} of {loaded + start_up['programs_compiled']} programs were compiled before"
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"

@@ -39,7 +39,8 @@ class ProcessFlags:
 def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
-    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
+    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start, which
+    may then `listen`.
 
     flags: how to join other processes. Raises `UserError` where `jaxfer.devices.distributed.join_processes` does.
     """
@@ -55,7 +56,6 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()
-    start_up.listen()
     return start_up
 
 
@@ -123,9 +123,6 @@ class StartUp:
         if event.startswith("/jax/core/compile/"):
             self._spans.append((start_time, end_time))
             self._event(event)
-        elif event == "/jaxfer/first_step":  # of a loop that calls no callbacks yet
-            self._begun = start_time
-            self.step(1, 0.0)
 
 
 def _covered(spans: list[tuple[float, float]], since: float) -> float:

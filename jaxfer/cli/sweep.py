@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from jaxfer.cli.flags import SweepFlags, load_and_print
+from jaxfer.cli.flags import SweepFlags, load_and_print, own_network
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_table import print_table
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,15 +49,16 @@ class Sweep(SweepFlags):
         )
         with flags.continued_by("jaxfer sweep"):
             options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
-            found = sweep(search, flags.sweep_dir, **options, **loading)
+            model = own_network(flags.network, flags.config.data.num_classes)
+            found = sweep(search, flags.sweep_dir, model=model, **options, **loading)
         if is_first():
-            from jaxfer.reports.sweep_report import write_sweep_report
+            from jaxfer.reports import print_sweep, write_sweep_report
 
-            page = write_sweep_report(flags.sweep_dir)
+            page = write_sweep_report(found)
             if flags.json:
                 print(json.dumps(to_records(found), indent=2))
             else:
-                print_table(found)
+                print_sweep(found)
                 print(f"Report: {page}")
 
     def _search(self) -> "Search":

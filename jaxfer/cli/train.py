@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jaxfer.cli.flags import TrainingFlags, load_and_print, print_summary
+from jaxfer.cli.flags import TrainingFlags, load_and_print, own_network
 from jaxfer.cli.start import start_jax
 from jaxfer.errors import Interrupted
 
@@ -28,24 +28,29 @@ class Train(TrainingFlags):
         """Load, train, evaluate, report, and print the numbers."""
         flags = self.with_folder()
         start_up = start_jax(flags.processes)
+        start_up.listen()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.data import load
         from jaxfer.devices.distributed import is_first
-        from jaxfer.reports.finish import finish_run
+        from jaxfer.reports import ProgressBar, TensorBoard, finish_run, print_summary
         from jaxfer.training import fit
 
+        config, run_dir = flags.config, flags.run_dir
         with start_up.part("load_data"):
-            data = (load if self.json else load_and_print)(flags.config.data)
-        options: dict[str, Any] = {"resume": flags.resume, "tensorboard": flags.tensorboard, "progress": not self.json}
+            data = (load if self.json else load_and_print)(config.data)
+        model = own_network(flags.network, len(data.class_names))
+        callbacks: list[Any] = [start_up] if self.json else [start_up, ProgressBar()]
+        if flags.writes_events:
+            callbacks.append(TensorBoard(run_dir))
         try:
-            state, history = fit(flags.config, data, run_dir=flags.run_dir, **options)
+            state, history = fit(config, data, model=model, run_dir=run_dir, resume=flags.resume, callbacks=callbacks)
         except Interrupted:
             if is_first():
                 print(f"Continue with: {flags.resume_command('jaxfer train')}", file=sys.stderr)
             raise
-        summary = finish_run(flags.run_dir, flags.config, data, state, history, start_up=start_up.to_dict())
+        summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
         if is_first() and self.json:
             print(json.dumps(summary, indent=2))
         elif is_first():
             print_summary(summary)
-            print(f"Report: {flags.run_dir / 'report.html'}")
+            print(f"Report: {run_dir / 'report.html'}")

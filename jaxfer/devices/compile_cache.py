@@ -3,12 +3,16 @@
 import hashlib
 import os
 import platform
+import re
 import sys
 import warnings
 import zlib
 from pathlib import Path
 
 import jax
+
+from jaxfer.errors import UserError
+from jaxfer.files import own, refuse_links, write
 
 MOST_BYTES = 512 << 20
 """Programs beyond this are removed, the least recently used first. A run of the published network takes 1 MB."""
@@ -22,17 +26,19 @@ def keep_compiled_programs() -> Path | None:
     program gives the same bits as a compiled one.
 
     Returns None, and changes nothing, where JAX has a folder already (`JAX_COMPILATION_CACHE_DIR`), is told to use none
-    (`JAX_ENABLE_COMPILATION_CACHE=false`), or the folder cannot be written.
+    (`JAX_ENABLE_COMPILATION_CACHE=false`), or the folder cannot be written, or it or one of ours around it is a link.
     """
     if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:  # pyright: ignore
         return None
     try:
         programs = _cache_home() / "jaxfer" / "programs"
         folder = programs / _processor()
+        refuse_links(programs.parent, folder)
+        own(programs, re.compile(".+-[0-9a-f]{12}"))
         # Whoever can write here can have this user run any code.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _tidy(programs, folder / "last-start")
-    except (OSError, RuntimeError):  # a read-only disk, a full one, a user without a home
+    except (OSError, RuntimeError, UserError):  # a read-only disk, a full one, a user without a home
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
@@ -70,8 +76,9 @@ def _tidy(programs: Path, last_start: Path) -> None:
     last_start: a file whose time says since when programs may be unfinished.
     """
     begun = last_start.stat().st_mtime if last_start.exists() else 0.0
-    last_start.touch()
-    files = {path: path.stat() for path in programs.glob("*/*-cache")}
+    write("", last_start)
+    found = [path for path in programs.glob("*/*-cache") if not (path.is_symlink() or path.parent.is_symlink())]
+    files = {path: path.stat() for path in found}
     total = 0
     for path in sorted(files, key=lambda path: files[path].st_atime, reverse=True):
         total += files[path].st_size

@@ -7,6 +7,7 @@ rows of the batch, which are those of `shard`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -232,5 +233,6 @@ def choose_parallel(batch_size: int, model: nn.Module | None = None) -> OneDevic
 
 def _size(model: nn.Module) -> int:
     """Return the number of a network's values, for which nothing is computed."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32))
+    init, images = partial(model.init, train=False, mask=None), jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
+    shapes = jax.eval_shape(init, jax.random.key(0), images)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))

@@ -4,7 +4,9 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 https://arxiv.org/abs/1610.02391.
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,16 +14,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.devices import OneDevice
-from jaxfer.models import Outputs, ResNetFER, compiled_for
+from jaxfer.errors import UserError
+from jaxfer.models import Network, compiled_for
 
 AT_ONCE = 16
 """Images whose maps are computed together."""
 
 
-def grad_cam(model: ResNetFER, variables: dict[str, Any], images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return how much each place speaks for a class, float32 [n, h', w'], at least 0: the map of the last block.
+def grad_cam(model: Network, variables: dict[str, Any], images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return how much each place speaks for a class, float32 [n, h', w'], at least 0: on the last feature map.
 
-    images: [n, h, w, 3], as the network takes them. classes: int [n], the class that each image is asked about.
+    Args:
+        model: The network. Its last feature map is the last output [b, h', w', k] of one of its modules.
+        variables: Its variables.
+        images: [n, h, w, c], as the network takes them.
+        classes: int [n], the class that each image is asked about.
+
+    Raises:
+        UserError: The network has no feature map.
 
     With A the feature map after the last block and y the class's logit, a map is relu(sum_k a_k A_k), where a_k is the
     mean of dy/dA_k over the places (equations 1 and 2). The scale has no meaning across images.
@@ -37,8 +47,9 @@ def grad_cam(model: ResNetFER, variables: dict[str, Any], images: np.ndarray, cl
     return np.concatenate(maps)
 
 
-def _maps(model: ResNetFER, variables: dict[str, Any], images: jax.Array, classes: jax.Array) -> jax.Array:
-    last = f"stage{len(model.stage_sizes)}_block{model.stage_sizes[-1]}"
+def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array) -> jax.Array:
+    apply = partial(model.apply, variables, images, train=False, mask=None)
+    last = _last_map(apply)
 
     def forward(change: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the sum of the asked logits with `change` added to the feature map, and the map itself."""
@@ -46,18 +57,35 @@ def _maps(model: ResNetFER, variables: dict[str, Any], images: jax.Array, classe
 
         def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
             out = call(*args, **kwargs)
-            if context.module.name != last or context.method_name != "__call__":
+            if (context.module.path, context.method_name) != (last, "__call__"):
                 return out
             seen.append(out)
             return out if change is None else out + change
 
         with nn.intercept_methods(intercept):
-            logits = cast(Outputs, model.apply(variables, images))["logits"]
+            outputs: Any = apply()
         # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
-        return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[0]
+        return jnp.take_along_axis(outputs["logits"], classes[:, None], axis=1).sum(), seen[0]
 
     shape = jax.eval_shape(lambda: forward(None)[1])
     gradient, features = jax.grad(forward, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
     gradient, features = gradient.astype(jnp.float32), features.astype(jnp.float32)  # [n, h', w', k]
     weights = gradient.mean((1, 2), keepdims=True)
     return nn.relu((weights * features).sum(-1))
+
+
+def _last_map(apply: Callable[[], Any]) -> tuple[str, ...]:
+    """Return the path of the module whose output is the last feature map of a network."""
+    paths = []
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        out = call(*args, **kwargs)
+        if context.method_name == "__call__" and getattr(out, "ndim", 0) == 4 and context.module.path:
+            paths.append(context.module.path)
+        return out
+
+    with nn.intercept_methods(intercept):
+        jax.eval_shape(apply)
+    if not paths:
+        raise UserError("the network has no feature map, a module's output [b, h, w, k], on which to explain it")
+    return paths[-1]

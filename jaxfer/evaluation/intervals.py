@@ -1,4 +1,4 @@
-"""How far scores could be off by the choice of examples alone: intervals by the bootstrap.
+"""How far scores could be off by the choice of examples alone: intervals by the bootstrap, and of shares by counts.
 
 Examples are drawn anew, as many and with replacement, and scored again; the middle 95% of these scores is the
 percentile interval of Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
@@ -14,8 +14,8 @@ import numpy as np
 
 from jaxfer.evaluation.predict import Predictions
 from jaxfer.metrics import formulas
-from jaxfer.metrics.affect import AFFECT_MEASURES, measured
 from jaxfer.metrics.metrics import CALIBRATION_BINS, calibration_bin
+from jaxfer.tasks import Task
 
 RESAMPLES = 2000
 """How often the examples are drawn anew: the ends of an interval then vary by a twentieth of its length or so."""
@@ -34,7 +34,7 @@ Interval = list[float]
 
 
 def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]:
-    """Return the 95% interval of each measure of `Scores` and of `AFFECT_MEASURES` that there is, by its name.
+    """Return the 95% interval of each measure of `Scores`, and of each of the predictions' tasks, by its name.
 
     It is NaN where the measure is, or may be in a resample.
 
@@ -44,9 +44,8 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
     [0.25, 1.0]
     """
-    affect = predictions.affect_terms
     if not len(predictions):
-        return {name: [np.nan, np.nan] for name in (*MEASURES, *(() if affect is None else AFFECT_MEASURES))}
+        return {name: [np.nan, np.nan] for name in (*MEASURES, *predictions.measures)}
     random = np.random.default_rng(seed)
     confusion = _resampled_confusion(predictions, random)
     samples = {name: getattr(formulas, name)(confusion) for name in MEASURES[:3]}
@@ -55,8 +54,9 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": formulas.r2(squared_error, support), "ece": formulas.ece(gaps, n)}
-        if affect is not None:
-            samples |= _resampled_affect(affect, np.random.default_rng(seed))
+        for task in predictions.tasks:
+            found = _resampled_scores(task, predictions.terms[task.name], np.random.default_rng(seed))
+            samples |= {name: found[name] for name in task.measures}
         return {name: middle(values) for name, values in samples.items()}
 
 
@@ -90,11 +90,11 @@ def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tu
     return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c : 1 + 2 * c], sums[:, 1 + 2 * c :]
 
 
-def _resampled_affect(terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return `AFFECT_MEASURES` of resamples, [resamples] each, from the terms [n, 2, 7] of the examples."""
+def _resampled_scores(task: Task, terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return the scores of resamples, [resamples] each, from the terms [n, ...] of the examples."""
     flat = terms.reshape(len(terms), -1)
     sums = np.concatenate([weights @ flat for weights in _resamples(len(terms), random)])
-    return measured(sums.reshape(-1, *terms.shape[1:]))
+    return task.scores(sums.reshape(-1, *terms.shape[1:]))
 
 
 def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -104,3 +104,32 @@ def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
         count = min(at_once, RESAMPLES - start)
         drawn = random.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
         yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95% interval, [low, high] in [0, 1], of a share that was seen among n examples.
+
+    The score interval of E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
+    Journal of the American Statistical Association 22, 1927. Of no example at all it is [0, 1].
+
+    >>> [round(bound, 3) for bound in wilson_interval(0.9, 50)]
+    [0.786, 0.957]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    from scipy.stats import binomtest  # takes long to import
+
+    found = binomtest(round(share * n), n).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def f1_interval(f1: float, n: int) -> tuple[float, float]:
+    """Return the 95% interval of a class's F1.
+
+    Args:
+        f1: From 0 to 1.
+        n: Examples that are of the class or were taken for it, TP + FP + FN. The share J of TP among these is a share
+            like any other, and F1 = 2J / (1 + J) grows with it, so that the bounds of one are those of the other.
+    """
+    low, high = (2 * bound / (1 + bound) for bound in wilson_interval(f1 / (2 - f1), n))
+    return low, high

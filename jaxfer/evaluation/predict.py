@@ -1,24 +1,24 @@
 """What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial, reduce
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.data.batches import evaluation_batches
+from jaxfer.data.batches import columns, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.devices.placement import OneDevice, Parallel
-from jaxfer.metrics.affect import affect_scores, affect_terms
-from jaxfer.metrics.metrics import Metrics
-from jaxfer.metrics.scores import Scores
-from jaxfer.models import Outputs, compiled_for
+from jaxfer.metrics import Metrics, Scores
+from jaxfer.metrics.metrics import further_scores
+from jaxfer.metrics.scores import Measure
+from jaxfer.models import Network, compiled_for
+from jaxfer.tasks import Task
 from jaxfer.training.step import merge
 
 ROWS = 1024
@@ -29,16 +29,19 @@ ROWS = 1024
 class Predictions:
     """What a network says about n examples, in the order of their split.
 
-    logits: float32 [n, c]; `probabilities` is their softmax.
-    labels: int32 [n], what the examples are.
-    affect: float32 [n, 2], valence and arousal from -1 to 1; None where the network does not predict them.
-    actual_affect: float32 [n, 2], what they are, NaN where the data does not say; None where it never does.
+    Attributes:
+        logits: float32 [n, c]; `probabilities` is their softmax.
+        labels: int32 [n], what the examples are.
+        heads: What its further heads say, by name, float32 [n, ...].
+        columns: What else the data says of the examples, by name, [n, ...].
+        tasks: Those of the heads that the data says something of.
     """
 
     logits: np.ndarray
     labels: np.ndarray
-    affect: np.ndarray | None = None
-    actual_affect: np.ndarray | None = None
+    heads: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,16 +74,25 @@ class Predictions:
         return self.predicted == self.labels
 
     @cached_property
-    def affect_terms(self) -> np.ndarray | None:
-        """Return those of `jaxfer.metrics.affect`, float64 [n, 2, 7]; None where either side of them is."""
-        if self.affect is None or self.actual_affect is None:
-            return None
-        return affect_terms(self.affect.astype(np.float64), self.actual_affect.astype(np.float64))
+    def terms(self) -> dict[str, np.ndarray]:
+        """What each example adds to the sums of each task, by its name, float64 [n, ...]."""
+        heads, columns = ({name: _as_float64(v) for name, v in part.items()} for part in (self.heads, self.columns))
+        return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.tasks}
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The tasks' measures, by name."""
+        return {name: measure for task in self.tasks for name, measure in task.measures.items()}
+
+    @property
+    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Numbers that the tasks predict and those that the data says, [n] each, by name; NaN where it does not."""
+        return {name: pair for task in self.tasks for name, pair in task.pairs(self.heads, self.columns).items()}
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions of some of the examples, by an index int [m] or a mask bool [n]."""
-        affect, actual = (values if values is None else values[rows] for values in (self.affect, self.actual_affect))
-        return Predictions(self.logits[rows], self.labels[rows], affect, actual)
+        heads, columns = ({name: v[rows] for name, v in part.items()} for part in (self.heads, self.columns))
+        return Predictions(self.logits[rows], self.labels[rows], heads, columns, self.tasks)
 
     def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
         """Return the scores that `Metrics` has for these examples.
@@ -90,8 +102,8 @@ class Predictions:
         starts = range(0, len(self), ROWS)
         parts = (_measure(*self._padded(slice(start, start + ROWS)), loss) for start in starts)
         scores = reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
-        terms = self.affect_terms
-        return scores if terms is None else dataclasses.replace(scores, affect=affect_scores(terms.sum(axis=0)))
+        sums = {name: terms.sum(axis=0) for name, terms in self.terms.items()}
+        return dataclasses.replace(scores, tasks=further_scores(sums, self.tasks))
 
     def _padded(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return logits and labels of a part, lengthened to `ROWS`, and a mask that leaves the rest out."""
@@ -100,23 +112,33 @@ class Predictions:
         return np.pad(logits, ((0, missing), (0, 0))), np.pad(labels, (0, missing)), np.arange(ROWS) < len(labels)
 
 
+def _as_float64(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float64) if np.issubdtype(values.dtype, np.floating) else values
+
+
 _measure = jax.jit(Metrics.of_batch)
 
 
 def predict_split(
-    model: nn.Module,
+    model: Network,
     variables: dict[str, Any],
     split: Split,
     *,
     batch_size: int,
+    tasks: Sequence[Task] = (),
     parallel: Parallel | None = None,
     flip: bool = False,
 ) -> Predictions:
     """Return what a network says about every example of `split`, each exactly once and in order.
 
-    variables: `params` and `batch_stats`, as `TrainState.variables` has them.
-    parallel: how to use the devices; by default one. Of several processes all must call this, and get the same.
-    flip: whether a prediction is the mean of those for the image and for its mirror image.
+    Args:
+        model: The network.
+        variables: `params` and `batch_stats`, as `TrainState.variables` has them.
+        split: The examples.
+        batch_size: How many go through the network at a time.
+        tasks: What its further heads predict, to be scored where the split says what is right.
+        parallel: How to use the devices; by default one. Of several processes all must call this, and get the same.
+        flip: Whether a prediction is the mean of those for the image and for its mirror image.
     """
     parallel = parallel or OneDevice()
     step = _compiled(model, parallel, flip)
@@ -127,29 +149,28 @@ def predict_split(
     ]
     masks = [np.asarray(part.pop("mask")) for part in parts]
     found = {name: np.concatenate([p[name][m] for p, m in zip(parts, masks, strict=True)]) for name in parts[0]}
-    return Predictions(labels=split.labels, **found, actual_affect=split.affect)
+    known = {name: values for name, values in columns(split).items() if name not in ("image", "label")}
+    scored = tuple(task for task in tasks if task.name in found and task.known(known))
+    return Predictions(found.pop("logits"), split.labels, found, known, scored)
 
 
 @lru_cache(maxsize=8)
-def _compiled(model: nn.Module, parallel: Parallel, flip: bool) -> Callable[..., dict[str, jax.Array]]:
+def _compiled(model: Network, parallel: Parallel, flip: bool) -> Callable[..., dict[str, jax.Array]]:
     """Return `step(variables, batch)`, which predicts the whole batch, compiled once for all splits and runs.
 
-    It returns `logits` and `mask`, and `affect` where the network predicts it.
+    It returns the network's outputs and `mask`.
     """
     axis_name, model = parallel.axis_name, compiled_for(model, parallel.devices[0].platform)
 
-    def predict(variables: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        outputs = cast(Outputs, model.apply(variables, images))
-        return outputs["logits"], outputs.get("affect")
-
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        logits, affect = predict(variables, batch["image"])
+        predict = partial(model.apply, variables, train=False, mask=batch["mask"])
+        outputs: Any = predict(batch["image"])
         if flip:
-            mirrored, mirrored_affect = predict(variables, batch["image"][:, :, ::-1])
+            mirrored: Any = predict(batch["image"][:, :, ::-1])
             # The logarithm of the sum of both probabilities: that it is not halved changes no softmax.
-            logits = jnp.logaddexp(jax.nn.log_softmax(logits), jax.nn.log_softmax(mirrored))
-            affect = None if affect is None or mirrored_affect is None else (affect + mirrored_affect) / 2
-        outputs = {"logits": logits, "mask": batch["mask"]} | ({} if affect is None else {"affect": affect})
+            both = jnp.logaddexp(*(jax.nn.log_softmax(one["logits"]) for one in (outputs, mirrored)))
+            outputs = {name: (outputs[name] + mirrored[name]) / 2 for name in outputs} | {"logits": both}
+        outputs = outputs | {"mask": batch["mask"]}
         return outputs if axis_name is None else lax.all_gather(outputs, axis_name, tiled=True)
 
     return parallel.compile(step, donate=False)

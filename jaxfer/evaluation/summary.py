@@ -7,19 +7,19 @@ from typing import Any
 
 import flax
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 import jaxfer
 from jaxfer.config import Config, to_json
-from jaxfer.data.dataset import Dataset, Split
+from jaxfer.data.dataset import Dataset
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
-from jaxfer.models import ResNetFER, make_model
-from jaxfer.training.losses import Objective, make_loss
+from jaxfer.models import Network
+from jaxfer.tasks import Task, make_network, naming, tasks_of
+from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
 
 
@@ -30,27 +30,39 @@ def summarize(
     history: Sequence[dict[str, Any]],
     *,
     parallel: Parallel | None = None,
-    model: ResNetFER | None = None,
+    model: Network | None = None,
+    tasks: Sequence[Task] = (),
 ) -> dict[str, Any]:
     """Return what `summary.json` holds: the numbers of both splits, and all that a reader needs to judge them.
 
-    state, history: what `fit` returned for `config` and `data`. `train` and `val` are the scores of this last state
-    in evaluation mode, each over its whole split, with their bootstrap `intervals`. `best` is the epoch that had the
-    best validation accuracy, which is optimistic, being chosen by the very examples it is measured on. Of several
-    processes all must call this, and get the same.
+    `train` and `val` are the scores of this last state in evaluation mode, each over its whole split, with their
+    bootstrap `intervals`. `best` is the epoch that had the best validation accuracy, which is optimistic, being chosen
+    by the very examples it is measured on. Of several processes all must call this, and get the same.
+
+    Args:
+        config: What was trained.
+        data: What it was trained on.
+        state: What `fit` returned.
+        history: The rows that it returned.
+        parallel: How to use the devices; by default all that the batch size warrants.
+        model: As passed to `fit`.
+        tasks: As passed to `fit`.
     """
     parallel = parallel or choose_parallel(config.batch_size)
-    model = model or make_model(config.model, len(data.class_names))
-    loss = make_loss(config.loss, data.train.labels, len(data.class_names))
-    options = {"batch_size": config.batch_size, "parallel": parallel}
+    classes = len(data.class_names)
+    model = make_network(config.model, classes) if model is None else model
+    tasks = (*tasks_of(config.model), *tasks)
+    numbers = Hyperparameters.of(config)
+    objective = make_objective(config.loss, model, tasks, data.train.labels, classes, numbers)
+    options = {"batch_size": config.batch_size, "parallel": parallel, "tasks": tasks}
     scores = {}
     for name, split in (("train", data.train), ("val", data.val)):
         predictions = predict_split(model, state.variables, split, **options)
-        objective = _objective(loss, state.params if state.ema is None else state.ema, predictions, split)
-        scores[name] = {"split": split.name} | scored(predictions, data.class_names, objective)
+        loss = _objective(objective, state.params if state.ema is None else state.ema, predictions)
+        scores[name] = {"split": split.name} | scored(predictions, data.class_names, loss)
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
-        "config": json.loads(to_json(config)),
+        "config": json.loads(to_json(naming(model, config, classes))),
         "epochs": last["epoch"],
         "steps": last["step"],
         "seconds": last["seconds"],
@@ -76,13 +88,12 @@ def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float |
     return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
 
 
-def _objective(loss: Objective, params: Any, predictions: Predictions, split: Split) -> float:
+def _objective(objective: Objective, params: Any, predictions: Predictions) -> float:
     """Return what training minimises, on a whole split: the mean over its examples and the penalty."""
-    targets = split.labels if split.soft_labels is None else split.soft_labels
-    losses = np.asarray(jax.jit(loss.per_example)(predictions.logits, targets), np.float64)
-    if predictions.affect is not None and predictions.actual_affect is not None:
-        losses += loss.affect_error(jnp.asarray(predictions.affect), jnp.asarray(predictions.actual_affect))
-    return float(losses.mean() + loss.penalty(jax.device_get(params)))
+    outputs = {"logits": predictions.logits, **predictions.heads}
+    batch = {"label": predictions.labels, "mask": np.ones(len(predictions), bool), **predictions.columns}
+    losses = np.asarray(jax.jit(objective.losses)(outputs, batch), np.float64)
+    return float(losses.mean() + objective.penalty(jax.device_get(params)))
 
 
 def environment() -> dict[str, Any]:

@@ -5,19 +5,42 @@ merged by addition and divided once, on the host, by `Metrics.compute`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from jaxfer.metrics import formulas
-from jaxfer.metrics.affect import affect_scores, affect_terms
 from jaxfer.metrics.scores import Bin, ClassScores, Scores
 
 CALIBRATION_BINS = 15
 """Equal-width bins of confidence, as many as in Guo et al. (2017)."""
+
+
+class Scored(Protocol):
+    """What makes scores from the sums of a further task."""
+
+    @property
+    def name(self) -> str:
+        """The task's."""
+        ...
+
+    def scores(self, sums: Any) -> dict[str, Any]:
+        """Return measures, and numbers of examples by names that end in `_examples`."""
+        ...
+
+
+def further_scores(sums: Mapping[str, Any], tasks: Iterable[Scored]) -> dict[str, float]:
+    """Return the scores of further tasks in plain Python numbers, from their float64 sums by name."""
+    found = {}
+    for task in tasks:
+        if task.name in sums:
+            found |= task.scores(sums[task.name])
+    return {name: int(value) if name.endswith("_examples") else float(value) for name, value in found.items()}
 
 
 @struct.dataclass
@@ -45,8 +68,8 @@ class Metrics:
     """float32 [15]: their confidence."""
     bin_correct: jax.Array
     """int32 [15]: how many of them were predicted correctly."""
-    affect: jax.Array | None = None
-    """float32 [2, 7]: of valence and arousal, the terms of `affect_terms`; None where they are not scored."""
+    tasks: dict[str, jax.Array] = struct.field(default_factory=dict)
+    """float32 each: of every further task that is scored, by its name, the sums of its terms."""
 
     @classmethod
     def empty(cls, num_classes: int) -> "Metrics":
@@ -69,7 +92,7 @@ class Metrics:
         labels: jax.Array,
         mask: jax.Array,
         loss: jax.Array | None = None,
-        affect: tuple[jax.Array, jax.Array] | None = None,
+        tasks: Mapping[str, jax.Array] | None = None,
     ) -> "Metrics":
         """Return the sums over one batch.
 
@@ -79,9 +102,10 @@ class Metrics:
         mask: bool [b], False for padding.
         loss: float32 [], the batch's training objective as a mean over its valid examples; None takes the cross
             entropy.
-        affect: valence and arousal as predicted and as the data says, float32 [b, 2] each, NaN where it does not; None
-            leaves them out.
+        tasks: sums of further tasks over the valid examples, by name.
         """
+        chex.assert_rank([logits, labels, mask], [2, 1, 1])
+        chex.assert_equal_shape_prefix([logits, labels, mask], 1)
         valid = mask[:, None]  # [b, 1]
         log_probabilities = jax.nn.log_softmax(logits)  # [b, c]
         probabilities = jnp.exp(log_probabilities)
@@ -103,15 +127,17 @@ class Metrics:
             bin_count=jnp.sum(in_bin, axis=0, dtype=jnp.int32),
             bin_confidence=jnp.sum(jnp.where(in_bin, confidence[:, None], 0), axis=0),
             bin_correct=jnp.sum(in_bin & (labels == predicted)[:, None], axis=0, dtype=jnp.int32),
-            affect=None if affect is None else jnp.where(mask[:, None, None], affect_terms(*affect), 0).sum(axis=0),
+            tasks=dict(tasks or {}),
         )
 
     def merge(self, other: "Metrics") -> "Metrics":
         """Return the sums over the examples of both."""
         return jax.tree.map(jnp.add, self, other)
 
-    def compute(self, class_names: Sequence[str]) -> Scores:
+    def compute(self, class_names: Sequence[str], tasks: Iterable[Scored] = ()) -> Scores:
         """Return the scores of the c classes named, computed in float64 on the host.
+
+        tasks: those whose sums are in here.
 
         Without a single example every score that is a mean over examples or classes is NaN.
 
@@ -148,7 +174,7 @@ class Metrics:
             ],
             confusion_matrix=confusion.astype(int).tolist(),
             class_names=list(class_names),
-            affect={} if sums.affect is None else affect_scores(sums.affect),
+            tasks=further_scores(sums.tasks, tasks),
         )
 
 

@@ -3,6 +3,7 @@
 The blocks are those of He et al., "Deep Residual Learning for Image Recognition" (2016), https://arxiv.org/abs/1512.03385.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,45 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxfer.config import VARIANTS, ModelConfig
+from jaxfer.errors import UserError
 from jaxfer.models.batch_norm import BatchNorm
 from jaxfer.models.kernels import XLA, Kernels
 
 Outputs = dict[str, jax.Array]
 """What a network returns, an entry a head: `logits` [b, classes], and such as `affect` [b, 2]; all float32."""
+
+Network = nn.Module
+"""Any linen module with `apply(variables, images, *, train, mask) -> Outputs`.
+
+images: [b, h, w, c], uint8 from 0 to 255 or floating point from 0 to 1; `unit_range` makes both the second. train:
+whether to drop features and normalise with the batch's statistics, kept in the collection `batch_stats`. mask: bool
+[b], False for padding, or None. What a network may have besides is set or asked for only where it is there: the fields
+`kernels` and `axis_name` (see `compiled_for`), and a method `l2_kernels(params)`.
+"""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A last layer besides that of the expression: the entry of the outputs, its size, and what follows it."""
+
+    name: str
+    size: int
+    activation: Callable[[jax.Array], jax.Array] | None = None
+
+
+def unit_range(images: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
+    """Return images as floating point from 0 to 1, whether they are already or uint8."""
+    scale = 255.0 if images.dtype == jnp.uint8 else 1.0
+    return images.astype(dtype) / scale
+
+
+def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
+    """Return the kernels whose squares the L2 term adds up: those that the network names, else all of its kernels."""
+    if hasattr(model, "l2_kernels"):
+        return model.l2_kernels(params)
+    return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+
 
 he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
@@ -103,7 +138,7 @@ class ResNetFER(nn.Module):
     zero_last_scale: whether every block starts as the identity (Goyal et al. 2017, section 5.1,
         https://arxiv.org/abs/1706.02677).
     dropout: share of the pooled features dropped in training.
-    valence_arousal: whether a second last layer predicts valence and arousal, each from -1 to 1.
+    heads: last layers besides that of the expression, such as valence and arousal's.
     dtype: of the computation. Parameters, statistics and logits are float32 always.
     axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
     kernels: what convolves and pools; who compiles the network for a kind of device sets it.
@@ -127,14 +162,14 @@ class ResNetFER(nn.Module):
     kernel_init: Callable[..., jax.Array] = nn.initializers.glorot_uniform()
     zero_last_scale: bool = False
     dropout: float = 0.0
-    valence_arousal: bool = False
+    heads: tuple[Head, ...] = ()
     dtype: Any = jnp.float32
     axis_name: str | None = None
     kernels: Kernels = XLA
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> Outputs:
-        """Return `logits`, float32 [b, num_classes]; with `valence_arousal` also `affect`, float32 [b, 2].
+        """Return `logits`, float32 [b, num_classes]; an entry for each of `heads`.
 
         images: [b, h, w, 3] RGB, h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
         train: normalise with the batch's statistics and drop features (needs the `dropout` key).
@@ -147,8 +182,7 @@ class ResNetFER(nn.Module):
         norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
 
-        scale = 255.0 if images.dtype == jnp.uint8 else 1.0
-        x = images.astype(self.dtype) / scale
+        x = unit_range(images, self.dtype)
         x = conv(self.width, (self.stem.kernel,) * 2, strides=self.stem.stride, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
         if self.stem.pool:
@@ -169,9 +203,14 @@ class ResNetFER(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
         outputs = {"logits": dense(self.num_classes, name="head")(x)}
-        if self.valence_arousal:
-            outputs["affect"] = jnp.tanh(dense(2, name="affect_head")(x))
+        for head in self.heads:
+            value = dense(head.size, name=f"{head.name}_head")(x)
+            outputs[head.name] = value if head.activation is None else head.activation(value)
         return outputs
+
+    def l2_kernels(self, params: Any) -> list[jax.Array]:
+        """Return the kernels of the stem and of the last layer, as in the published experiment."""
+        return [params["stem_conv"]["kernel"], params["head"]["kernel"]]
 
 
 def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
@@ -192,3 +231,53 @@ _standard = partial(
 ResNetFER18 = partial(_standard, stage_sizes=(2, 2, 2, 2))
 ResNetFER34 = partial(_standard, stage_sizes=(3, 4, 6, 3))
 ResNetFER50 = partial(_standard, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock)
+
+
+MODELS: dict[str, Callable[..., ResNetFER]] = dict(
+    zip(VARIANTS, (ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50), strict=True)
+)
+"""The networks that `ModelConfig.variant` can name, each made with `num_classes`, `dropout`, `heads` and `dtype`."""
+
+
+def make_model(config: ModelConfig, num_classes: int, heads: tuple[Head, ...] = ()) -> ResNetFER:
+    """Return the network that a config names, for `num_classes` expressions and further heads.
+
+    Raises:
+        UserError: A network that only its own module knows, which has to be passed as an object.
+
+    >>> make_model(ModelConfig(variant="resnet18"), 8).stage_sizes
+    (2, 2, 2, 2)
+    """
+    if config.variant not in MODELS:
+        raise UserError(
+            f"the network {config.variant} is not one of jaxfer's ({', '.join(MODELS)}): pass it as an object, or name "
+            f"it on the command line (--network {config.variant}), which imports its module"
+        )
+    options = {"dropout": config.dropout, "heads": heads, "dtype": jnp.dtype(config.dtype)}
+    return MODELS[config.variant](num_classes=num_classes, **options)
+
+
+def import_network(name: str, num_classes: int) -> Network:
+    """Import a network of the user's own, which runs whatever its module runs.
+
+    Args:
+        name: `module:attribute`. The attribute is a network, or makes one when it is called with `num_classes`.
+        num_classes: Logits per image.
+
+    Raises:
+        UserError: There is no such module or attribute, or it is no network.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise UserError(f"the network {name} cannot be imported ({error}): pass module:attribute") from error
+    network = found if isinstance(found, nn.Module) else found(num_classes=num_classes)
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{name} is no network but {type(network).__name__}: pass a linen module, or what makes one")
+    return network
+
+
+def name_of(model: Network) -> str:
+    """Return the `module:attribute` of a network's class, by which a config says which network a run has."""
+    return f"{type(model).__module__}:{type(model).__qualname__}"

@@ -15,6 +15,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 
 PATIENCE_SECONDS = 300
 """How long processes wait for each other to save, after which those whose disks work give up on one whose does not."""
@@ -26,7 +27,8 @@ class Checkpoints:
     Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all,
     and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
 
-    directory: created if it does not exist; what an interrupted save left behind is removed.
+    directory: created if it does not exist; what an interrupted save left behind is removed. Raises `UserError` where
+        it, or something in it, is a link.
     read_only: nothing is created or removed, so that a run may go on meanwhile, and `restore` may ask for a part of
         what was saved. Raises `UserError` where there is no checkpoint.
     """
@@ -36,6 +38,8 @@ class Checkpoints:
         self._read_only = read_only
         if read_only and not (directory.is_dir() and any(path.name.isdigit() for path in directory.iterdir())):
             raise UserError(f"{directory.parent} has no checkpoint yet: train it for at least one epoch")
+        if not read_only:
+            refuse_links(directory, *(directory.iterdir() if directory.is_dir() else ()))
         try:
             self._orbax = self._open()
         except Exception as error:  # a damaged file of metrics, which is read at once

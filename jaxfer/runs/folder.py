@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
-from jaxfer.errors import UserError
 from jaxfer.devices.distributed import is_first
+from jaxfer.errors import UserError
+from jaxfer.files import append, refuse_links, write
 
 if TYPE_CHECKING:
     from jaxfer.runs.checkpoints import Checkpoints
@@ -72,16 +72,12 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`, where readers see it at once."""
-        if not is_first():
-            return
-        try:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        if is_first():
+            append(json.dumps(row) + "\n", self.path / "metrics.jsonl")
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
         """Drop what was logged after `step`, which will happen again, and return what remains."""
+        refuse_links(self.path / "metrics.jsonl")
         if not (self.path / "metrics.jsonl").exists():
             return []
         rows = [row for row in read_rows(self.path) if row["step"] <= step]
@@ -90,14 +86,8 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the run whole or not at all."""
-        if not is_first():
-            return
-        target, partial = self.path / name, self.path / f"{name}.partial"
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, target)  # noqa: PTH105 - says that it replaces
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        if is_first():
+            write(text, self.path / name)
 
 
 def read_config(path: Path) -> Config:
@@ -135,7 +125,3 @@ def _flat(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         flat |= _flat(value) if isinstance(value, dict) else {name: value}
     return flat
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions")

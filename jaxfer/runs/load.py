@@ -1,6 +1,8 @@
 """From a run's folder back to a network that predicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,10 +10,11 @@ import jax
 import numpy as np
 
 from jaxfer.config import Config
-from jaxfer.errors import UserError
-from jaxfer.models import ResNetFER, make_model
 from jaxfer.devices.placement import OneDevice
+from jaxfer.errors import UserError
+from jaxfer.models import Network
 from jaxfer.runs.folder import read_config, read_rows
+from jaxfer.tasks import Task, make_network, tasks_of
 
 Choice = Literal["best", "last"] | int
 """Which checkpoint of a run: of the best validation accuracy, the last one, or that after an epoch."""
@@ -26,17 +29,19 @@ class Trained:
         `ends_epoch`.
     chosen: why this checkpoint: `best` (validation accuracy), `last` or `epoch N`.
     fingerprint: of the data that it was trained on; see `jaxfer.data.Dataset.fingerprint`.
+    tasks: what its heads besides the expression predict.
     """
 
     run_dir: Path
     config: Config
-    model: ResNetFER
+    model: Network
     variables: dict[str, Any]
     step: int
     epoch: int
     ends_epoch: bool
     chosen: str
     fingerprint: str
+    tasks: tuple[Task, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,22 +54,33 @@ class Trained:
         return {"epoch": self.epoch, "step": self.step, "ends_epoch": self.ends_epoch, "chosen": self.chosen}
 
 
-def load_trained(run_dir: Path, checkpoint: Choice = "best") -> Trained:
+def load_run(
+    run_dir: Path, checkpoint: Choice = "best", *, model: Network | None = None, tasks: Sequence[Task] = ()
+) -> Trained:
     """Return the network of a run, finished or not, as a checkpoint has it; nothing in the folder is changed.
 
-    Raises `UserError` where `run_dir` holds no run, not that checkpoint, or a damaged one.
+    Args:
+        run_dir: The folder of the run.
+        checkpoint: Which of its checkpoints.
+        model: The network as it was passed to `fit`, where it is none of jaxfer's.
+        tasks: As passed to `fit`.
+
+    Raises:
+        UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; or its network is none of jaxfer's
+            and was not passed.
     """
     # Orbax takes long to import: only who reads a run needs it.
     from jaxfer.runs.checkpoints import Checkpoints
 
     config = read_config(run_dir)
-    model = make_model(config.model, config.data.num_classes)
+    model = make_network(config.model, config.data.num_classes) if model is None else model
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         ends = _epoch_ends(run_dir)
         step = _step(checkpoints, checkpoint, ends, run_dir)
         params = "params" if config.optimizer.ema is None else "ema"
         shapes = _shapes(model, config.data.image_size)
-        saved = checkpoints.restore(step, {"state": {params: shapes["params"], "batch_stats": shapes["batch_stats"]}})
+        wanted = {params: shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+        saved = checkpoints.restore(step, {"state": wanted})
         fingerprint = checkpoints.notes(step).get("fingerprint", "")
     return Trained(
         run_dir=run_dir,
@@ -76,13 +92,14 @@ def load_trained(run_dir: Path, checkpoint: Choice = "best") -> Trained:
         ends_epoch=step in ends.values(),
         chosen=checkpoint if isinstance(checkpoint, str) else f"epoch {checkpoint}",
         fingerprint=fingerprint,
+        tasks=(*tasks_of(config.model), *tasks),
     )
 
 
-def _shapes(model: ResNetFER, image_size: int) -> Any:
+def _shapes(model: Network, image_size: int) -> Any:
     """Return the shapes of a network's variables, all to be placed on one device."""
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
+    shapes = jax.eval_shape(partial(model.init, train=False, mask=None), jax.random.key(0), images)
     sharding = jax.sharding.SingleDeviceSharding(OneDevice().device)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
 

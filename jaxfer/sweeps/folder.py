@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxfer.config import Config, from_json, to_json, with_new_names
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 from jaxfer.runs.folder import RunFolder, differences
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.plan import PlannedRun, plan
@@ -16,7 +17,11 @@ INDEX = "sweep.json"
 
 
 def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
-    """Raise `UserError` unless `sweep_dir` holds no sweep or, with `resume`, this one, whose data may lie elsewhere."""
+    """Raise `UserError` unless `sweep_dir` holds no sweep or, with `resume`, this one, whose data may lie elsewhere.
+
+    And where one of the folders of its runs is a link.
+    """
+    refuse_links(sweep_dir / "cells", *(sweep_dir / "cells" / run.name for run in plan(search)))
     if not (sweep_dir / INDEX).exists():
         if resume:
             raise _no_sweep(sweep_dir)

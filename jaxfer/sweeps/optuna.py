@@ -7,9 +7,10 @@ from typing import Any
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 from jaxfer.sweeps.fields import value_at
 from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
-from jaxfer.training.loop import fit
+from jaxfer.training import Callback, fit
 from jaxfer.training.program import Program
 
 
@@ -45,13 +46,16 @@ def optuna_objective(
         if not (programs and programs[0].serves(config, data)):
             programs[:] = [Program(config, data)]
 
-        def tell(row: dict[str, Any]) -> None:
-            trial.report(row["val_accuracy"], row["epoch"])
-            if trial.should_prune():
-                raise optuna.TrialPruned
+        class Pruner(Callback):
+            def epoch(self, row: dict[str, Any]) -> None:
+                trial.report(row["val_accuracy"], row["epoch"])
+                if trial.should_prune():
+                    raise optuna.TrialPruned
 
         run_dir = None if folder is None else folder / f"trial-{trial.number:04}"
-        _, history = fit(config, data, run_dir=run_dir, program=programs[0], after_epoch=tell)
+        if run_dir is not None:
+            refuse_links(run_dir)
+        _, history = fit(config, data, run_dir=run_dir, program=programs[0], callbacks=[Pruner()])
         return history[-1]["val_accuracy"]
 
     return train

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxfer.config import Config
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.search import Cell, Search
-from jaxfer.training.numbers import structure
+from jaxfer.training.hyperparameters import structure
 
 LONGEST_NAME = 80
 """Characters of a run folder's name."""

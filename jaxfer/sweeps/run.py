@@ -13,17 +13,19 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import choose_parallel
 from jaxfer.errors import Diverged, UserError
+from jaxfer.models import Network
 from jaxfer.reports.finish import finish_run
+from jaxfer.reports.progress import ProgressBar, TogetherLine
 from jaxfer.runs.folder import RunFolder, read_rows
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.folder import begin, check, runs_of
 from jaxfer.sweeps.plan import PlannedRun, plan
 from jaxfer.sweeps.results import FAILURE, SweepResult, ending, has_ended, read_sweep, summary_name, write_table
 from jaxfer.sweeps.search import Search
-from jaxfer.training.loop import fit
-from jaxfer.training.numbers import structure
+from jaxfer.training.hyperparameters import structure
+from jaxfer.training.loop import Outcome, fit_together
+from jaxfer.training.loop import Run as Training
 from jaxfer.training.program import Program
-from jaxfer.training.side_by_side import Outcome, fit_side_by_side
 
 
 def sweep(
@@ -35,6 +37,7 @@ def sweep(
     progress: bool = False,
     tell: Callable[[str], object] = lambda _: None,
     side_by_side: int = 1,
+    model: Network | None = None,
 ) -> SweepResult:
     """Train all cells of a search and return what has come of them.
 
@@ -50,12 +53,15 @@ def sweep(
         several processes alone.
     side_by_side: how many runs that share a program may be trained at once, each step of theirs as one step: for
         accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
+    model: a network in place of the one that the configs name, as for `fit`.
 
     Raises `UserError` for a folder of another sweep, and whatever else keeps the next run from training; everything
     that has been done is kept. Of several processes all must call this.
     """
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
+    if model is not None and "model.variant" in search.fields:
+        raise UserError("the sweep changes variant, while one network is passed for all of its runs: leave out either")
     agreement = Agreement(choose_parallel(plan(search)[0].config.batch_size))
     agreement.together(lambda: check(sweep_dir, search, resume=resume) if is_first() else None)
     runs = runs_of(sweep_dir, search)
@@ -63,7 +69,7 @@ def sweep(
     # All processes decide what is left before any can end a run.
     left = [run for run in runs if not has_ended(folders[run.name])]
     begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
-    for group, program in _with_programs(_groups(left, folders, side_by_side), load):
+    for group, program in _with_programs(_groups(left, folders, side_by_side), load, model):
         data = group[0].config.data
         done = [folders[other.name] for other in runs if other.config.data == data and other not in left]
         _check_images(sweep_dir, program.data, done)
@@ -93,7 +99,7 @@ def _groups(runs: Sequence[PlannedRun], folders: Mapping[str, Path], size: int) 
 
 
 def _with_programs(
-    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset]
+    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset], model: Network | None
 ) -> Iterator[tuple[list[PlannedRun], Program]]:
     """Yield each group with its program, which is the one before where that serves it, as are the images."""
     program, loaded = None, None
@@ -102,7 +108,7 @@ def _with_programs(
         data = program.data if program and config.data == loaded else load(config.data)
         loaded = config.data
         if program is None or not program.serves(config, data):
-            program = Program(config, data)
+            program = Program(config, data, model=model)
         yield group, program
 
 
@@ -113,31 +119,25 @@ def _train(
     *,
     resume: Sequence[bool],
     progress: bool,
-) -> list[Outcome]:
+) -> list[Outcome | Diverged]:
     """Return what came of each run of a group."""
-    if len(group) > 1:
-        return fit_side_by_side(
-            [run.config for run in group],
-            program,
-            run_dirs=[folders[run.name] for run in group],
-            resume=resume,
-            keep_epochs=[run.epochs for run in group],
-            progress=progress,
-        )
-    (run,) = group
-    options = {"run_dir": folders[run.name], "resume": resume[0], "progress": progress}
-    try:
-        return [fit(run.config, program.data, program=program, keep_epochs=run.epochs, **options)]
-    except Diverged as failure:
-        return [failure]
+    together = TogetherLine(len(group)) if len(group) > 1 else None
+    trainings = []
+    for run, goes_on in zip(group, resume, strict=True):
+        callbacks = [together or ProgressBar()] if progress else []
+        options = {"run_dir": folders[run.name], "resume": goes_on, "keep_epochs": run.epochs, "callbacks": callbacks}
+        trainings.append(Training(config=run.config, **options))
+    return fit_together(trainings, program)
 
 
-def _end(run: PlannedRun, run_dir: Path, outcome: Outcome, program: Program, tell: Callable[[str], object]) -> None:
+def _end(
+    run: PlannedRun, run_dir: Path, outcome: Outcome | Diverged, program: Program, tell: Callable[[str], object]
+) -> None:
     """Evaluate a run and the shorter cells that it serves, or write down why it failed."""
     data = program.data
     _finish_shorter(run, run_dir, program)
     if not isinstance(outcome, Diverged):
-        finish_run(run_dir, run.config, data, *outcome)
+        finish_run(run_dir, run.config, data, *outcome, model=program.model)
         return
     val = {"split": data.val.name, "examples": len(data.val)}
     RunFolder(run_dir).write(FAILURE, json.dumps({"reason": str(outcome), "val": val}, indent=2) + "\n")
@@ -147,16 +147,20 @@ def _end(run: PlannedRun, run_dir: Path, outcome: Outcome, program: Program, tel
 
 def _finish_shorter(run: PlannedRun, run_dir: Path, program: Program) -> None:
     """Evaluate the cells that end before the run does and that it has reached, from their checkpoints."""
+    # Orbax takes long to import: only who keeps a run needs it.
+    from jaxfer.runs.checkpoints import Checkpoints
+
     rows = [row for row in read_rows(run_dir) if row["kind"] == "epoch"]
     reached = sorted({epoch for epoch in run.epochs if epoch < run.config.epochs and epoch <= len(rows)})
     if not reached:
         return
-    state, running, _ = program.start(run.config)
-    with RunFolder(run_dir).checkpoints() as checkpoints:
+    state, *_ = program.start(run.config)
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         for epoch in reached:
-            state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state, "running": running})["state"]
+            state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)
-            finish_run(run_dir, config, program.data, state, rows[:epoch], name=summary_name(epoch))
+            name = summary_name(epoch)
+            finish_run(run_dir, config, program.data, state, rows[:epoch], name=name, model=program.model)
 
 
 def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:

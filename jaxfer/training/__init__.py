@@ -1,37 +1,39 @@
-"""Training: the state, the step, the ways to run it, and the loop."""
+"""Training: the state, the step, what it minimises, how gradients are taken, and the loop."""
 
-from jaxfer.devices.cpu import use_cpu_cores
-from jaxfer.devices.distributed import join_processes
-from jaxfer.devices.placement import OneDevice, Pmapped, Sharded, choose_parallel
 from jaxfer.errors import Interrupted
+from jaxfer.training.callbacks import Begun, Callback
 from jaxfer.training.feed import HostFeed, ResidentFeed, choose_feed
-from jaxfer.training.loop import fit
-from jaxfer.training.losses import CrossEntropy, make_loss
+from jaxfer.training.gradients import accumulate, plain, sam
+from jaxfer.training.hyperparameters import Hyperparameters
+from jaxfer.training.loop import Run, fit, fit_together
+from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
 
 __all__ = [
-    "CrossEntropy",
+    "Begun",
+    "Callback",
     "HostFeed",
+    "Hyperparameters",
     "Interrupted",
-    "OneDevice",
-    "Pmapped",
+    "Objective",
     "Program",
     "ResidentFeed",
-    "Sharded",
+    "Run",
     "TrainState",
+    "accumulate",
     "choose_feed",
-    "choose_parallel",
     "create_state",
     "evaluate_split",
     "fit",
-    "join_processes",
+    "fit_together",
     "make_eval_step",
-    "make_loss",
+    "make_objective",
     "make_optimizer",
     "make_schedule",
     "make_train_step",
-    "use_cpu_cores",
+    "plain",
+    "sam",
 ]

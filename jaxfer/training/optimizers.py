@@ -9,19 +9,26 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxfer.config import OptimizerConfig
-from jaxfer.training.numbers import is_zero
+from jaxfer.config import Config, OptimizerConfig
+from jaxfer.training.hyperparameters import Hyperparameters
 
 
-def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int) -> optax.Schedule:
+def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int, peak: Any = None) -> optax.Schedule:
     """Return the learning rate as a function of the step, counted from 0.
+
+    Args:
+        config: Which schedule.
+        steps_per_epoch: Steps in an epoch.
+        epochs: Of the whole run.
+        peak: The learning rate in place of the config's, such as one of `Hyperparameters`.
 
     >>> cosine = OptimizerConfig(schedule="cosine", warmup_epochs=1)
     >>> rate = make_schedule(cosine, steps_per_epoch=10, epochs=5)
     >>> [round(float(rate(step)), 5) for step in (0, 5, 10, 30, 50)]
     [0.0, 0.0005, 0.001, 0.0005, 0.0]
     """
-    peak, warmup, total = config.learning_rate, round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
+    peak = config.learning_rate if peak is None else peak
+    warmup, total = round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
     if config.schedule == "cosine":
         main = optax.cosine_decay_schedule(peak, max(total - warmup, 1))
     elif config.schedule == "step":
@@ -34,17 +41,26 @@ def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])
 
 
-def make_optimizer(config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
-    """Return the optimizer: clipping first, then weight decay of the kernels, then the update rule."""
-    parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
-    decays = not is_zero(config.weight_decay)
-    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if decays else []
+def make_optimizer(
+    config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule, hyper: Hyperparameters | None = None
+) -> optax.GradientTransformation:
+    """Return the optimizer: clipping first, then weight decay of the kernels, then the update rule.
+
+    Args:
+        config: Which optimizer.
+        learning_rate: A number or a schedule.
+        hyper: Its numbers in place of the config's, such as a step's arguments.
+    """
+    hyper = hyper or Hyperparameters.of(Config(optimizer=config))
+    parts = [] if hyper.clip_norm is None else [optax.clip_by_global_norm(hyper.clip_norm)]
+    decay = [] if hyper.weight_decay is None else [optax.add_decayed_weights(hyper.weight_decay, mask=_kernels)]
     if config.optimizer == "sgd":
-        return optax.chain(*parts, *decay, optax.sgd(learning_rate, momentum=config.momentum, nesterov=True))
-    return optax.chain(*parts, _scale_by_adam(config.epsilon), *decay, optax.scale_by_learning_rate(learning_rate))
+        momentum = 0.0 if hyper.momentum is None else hyper.momentum
+        return optax.chain(*parts, *decay, optax.sgd(learning_rate, momentum=momentum, nesterov=True))
+    return optax.chain(*parts, _scale_by_adam(hyper.epsilon), *decay, optax.scale_by_learning_rate(learning_rate))
 
 
-def _scale_by_adam(epsilon: float) -> optax.GradientTransformation:
+def _scale_by_adam(epsilon: Any) -> optax.GradientTransformation:
     """Return Adam's rule with Keras's epsilon, which is added before the bias correction of the second moment.
 
     That is the form at the end of section 2 of Kingma and Ba (2015), https://arxiv.org/abs/1412.6980. Optax adds its

@@ -1,32 +1,42 @@
 """The compiled program of a run, which serves every run that differs from it in numbers alone."""
 
-from collections.abc import Callable
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
-from jaxfer.config import AugmentConfig, Config
-from jaxfer.data.augment import augment
-from jaxfer.data.batches import Batches
+from jaxfer.config import Config
+from jaxfer.data.batches import Batch, Batches, columns
 from jaxfer.data.dataset import Dataset
+from jaxfer.data.transforms import Transform, compose, transforms_of
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
-from jaxfer.metrics.metrics import Metrics, Scores
-from jaxfer.models import ResNetFER, compiled_for, make_model
+from jaxfer.metrics import Metrics, Scores
+from jaxfer.models import Network, compiled_for
+from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
-from jaxfer.training.losses import CrossEntropy, make_loss
-from jaxfer.training.numbers import Numbers, numbers_of, structure, with_numbers
+from jaxfer.training.gradients import Gradient, accumulate, plain, sam
+from jaxfer.training.hyperparameters import Hyperparameters, structure
+from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
-from jaxfer.training.step import Batch, eval_function, train_function
+from jaxfer.training.step import eval_function, train_function
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """The steps of several runs at once, and `measure(variables, numbers)`: each one's metrics on the val split."""
+class Steps:
+    """The compiled steps of one run, or of several side by side whose arrays lie along a new first axis.
+
+    Attributes:
+        training: Those of training, which take the hyper-parameters after the portion.
+        measure: `measure(variables, hyper)`, the metrics of the whole validation split.
+    """
 
     training: Training
     measure: Callable[..., Metrics]
@@ -35,12 +45,16 @@ class SideBySide:
 class Program:
     """The training steps and the validation of a config on a data set, compiled when they are first used.
 
-    The numbers of `jaxfer.training.numbers` are arguments of both, so that a run has the same bits alone and among
-    others, and what one has compiled, another need not.
+    Hyper-parameters are arguments of both, so that a run has the same bits alone and among others, and what one has
+    compiled, another need not.
 
-    parallel, feed, model, optimizer: as for `fit`.
+    Args:
+        config: What to train.
+        data: What to train on.
+        parallel, feed, model, optimizer, tasks, transforms, gradient: As for `fit`.
 
-    Raises `UserError` for a network that predicts valence and arousal where the data says neither.
+    Raises:
+        UserError: The data says nothing of what a head of the network is to predict.
     """
 
     def __init__(
@@ -50,95 +64,133 @@ class Program:
         *,
         parallel: Parallel | None = None,
         feed: Feed | None = None,
-        model: ResNetFER | None = None,
+        model: Network | None = None,
         optimizer: optax.GradientTransformation | None = None,
+        tasks: Sequence[Task] = (),
+        transforms: Sequence[Transform] = (),
+        gradient: Gradient = plain,
     ) -> None:
-        if "affect" in config.model.heads and data.train.affect is None:
-            raise UserError(
-                f"{data.source} says neither valence nor arousal of its faces in {data.train.name}, which the network "
-                "is to predict: leave it out of heads (--heads)"
-            )
+        self.tasks = (*tasks_of(config.model), *tasks)
+        _check_known(self.tasks, data)
         self.data = data
-        self.model = model or make_model(config.model, len(data.class_names))
+        self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
+        self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
-        self._config, self._given_optimizer = config, optimizer
+        self._transforms, self._gradient = transforms, gradient
 
     # Not before processes have met, which both may make their devices do.
 
     @cached_property
-    def training(self) -> Training:
-        """The steps of runs, which take their numbers after the portion."""
-        return self.feed.training(self._train(self._compiled()), self.data.train, self.parallel)
-
-    @cached_property
-    def _measure(self) -> Callable[..., Metrics]:
-        return self.feed.scoring(
-            self._evaluate(self._compiled()), self.data.val, self.parallel, batch_size=self._config.batch_size
+    def alone(self) -> Steps:
+        """The steps of one run."""
+        model = self._compiled()
+        return Steps(
+            self.feed.training(self._train(model), self.data.train, self.parallel),
+            self.feed.scoring(self._evaluate(model), self.data.val, self.parallel, batch_size=self._config.batch_size),
         )
 
     @cached_property
-    def side_by_side(self) -> SideBySide:
-        """The same for several runs at once, whose arrays lie along a new first axis.
+    def side_by_side(self) -> Steps:
+        """The steps of several runs at once.
 
-        Raises `UserError` where images come from the host, as on a CPU, which one run fills.
+        Raises:
+            UserError: Images come from the host, as on a CPU, which one run fills.
         """
         if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
             raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
         model = self._compiled(side_by_side=True)
         evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
-        return SideBySide(
+        return Steps(
             self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
             self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
         )
 
+    def config_of(self, config: Config) -> Config:
+        """Return a run's config as its folder keeps it: where the network is an object, named by its class."""
+        return dataclasses.replace(config, model=self._config.model)
+
     def serves(self, config: Config, data: Dataset) -> bool:
         """Return whether a run of `config` on `data` differs from this program's in numbers alone."""
-        return data is self.data and structure(config) == structure(self._config)
+        return data is self.data and structure(self.config_of(config)) == structure(self._config)
 
-    def start(self, config: Config) -> tuple[TrainState, Metrics, Numbers]:
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """What a run must find again when it is resumed: hashes of the images and of all that is learnt of them."""
+        # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
+        known = columns(self.data.train)
+        more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
+        digest = hashlib.blake2b(digest_size=16)
+        for name in more:
+            digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
+        return {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+
+    def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
         """Return the state of a run before its first step, metrics of nothing, and its numbers, on the devices."""
-        numbers, average = numbers_of(config), config.optimizer.ema is not None
-        optimizer = self._optimizer(with_numbers(config, numbers))
-        state = create_state(self.model, optimizer, seed=config.seed, image_size=config.data.image_size, ema=average)
-        return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), numbers))
+        hyper, average = Hyperparameters.of(config), config.optimizer.ema is not None
+        optimizer = self._optimizer(hyper)
+        options = {"seed": config.seed, "image_size": config.data.image_size, "ema": average}
+        state = create_state(self.model, optimizer, **options)
+        return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), hyper))
 
-    def validate(self, state: TrainState, numbers: Numbers) -> Scores:
-        """Return the scores of a state on the whole validation split."""
-        return self._measure(state.variables, numbers).compute(self.data.class_names)
+    def scores(self, metrics: Metrics) -> Scores:
+        """Return the scores of metrics that its steps have summed."""
+        return metrics.compute(self.data.class_names, self.tasks)
 
     def batches(self, config: Config) -> Batches:
         """Return the training batches of a run, this process's part of each."""
         options = {"sampling": config.data.sampling, "shard": self.parallel.shard}
         return Batches(self.data.train, config.batch_size, config.seed, **options)
 
-    def rate(self, config: Config) -> optax.Schedule:
+    def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step."""
         per_epoch = -(-len(self.data.train) // config.batch_size)
-        return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
+        return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
 
-    def _compiled(self, *, side_by_side: bool = False) -> ResNetFER:
+    def _compiled(self, *, side_by_side: bool = False) -> Network:
         platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
         return compiled_for(self.model, platform, axis_name=axis_name, side_by_side=side_by_side)
 
-    def _train(self, model: ResNetFER) -> TrainFunction:
-        def step(state: TrainState, batch: Batch, numbers: Numbers) -> tuple[TrainState, Metrics]:
-            config, asked = with_numbers(self._config, numbers), self._config.augment
-            change = None if asked == AugmentConfig() else lambda key, images: augment(key, images, asked)
-            options = {"axis_name": self.parallel.axis_name, "augment": change, "ema": config.optimizer.ema}
-            return train_function(model, self._optimizer(config), self._loss(config), **options)(state, batch)
+    def _train(self, model: Network) -> TrainFunction:
+        classes, parts = len(self.data.class_names), self._config.optimizer.accumulate
+        transform = compose(*transforms_of(self._config.augment, classes), *self._transforms)
+
+        def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
+            def gradient(evaluate: Any) -> Any:
+                own = self._gradient(evaluate if parts == 1 else accumulate(parts)(evaluate))
+                return own if hyper.sam is None else sam(hyper.sam)(own)
+
+            options = {"axis_name": self.parallel.axis_name, "transform": transform, "gradient": gradient}
+            optimizer, ema = self._optimizer(hyper), self._config.optimizer.ema
+            return train_function(model, optimizer, self._objective(hyper), ema=ema, **options)(state, batch)
 
         return step
 
-    def _evaluate(self, model: ResNetFER) -> EvalFunction:
-        def measure(variables: dict[str, Any], batch: Batch, numbers: Numbers) -> Metrics:
-            loss = self._loss(with_numbers(self._config, numbers))
-            return eval_function(model, loss, axis_name=self.parallel.axis_name)(variables, batch)
+    def _evaluate(self, model: Network) -> EvalFunction:
+        def measure(variables: dict[str, Any], batch: Batch, hyper: Hyperparameters) -> Metrics:
+            options = {"tasks": self.tasks, "axis_name": self.parallel.axis_name}
+            return eval_function(model, self._objective(hyper), **options)(variables, batch)
 
         return measure
 
-    def _optimizer(self, config: Config) -> optax.GradientTransformation:
-        return self._given_optimizer or make_optimizer(config.optimizer, self.rate(config))
+    def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
+        rate = self.rate(self._config, hyper.learning_rate)
+        return self._given_optimizer or make_optimizer(self._config.optimizer, rate, hyper)
 
-    def _loss(self, config: Config) -> CrossEntropy:
-        return make_loss(config.loss, self.data.train.labels, len(self.data.class_names))
+    def _objective(self, hyper: Hyperparameters) -> Objective:
+        labels, classes = self.data.train.labels, len(self.data.class_names)
+        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper)
+
+
+_IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
+"""The columns of a split that `Dataset.fingerprint` covers."""
+
+
+def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
+    known = columns(data.train)
+    for task in tasks:
+        if not task.known(known):
+            raise UserError(
+                f"{data.source} says nothing of its faces in {data.train.name} that the head {task.name!r} could learn "
+                f"({' or '.join(task.columns)}): leave it out (--heads)"
+            )

@@ -1,14 +1,15 @@
 """The training state: arrays only, so that it can be jitted, sharded, donated and saved as it is."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+
+from jaxfer.models import Network
 
 
 @flax.struct.dataclass
@@ -37,7 +38,7 @@ class TrainState:
 
 
 def create_state(
-    model: nn.Module, optimizer: optax.GradientTransformation, *, seed: int, image_size: int, ema: bool = False
+    model: Network, optimizer: optax.GradientTransformation, *, seed: int, image_size: int, ema: bool = False
 ) -> TrainState:
     """Return the state at step 0 of `model` on images of `image_size` pixels a side, a function of `seed` alone."""
     init_key, key = jax.random.split(jax.random.key(seed))
@@ -56,6 +57,6 @@ def create_state(
 
 
 @lru_cache(maxsize=8)
-def _initializer(model: nn.Module) -> Callable[..., Any]:
+def _initializer(model: Network) -> Callable[..., Any]:
     """Return `model.init` compiled, once for all runs of a network."""
-    return jax.jit(model.init)
+    return jax.jit(partial(model.init, train=False, mask=None))

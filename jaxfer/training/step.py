@@ -5,98 +5,124 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxfer.data.batches import WHOLE, Shard, evaluation_batches
+from jaxfer.data.batches import WHOLE, Batch, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
+from jaxfer.data.transforms import Transform
 from jaxfer.devices.placement import OneDevice, Parallel
-from jaxfer.metrics.metrics import Metrics
-from jaxfer.models import ResNetFER, compiled_for
-from jaxfer.training.losses import Objective
+from jaxfer.metrics import Metrics
+from jaxfer.models import Network, compiled_for
+from jaxfer.tasks import Task, sums_of
+from jaxfer.training.gradients import Gradient, plain
+from jaxfer.training.objective import Objective
 from jaxfer.training.state import TrainState
 
-Batch = dict[str, Any]
-Affect = tuple[jax.Array, jax.Array]
-Augment = Callable[[jax.Array, jax.Array], jax.Array]
+Maker = Callable[[Any], Any]
 
 
 def make_train_step(
-    model: ResNetFER,
-    optimizer: optax.GradientTransformation,
-    loss: Objective,
+    model: Network,
+    optimizer: optax.GradientTransformation | Maker,
+    objective: Objective | Maker,
     *,
     parallel: Parallel | None = None,
-    augment: Augment | None = None,
+    transform: Transform | None = None,
+    gradient: Gradient = plain,
     ema: float | None = None,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """Return a compiled `step(state, batch) -> (state, metrics)`.
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Return a compiled `step(state, batch, hyper=None) -> (state, metrics)`.
 
     The state that goes in must have been placed with `parallel.place`; its memory is reused, so use the one that
-    comes out. The batch is the global one: `image` uint8 [b, h, w, 3], `label` int32 [b], `mask` bool [b], False for
-    padding, which changes no number, and perhaps `soft_label` float32 [b, c], which the loss then takes for targets,
-    and `valence` and `arousal` float32 [b], NaN where unknown, which a network that predicts them learns.
-    The metrics are the batch's, of the parameters before the update, in training mode; their loss is the whole
-    objective with its penalty.
+    comes out. The metrics are the batch's, of the parameters before the update, in training mode; their loss is the
+    whole objective with its penalty.
 
-    augment: `augment(key, images) -> images` float32 from 0 to 1; None leaves the images alone.
-    ema: decay of the moving average in `state.ema`, which must then exist.
+    Args:
+        model: The network, in whose outputs are `logits` [b, c] and perhaps further heads.
+        optimizer: An Optax optimizer, or `optimizer(hyper)`, which makes one of the step's hyper-parameters.
+        objective: What to minimise, or `objective(hyper)`.
+        parallel: How to use the devices; by default one.
+        transform: Changes each batch on the device, before the network sees it; None leaves it as it is.
+        gradient: How the gradient is taken (`jaxfer.training.gradients`).
+        ema: Decay of the moving average in `state.ema`, which must then exist.
+
+    Returns:
+        The step. Its batch is the global one: `image` uint8 [b, h, w, c], `label` int32 [b], `mask` bool [b], False for
+        padding, which changes no number, and what else the tasks of the objective learn from. Its `hyper` is any
+        pytree of numbers: one compiled step serves all their values.
     """
     parallel = parallel or OneDevice()
-    options = {"axis_name": parallel.axis_name, "augment": augment, "ema": ema}
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
-    return parallel.compile(train_function(model, optimizer, loss, **options), donate=True)
+    options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema}
+
+    def step(state: TrainState, batch: Batch, hyper: Any = None) -> tuple[TrainState, Metrics]:
+        rule: Any = optimizer(hyper) if callable(optimizer) else optimizer
+        goal: Any = objective(hyper) if callable(objective) else objective
+        return train_function(model, rule, goal, gradient=gradient, **options)(state, batch)
+
+    return parallel.compile(step, donate=True)
 
 
 def train_function(
-    model: ResNetFER,
+    model: Network,
     optimizer: optax.GradientTransformation,
-    loss: Objective,
+    objective: Objective,
     *,
-    axis_name: str | None,
-    augment: Augment | None,
-    ema: float | None,
+    axis_name: str | None = None,
+    transform: Transform | None = None,
+    gradient: Gradient = plain,
+    ema: float | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Return that step as a function still to be compiled, alone or as a part of something larger.
 
-    model: as `jaxfer.models.compiled_for` has it for the devices. axis_name: the mapped axis it will run under, as
-        `Parallel.axis_name` has it.
+    Args:
+        model: As `jaxfer.models.compiled_for` has it for the devices.
+        optimizer: As for `make_train_step`.
+        objective: As there.
+        axis_name: The mapped axis it will run under, as `Parallel.axis_name` has it.
+        transform: As there.
+        gradient: As there.
+        ema: As there.
     """
 
+    def evaluate(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
+        count = jnp.maximum(_total(batch["mask"].sum(), axis_name), 1)
+
+        def share_of_loss(params: Any) -> tuple[jax.Array, tuple[Any, Any]]:
+            outputs, updates = model.apply(
+                {"params": params, "batch_stats": batch_stats},
+                batch["image"],
+                train=True,
+                mask=batch["mask"],
+                mutable=["batch_stats"],
+                rngs={"dropout": key},
+            )
+            return objective.losses(outputs, batch).sum() / count, (outputs, updates.get("batch_stats", batch_stats))
+
+        (loss, found), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(params)
+        loss, gradients = _total((loss, gradients), axis_name)
+        # The penalty belongs to the parameters, which every device holds whole: it is added once, after the sum.
+        penalty, penalty_gradients = jax.value_and_grad(objective.penalty)(params)
+        return (loss + penalty, found), jax.tree.map(jnp.add, gradients, penalty_gradients)
+
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        images, labels, mask = batch["image"], batch["label"], batch["mask"]
+        _check(batch)
         key = jax.random.fold_in(state.key, state.step)
         if axis_name is not None:
             key = jax.random.fold_in(key, lax.axis_index(axis_name))
-        augment_key, dropout_key = jax.random.split(key)
-        if augment is not None:
-            images = augment(augment_key, images)
-        count = jnp.maximum(_total(mask.sum(), axis_name), 1)
-
-        def share_of_loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-            outputs, updates = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                images,
-                train=True,
-                mask=mask,
-                mutable=["batch_stats"],
-                rngs={"dropout": dropout_key},
-            )
-            logits, losses, _ = _losses(loss, outputs, batch)
-            return losses.sum() / count, (logits, updates["batch_stats"])
-
-        (data_loss, (logits, batch_stats)), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
-        data_loss, gradients = _total((data_loss, gradients), axis_name)
-        # The penalty belongs to the parameters, which every device holds whole: it is added once, after the sum.
-        penalty, penalty_gradients = jax.value_and_grad(loss.penalty)(state.params)
-        gradients = jax.tree.map(jnp.add, gradients, penalty_gradients)
-
+        transform_key, dropout_key = jax.random.split(key)
+        if transform is not None:
+            batch = transform(transform_key, batch)
+        found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
+        loss, (outputs, batch_stats) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
-        metrics = _total(Metrics.of_batch(logits, labels, mask, loss=data_loss + penalty), axis_name)
+        metrics = _total(Metrics.of_batch(outputs["logits"], batch["label"], batch["mask"], loss=loss), axis_name)
         state = dataclasses.replace(
             state, step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
         )
@@ -106,42 +132,53 @@ def train_function(
 
 
 def make_eval_step(
-    model: ResNetFER, loss: Objective, *, parallel: Parallel | None = None
-) -> Callable[[dict[str, Any], Batch], Metrics]:
-    """Return a compiled `step(variables, batch) -> metrics` in evaluation mode.
+    model: Network, objective: Objective | Maker, *, tasks: tuple[Task, ...] = (), parallel: Parallel | None = None
+) -> Callable[..., Metrics]:
+    """Return a compiled `step(variables, batch, hyper=None) -> metrics` in evaluation mode.
 
-    variables: `params` and `batch_stats`, as `TrainState.variables` has them, placed with `parallel.place`.
-    batch: as for `make_train_step`. The metrics' loss is the training objective with its penalty; they contain valence
-        and arousal where the network predicts them and the batch says them.
+    Args:
+        model: The network.
+        objective: The training objective, which the metrics' loss is, or `objective(hyper)`.
+        tasks: Further tasks to score, where the network has their head and the batch says what is right.
+        parallel: How to use the devices; by default one.
+
+    Returns:
+        The step. `variables` are `params` and `batch_stats`, as `TrainState.variables` has them, placed with
+        `parallel.place`; the batch is as for `make_train_step`.
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform)
-    return parallel.compile(eval_function(model, loss, axis_name=parallel.axis_name), donate=False)
+
+    def step(variables: dict[str, Any], batch: Batch, hyper: Any = None) -> Metrics:
+        made = objective(hyper) if callable(objective) else objective
+        return eval_function(model, made, tasks=tasks, axis_name=parallel.axis_name)(variables, batch)
+
+    return parallel.compile(step, donate=False)
 
 
 def eval_function(
-    model: ResNetFER, loss: Objective, *, axis_name: str | None
+    model: Network, objective: Objective, *, tasks: tuple[Task, ...] = (), axis_name: str | None = None
 ) -> Callable[[dict[str, Any], Batch], Metrics]:
     """Return that step as a function still to be compiled, as `train_function` does."""
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
+        _check(batch)
         labels, mask = batch["label"], batch["mask"]
-        logits, losses, affect = _losses(loss, model.apply(variables, batch["image"]), batch)
-        objective = losses.sum() / jnp.maximum(mask.sum(), 1) + loss.penalty(variables["params"])
-        return _total(Metrics.of_batch(logits, labels, mask, loss=objective, affect=affect), axis_name)
+        outputs: Any = model.apply(variables, batch["image"], train=False, mask=mask)
+        loss = objective.losses(outputs, batch).sum() / jnp.maximum(mask.sum(), 1)
+        loss += objective.penalty(variables["params"])
+        scored = [task for task in tasks if task.name in outputs and task.known(batch)]
+        sums = {task.name: sums_of(task, outputs, batch) for task in scored}
+        return _total(Metrics.of_batch(outputs["logits"], labels, mask, loss=loss, tasks=sums), axis_name)
 
     return step
 
 
-def _losses(loss: Objective, outputs: Any, batch: Batch) -> tuple[jax.Array, jax.Array, Affect | None]:
-    """Return the logits, the loss of each example, 0 for padding, and valence and arousal, predicted and actual."""
-    logits, predicted, mask = outputs["logits"], outputs.get("affect"), batch["mask"]
-    losses, affect = loss.per_example(logits, batch.get("soft_label", batch["label"])), None
-    if predicted is not None and ("valence" in batch or "arousal" in batch):
-        unknown = jnp.full(mask.shape, jnp.nan)
-        affect = predicted, jnp.stack([batch.get(name, unknown) for name in ("valence", "arousal")], axis=-1)
-        losses += loss.affect_error(*affect)
-    return logits, jnp.where(mask, losses, 0), affect
+def _check(batch: Batch) -> None:
+    """Refuse, while tracing, a batch of other shapes than those promised: broadcasting would hide them."""
+    chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
+    chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
+    chex.assert_type([batch["label"], batch["mask"]], [int, bool])
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:
@@ -159,7 +196,12 @@ def evaluate_split(
 ) -> Metrics:
     """Return the metrics of `variables` on every example of `split`, each counted exactly once.
 
-    shard: that of what `eval_step` was compiled with. The metrics are those of the whole split in every process.
+    Args:
+        eval_step: As `make_eval_step` returns it.
+        variables: Placed as it takes them.
+        split: The examples.
+        batch_size: How many are in a batch, of all processes together.
+        shard: That of what `eval_step` was compiled with. The metrics are those of the whole split in every process.
     """
     batches = evaluation_batches(split, batch_size, shard)
     return reduce(merge, (eval_step(variables, batch) for batch in batches))

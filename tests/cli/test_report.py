@@ -40,6 +40,19 @@ def test_the_page_of_a_run_is_made_anew_from_its_files(run_dir, monkeypatch, cap
     assert after | {"report.html": b""} == before | {"report.html": b""}
 
 
+def test_figures_and_pages_replace_a_link_and_do_not_follow_it(run_dir, tmp_path, monkeypatch):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "figures").mkdir()
+    (run_dir / "report.html").unlink(missing_ok=True)
+    links = [run_dir / "report.html", run_dir / "report.html.partial"]
+    links += [tmp_path / f"figures/accuracy.{kind}" for kind in ("png", "svg")]
+    for link in links:
+        link.symlink_to(tmp_path / "theirs")
+    assert jaxfer(monkeypatch, "report", run_dir, "--figures", tmp_path / "figures") == 0
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert [link.is_symlink() for link in links] == [False, True, False, False]
+
+
 def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(run_dir, tmp_path, monkeypatch, capsys):
     digests = []
     for folder in (tmp_path / "first", tmp_path / "second"):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jaxfer.cli.main import main, parse
-from jaxfer.cli.sweep_table import print_table
 from jaxfer.config import PRESETS
 from jaxfer.errors import UserError
+from jaxfer.reports.terminal import print_sweep
 from jaxfer.sweeps import CellResult, LogUniform, SweepResult, grid, random_search
 from jaxfer.sweeps.folder import begin
 
@@ -99,7 +99,7 @@ def test_the_table_names_split_count_cost_and_reasons(tmp_path, capsys):
         CellResult({"optimizer.learning_rate": 0.01, "epochs": 50}, long, 50, True, "failed", "it is nan", None, {}),
         CellResult({"optimizer.learning_rate": 0.1, "epochs": 50}, other, 50, False, "unfinished", "", None, {}),
     )
-    print_table(SweepResult(tmp_path, {}, {"optimizer.learning_rate": [0.01, 0.1], "epochs": [25, 50]}, "grid", rows))
+    print_sweep(SweepResult(tmp_path, {}, {"optimizer.learning_rate": [0.01, 0.1], "epochs": [25, 50]}, "grid", rows))
     text = " ".join(re.sub("[┃│]", " ", capsys.readouterr().out).split())
     assert "on PublicTest, n = 3,589" in text
     assert "0.01 25 0.5000 0.4000 1.2500 60 01, epoch 25" in text

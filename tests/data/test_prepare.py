@@ -17,9 +17,9 @@ from jaxfer.data import load, processes
 from jaxfer.data.images import decode
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
 from jaxfer.data.prepared import builder, prepare, run
-from jaxfer.data.prepared.summary import print_prepared
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports.terminal import print_prepared
 
 CHILD = Path(__file__).parent / "preparing.py"
 
@@ -383,6 +383,54 @@ def test_a_read_only_out_is_a_sentence(tmp_path, monkeypatch):
         monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(UserError, match=r"out cannot be written \(Permission denied\)"):
         prepare(tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize("link", ["", "lock", "unfinished"])
+def test_the_place_to_work_in_is_never_reached_through_a_link(tmp_path, monkeypatch, link):
+    folders(tmp_path / "raw")
+    out = tmp_path / "out"
+    place = []
+
+    def note(folder):
+        place.append(folder)
+        raise UserError("enough")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "workplace", note)
+        with pytest.raises(UserError, match="enough"):
+            prepare(tmp_path / "raw", out)
+    theirs = put(tmp_path / "theirs/unfinished/a", b"theirs").parent.parent
+    lock = put(theirs / "lock", b"theirs")
+    (place[0] / link).parent.mkdir(parents=True)
+    (place[0] / link).symlink_to(lock if link == "lock" else theirs)
+    with pytest.raises(UserError, match=r"is a link|cannot be written"):
+        prepare(tmp_path / "raw", out)
+    assert everything_below(theirs) == ["lock", "unfinished", "unfinished/a"]
+    assert lock.read_bytes() == b"theirs"
+
+
+def test_a_folder_in_the_place_to_work_in_that_is_not_ours_stays(tmp_path):
+    folders(tmp_path / "raw")
+    prepare(tmp_path / "raw", tmp_path / "out")
+    (name,) = (path.name for path in (tmp_path / "out/facial_expressions").iterdir())
+    mine = put(tmp_path / f"second/.preparing-{name}/unfinished/notes", b"mine")
+    put(mine.parent.parent / "more", b"mine")
+    with pytest.raises(UserError, match="is not a folder that jaxfer made"):
+        prepare(tmp_path / "raw", tmp_path / "second")
+    assert mine.read_bytes() == b"mine"
+
+
+def test_a_data_set_is_not_moved_through_a_link(tmp_path):
+    folders(tmp_path / "raw")
+    prepare(tmp_path / "raw", tmp_path / "out")
+    (name,) = (path.name for path in (tmp_path / "out").iterdir())
+    for folder in ("theirs", "second"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "second" / name).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match="is a link"):
+        prepare(tmp_path / "raw", tmp_path / "second")
+    assert everything_below(tmp_path / "theirs") == []
+    assert everything_below(tmp_path / "second") == [name]
 
 
 def test_two_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):

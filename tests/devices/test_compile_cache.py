@@ -55,6 +55,19 @@ def test_a_folder_that_cannot_be_made_changes_nothing(tmp_path):
     assert result(tmp_path)[1] == "False"
 
 
+@pytest.mark.parametrize("link", ["jaxfer", "jaxfer/programs"])
+def test_nothing_is_written_or_removed_through_a_link(tmp_path, link):
+    theirs = tmp_path / "theirs"
+    for folder in (theirs, theirs / "programs"):
+        (folder / "x86_64-0").mkdir(parents=True)
+        (folder / "x86_64-0/damaged-cache").write_bytes(b"")
+    (tmp_path / "home" / link).parent.mkdir(parents=True)
+    (tmp_path / "home" / link).symlink_to(theirs)
+    before = sorted(theirs.rglob("*"))
+    assert result(tmp_path / "home")[1] == "False"
+    assert sorted(theirs.rglob("*")) == before
+
+
 def test_the_folder_that_a_user_chose_is_left_alone(tmp_path):
     assert keep_compiled_programs() is None  # the tests' own
     chosen = tmp_path / "chosen"

@@ -17,11 +17,10 @@ from formats import fer2013
 from jaxfer.cli.main import main
 from jaxfer.config import Config, DataConfig, LossConfig
 from jaxfer.data import load
-from jaxfer.data.one_split import load_split
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
-from jaxfer.reports.evaluation_folder import write_evaluation
-from jaxfer.runs.load import load_trained
+from jaxfer.reports.evaluation_page import write_evaluation
+from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
 SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}
@@ -124,12 +123,12 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     found = json.loads((folder / "evaluation.json").read_text())
     with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    data = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "test")
-    assert [row["image"] for row in rows] == list(data.names)
+    data = load(DataConfig(data_dir=trained_runs / "faces", image_size=32))
+    assert [row["image"] for row in rows] == list(data.split("test").names)
     assert [int(row["row"]) for row in rows] == list(range(35))
     shares = np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows])
-    network = load_trained(runs / "seed-0", "last")
-    images = data.split.images
+    network = load_run(runs / "seed-0", "last")
+    images = data.split("test").images
     both = [
         np.asarray(network.model.apply(network.variables, x)["logits"], np.float64)
         for x in (images, images[:, :, ::-1])
@@ -197,10 +196,10 @@ def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfe
 
 
 def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
-    trained = load_trained(runs / "seed-0", "last")
-    data = load_split(trained.config.data, "val")
+    trained = load_run(runs / "seed-0", "last")
+    data = load(trained.config.data)
     signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
-    evaluation = evaluate(trained, dataclasses.replace(data, columns={"valence": signs}), by="valence")
+    evaluation = evaluate(trained, data, by="valence", more_groups={"valence": signs})
     groups = evaluation.groups
     assert list(groups) == ["negative", "positive"]
     assert [group["examples"] for group in groups.values()] == [12, 23]
@@ -212,8 +211,8 @@ def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
 
 
 def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
-    trained = load_trained(runs / "seed-0", "last")
-    evaluation = evaluate(trained, load_split(trained.config.data, "val"))
+    trained = load_run(runs / "seed-0", "last")
+    evaluation = evaluate(trained, load(trained.config.data))
     rows = most_confident(evaluation, correct=False, count=5)
     confidence = evaluation.predictions.confidence
     assert not evaluation.predictions.correct[rows].any()
@@ -228,7 +227,7 @@ def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
 
 
 def test_a_csv_of_columns_divides_any_data(runs, trained_runs, jaxfer, monkeypatch):
-    names = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "val").names
+    names = load(DataConfig(data_dir=trained_runs / "faces", image_size=32)).val.names
     for half in (10, 20):  # The same column of other values is another evaluation.
         people = [f"{name},{'young' if place < half else 'old'},{place}" for place, name in enumerate(names)]
         (runs / "people.csv").write_text("\n".join(["image,age,number", *people]))
@@ -255,6 +254,37 @@ def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_pat
     found = json.loads((only_evaluation(runs / "seed-1") / "evaluation.json").read_text())
     assert found["data"]["own"] is False
     assert "The data are not those of the run" in found["notes"][0]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_data_that_a_run_names_are_read_and_never_written_to(runs, trained_runs, jaxfer, monkeypatch, split):
+    monkeypatch.setattr("jaxfer.data.loading.WORTH_KEEPING", 1)
+    theirs = runs / "theirs"
+    shutil.copytree(trained_runs / "faces", theirs)
+    config = json.loads((runs / "seed-0/config.json").read_text())
+    data = config["data"] | {"data_dir": str(theirs)}
+    (runs / "seed-0/config.json").write_text(json.dumps(config | {"data": data}))
+    before = {path: path.stat() for path in (theirs, *theirs.rglob("*"))}
+    assert jaxfer(runs / "seed-0", "--split", split)[0] == 0
+    after = {path: path.stat() for path in (theirs, *theirs.rglob("*"))}
+    assert {path: facts.st_mtime_ns for path, facts in after.items()} == {
+        path: facts.st_mtime_ns for path, facts in before.items()
+    }
+    assert jaxfer(runs / "seed-0", "--split", split, "--data", theirs)[0] == 0
+    assert (theirs / ".jaxfer").exists() == (split != "test"), "data that the user names has its cache"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_evaluation_is_not_written_through_a_link(runs, jaxfer, deep):
+    assert jaxfer(runs / "seed-0")[0] == 0
+    place = only_evaluation(runs / "seed-0") if deep else runs / "seed-0/evaluations"
+    place.rename(runs / "theirs")
+    place.symlink_to(runs / "theirs")
+    before = {path: path.stat().st_mtime_ns for path in (runs / "theirs").rglob("*")}
+    code, _, errors = jaxfer(runs / "seed-0")
+    assert code == 2
+    assert f"{place.name} is a link, and jaxfer writes through none" in " ".join(errors.split())
+    assert {path: path.stat().st_mtime_ns for path in (runs / "theirs").rglob("*")} == before
 
 
 @pytest.mark.parametrize(

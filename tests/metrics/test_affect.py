@@ -10,23 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
+from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.data.one_split import OneSplit
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import summarize
-from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
 from jaxfer.models import ResNetFER
 from jaxfer.reports import figures, paper_figures
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.reports.finished_run import read_run
-from jaxfer.reports.report import render
-from jaxfer.runs.load import load_trained
+from jaxfer.reports.run_page import render
+from jaxfer.runs.load import load_run
 from jaxfer.training import (
     CrossEntropy,
     OneDevice,
@@ -70,12 +69,12 @@ def faces(n, seed):
     images = np.clip(images + random.normal(0, 4, images.shape), 0, 255).astype(np.uint8)
     unknown = np.arange(n) % 3 == 0
     valence[unknown] = arousal[unknown] = np.nan
-    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), valence, arousal)
+    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), {"valence": valence, "arousal": arousal})
 
 
 @pytest.fixture(scope="module")
 def data():
-    return Dataset(faces(140, 1), faces(63, 2), AFFECTNET_7, "bright and red squares", {})
+    return Dataset({"train": faces(140, 1), "val": faces(63, 2)}, AFFECTNET_7, "bright and red squares", {})
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +85,11 @@ def finished(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(finished, data):
-    trained = load_trained(finished[0], "last")
+    trained = load_run(finished[0], "last")
     names = tuple(f"face {row}" for row in range(len(data.val)))
     groups = {"half": np.where(np.arange(63) < 30, "first", "second")}
-    split = OneSplit(data.val, "val", names, AFFECTNET_7, groups, data.source, {}, data.fingerprint)
-    return evaluate(trained, split, by="half")
+    val = dataclasses.replace(data.val, names=names, read_groups=lambda: groups)
+    return evaluate(trained, dataclasses.replace(data, splits={"train": data.train, "val": val}), by="half")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -158,7 +157,7 @@ def test_every_way_takes_the_step_of_one_device(data, way):
     model = ResNetFER(width=8, stage_sizes=(1,), valence_arousal=True)
     split = data.train
     batch = {"image": split.images[:14], "label": split.labels[:14], "mask": np.arange(14) < 11}
-    batch |= {"valence": split.valence[:14], "arousal": split.arousal[:14]}
+    batch |= {name: split.columns[name][:14] for name in ("valence", "arousal")}
     optimizer, taken = make_optimizer(OptimizerConfig(optimizer="sgd"), lambda _: 0.1), []
     for parallel in (OneDevice(), way()):
         state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
@@ -206,7 +205,7 @@ def test_the_report_shows_them_by_epoch(finished, data):
 
 
 def test_flipping_averages_both_predictions(finished, data):
-    trained = load_trained(finished[0], "last")
+    trained = load_run(finished[0], "last")
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
     options = {"batch_size": 16, "parallel": Pmapped()}
     plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
@@ -232,7 +231,7 @@ def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluati
 
 
 def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
-    (axes,) = figures.agreement(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
+    (axes,) = figures.predicted_by_actual(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
     counts = axes.images[0].get_array()  # rows are predicted values, from the lowest
     assert counts[-1, 0] == 1
     assert counts[0, -1] == 2
@@ -246,7 +245,8 @@ def test_seeds_are_averaged(evaluation):
 
 
 def test_data_without_them_is_refused(data, tmp_path):
-    silent = dataclasses.replace(data, train=dataclasses.replace(data.train, valence=None, arousal=None))
-    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave it out of heads"):
+    train = dataclasses.replace(data.train, columns={})
+    silent = dataclasses.replace(data, splits={"train": train, "val": data.val})
+    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave out valence_arousal"):
         fit(CONFIG, silent, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -65,7 +65,7 @@ def main() -> None:
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
         importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     use_cpu_cores()
-    data = Dataset(train=faces(84, "train"), val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
     fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, tensorboard="--tensorboard" in rest, model=model)
 

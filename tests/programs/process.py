@@ -35,7 +35,7 @@ def train(config, run_dir, *, resume, other_images):
     train = faces(84, "train")
     if other_images:
         train = dataclasses.replace(train, images=255 - train.images)
-    data = Dataset(train=train, val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": train, "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), progress=True)
 
@@ -43,7 +43,7 @@ def train(config, run_dir, *, resume, other_images):
 def train_grid(config, sweep_dir, *, resume):
     program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
-    data = Dataset(faces(84, "train"), faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
     sweep(search, sweep_dir, load=lambda _: data, resume=resume)
 

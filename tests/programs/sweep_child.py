@@ -75,7 +75,7 @@ def run(sweep_dir, last):
     """Sweep in this process, which is killed at moment `last`; return how many moments there were."""
     moments = Moments(sweep_dir, last)
     program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,))
-    data = Dataset(faces(44, "train"), faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": faces(44, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
     sweep(SEARCH, sweep_dir, load=lambda _: data, resume=(sweep_dir / "sweep.json").exists())
     return moments.count

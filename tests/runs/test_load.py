@@ -12,7 +12,7 @@ import pytest
 from jaxfer.config import Config, DataConfig, LossConfig, to_json
 from jaxfer.data import load
 from jaxfer.errors import UserError
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
 CONFIG = Config(
@@ -39,11 +39,11 @@ def contents(folder):
 
 def test_a_checkpoint_says_when_it_was_saved_why_it_was_chosen_and_on_what_it_was_trained(finished, run_dir):
     before = contents(run_dir)
-    trained = load_trained(run_dir, "last")
+    trained = load_run(run_dir, "last")
     assert trained.checkpoint == {"epoch": 2, "step": 4, "ends_epoch": True, "chosen": "last"}
     assert (trained.name, trained.config, trained.fingerprint) == ("copy", CONFIG, finished[2])
     np.testing.assert_array_equal(trained.variables["params"]["head"]["kernel"], finished[1])
-    assert load_trained(run_dir, 2).chosen == "epoch 2"
+    assert load_run(run_dir, 2).chosen == "epoch 2"
     assert contents(run_dir) == before
 
 
@@ -52,20 +52,20 @@ def test_a_run_that_still_goes_on_is_read_and_left_alone(run_dir):
         log.write('{"kind": "epo')
     unfinished = run_dir / "checkpoints" / "6.orbax-checkpoint-tmp"
     unfinished.mkdir()
-    assert load_trained(run_dir, "last").step == 4
+    assert load_run(run_dir, "last").step == 4
     assert unfinished.exists()
 
 
 def test_a_checkpoint_within_an_epoch_says_so(run_dir):
     first, *_ = (run_dir / "metrics.jsonl").read_text().splitlines()
     (run_dir / "metrics.jsonl").write_text(first + "\n")
-    trained = load_trained(run_dir, "last")
+    trained = load_run(run_dir, "last")
     assert (trained.epoch, trained.step, trained.ends_epoch) == (1, 4, False)
 
 
 def test_an_epoch_that_is_not_kept_names_those_that_are(run_dir):
     with pytest.raises(UserError, match=r"keeps no checkpoint of epoch 9, only of .*epoch 2: pass one of these"):
-        load_trained(run_dir, 9)
+        load_run(run_dir, 9)
 
 
 @pytest.mark.parametrize("left", [[], ["config.json"], ["config.json", "checkpoints"]])
@@ -76,7 +76,7 @@ def test_an_incomplete_folder_is_a_sentence_and_stays_as_it_is(left, tmp_path):
         (tmp_path / "checkpoints").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UserError, match="has no checkpoint yet" if left else "holds no run"):
-        load_trained(tmp_path)
+        load_run(tmp_path)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -85,14 +85,14 @@ import json, logging, sys
 from pathlib import Path
 import numpy as np
 from jaxfer.errors import UserError
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 
 logging.disable()
 sys.unraisablehook = lambda _: None
 found = []
 for line in sys.stdin:
     try:
-        kernel = load_trained(Path(line.strip()), 2).variables["params"]["head"]["kernel"]
+        kernel = load_run(Path(line.strip()), 2).variables["params"]["head"]["kernel"]
         found.append(np.asarray(kernel).tolist())
     except UserError as error:
         found.append(str(error))

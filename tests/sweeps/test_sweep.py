@@ -14,6 +14,7 @@ from jaxfer.errors import Interrupted, UserError
 from jaxfer.models import ResNetFER
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import LogUniform, continued, grid, random_search, read_search, read_sweep, sweep
+from jaxfer.sweeps.plan import plan
 from jaxfer.training import fit
 from jaxfer.training.program import Program
 
@@ -182,6 +183,17 @@ def test_a_folder_of_another_sweep_is_refused_and_nothing_changes(run, tmp_path)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("link", ["cells", "cells/{name}"])
+def test_runs_are_not_written_through_a_link(run, tmp_path, link):
+    (tmp_path / "theirs").mkdir()
+    place = tmp_path / "sweep" / link.format(name=plan(grid(BASE, GRID))[0].name)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match=f"{place.name} is a link"):
+        run(grid(BASE, GRID))
+    assert not list((tmp_path / "theirs").iterdir())
+
+
 def test_a_folder_that_is_a_run_is_no_place_for_a_sweep(run, data, tmp_path):
     fit(dataclasses.replace(BASE, epochs=1), data, run_dir=tmp_path / "sweep")
     with pytest.raises(UserError, match="is not a folder for a sweep"):
@@ -202,7 +214,8 @@ def test_data_may_move_and_not_change(run, data, tmp_path):
     run(search)
     (tmp_path / "sweep" / "cells" / "02-seed-1" / "summary.json").unlink()
     moved = dataclasses.replace(COSINE, data=dataclasses.replace(COSINE.data, data_dir=tmp_path / "moved"))
-    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=255 - data.train.images))
+    train = dataclasses.replace(data.train, images=255 - data.train.images)
+    other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels than these"):
         run(continued(tmp_path / "sweep", moved), resume=True, images=other)
     found = run(continued(tmp_path / "sweep", moved), resume=True)

@@ -12,7 +12,7 @@ from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_js
 from jaxfer.errors import UserError
 from jaxfer.evaluation.summary import summarize
 from jaxfer.runs.checkpoints import Checkpoints
-from jaxfer.runs.load import load_trained
+from jaxfer.runs.load import load_run
 from jaxfer.training import CrossEntropy, evaluate_split, fit, make_eval_step
 
 CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
@@ -46,8 +46,8 @@ def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_no
 
 def test_soft_labels_are_learnt_in_place_of_the_labels(data, model):
     def with_targets(targets):
-        train, val = (dataclasses.replace(s, soft_labels=targets(s.labels)) for s in (data.train, data.val))
-        return fit(CONFIG, dataclasses.replace(data, train=train, val=val), model=model)
+        train, val = (dataclasses.replace(s, columns={"soft_label": targets(s.labels)}) for s in (data.train, data.val))
+        return fit(CONFIG, dataclasses.replace(data, splits={"train": train, "val": val}), model=model)
 
     _, plain = fit(CONFIG, data, model=model)
     _, certain = with_targets(lambda labels: np.eye(7, dtype=np.float32)[labels])
@@ -60,7 +60,7 @@ def test_soft_labels_are_learnt_in_place_of_the_labels(data, model):
 def test_sampling_decides_what_an_epoch_trains_on(data, model):
     few = data.train.labels[:30] != 0
     train = dataclasses.replace(data.train, images=data.train.images[:30][few], labels=data.train.labels[:30][few])
-    data = dataclasses.replace(data, train=train)
+    data = dataclasses.replace(data, splits={"train": train, "val": data.val})
     uniform, _ = fit(CONFIG, data, model=model)
     sampled = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, sampling="balanced"))
     balanced, _ = fit(sampled, data, model=model)
@@ -96,6 +96,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data, model,
         assert checkpoints.latest == last
 
 
+@pytest.mark.parametrize("link", ["checkpoints", "checkpoints/6"])
+def test_checkpoints_are_neither_written_nor_removed_through_a_link(data, model, run_dir, tmp_path, link):
+    fit(CONFIG, data, model=model, run_dir=run_dir)
+    (run_dir / link).rename(tmp_path / "theirs")
+    (run_dir / link).symlink_to(tmp_path / "theirs")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "theirs").rglob("*")}
+    with pytest.raises(UserError, match=f"{link} is a link"):
+        fit(dataclasses.replace(CONFIG, epochs=3), data, model=model, run_dir=run_dir, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "theirs").rglob("*")} == before
+
+
+def test_the_files_of_a_run_are_not_written_through_a_link(data, model, run_dir, tmp_path):
+    run_dir.mkdir()
+    (tmp_path / "theirs").write_text("{}\n")
+    for name in ("config.json.partial", "metrics.jsonl.partial", "metrics.jsonl"):
+        (run_dir / name).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match=r"metrics\.jsonl is a link"):
+        fit(CONFIG, data, model=model, run_dir=run_dir)
+    (run_dir / "metrics.jsonl").unlink()
+    fit(CONFIG, data, model=model, run_dir=run_dir, resume=True)
+    assert (tmp_path / "theirs").read_text() == "{}\n"
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(data, model, run_dir):
     fit(CONFIG, data, model=model, run_dir=run_dir)
     before = (run_dir / "metrics.jsonl").read_text()
@@ -119,7 +142,8 @@ def test_a_run_is_not_continued_on_other_images(data, model, run_dir):
     fit(CONFIG, data, model=model, run_dir=run_dir)
     images = data.train.images.copy()
     images[0, 0, 0, 0] ^= 1
-    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=images))
+    train = dataclasses.replace(data.train, images=images)
+    other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels"):
         fit(CONFIG, other, model=model, run_dir=run_dir, resume=True)
 
@@ -138,14 +162,14 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data,
     kept = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
     assert kept == sorted({best["step"], history[-1]["step"]})
     for which, row in (("best", best), ("last", history[-1])):
-        trained = load_trained(run_dir, which)
+        trained = load_run(run_dir, which)
         assert (trained.epoch, trained.step, trained.chosen) == (row["epoch"], row["step"], which)
         correct = trained.model.apply(trained.variables, data.val.images).argmax(-1) == data.val.labels
         assert float(correct.mean()) == pytest.approx(row["val_accuracy"])
     (run_dir.parent / "empty").mkdir()
     (run_dir.parent / "empty" / "config.json").write_text(to_json(config))
     with pytest.raises(UserError, match="has no checkpoint yet"):
-        load_trained(run_dir.parent / "empty")
+        load_run(run_dir.parent / "empty")
 
 
 def test_a_summary_names_split_count_checkpoint_and_versions(data, model):

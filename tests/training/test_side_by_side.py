@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import chex
 import numpy as np
 import pytest
+from jaxfer.training.side_by_side import fit_side_by_side
 from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, finish, on_host, run, without_clock
 
 from jaxfer.data.batches import Batches
@@ -18,7 +19,6 @@ from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import HostFeed, OneDevice, ResidentFeed, Sharded, fit
 from jaxfer.training.program import Program
-from jaxfer.training.side_by_side import fit_side_by_side
 
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 

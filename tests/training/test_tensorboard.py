@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from jaxfer.training.tensorboard import EventFiles
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxfer.config import Config, DataConfig
 from jaxfer.errors import UserError
 from jaxfer.training import fit
-from jaxfer.training.tensorboard import EventFiles
 
 CHILD = Path(__file__).parents[1] / "programs" / "child.py"
 CONFIG = Config(data=DataConfig(image_size=32), epochs=2, batch_size=16)
@@ -76,6 +76,19 @@ def test_without_the_package_a_sentence_says_so_before_anything_is_written(data,
     with pytest.raises(UserError, match=r"pip install 'jaxfer\[tensorboard\]'"):
         fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("link", ["tensorboard", "tensorboard/train"])
+def test_event_files_are_neither_written_nor_removed_through_a_link(data, model, tmp_path, link):
+    (tmp_path / "theirs/train").mkdir(parents=True)
+    for folder in (tmp_path / "theirs", tmp_path / "theirs/train"):
+        (folder / "events.out.tfevents.1").write_text("theirs")
+    (tmp_path / "run" / link).parent.mkdir(parents=True)
+    (tmp_path / "run" / link).symlink_to(tmp_path / "theirs")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=f"{link} is a link"):
+        fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_event_files_need_a_folder(data, model):

@@ -10,6 +10,7 @@ from jaxfer.data.prepared.options import Options
 from jaxfer.data.prepared.workplace import workplace
 from jaxfer.data.progress import counting
 from jaxfer.errors import UserError
+from jaxfer.files import refuse_links
 
 if TYPE_CHECKING:
     from jaxfer.data.prepared.source import RawFaces
@@ -78,6 +79,7 @@ def prepare(
             workplace(out / f".preparing-{options.config_name}") as room,
             counting("preparing", shown=progress) as tally,
         ):
+            refuse_links(target.parent, target)
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")

@@ -1,0 +1,138 @@
+"""What the data says about its faces beside their class: ways to divide a split into groups."""
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from jaxfer.data.layouts.record import Record
+from jaxfer.errors import UserError
+
+UNKNOWN = "unknown"
+"""The group of faces of which the data does not say it."""
+
+
+def groups_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Return each way to divide the records: the group of each face, in words, str [n].
+
+    valence, arousal: their sign. agreement: the share of the votes that the most chosen class has. face_size: the
+    longer side of the face's box, in pixels of the photograph. folder: that of the image.
+    """
+    found = {name: np.array([group(record) for record in records], str) for name, group in _GROUPS.items()}
+    return {name: groups for name, groups in found.items() if len(groups) and not (groups == UNKNOWN).all()}
+
+
+def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return what each column of a csv of images says of each of `names`, str [n], or `unknown`.
+
+    Its first line names the columns. One of them, found by its values, has the images: names, or ends of names that no
+    two images share, such as `12.jpg` of `faces/12.jpg`. Rows of other images are passed over.
+
+    Raises `UserError` for a file that is no such csv, and for two values of one image.
+    """
+    header, rows = _rows(path)
+    ends = _ends(names)
+    found = [[ends.get(row[column].replace("\\", "/")) for row in rows] for column in range(len(header))]
+    known = [sum(place is not None for place in places) for places in found]
+    if not any(known):
+        raise UserError(f"{path} has no column that names images as the data does, such as {names[0]!r}: add one")
+    images = known.index(max(known))
+    columns = {}
+    for column, name in enumerate(header):
+        if column == images:
+            continue
+        groups: list[str] = [""] * len(names)
+        for place, row in zip(found[images], rows, strict=True):
+            if place is None or not row[column]:
+                continue
+            if groups[place] not in ("", row[column]):
+                raise UserError(
+                    f"{path} says both {groups[place]!r} and {row[column]!r} of {names[place]!r} in the column "
+                    f"{name!r}: keep one"
+                )
+            groups[place] = row[column]
+        columns[name] = np.array([group or UNKNOWN for group in groups], str)
+    return columns
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the names of a csv's columns, and its rows, which are as long."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            header, *rows = ([value.strip() for value in row] for row in csv.reader(lines) if row)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct --columns") from error
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{path} is no csv with a first line that names its columns: correct it") from error
+    for row in rows:
+        if len(row) != len(header):
+            raise UserError(
+                f"{path} has {len(row)} values in the row that starts {row[0]!r}, and names {len(header)} columns: "
+                "correct it"
+            )
+    return header, rows
+
+
+def _ends(names: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name, and of each end of names, from some folder on, that only one of them has."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        parts = name.split("/")
+        for start in range(1, len(parts)):
+            end = "/".join(parts[start:])
+            places[end] = -1 if end in places else place
+    return {end: place for end, place in places.items() if place >= 0} | {name: i for i, name in enumerate(names)}
+
+
+def group_names(groups: Iterable[str]) -> list[str]:
+    """Return the names of groups that occur, from low to high where they have an order."""
+    return sorted(set(groups), key=lambda name: (_ORDER.get(name, 0), name))
+
+
+def _sign(value: float) -> str:
+    if math.isnan(value):
+        return UNKNOWN
+    return "negative" if value < 0 else "positive" if value > 0 else "zero"
+
+
+def _agreement(record: Record) -> str:
+    if record.votes is None or not sum(record.votes):
+        return UNKNOWN
+    return _band(100 * max(record.votes) / sum(record.votes), (50, 70, 90), "%")
+
+
+def _face_size(record: Record) -> str:
+    return UNKNOWN if record.box is None else _band(max(record.box[2:]), (64, 128, 256), " pixels")
+
+
+def _folder(record: Record) -> str:
+    return str(PurePosixPath(record.name).parent) if "/" in record.name else UNKNOWN
+
+
+def _band(value: float, edges: tuple[int, ...], unit: str) -> str:
+    """Return the range that a value lies in, its lower edge included."""
+    above = sum(value >= edge for edge in edges)
+    if above == 0:
+        return f"below {edges[0]}{unit}"
+    return f"{edges[above - 1]}{unit} or more" if above == len(edges) else f"{edges[above - 1]} to {edges[above]}{unit}"
+
+
+_GROUPS: dict[str, Callable[[Record], str]] = {
+    "valence": lambda record: _sign(record.valence),
+    "arousal": lambda record: _sign(record.arousal),
+    "agreement": _agreement,
+    "face_size": _face_size,
+    "folder": _folder,
+}
+
+_ORDER = {
+    name: place
+    for names in (
+        ("negative", "zero", "positive"),
+        ("below 50%", "50 to 70%", "70 to 90%", "90% or more"),
+        ("below 64 pixels", "64 to 128 pixels", "128 to 256 pixels", "256 pixels or more"),
+    )
+    for place, name in enumerate(names)
+} | {UNKNOWN: 9}

@@ -1,0 +1,112 @@
+"""Files and folders that jaxfer writes and removes: never through a link, which data and runs of others may hold."""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from jaxfer.errors import UserError
+
+TAG = "CACHEDIR.TAG"
+"""The file that marks a folder as ours; by convention it also keeps the folder out of backups."""
+
+_MARK = b"Signature: 8a477f597d28d172789f06886806bc55\n# jaxfer made this folder, and removes what it put there.\n"
+
+
+def write(content: str | bytes, path: Path) -> Path:
+    """Write a file, whole or not at all, and return its path; a link in its place is replaced and not followed.
+
+    Raises `UserError` where that cannot be done.
+    """
+    partial = path.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
+    try:
+        with partial.open("xb") as file:  # exclusive creation follows no link
+            file.write(content.encode() if isinstance(content, str) else content)
+        return partial.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def append(text: str, path: Path) -> None:
+    """Add text to a file, where readers see it at once. Raises `UserError` where it is a link or cannot be written."""
+    refuse_links(path)
+    try:
+        with open(path, "ab", opener=no_link) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def no_link(path: str, flags: int) -> int:
+    """Open a file for `open(..., opener=no_link)`. Raises `OSError` where it is a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def refuse_links(*paths: Path) -> None:
+    """Raise `UserError` where one of these files and folders of ours is a link, wherever it leads."""
+    for path in paths:
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, and jaxfer writes through none: move it away")
+
+
+def own(folder: Path, names: re.Pattern[str]) -> None:
+    """Make a folder from which `remove` may remove what it is told to.
+
+    names: what jaxfer puts there. A folder that is not marked becomes ours unless it holds something else.
+
+    Raises `UserError` where it is a link or somebody else's, `OSError` where it cannot be made.
+    """
+    refuse_links(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    place = _open_folder(folder)
+    try:
+        if _is_marked(place):
+            return
+        found = os.listdir(place)  # noqa: PTH208 - of an open folder
+        if not all(name.startswith(".") or name == TAG or names.fullmatch(name) for name in found):
+            raise UserError(f"{folder} is not a folder that jaxfer made: move it away")
+    finally:
+        os.close(place)
+    write(_MARK, folder / TAG)
+
+
+def remove(folder: Path, unwanted: Callable[[str], object]) -> None:
+    """Remove the folders, as far as they can be, whose names are `unwanted`, from one that `own` has marked."""
+    try:
+        place = _open_folder(folder)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(place) if _is_marked(place) else ():  # noqa: PTH208 - of an open folder
+            if unwanted(name):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=place)  # which follows no link, here nor inside
+    finally:
+        os.close(place)
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _is_marked(place: int) -> bool:
+    """Return whether an open folder is marked as ours."""
+
+    def inside(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+
+    try:
+        with open(TAG, "rb", opener=inside) as file:
+            return file.read(len(_MARK)) == _MARK
+    except OSError:
+        return False
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions")

@@ -1,0 +1,77 @@
+"""What a person sees while a run goes on: a progress bar and a line per epoch, with rich."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxfer.training import Begun, Callback
+
+
+class ProgressBar(Callback):
+    """A bar over the steps of a run, and a line above it for each epoch. A file gets the lines alone."""
+
+    def begin(self, run: Begun) -> None:
+        """Show the bar."""
+        self._epochs = run.config.epochs
+        console = Console(highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        total = self._epochs * run.steps_per_epoch
+        self._task = self._progress.add_task("steps", total=total, completed=run.step)
+        self._progress.start()
+
+    def step(self, step: int, loss: float) -> None:
+        """Show how many steps are done, and a loss."""
+        self._progress.update(self._task, completed=step, description=f"loss {loss:.3f}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Print the line of an epoch."""
+        self._progress.console.print(
+            f"epoch {row['epoch']:>{len(str(self._epochs))}}/{self._epochs}"
+            f"  train loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}"
+            f"  val loss {row['val_loss']:.4f} accuracy {row['val_accuracy']:.4f}"
+            f"  {row['seconds']:.0f} s",
+            soft_wrap=True,
+        )
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+class TogetherLine(Callback):
+    """A line for each epoch of several runs that are trained side by side; pass one object to all of them."""
+
+    def __init__(self, runs: int) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._runs = runs
+
+    def begin(self, run: Begun) -> None:
+        """Take note of one of the runs."""
+        self._epochs = run.config.epochs
+
+    def step(self, step: int, loss: float) -> None:
+        """Print the line of the epoch before, once all runs that still go on have told theirs."""
+        self._print()
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Take note of one run's epoch."""
+        self._rows.append(row)
+        if len(self._rows) == self._runs:
+            self._print()
+
+    def end(self) -> None:
+        """Print what is left."""
+        self._print()
+
+    def _print(self) -> None:
+        if not self._rows:
+            return
+        best, epoch = max(row["val_accuracy"] for row in self._rows), self._rows[0]["epoch"]
+        seconds = sum(row["seconds"] for row in self._rows) / len(self._rows) * self._runs
+        print(
+            f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}  {len(self._rows)} runs, "
+            f"best val accuracy {best:.4f}  {seconds:.0f} s"
+        )
+        self._rows.clear()

@@ -1,0 +1,125 @@
+"""The record of a run: its rows in memory and, where it has a folder, everything that resuming needs on the disk."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jaxfer.config import Config
+from jaxfer.devices.consensus import Agreement
+from jaxfer.devices.distributed import is_first
+from jaxfer.errors import UserError
+from jaxfer.metrics.metrics import Metrics
+from jaxfer.runs.folder import RunFolder
+
+
+class History:
+    """What has happened in a run.
+
+    rows: one for each finished epoch, as in `metrics.jsonl`.
+
+    Args:
+        run_dir: The run's folder, or None to keep rows alone.
+        config: As the folder is to keep it.
+        facts: What is noted beside each checkpoint, and must be the same on resuming: `fingerprint` of the images.
+        agreement: Of the run's processes, which all take part in saving and restoring.
+        resume: Whether the folder holds a run to go on with.
+        together: How many runs share the time, in equal parts.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path | None,
+        config: Config,
+        facts: dict[str, str],
+        agreement: Agreement,
+        *,
+        resume: bool,
+        together: int = 1,
+    ) -> None:
+        if run_dir is None and resume:
+            raise UserError("resuming needs the folder of the run: pass --run-dir")
+        self.rows: list[dict[str, Any]] = []
+        self._begun = self._saved = time.monotonic()
+        self._before, self._together = 0.0, together
+        self._folder = self._checkpoints = None
+        if run_dir is not None:
+            self._folder = agreement.together(lambda: self._open(run_dir, config, resume=resume))
+            agreement.together(self._folder.check_shared)
+            self._checkpoints = self._folder.checkpoints()
+            self._facts = facts
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return self._before + (time.monotonic() - self._begun) / self._together
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Seconds since the last checkpoint."""
+        return time.monotonic() - self._saved
+
+    @property
+    def saved_step(self) -> int | None:
+        """The step of the newest checkpoint, or None."""
+        return None if self._checkpoints is None else self._checkpoints.latest
+
+    def restore(self, state: Any, running: Metrics) -> tuple[Any, Metrics]:
+        """Return the newest checkpoint's state and metrics of its unfinished epoch, or those given if there is none.
+
+        Raises `UserError` where the checkpoint was made with other images.
+        """
+        if self._folder is None or self._checkpoints is None:
+            return state, running
+        step = self.saved_step
+        if step is not None:
+            notes = self._checkpoints.notes(step)
+            if any(notes.get(name) != fact for name, fact in self._facts.items()):
+                raise UserError(
+                    f"{self._folder.path} was trained on other images or labels than these: pass the data it began with"
+                )
+            saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
+            state, running = saved["state"], _restored(saved["running"])
+            self._before = notes["seconds"]
+        # What was logged after the checkpoint happens again: without one, everything.
+        self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
+        return state, running
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Record a finished epoch."""
+        self.rows.append(row)
+        if self._folder is not None:
+            self._folder.log(row)
+
+    def save(
+        self, step: int, state: Any, running: Metrics, *, val_accuracy: float | None = None, keep: bool = False
+    ) -> None:
+        """Save a checkpoint in the background; one with a `val_accuracy` may become the best, `keep` has it stay."""
+        self._saved = time.monotonic()
+        if self._checkpoints is not None:
+            notes = {"seconds": self.seconds} | self._facts
+            tree = {"state": state, "running": _stored(running)}
+            self._checkpoints.save(step, tree, notes, val_accuracy=val_accuracy, keep=keep)
+
+    def _open(self, run_dir: Path, config: Config, *, resume: bool) -> RunFolder:
+        if not is_first():
+            return RunFolder(run_dir)
+        return RunFolder.reopen(run_dir, config) if resume else RunFolder.create(run_dir, config)
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.__exit__(kind, error, _)
+
+
+def _stored(running: Metrics) -> dict[str, Any]:
+    """Return metrics as checkpoints have always held them; training sums nothing of further tasks."""
+    fields = dict(vars(running))
+    del fields["tasks"]
+    return fields | {"affect": None}
+
+
+def _restored(fields: dict[str, Any]) -> Metrics:
+    return Metrics(**{name: values for name, values in fields.items() if name != "affect"})

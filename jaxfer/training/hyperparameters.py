@@ -1,0 +1,60 @@
+"""The numbers of a config that a compiled program takes as arguments, so that one program serves all their values."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from flax import struct
+
+from jaxfer.config import Config
+
+_SECTIONS = {
+    "loss": ("label_smoothing", "l2", "head_weight"),
+    "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm", "sam"),
+}
+
+
+@struct.dataclass
+class Hyperparameters:
+    """Numbers of a run, a pytree that is an argument of its step: equal in structure for runs that share a program.
+
+    Each is a float32 scalar, or None where it is 0 or None in the config: it then belongs to the program, which leaves
+    out what it would scale. Other numbers of a config decide what is computed, as `warmup_epochs` does, or would lose
+    digits as float32, as `ema` in 1 - ema. The fields are those of `LossConfig` and `OptimizerConfig` of the same name.
+    """
+
+    label_smoothing: Any = None
+    l2: Any = None
+    head_weight: Any = None
+    learning_rate: Any = None
+    weight_decay: Any = None
+    momentum: Any = None
+    epsilon: Any = None
+    clip_norm: Any = None
+    sam: Any = None
+
+    @classmethod
+    def of(cls, config: Config) -> "Hyperparameters":
+        """Return a config's numbers.
+
+        >>> found = Hyperparameters.of(Config())
+        >>> found.l2, found.weight_decay
+        (np.float32(0.01), None)
+        """
+        values = {name: getattr(getattr(config, part), name) for part, names in _SECTIONS.items() for name in names}
+        return cls(**{name: np.float32(value) for name, value in values.items() if value})
+
+
+def structure(config: Config) -> Config:
+    """Return what is left of a config without its numbers: equal for runs that one program serves.
+
+    The seed is no part of it, nor is the number of epochs unless the learning rate depends on it.
+    """
+    sections = {}
+    for part, names in _SECTIONS.items():
+        section = getattr(config, part)
+        # Any value stands for all: this one is allowed in every field.
+        named = {name: 0.5 for name in names if getattr(section, name)}
+        sections[part] = dataclasses.replace(section, **named)
+    epochs = config.epochs if config.depends_on_epochs else 1
+    return dataclasses.replace(config, **sections, seed=0, epochs=epochs)
