@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+from jaxfer.data.augment import augment
 
 from jaxfer.config import AugmentConfig
 from jaxfer.data import augment as augmentations
-from jaxfer.data.augment import augment
 
 CONFIGS = {
     "flip": AugmentConfig(flip=True),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.special
 import sklearn.metrics
+from jaxfer.training.losses import CrossEntropy, balanced_class_weights, make_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from jaxfer.config import LossConfig
 from jaxfer.models import ResNetFER
-from jaxfer.training.losses import CrossEntropy, balanced_class_weights, make_loss
 
 CLASSES = 7
 WEIGHTS = (0.5, 1.0, 2.0, 0.25, 3.0, 1.5, 0.75)

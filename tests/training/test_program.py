@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from jaxfer.training.numbers import numbers_of, structure, with_numbers
 from programs.small_run import CONFIG, MODEL, on_host, without_clock
 
 from jaxfer.config import LossConfig, OptimizerConfig
@@ -22,7 +23,6 @@ from jaxfer.training import (
     make_optimizer,
     make_schedule,
 )
-from jaxfer.training.numbers import numbers_of, structure, with_numbers
 
 compiled = []
 jax.monitoring.register_event_duration_secs_listener(
