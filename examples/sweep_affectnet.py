@@ -10,7 +10,7 @@ python examples/sweep_affectnet.py --sweep-dir runs/NAME --resume      # go on a
 import sys
 from dataclasses import dataclass
 
-from jaxfer.cli.flags import Preset, SweepFlags, load_and_print
+from jaxfer.cli.flags import Preset, SweepFlags, load_and_print, own_network
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 
@@ -40,7 +40,8 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        options = {"load": load_and_print, "side_by_side": flags.side_by_side}
+        model = own_network(flags.network, flags.config.data.num_classes)
+        options = {"load": load_and_print, "side_by_side": flags.side_by_side, "model": model}
         found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, tell=print, **options)
     if is_first():
         print_sweep(found)

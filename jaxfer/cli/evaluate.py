@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from jaxfer.cli.flags import own_network
 from jaxfer.cli.start import start_jax
-from jaxfer.config import DataConfig, LabelOrder
+from jaxfer.config import VARIANTS, DataConfig, LabelOrder
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
     from jaxfer.evaluation.evaluate import Evaluation
+    from jaxfer.models import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class Evaluate:
     one of --columns."""
     columns: Path | None = None
     """A csv with more columns to divide by: one of image names, as predictions.csv has them, and any of words."""
+    network: str | None = None
+    """Your own network as module:attribute, which is imported, for runs that were trained with one."""
     images: tuple[int, ...] | None = None
     """Rows of predictions.csv to explain by Grad-CAM; by default the most confident errors and a few others."""
     json: bool = False
@@ -84,7 +88,7 @@ class Evaluate:
         from jaxfer.evaluation.evaluate import evaluate
         from jaxfer.runs.load import load_run
 
-        trained = [load_run(run_dir, self.epoch) for run_dir in self.runs]
+        trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
         loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
@@ -99,6 +103,13 @@ class Evaluate:
             options = {"flip": self.flip, "by": self.by, "images": self.images, "more_groups": groups}
             evaluations.append(evaluate(one, data, self.split, **options))
         return evaluations
+
+    def _network(self, run_dir: Path) -> "Network | None":
+        """Return the network of the run in a folder, where it is none of jaxfer's and --network says which."""
+        from jaxfer.runs.folder import read_config
+
+        config = read_config(run_dir)
+        return None if config.model.variant in VARIANTS else own_network(self.network, config.data.num_classes)
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""

@@ -20,6 +20,7 @@ from jaxfer.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
+    from jaxfer.models import Network
 
 
 NEW = Path("runs")
@@ -48,6 +49,8 @@ class ConfigFlags:
     preset: Preset = "demo"
     resume: bool = False
     """Continue what the folder holds, with the configuration that it began with."""
+    network: str | None = None
+    """Your own network as module:attribute, which is imported; say it again to resume."""
     processes: tyro.conf.OmitArgPrefixes[ProcessFlags] = field(default_factory=ProcessFlags)
 
     @classmethod
@@ -78,12 +81,16 @@ class ConfigFlags:
         early.add_argument("--preset", choices=PRESETS, default=cls.preset)
         early.add_argument(flag, f"--{cls.FOLDER}", type=Path, default=NEW, dest="folder")
         early.add_argument("--resume", action="store_true")
+        # Only who names a module here has it imported, and never a config.json by itself.
+        early.add_argument("--network", "--variant", type=lambda name: name if ":" in name else None)
         known, _ = early.parse_known_args(arguments)
         if known.resume and known.folder == NEW:
             raise UserError(f"--resume needs the folder to go on with: pass {flag}")
         config = cls.begun_with(known.folder) if known.resume else PRESETS[known.preset]
+        if known.network is not None:
+            config = dataclasses.replace(config, model=dataclasses.replace(config.model, variant=known.network))
         fields: dict[str, Any] = {cls.FOLDER: known.folder}
-        return cls(config=config, preset=known.preset, resume=known.resume, **fields)
+        return cls(config=config, preset=known.preset, resume=known.resume, network=known.network, **fields)
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
@@ -116,7 +123,8 @@ class ConfigFlags:
     def resume_command(self, program: str) -> str:
         """Return how to go on after an interruption of `program`, such as `jaxfer train`."""
         others = ", and the same flags about the processes in each" if self.processes.several else ""
-        return f"{program} --{self.FOLDER.replace('_', '-')} {self.folder} --resume{others}"
+        network = f" --network {self.network}" if self.network else ""
+        return f"{program} --{self.FOLDER.replace('_', '-')} {self.folder} --resume{network}{others}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +137,13 @@ class TrainingFlags(ConfigFlags):
     """Folder of the run; by default a new one under runs/, named after the preset and the time."""
     tensorboard: bool = False
     """Write TensorBoard's event files into the run's folder as well; a run that has some resumes with them."""
+
+    @property
+    def writes_events(self) -> bool:
+        """Whether TensorBoard's files are asked for, or the run that is resumed has some."""
+        from jaxfer.reports.tensorboard import FOLDER
+
+        return self.tensorboard or (self.resume and (self.run_dir / FOLDER).is_dir())
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
@@ -180,6 +195,20 @@ class SweepFlags(ConfigFlags):
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def own_network(name: str | None, num_classes: int) -> "Network | None":
+    """Return the network that a person names as module:attribute, from the folder they are in too; None without name.
+
+    Raises `UserError` where `jaxfer.models.import_network` does.
+    """
+    from jaxfer.models import import_network
+
+    if name is None:
+        return None
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # an installed command looks beside itself, not where the person is
+    return import_network(name, num_classes)
 
 
 def load_and_print(config: DataConfig) -> "Dataset":

@@ -18,10 +18,9 @@ PARTING_SECONDS = 5
 
 def run(main: Callable[[], None]) -> None:
     """Call `main` and exit: 0 when it returns, 2 for what the user can fix, 128 + the signal where one stopped it."""
-    # Orbax and its background tasks print whole tracebacks for errors that also reach us and end in a sentence below.
     for name in ("absl", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    sys.unraisablehook = lambda _: None
+        logging.getLogger(name).addFilter(_is_news)
+    sys.unraisablehook = _unraisable
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()
@@ -39,6 +38,20 @@ def run(main: Callable[[], None]) -> None:
             raise
         sys.excepthook(type(error), error, error.__traceback__)
         _exit(1)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record says what nothing else does.
+
+    Orbax logs whole tracebacks, as asyncio does of its tasks, for errors that also reach us and end in a sentence.
+    """
+    return "orbax" not in record.pathname and "orbax" not in record.getMessage()
+
+
+def _unraisable(error: "sys.UnraisableHookArgs") -> None:
+    """Show what cannot be raised, but for tasks of Orbax that outlive their loop when a program fails."""
+    if str(error.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(error)
 
 
 def _joined() -> bool:

@@ -4,12 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxfer.errors import UserError
-
-if TYPE_CHECKING:
-    from jaxfer.training import Callback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,8 @@ class ProcessFlags:
 def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
-    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start.
+    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start, which
+    may then `listen`.
 
     flags: how to join other processes. Raises `UserError` where `jaxfer.devices.distributed.join_processes` does.
     """
@@ -58,7 +56,6 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()
-    start_up.listen()
     return start_up
 
 
@@ -66,44 +63,48 @@ class StartUp:
     """Seconds that the parts of a start take, until the first training step has ended.
 
     `import` and whatever else is measured with `part`, `first_step`, and apart from all of these `compile`: tracing
-    every program until then, and compiling it or loading it from the disk.
+    every program until then, and compiling it or loading it from the disk. It watches a run as a callback of `fit`.
     """
 
     def __init__(self) -> None:
         self._parts: dict[str, float] = {}
         self._spans: list[tuple[float, float]] = []
         self._programs = {"/jax/compilation_cache/cache_hits": 0, "/jax/core/compile/backend_compile_duration": 0}
+        self._begun = 0.0
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Measure what happens inside, less what compiles there."""
         begun = time.time()
         yield
-        self._parts[name] = time.time() - begun - _covered(self._spans, begun)
+        self._end(name, begun)
 
     def listen(self) -> None:
-        """Have JAX and the training loop tell what they do."""
+        """Have JAX tell what it compiles, until the first step has ended."""
         from jax import monitoring
 
         monitoring.register_event_listener(self._event)
         monitoring.register_event_time_span_listener(self._span)
 
-    def until_first_step(self) -> "Callback":
-        """Return a callback for `fit` that ends the start with the first step."""
-        from jaxfer.training import Callback
+    def begin(self, run: Any) -> None:
+        """Take note that a run begins its first step."""
+        self._begun = time.time()
 
-        class FirstStep(Callback):
-            begun, first = 0.0, True
+    def step(self, step: int, loss: float) -> None:
+        """End the start with the first step that has ended."""
+        from jax import monitoring
 
-            def begin(_, run: Any) -> None:  # noqa: N805 - `self` is the clock
-                _.begun = time.time()
+        if "first_step" not in self._parts:
+            self._parts["compile"] = _covered(self._spans, 0.0)
+            self._end("first_step", self._begun)
+            monitoring.unregister_event_listener(self._event)
+            monitoring.unregister_event_time_span_listener(self._span)
 
-            def step(_, step: int, loss: float) -> None:  # noqa: N805
-                if _.first:
-                    _.first = False
-                    self._span("/jaxfer/first_step", _.begun, time.time())
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Take no note of an epoch."""
 
-        return FirstStep()
+    def end(self) -> None:
+        """Take no note of the end."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `start_up` object of `summary.json`: seconds, and how many programs were loaded or compiled."""
@@ -111,19 +112,17 @@ class StartUp:
         seconds = {name: round(value, 3) for name, value in self._parts.items()}
         return {"seconds": seconds, "programs_loaded": loaded, "programs_compiled": programs - loaded}
 
+    def _end(self, name: str, begun: float) -> None:
+        self._parts[name] = time.time() - begun - _covered(self._spans, begun)
+
     def _event(self, event: str, **_: Any) -> None:
-        if event in self._programs and "first_step" not in self._parts:
+        if event in self._programs:
             self._programs[event] += 1
 
     def _span(self, event: str, start_time: float, end_time: float, **_: Any) -> None:
-        if "first_step" in self._parts:
-            return
         if event.startswith("/jax/core/compile/"):
             self._spans.append((start_time, end_time))
             self._event(event)
-        elif event == "/jaxfer/first_step":
-            self._parts["compile"] = _covered(self._spans, 0.0)
-            self._parts["first_step"] = end_time - start_time - _covered(self._spans, start_time)
 
 
 def _covered(spans: list[tuple[float, float]], since: float) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from jaxfer.cli.flags import SweepFlags, load_and_print
+from jaxfer.cli.flags import SweepFlags, load_and_print, own_network
 from jaxfer.cli.start import start_jax
 from jaxfer.errors import UserError
 
@@ -49,7 +49,8 @@ class Sweep(SweepFlags):
         )
         with flags.continued_by("jaxfer sweep"):
             options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
-            found = sweep(search, flags.sweep_dir, **options, **loading)
+            model = own_network(flags.network, flags.config.data.num_classes)
+            found = sweep(search, flags.sweep_dir, model=model, **options, **loading)
         if is_first():
             from jaxfer.reports import print_sweep, write_sweep_report
 

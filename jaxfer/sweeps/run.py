@@ -13,6 +13,7 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import choose_parallel
 from jaxfer.errors import Diverged, UserError
+from jaxfer.models import Network
 from jaxfer.reports.finish import finish_run
 from jaxfer.reports.progress import ProgressBar, TogetherLine
 from jaxfer.runs.folder import RunFolder, read_rows
@@ -36,6 +37,7 @@ def sweep(
     progress: bool = False,
     tell: Callable[[str], object] = lambda _: None,
     side_by_side: int = 1,
+    model: Network | None = None,
 ) -> SweepResult:
     """Train all cells of a search and return what has come of them.
 
@@ -51,12 +53,15 @@ def sweep(
         several processes alone.
     side_by_side: how many runs that share a program may be trained at once, each step of theirs as one step: for
         accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
+    model: a network in place of the one that the configs name, as for `fit`.
 
     Raises `UserError` for a folder of another sweep, and whatever else keeps the next run from training; everything
     that has been done is kept. Of several processes all must call this.
     """
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
+    if model is not None and "model.variant" in search.fields:
+        raise UserError("the sweep changes variant, while one network is passed for all of its runs: leave out either")
     agreement = Agreement(choose_parallel(plan(search)[0].config.batch_size))
     agreement.together(lambda: check(sweep_dir, search, resume=resume) if is_first() else None)
     runs = runs_of(sweep_dir, search)
@@ -64,7 +69,7 @@ def sweep(
     # All processes decide what is left before any can end a run.
     left = [run for run in runs if not has_ended(folders[run.name])]
     begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
-    for group, program in _with_programs(_groups(left, folders, side_by_side), load):
+    for group, program in _with_programs(_groups(left, folders, side_by_side), load, model):
         data = group[0].config.data
         done = [folders[other.name] for other in runs if other.config.data == data and other not in left]
         _check_images(sweep_dir, program.data, done)
@@ -94,7 +99,7 @@ def _groups(runs: Sequence[PlannedRun], folders: Mapping[str, Path], size: int) 
 
 
 def _with_programs(
-    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset]
+    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset], model: Network | None
 ) -> Iterator[tuple[list[PlannedRun], Program]]:
     """Yield each group with its program, which is the one before where that serves it, as are the images."""
     program, loaded = None, None
@@ -103,7 +108,7 @@ def _with_programs(
         data = program.data if program and config.data == loaded else load(config.data)
         loaded = config.data
         if program is None or not program.serves(config, data):
-            program = Program(config, data)
+            program = Program(config, data, model=model)
         yield group, program
 
 
@@ -132,7 +137,7 @@ def _end(
     data = program.data
     _finish_shorter(run, run_dir, program)
     if not isinstance(outcome, Diverged):
-        finish_run(run_dir, run.config, data, *outcome)
+        finish_run(run_dir, run.config, data, *outcome, model=program.model)
         return
     val = {"split": data.val.name, "examples": len(data.val)}
     RunFolder(run_dir).write(FAILURE, json.dumps({"reason": str(outcome), "val": val}, indent=2) + "\n")
@@ -154,7 +159,8 @@ def _finish_shorter(run: PlannedRun, run_dir: Path, program: Program) -> None:
         for epoch in reached:
             state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)
-            finish_run(run_dir, config, program.data, state, rows[:epoch], name=summary_name(epoch))
+            name = summary_name(epoch)
+            finish_run(run_dir, config, program.data, state, rows[:epoch], name=name, model=program.model)
 
 
 def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:

@@ -1,6 +1,8 @@
 """Exit codes, and the sentence at the end of what went wrong."""
 
+import logging
 import signal
+import sys
 
 import pytest
 
@@ -30,3 +32,46 @@ def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, caps
 def test_errors_of_our_own_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0)
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Have a program come to its end, and put back what it has changed."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "filters", list(logger.filters))
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    run(lambda: None)
+
+
+def record(logger, path, message):
+    return logging.getLogger(logger).makeRecord(logger, logging.ERROR, path, 1, message, (), None)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_orbaxs_own_tracebacks_are_not_printed_and_those_of_others_are():
+    path = "/site-packages/orbax/checkpoint/futures.py"
+    task = "Task exception was never retrieved: coro=<save() at /site-packages/orbax/x.py>"
+    for logger, place, message, shown in [
+        ("absl", path, "failed", False),
+        ("absl", "/site-packages/etils/epath.py", "failed", True),
+        ("asyncio", "/asyncio/base_events.py", task, False),
+        ("asyncio", "/asyncio/base_events.py", "Task was destroyed but it is pending", True),
+    ]:
+        assert bool(logging.getLogger(logger).filter(record(logger, place, message))) == shown
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_cannot_be_raised_is_shown_unless_a_task_outlives_its_loop(capsys):
+    class Failing:
+        def __init__(self, message):
+            self.message = message
+
+        def __del__(self):
+            raise RuntimeError(self.message)
+
+    for message in ("Event loop is closed", "the disk fell off"):
+        Failing(message)
+    error = capsys.readouterr().err
+    assert "RuntimeError: the disk fell off" in error
+    assert "Event loop" not in error

@@ -96,9 +96,7 @@ def test_the_table_names_split_count_cost_and_reasons(tmp_path, capsys):
     long, other = tmp_path / "cells" / "01-rate", tmp_path / "cells" / "02-rate"
     rows = (
         CellResult({"optimizer.learning_rate": 0.01, "epochs": 25}, long, 25, True, "finished", "", 60.0, scores),
-        CellResult(
-            {"optimizer.learning_rate": 0.01, "epochs": 50}, long, 50, True, "failed", "it became nan", None, {}
-        ),
+        CellResult({"optimizer.learning_rate": 0.01, "epochs": 50}, long, 50, True, "failed", "it is nan", None, {}),
         CellResult({"optimizer.learning_rate": 0.1, "epochs": 50}, other, 50, False, "unfinished", "", None, {}),
     )
     print_sweep(SweepResult(tmp_path, {}, {"optimizer.learning_rate": [0.01, 0.1], "epochs": [25, 50]}, "grid", rows))
@@ -107,7 +105,7 @@ def test_the_table_names_split_count_cost_and_reasons(tmp_path, capsys):
     assert "0.01 25 0.5000 0.4000 1.2500 60 01, epoch 25" in text
     assert "0.01 50 failed 01, epoch 50" in text
     assert "0.1 50 unfinished 02" in text
-    assert "01-rate: it became nan" in text
+    assert "01-rate: it is nan" in text
     assert "took 100 epochs, 125 one by one" in text
     assert "chosen on the images it is measured on" in text
 
