@@ -55,4 +55,5 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"jaxfer.reports.{_PLACES.get(name, 'terminal')}"), name)
+    place = _PLACES.get(name, "terminal")
+    return getattr(import_module(f"jaxfer.reports.{place}"), name)
