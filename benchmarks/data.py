@@ -9,4 +9,4 @@ from contenders.case import Case
 from turns import LOADERS
 
 if __name__ == "__main__":
-    compare(__doc__, [Case("load", "seed", 32), Case("load", "seed", 256)], LOADERS)
+    compare(__doc__, [Case("load", "published", 32), Case("load", "published", 256)], LOADERS)

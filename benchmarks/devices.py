@@ -1,7 +1,7 @@
 """A training step on one CPU device and on all of them: `python benchmarks/devices.py results/devices.json`.
 
 The seed's network and drawn faces, batches of 4 to 256. Each round times both ways in turn; the ratio is the median of
-the rounds' own ratios, with its quartiles. `jaxfer.training.choose_parallel` decides by these numbers.
+the rounds' own ratios, with its quartiles. `jaxfer.devices.choose_parallel` decides by these numbers.
 """
 
 import json
@@ -16,17 +16,16 @@ from machine import machine, versions
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data import load
 from jaxfer.data.batches import Batches
+from jaxfer.devices import OneDevice, Sharded, use_cpu_cores
 from jaxfer.models import make_model
 from jaxfer.training import (
-    OneDevice,
-    Sharded,
+    Hyperparameters,
     create_state,
+    make_objective,
     make_optimizer,
     make_schedule,
     make_train_step,
-    use_cpu_cores,
 )
-from jaxfer.training.losses import make_loss
 
 BATCHES = (4, 8, 16, 32, 64, 128, 256)
 ROUNDS, IMAGES = 11, 512
@@ -69,10 +68,12 @@ def measure(train, size: int) -> dict[str, float | list[float]]:
 
 def step_function(train, parallel):
     """Return a function that takes one training step on a batch and waits for it."""
-    config = PRESETS["seed"]
+    config = PRESETS["published"]
     model = make_model(config.model, 7)
     optimizer = make_optimizer(config.optimizer, make_schedule(config.optimizer, steps_per_epoch=625, epochs=50))
-    step = make_train_step(model, optimizer, make_loss(config.loss, train.labels, 7), parallel=parallel)
+    numbers = Hyperparameters.of(config)
+    objective = make_objective(config.loss, model, (), train.labels, 7, numbers)
+    step = make_train_step(model, optimizer, objective, parallel=parallel)
     box = [parallel.place(create_state(model, optimizer, seed=0, image_size=64))]
 
     def take(batch):

@@ -21,7 +21,8 @@ from turns import quartiles
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.synthetic import drawn_dataset
-from jaxfer.training import choose_parallel, fit, use_cpu_cores
+from jaxfer.devices import choose_parallel, use_cpu_cores
+from jaxfer.training import fit
 
 STEPS, ROUNDS = 256, 3
 """Steps in an epoch, a third of the published run's, so that a checkpoint weighs three times as much; and epochs."""
@@ -78,7 +79,7 @@ def main() -> None:
         sys.exit("on an accelerator the loop dispatches many steps at once: fifty_epochs.py measures it")
     data = DataConfig(drawn_train=32 * STEPS, drawn_val=32)
     # The first epoch compiles, and the last one's end is not seen.
-    config = dataclasses.replace(PRESETS["seed"], data=data, epochs=ROUNDS + 2)
+    config = dataclasses.replace(PRESETS["published"], data=data, epochs=ROUNDS + 2)
     faces = drawn_dataset(data)
     batches = Batches(faces.train, config.batch_size, seed=1)
     turns: Any = TakingTurns(choose_parallel(config.batch_size), [batches[step] for step in range(STEPS)])

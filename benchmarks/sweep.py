@@ -42,7 +42,7 @@ def main() -> None:
     asked = made.parse_args()
     lengths = [asked.scale * length for length in LENGTHS]
     questions = {"rates": (RATES, [asked.epochs]), "grid": (GRID_RATES, lengths)}
-    data = ["--preset", "seed", "--drawn-train", str(asked.images), "--drawn-val", str(asked.images // 5)]
+    data = ["--preset", "published", "--drawn-train", str(asked.images), "--drawn-val", str(asked.images // 5)]
     run: dict = {"images": asked.images, "rounds": asked.rounds, "side_by_side": asked.side_by_side}
     with tempfile.TemporaryDirectory() as folder:
         command = Command(Path(folder), data, asked.side_by_side)

@@ -10,10 +10,10 @@ from contenders.case import Case
 from machine import accelerator
 from turns import NETWORKS, RESIDENT
 
-ON_CPU = [Case("train", network, batch) for network, batch in (("seed", 32), ("seed", 256), ("resnet18", 32))]
+ON_CPU = [Case("train", network, batch) for network, batch in (("published", 32), ("published", 256), ("resnet18", 32))]
 ON_ACCELERATOR = [
     Case("train", network, batch, dtype)
-    for network in ("seed", "resnet18", "resnet50")
+    for network in ("published", "resnet18", "resnet50")
     for dtype in ("float32", "bfloat16")
     for batch in (32, 256, 1024)
 ]

@@ -22,11 +22,11 @@ TORCH = ("PyTorch", "PyTorch compiled", "PyTorch graphs")
 FRAMEWORKS = (*TORCH, "Keras on TensorFlow", "Keras on JAX", "Flax")
 
 TARGETS = [
-    ("a training step of the seed's network, batch 32", "train_step", ("seed", 32), FRAMEWORKS, 1.3),
+    ("a training step of the seed's network, batch 32", "train_step", ("published", 32), FRAMEWORKS, 1.3),
     ("a training step of ResNetFER18, batch 32, beside PyTorch", "train_step", ("resnet18", 32), TORCH, 1.0),
     ("... beside plain Flax", "train_step", ("resnet18", 32), ("Flax",), 8.0),
-    ("one image through the seed's network", "inference", ("seed", 1), (*TORCH, "ONNX Runtime"), 1.0),
-    ("256 images through the seed's network", "inference", ("seed", 256), (*TORCH, "ONNX Runtime"), 1.0),
+    ("one image through the seed's network", "inference", ("published", 1), (*TORCH, "ONNX Runtime"), 1.0),
+    ("256 images through the seed's network", "inference", ("published", 256), (*TORCH, "ONNX Runtime"), 1.0),
     ("one image through ResNetFER18", "inference", ("resnet18", 1), (*TORCH, "ONNX Runtime"), 1.0),
     ("256 images through ResNetFER18", "inference", ("resnet18", 256), (*TORCH, "ONNX Runtime"), 1.0),
 ]
@@ -47,7 +47,7 @@ TITLES = {
     "data": "## Gathering batches",
 }
 
-NETWORKS = {"seed": "the seed's network", "resnet18": "ResNetFER18", "resnet50": "ResNetFER50"}
+NETWORKS = {"published": "the seed's network", "resnet18": "ResNetFER18", "resnet50": "ResNetFER50"}
 
 
 def main() -> None:
@@ -184,7 +184,7 @@ def remarks(run: Run, first: dict[str, float]) -> Iterable[str]:
         "  since the gradient is one matrix product of all that the kernel's places meet, laid out along the product's sum."
     )
     cases = {(case["work"], case["network"], case["batch"]): case for case in run["cases"]}
-    small, large = (cases["train", "seed", batch] for batch in (32, 256))
+    small, large = (cases["train", "published", batch] for batch in (32, 256))
     least, most = (
         1e3 * sum(spent["rest"] for spent in case["parts"].values()) / case["batch"] for case in (small, large)
     )

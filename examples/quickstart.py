@@ -5,15 +5,17 @@ import numpy as np
 from jaxfer.config import Config, DataConfig
 from jaxfer.data import load
 from jaxfer.data.synthetic import draw_faces
+from jaxfer.devices import use_cpu_cores
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.evaluation.summary import summarize
 from jaxfer.models import ResNetFER
-from jaxfer.training import fit, use_cpu_cores
+from jaxfer.reports.progress import ProgressBar
+from jaxfer.training import fit
 
 use_cpu_cores()  # before JAX starts: every CPU core becomes a device
 config = Config(data=DataConfig(drawn_train=2000, drawn_val=350), epochs=2)
 data = load(config.data)  # pass DataConfig(data_dir=...) to train on your own faces
-state, history = fit(config, data, progress=True)
+state, history = fit(config, data, callbacks=[ProgressBar()])
 
 val = summarize(config, data, state, history)["val"]
 print(f"accuracy {val['accuracy']:.3f}, macro F1 {val['macro_f1']:.3f} on {val['examples']} images of {val['split']}")

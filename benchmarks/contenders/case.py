@@ -11,7 +11,7 @@ IMAGES = 20_000
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
 """Adam's, and the factor of the seed's penalty on its first and its last kernel; the standard ResNets have none."""
 
-BLOCKS = {"seed": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 """Residual blocks in each stage of the networks."""
 
 
@@ -34,7 +34,7 @@ class Case:
     @property
     def l2(self) -> float:
         """Factor of the penalty."""
-        return L2 if self.network == "seed" else 0.0
+        return L2 if self.network == "published" else 0.0
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return two batches in the host's memory: uint8 [b, 64, 64, 3] and int32 [b].

@@ -68,7 +68,7 @@ def network(case: Case):
     import keras
     from keras import layers
 
-    seed = case.network == "seed"
+    seed = case.network == "published"
     decay = keras.regularizers.L2(case.l2) if case.l2 else None
     momentum, epsilon = (0.99, 1e-3) if seed else (0.9, 1e-5)
 

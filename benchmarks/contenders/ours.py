@@ -11,17 +11,10 @@ from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
+from jaxfer.devices import choose_parallel, use_cpu_cores
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.models import Outputs, compiled_for, make_model
-from jaxfer.training import (
-    CrossEntropy,
-    HostFeed,
-    ResidentFeed,
-    choose_parallel,
-    create_state,
-    make_optimizer,
-    use_cpu_cores,
-)
+from jaxfer.training import HostFeed, Objective, ResidentFeed, create_state, make_optimizer
 from jaxfer.training.step import Batch, train_function
 
 PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
@@ -53,7 +46,7 @@ def build(case: Case, way: str) -> Contender:
         infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
         return Contender(infer, parameters, device(), PACKAGES)
 
-    step = train_function(model, optimizer, CrossEntropy(l2=case.l2), axis_name=None, augment=None, ema=None)
+    step = train_function(model, optimizer, Objective(l2=case.l2 or None, kernels=model.l2_kernels))
     batches = case.batches()
     split = Split("train", *(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))

@@ -24,7 +24,7 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Map uint8 [b, h, w, 3] to logits [b, 7]."""
-        seed = self.name_of_network == "seed"
+        seed = self.name_of_network == "published"
         momentum, epsilon = (0.99, 1e-3) if seed else (0.9, 1e-5)
         conv = partial(nn.Conv, use_bias=seed, dtype=self.dtype)
         norm = partial(

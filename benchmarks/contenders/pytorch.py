@@ -21,7 +21,7 @@ class Network(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        seed = name == "seed"
+        seed = name == "published"
         self.stem = _conv(3, 64, 7, 2, seed)
         channels, blocks = 64, []
         for stage, size in enumerate(BLOCKS[name]):
@@ -51,7 +51,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, filters: int, stride: int, name: str) -> None:
         super().__init__()
-        seed = name == "seed"
+        seed = name == "published"
         if name == "resnet50":
             self.channels = 4 * filters
             first, middle = _conv(inputs, filters, 1, 1, seed), _conv(filters, filters, 3, stride, seed)

@@ -74,6 +74,7 @@ class Program:
         _check_known(self.tasks, data)
         self.data = data
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
+        self._asked = config.model
         self._config, self._given_optimizer = _naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
@@ -112,7 +113,9 @@ class Program:
 
     def serves(self, config: Config, data: Dataset) -> bool:
         """Return whether a run of `config` on `data` differs from this program's in numbers alone."""
-        return data is self.data and structure(self.config_of(config)) == structure(self._config)
+        # Where the network is an object, a config read from a run's folder names its class.
+        named = config.model in (self._asked, self._config.model)
+        return named and data is self.data and structure(self.config_of(config)) == structure(self._config)
 
     @cached_property
     def facts(self) -> dict[str, str]:

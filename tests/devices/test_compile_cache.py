@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
+from jaxfer.devices import compile_cache
 from jaxfer.devices.compile_cache import keep_compiled_programs
-from jaxfer.training import compiled_programs
 
 PROGRAM = """
 import jax, jax.monitoring, jax.numpy as jnp
@@ -80,12 +80,12 @@ def test_the_least_used_programs_go_when_there_are_too_many(tmp_path, monkeypatc
     folder = tmp_path / "x86_64-0"
     folder.mkdir()
     size = len(zlib.compress(b"program"))
-    monkeypatch.setattr(compiled_programs, "MOST_BYTES", 2 * size)
+    monkeypatch.setattr(compile_cache, "MOST_BYTES", 2 * size)
     for age, name in enumerate(["new", "used", "old"]):
         path = folder / f"{name}-cache"
         path.write_bytes(zlib.compress(b"program"))
         os.utime(path, (1e9 - age, 1e9))
-    compiled_programs._tidy(tmp_path, folder / "last-start")
+    compile_cache._tidy(tmp_path, folder / "last-start")
     assert {path.name for path in folder.iterdir()} == {"new-cache", "used-cache", "last-start"}
 
 
@@ -93,4 +93,4 @@ def test_the_least_used_programs_go_when_there_are_too_many(tmp_path, monkeypatc
 def test_a_cache_home_that_is_no_absolute_path_is_ignored(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", name)
-    assert compiled_programs._cache_home().parent in (tmp_path, tmp_path / "Library")
+    assert compile_cache._cache_home().parent in (tmp_path, tmp_path / "Library")

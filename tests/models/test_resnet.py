@@ -68,9 +68,9 @@ def test_the_standard_networks_have_the_published_parameter_counts(variant, para
     assert count(shapes(variant(num_classes=1000))["params"]) == parameters
 
 
-@pytest.mark.parametrize("variant", ["seed", "resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("variant", ["published", "resnet18", "resnet34", "resnet50"])
 def test_a_config_makes_the_network_that_it_names(variant):
-    networks = {"seed": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
+    networks = {"published": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
     model = make_model(ModelConfig(variant=variant, dropout=0.25, dtype="bfloat16"), 8)
     assert model == networks[variant](num_classes=8, dropout=0.25, dtype=jnp.dtype("bfloat16"))
 

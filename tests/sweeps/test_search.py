@@ -40,7 +40,7 @@ def test_values_are_of_the_type_of_their_field():
 
 def test_draws_are_a_function_of_their_seed_and_stay_in_their_ranges():
     fields = {"learning_rate": LogUniform(1e-4, 1e-1), "label_smoothing": Uniform(0, 0.5), "batch_size": Uniform(8, 64)}
-    fields["variant"] = ("seed", "resnet18")
+    fields["variant"] = ("published", "resnet18")
     search = random_search(SEED, fields, count=300, seed=3)
     assert search == random_search(SEED, fields, count=300, seed=3)
     assert search.cells[:9] != random_search(SEED, fields, count=9, seed=4).cells
@@ -51,7 +51,7 @@ def test_draws_are_a_function_of_their_seed_and_stay_in_their_ranges():
     assert abs(np.mean(rates < -2.5) - 0.5) < 0.1, "half of them below the geometric mean"
     assert {type(size) for size in search.fields["batch_size"]} == {int}
     assert (min(search.fields["batch_size"]), max(search.fields["batch_size"])) == (8, 64)
-    assert search.fields["model.variant"] == ["resnet18", "seed"]
+    assert search.fields["model.variant"] == ["published", "resnet18"]
     assert search.fields["optimizer.learning_rate"] == sorted(search.fields["optimizer.learning_rate"])
 
 
@@ -86,9 +86,9 @@ def test_ranges_and_draws_that_cannot_be_are_explained():
         with pytest.raises(UserError, match="cannot be drawn"):
             kind(*bounds)
     with pytest.raises(UserError, match="only 2 different cells can be drawn"):
-        random_search(SEED, {"variant": ("seed", "resnet18")}, count=3)
+        random_search(SEED, {"variant": ("published", "resnet18")}, count=3)
     with pytest.raises(UserError, match="a random search of 0 cells is empty"):
-        random_search(SEED, {"variant": ("seed",)}, count=0)
+        random_search(SEED, {"variant": ("published",)}, count=0)
 
 
 def test_every_field_of_a_config_has_one_bare_name():
@@ -119,9 +119,9 @@ def test_only_where_the_rate_ignores_the_number_of_epochs_is_a_shorter_run_a_par
 
 
 def test_runs_of_one_program_follow_each_other():
-    search = grid(with_schedule("cosine"), {"seed": (0, 1), "variant": ("seed", "resnet18"), "learning_rate": (1, 2)})
-    runs = plan(search)
-    assert [run.config.model.variant for run in runs] == ["seed"] * 4 + ["resnet18"] * 4
+    tried = {"seed": (0, 1), "variant": ("published", "resnet18"), "learning_rate": (1, 2)}
+    runs = plan(grid(with_schedule("cosine"), tried))
+    assert [run.config.model.variant for run in runs] == ["published"] * 4 + ["resnet18"] * 4
     assert sorted(index for run in runs for index in run.cells) == list(range(8))
 
 
