@@ -16,7 +16,7 @@ from machine import machine
 from jaxfer.cli.program import run
 from jaxfer.errors import UserError
 from jaxfer.runs.folder import SUMMARY, read_rows
-from jaxfer.sweeps import Sweep, read_sweep
+from jaxfer.sweeps import SweepResult, read_sweep
 from jaxfer.sweeps.results import has_ended
 
 SAME = ("environment", "fingerprint", "images", "train_split", "base", "search")
@@ -32,7 +32,7 @@ def main() -> None:
     out.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def collected(sweep: Sweep) -> dict[str, Any]:
+def collected(sweep: SweepResult) -> dict[str, Any]:
     """Return what is kept of a sweep. Raises `UserError` where none of its runs has ended."""
     runs = dict.fromkeys(row.run for row in sweep.rows)
     ended = [json.loads((run / SUMMARY).read_text()) for run in runs if (run / SUMMARY).exists()]

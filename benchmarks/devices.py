@@ -1,7 +1,7 @@
 """A training step on one CPU device and on all of them: `python benchmarks/devices.py results/devices.json`.
 
-The seed's network and drawn faces, batches of 4 to 256. Each round times both ways in turn; the ratio is the median of
-the rounds' own ratios, with its quartiles. `jaxfer.devices.choose_parallel` decides by these numbers.
+The published network and drawn faces, batches of 4 to 256. Each round times both ways in turn; the ratio is the median
+of the rounds' own ratios, with its quartiles. `jaxfer.devices.choose_parallel` decides by these numbers.
 """
 
 import json
@@ -40,7 +40,7 @@ def main() -> None:
     train = load(DataConfig(drawn_train=1024, drawn_val=7)).train
     rows = [measure(train, size) for size in BATCHES]
     result = {
-        "what": "milliseconds for a training step of the seed's network (64x64x3) on one CPU device and on all",
+        "what": "milliseconds for a training step of the published network (64x64x3) on one CPU device and on all",
         "devices": jax.device_count(),
         "batches": rows,
         "rounds": ROUNDS,
@@ -71,8 +71,7 @@ def step_function(train, parallel):
     config = PRESETS["published"]
     model = make_model(config.model, 7)
     optimizer = make_optimizer(config.optimizer, make_schedule(config.optimizer, steps_per_epoch=625, epochs=50))
-    numbers = Hyperparameters.of(config)
-    objective = make_objective(config.loss, model, (), train.labels, 7, numbers)
+    objective = make_objective(config.loss, model, (), train.labels, 7, Hyperparameters.of(config))
     step = make_train_step(model, optimizer, objective, parallel=parallel)
     box = [parallel.place(create_state(model, optimizer, seed=0, image_size=64))]
 

@@ -1,6 +1,6 @@
 """What the public loop adds to its steps, on a CPU: `python benchmarks/epoch.py results/epoch.json`.
 
-`fit` trains the seed's network on drawn faces, batch 32, and keeps its log and its checkpoints. Before each of its
+`fit` trains the published network on drawn faces, batch 32, and keeps its log and its checkpoints. Before each of its
 epochs the clock stops for it, and as many bare steps run on batches that lie ready. An epoch of `fit` counts gathering
 batches, metrics, the log, the checkpoint, and the validation of one batch.
 """

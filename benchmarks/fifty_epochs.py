@@ -1,8 +1,8 @@
 """The published run whole, for an accelerator: `python benchmarks/fifty_epochs.py results/fifty_epochs-NAME.json`.
 
-50 epochs of the seed's network on 28,420 drawn faces, batch 32, 2,991 to validate on after each epoch: once in float32
-and once in bfloat16. The clock runs from before the first compilation until the last epoch is validated; drawing the
-faces, which another run reads from a disk, is not counted.
+50 epochs of the published network on 28,420 drawn faces, batch 32, 2,991 to validate on after each epoch: once in
+float32 and once in bfloat16. The clock runs from before the first compilation until the last epoch is validated;
+drawing the faces, which another run reads from a disk, is not counted.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Several runs at once beside one, for an accelerator: `python benchmarks/side_by_side.py OUT.json`.
 
-The seconds of an epoch of 1, 2, 4 and 8 runs of the seed's network, 28,420 drawn faces, batch 32, float32 and bfloat16,
-with its validation, log and checkpoints, over the epochs after the first, which compiles.
+The seconds of an epoch of 1, 2, 4 and 8 runs of the published network, 28,420 drawn faces, batch 32, float32 and
+bfloat16, with its validation, log and checkpoints, over the epochs after the first, which compiles.
 """
 
 import dataclasses

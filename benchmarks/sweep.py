@@ -1,11 +1,11 @@
 """A sweep beside separate runs of the command: `python benchmarks/sweep.py results/sweep.json`.
 
-Two questions, each on drawn faces with the seed's network and recipe: eight learning rates as one sweep against eight
-runs of `jaxfer train`, and the published grid's five rates by three numbers of epochs, in their proportions of 5 to 6
-to 10, against its fifteen runs. Both ways write whole run folders with their summaries and reports. The clock runs from
-the start of a command to its end; all find their programs compiled, by commands that are not timed, so that both ways
-are as fast as they get. Of the separate runs those of one learning rate are timed, and count for all: a rate does not
-change the seconds.
+Two questions, each on drawn faces with the published network and recipe: eight learning rates as one sweep against
+eight runs of `jaxfer train`, and the published grid's five rates by three numbers of epochs, in their proportions of 5
+to 6 to 10, against its fifteen runs. Both ways write whole run folders with their summaries and reports. The clock runs
+from the start of a command to its end; all find their programs compiled, by commands that are not timed, so that both
+ways are as fast as they get. Of the separate runs those of one learning rate are timed, and count for all: a rate does
+not change the seconds.
 """
 
 import os

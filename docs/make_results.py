@@ -10,25 +10,24 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jaxfer.reports.figures import confusion_matrix, curves
-from jaxfer.reports.markup import between
-from jaxfer.reports.sweep_figures import heat_map
-from jaxfer.reports.sweep_report import cost, pick
-from jaxfer.reports.sweep_settings import best, settings
-from jaxfer.sweeps import Row, Sweep
+from jaxfer.reports.sweep_figures import best, heat_map, settings
+from jaxfer.reports.sweep_page import cost, pick
+from jaxfer.reports.words import between
+from jaxfer.sweeps import CellResult, SweepResult
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 README = DOCS.parent / "README.md"
 BEGIN, END = "<!-- runs: written by docs/make_results.py -->\n", "<!-- end of runs -->"
 
-SEED_ROWS = [
+PUBLISHED_ROWS = [
     ("epoch 25 of the 50-epoch run", "0.9826", "0.6736", "1.6853", "0.4517", "", ""),
     ("README, 25 epochs (another run)", "0.9517", "0.6883", "1.8166", "0.4089", "", "0.1218"),
     ("README, 30 epochs: epoch 30 of the 50-epoch run", "0.8565", "0.7305", "1.8782", "0.4156", "", ""),
     ("epoch 31, its best validation accuracy", "0.8314", "0.7424", "1.7046", "0.4908", "", ""),
     ("epoch 50, the final model", "0.4906", "0.8862", "2.1360", "0.4610", "0.1111", "0.0918"),
 ]
-"""What the seed printed: its notebook's logs and its README."""
+"""What the published experiment printed: the logs of its notebook and its README."""
 
 CHECKED = [
     ("PublicTest images with an exact copy in Training", "leak", "PublicTest and Training"),
@@ -71,7 +70,7 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any]) -> str:
         "| run | images | epochs | time | validation split | n | accuracy | macro F1 |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, run in (("`make train`: drawn faces, preset `demo`", drawn), ("FER2013, preset `seed`", faces)):
+    for name, run in (("`make train`: drawn faces, preset `demo`", drawn), ("FER2013, preset `published`", faces)):
         summary = run["summary"]
         val, minutes = summary["val"], summary["seconds"] / 60
         lines.append(
@@ -93,7 +92,7 @@ def data_measurements() -> dict[str, dict[str, Any]]:
 
 
 def page(run: dict[str, Any], grid: dict[str, Any], data: dict[str, dict[str, Any]]) -> str:
-    """Return docs/results.md: the seed's recipe on FER2013, and what was measured of reading data."""
+    """Return docs/results.md: the published recipe on FER2013, and what was measured of reading data."""
     leaks, pair = data["fer2013-check"]["problems"], "PublicTest and Training"
     summary, history, machine = run["summary"], run["history"], run["machine"]
     config, versions, train, val = summary["config"], summary["environment"], summary["train"], summary["val"]
@@ -103,8 +102,8 @@ def page(run: dict[str, Any], grid: dict[str, Any], data: dict[str, dict[str, An
     rows = [(f"epoch {row['epoch']}", row) for row in history if row["epoch"] in (25, 30)]
     rows += [(f"epoch {best['epoch']}, its best validation accuracy", best)]
     rows += [(f"epoch {last['epoch']}, the final model", last)]
-    table = "\n".join(f"| {name} | {' | '.join(seed_form(row))} |" for name, row in sorted(rows, key=by_epoch))
-    seed_table = "\n".join(f"| {' | '.join(row)} |" for row in SEED_ROWS)
+    table = "\n".join(f"| {name} | {' | '.join(published_form(row))} |" for name, row in sorted(rows, key=by_epoch))
+    published_table = "\n".join(f"| {' | '.join(row)} |" for row in PUBLISHED_ROWS)
     classes = "\n".join(
         f"| {name} | {c['precision']:.4f} | {c['recall']:.4f} | {c['f1']:.4f} | {c['support']:,} |"
         for name, c in val["per_class"].items()
@@ -117,20 +116,20 @@ def page(run: dict[str, Any], grid: dict[str, Any], data: dict[str, dict[str, An
 Every number of this page comes from the files in [`benchmarks/results`](../benchmarks/results), which the scripts in
 [`benchmarks`](../benchmarks) wrote; `docs/make_results.py` made the page from them.
 
-## The seed's recipe on FER2013
+## The published recipe on FER2013
 
 The published experiment trained on a copy of AffectNet that cannot be redistributed. This is its recipe, unchanged, on
 photographs that many people hold: FER2013, in place of AffectNet.
 
 ```
-python examples/train_affectnet.py --data-dir fer2013 --preset seed
+python examples/train_affectnet.py --data-dir fer2013 --preset published
 ```
 
 | what | value |
 |---|---|
 | training split | {train["split"]}, {train["examples"]:,} images of 48x48 resized to {config["data"]["image_size"]}x{config["data"]["image_size"]} |
 | validation split | {val["split"]}, {val["examples"]:,} images; PrivateTest was neither read nor looked at |
-| network | the seed's, 158,919 values |
+| network | the published one, 158,919 values |
 | recipe | {config["epochs"]} epochs, batch {config["batch_size"]}, Adam {optimizer["learning_rate"]} {optimizer["schedule"]}, epsilon {optimizer["epsilon"]}, L2 {config["loss"]["l2"]} on the first and the last kernel, no augmentation, seed {config["seed"]} |
 | steps | {summary["steps"]:,} |
 | training time | {summary["seconds"] / 60:.1f} minutes, validation after every epoch included |
@@ -164,14 +163,14 @@ cross entropy {val["cross_entropy"]:.4f}, expected calibration error {val["ece"]
 What to know about this split: {leaks["leak"][pair]} of its images have an exact copy in Training, {leaks["label_conflict"][pair]} of them under another label; see
 [below](#fer2013-checked). Nothing was removed here.
 
-## The seed's own numbers
+## The published experiment's numbers
 
 Its data were about 28,420 training and 2,991 validation images of a copy of AffectNet at 64x64, seven classes; its author
 reports about 172 s an epoch, 2 h 25 min in all. These are other images: the two tables stand side by side for their shape,
 not to be subtracted.
 
 {header}
-{seed_table}
+{published_table}
 
 - The headline of its README, "validation accuracy 0.8862, loss 0.4906", is the **training** accuracy and loss of epoch 50.
   On its validation split the same model has 0.4610 and 2.1360.
@@ -184,10 +183,12 @@ not to be subtracted.
 {data_section(**data)}"""
 
 
-def swept(measured: dict[str, Any]) -> Sweep:
+def swept(measured: dict[str, Any]) -> SweepResult:
     """Return the sweep that a file keeps, without cells that were not trained to their end."""
-    rows = tuple(Row(**row | {"run": Path(row["run"])}) for row in measured["rows"] if row["status"] != "unfinished")
-    return Sweep(Path(), measured["base"], measured["fields"], measured["search"], rows)
+    rows = tuple(
+        CellResult(**row | {"run": Path(row["run"])}) for row in measured["rows"] if row["status"] != "unfinished"
+    )
+    return SweepResult(Path(), measured["base"], measured["fields"], measured["search"], rows)
 
 
 def grid_section(measured: dict[str, Any]) -> str:
@@ -205,7 +206,7 @@ def grid_section(measured: dict[str, Any]) -> str:
             lines.append(f"| {rate} | {epochs} | {row.status}: {row.reason} | | | | | |")
             continue
         scores, intervals = row.scores, row.scores["intervals"]
-        known = " | ".join(f"{scores[name]:.4f} | {between('', intervals[name])}" for name in ("accuracy", "macro_f1"))
+        known = " | ".join(f"{scores[name]:.4f} | {between(intervals[name])}" for name in ("accuracy", "macro_f1"))
         lines.append(f"| {rate} | {epochs} | {known} | {scores['loss']:.4f} | {row.seconds / 60:.1f} min |")
     return f"""# The published grid on FER2013
 
@@ -233,9 +234,9 @@ time, so that the minutes are no measure of speed:
 {spent(sweep, measured["runs"])}"""
 
 
-def spent(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
+def spent(sweep: SweepResult, runs: dict[str, dict[str, Any]]) -> str:
     """Return a table of how long the runs took on each machine, and their cells, each from its start, would have."""
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[CellResult]] = {}
     for row in sweep.rows:
         if row.run.name in runs:
             rows.setdefault(cores(runs[row.run.name]["machine"]), []).append(row)
@@ -258,7 +259,7 @@ def untrained(measured: dict[str, Any]) -> list[str]:
     )
 
 
-def swings(sweep: Sweep, runs: dict[str, dict[str, Any]]) -> str:
+def swings(sweep: SweepResult, runs: dict[str, dict[str, Any]]) -> str:
     """Return how far the accuracy of the picked run moves from epoch to epoch, which one cell does not show."""
     chosen = best(settings(list(sweep.fields), sweep.rows))
     if chosen is None:
@@ -331,8 +332,8 @@ def ratio(prepare: dict[str, Any], key: str) -> str:
     return f"{values['median']:.2f} ({values['least']:.2f} to {values['greatest']:.2f})"
 
 
-def seed_form(row: dict[str, Any]) -> list[str]:
-    """Return an epoch's numbers in the columns that the seed published."""
+def published_form(row: dict[str, Any]) -> list[str]:
+    """Return an epoch's numbers in the columns of the published numbers."""
     return [f"{row[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy", "val_mse", "val_r2")]
 
 

@@ -9,7 +9,7 @@ from jaxfer.devices import use_cpu_cores
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.evaluation.summary import summarize
 from jaxfer.models import ResNetFER
-from jaxfer.reports.progress import ProgressBar
+from jaxfer.reports import ProgressBar
 from jaxfer.training import fit
 
 use_cpu_cores()  # before JAX starts: every CPU core becomes a device

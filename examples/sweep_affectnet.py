@@ -9,23 +9,17 @@ python examples/sweep_affectnet.py --sweep-dir runs/NAME --resume      # go on a
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
-import tyro
-
+from jaxfer.cli.flags import Preset, SweepFlags, load_and_print
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_flags import SweepFlags
-from jaxfer.cli.sweep_table import print_table
-from jaxfer.cli.training import load_and_print
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flags(SweepFlags):
     """The flags of this program."""
 
-    preset: Literal["seed", "demo"] = "seed"
-    """Where all other fields start from: the published experiment, or a short run."""
+    preset: Preset = "published"
     rates: tuple[float, ...] = (0.01, 0.003, 0.001, 0.0003, 0.0001)
     """Learning rates to try."""
     lengths: tuple[int, ...] = (25, 30, 50)
@@ -34,13 +28,11 @@ class Flags(SweepFlags):
 
 def main() -> None:
     """Make the grid, train it, print it."""
-    defaults = Flags.defaults(sys.argv[1:])
-    flags = tyro.cli(Flags, default=defaults, description=__doc__).with_folder()
+    flags = Flags.parse(description=__doc__)
     start_jax(flags.processes)
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.finish import finish_run
-    from jaxfer.reports.sweep_report import write_sweep_report
+    from jaxfer.reports import print_sweep, write_sweep_report
     from jaxfer.sweeps import continued, grid, sweep
 
     if flags.resume:
@@ -48,11 +40,11 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        options = {"load": load_and_print, "finish": finish_run, "side_by_side": flags.side_by_side}
-        found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, **options)
+        options = {"load": load_and_print, "side_by_side": flags.side_by_side}
+        found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, tell=print, **options)
     if is_first():
-        print_table(found)
-        print(f"Report: {write_sweep_report(flags.sweep_dir)}")
+        print_sweep(found)
+        print(f"Report: {write_sweep_report(found)}")
 
 
 if __name__ == "__main__":

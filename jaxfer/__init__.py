@@ -1,3 +1,84 @@
-"""jaxfer: facial-expression recognition in JAX, from the archive on disk to a number you can defend."""
+"""Facial-expression recognition in JAX: from the archive on disk to a network and a number you can defend.
+
+The names below are what most programs need; each is imported when it is first used, so that importing jaxfer starts
+nothing. Everything else that is public is exported by its room: `jaxfer.data`, `jaxfer.models`, `jaxfer.tasks`,
+`jaxfer.training`, `jaxfer.evaluation`, `jaxfer.reports`, `jaxfer.sweeps` and so on.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from jaxfer.config import PRESETS, Config
+    from jaxfer.data import Dataset, check, load, prepare
+    from jaxfer.devices import OneDevice, Pmapped, Sharded, use_cpu_cores
+    from jaxfer.errors import UserError
+    from jaxfer.evaluation import evaluate, summarize
+    from jaxfer.metrics import Metrics
+    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50
+    from jaxfer.reports import ProgressBar, finish_run
+    from jaxfer.runs import load_run
+    from jaxfer.sweeps import grid, random_search, sweep
+    from jaxfer.tasks import Task
+    from jaxfer.training import Callback, TrainState, fit, make_eval_step, make_train_step
+
+_ROOMS = {
+    "config": ("Config", "PRESETS"),
+    "data": ("Dataset", "check", "load", "prepare"),
+    "devices": ("OneDevice", "Pmapped", "Sharded", "use_cpu_cores"),
+    "errors": ("UserError",),
+    "evaluation": ("evaluate", "summarize"),
+    "metrics": ("Metrics",),
+    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50"),
+    "reports": ("ProgressBar", "finish_run"),
+    "runs": ("load_run",),
+    "sweeps": ("grid", "random_search", "sweep"),
+    "tasks": ("Task",),
+    "training": ("Callback", "TrainState", "fit", "make_eval_step", "make_train_step"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "PRESETS",
+    "Callback",
+    "Config",
+    "Dataset",
+    "Metrics",
+    "OneDevice",
+    "Pmapped",
+    "ProgressBar",
+    "ResNetFER",
+    "ResNetFER18",
+    "ResNetFER34",
+    "ResNetFER50",
+    "Sharded",
+    "Task",
+    "TrainState",
+    "UserError",
+    "check",
+    "evaluate",
+    "finish_run",
+    "fit",
+    "grid",
+    "load",
+    "load_run",
+    "make_eval_step",
+    "make_train_step",
+    "prepare",
+    "random_search",
+    "summarize",
+    "sweep",
+    "use_cpu_cores",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'jaxfer' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"jaxfer.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

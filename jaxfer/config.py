@@ -6,216 +6,186 @@ every checkpoint, and evaluation reads it back from there.
 
 import dataclasses
 import json
-import math
-import types
+import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, musts
+from jaxfer.emotions import LabelOrder
 from jaxfer.errors import UserError
 
+Sampling = Literal["uniform", "balanced", "sqrt"]
+"""What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
+
 VARIANTS = ("published", "resnet18", "resnet34", "resnet50")
-"""The networks that jaxfer has; `jaxfer.models.MODELS` holds them."""
-
-LabelOrder = Literal["affectnet", "alphabetical", "fer2013", "raf-db"]
-"""The keys of `jaxfer.emotions.LABEL_ORDERS`."""
-
-
-def _check(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise UserError(f"{name} is {value!r}: pass {wanted}")
-
-
-def _check_choices(config: object) -> None:
-    """Refuse a value that is none of those its field's `Literal` allows."""
-    for name, hint in typing.get_type_hints(type(config)).items():
-        kinds = (hint, *typing.get_args(hint))
-        choices = next((typing.get_args(kind) for kind in kinds if typing.get_origin(kind) is Literal), None)
-        value = getattr(config, name)
-        if choices is not None and not (value is None and type(None) in kinds):
-            allowed = any(type(value) is type(choice) and value == choice for choice in choices)
-            _check(allowed, name, value, f"one of {', '.join(map(str, choices))}")
+"""Networks that jaxfer has, by name: that of the published experiment, and the standard ResNets."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Section):
     """Which faces to learn from."""
 
-    data_dir: Path | None = None
+    data_dir: Annotated[Path | None, Must(lambda path: isinstance(path, Path), "a pathlib.Path")] = None
     """Folder (or FER2013 file) that holds the labelled faces; its layout is detected. None draws faces instead."""
-    image_size: int = 64
+    image_size: Annotated[int, Must(lambda side: side >= 32, "at least 32 pixels")] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
     """7 for AffectNet's expressions without contempt, 8 with it. Images of other classes are left out and counted."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
-    margin: float = 0.0
+    margin: Annotated[float, Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
-    val_fraction: float = 0.1
+    val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
     """Share of each class of the training images that is held out where the data has no validation split."""
-    max_unreadable: float = 0.01
+    max_unreadable: Annotated[float, Must(lambda x: 0 <= x <= 1, "a share from 0 to 1")] = 0.01
     """Share of images that may be unreadable before training refuses to start; what is unreadable is listed."""
-    sampling: Literal["uniform", "balanced", "sqrt"] = "uniform"
+    sampling: Sampling = "uniform"
     """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
     soft_labels: bool = False
     """Learn each face's distribution of votes where the data has them, as FER+ does, in place of its one label."""
     stream: bool = False
     """Decode images whenever a batch asks for them, for data that fits neither in memory nor on the disk decoded."""
-    drawn_train: int = 6000
+    drawn_train: Annotated[int, AT_LEAST_1] = 6000
     """Drawn faces to train on, where `data_dir` is None."""
-    drawn_val: int = 1400
+    drawn_val: Annotated[int, AT_LEAST_1] = 1400
     """Drawn faces to validate on, where `data_dir` is None."""
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(isinstance(self.data_dir, Path | None), "data_dir", self.data_dir, "a pathlib.Path")
-        _check(self.image_size >= 32, "image_size", self.image_size, "at least 32 pixels")
-        _check(0 <= self.margin < 10, "margin", self.margin, "a share of at least 0, such as 0.1")
-        _check(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "a share between 0 and 1, such as 0.1")
-        _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "a share from 0 to 1")
+        super().__post_init__()
         drawn_soft = self.soft_labels and self.data_dir is None
-        _check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
-        _check(self.drawn_train >= 1, "drawn_train", self.drawn_train, "at least 1")
-        _check(self.drawn_val >= 1, "drawn_val", self.drawn_val, "at least 1")
+        check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+
+
+def _is_variant(name: str) -> bool:
+    return name in VARIANTS or re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) is not None
+
+
+def _are_heads(names: object) -> bool:
+    return isinstance(names, tuple) and len(set(names)) == len(names) and all(map(str.isidentifier, names))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Section):
     """Which network to train."""
 
-    variant: str = "published"
-    """The published network of 158,919 values, a standard ResNet, or one of your own as module:attribute."""
-    dropout: float = 0.0
+    variant: Annotated[
+        str,
+        Must(_is_variant, f"one of {', '.join(VARIANTS)}, or module:attribute of your own network"),
+    ] = "published"
+    """The published network of 158,919 values, resnet18, resnet34, resnet50, or your own as module:attribute."""
+    dropout: Annotated[float, PORTION] = 0.0
     """Share of the pooled features dropped before the last layer in training."""
-    heads: tuple[str, ...] = ()
-    """What else to predict of each face, learnt from the faces whose data says it: affect, votes."""
+    heads: Annotated[
+        tuple[str, ...],
+        Must(
+            _are_heads,
+            "names of what to predict besides the expression, each once, such as ('affect',)",
+        ),
+    ] = ()
+    """What else to predict, learnt from the faces whose data says it: affect (valence and arousal), votes (FER+)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the computation; parameters, statistics and logits stay float32."""
 
-    def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(0 <= self.dropout < 1, "dropout", self.dropout, "a share from 0 to below 1")
-
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Random changes to the training images, made on the device. All are off by default, as in the seed's recipe."""
+class AugmentConfig(Section):
+    """Random changes to the training images, made on the device. All are off by default, as in the published recipe."""
 
     flip: bool = False
     """Mirror half of the images left to right."""
-    shift: float = 0.0
+    crop: Annotated[int, Must(lambda pixels: pixels >= 0, "a number of pixels, at least 0")] = 0
+    """Pixels of reflected border added on each side, from which a square of the old size is cut out at random."""
+    shift: Annotated[float, PORTION] = 0.0
     """Largest shift along each axis, as a share of the image's side."""
-    rotate: float = 0.0
+    rotate: Annotated[float, Must(lambda x: 0 <= x <= 180, "degrees from 0 to 180")] = 0.0
     """Largest rotation either way, in degrees."""
-    scale: float = 0.0
+    scale: Annotated[float, PORTION] = 0.0
     """Largest change of size: 0.1 draws the factor from 0.9 to 1.1."""
-    brightness: float = 0.0
+    brightness: Annotated[float, PORTION] = 0.0
     """Largest change of brightness, as a share of the full range."""
-    contrast: float = 0.0
+    contrast: Annotated[float, PORTION] = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
-    crop: int = 0
-    """Pixels by which a random crop of the old size may move over the image and its mirrored borders."""
-    mixup: float = 0.0
-    """Alpha of the Beta distribution by which images and labels of a batch are mixed in pairs; 0 mixes none."""
-    cutmix: float = 0.0
-    """The same for rectangles that one image takes over from another."""
-    erase: float = 0.0
+    erase: Annotated[float, Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")] = 0.0
     """Probability that a random rectangle, 2% to 20% of the image, is replaced by noise."""
-
-    def __post_init__(self) -> None:
-        for name, below in (("shift", 1), ("scale", 1), ("brightness", 1), ("contrast", 1)):
-            _check(0 <= getattr(self, name) < below, name, getattr(self, name), f"a share from 0 to below {below}")
-        _check(0 <= self.rotate <= 180, "rotate", self.rotate, "degrees from 0 to 180")
-        _check(0 <= self.erase <= 1, "erase", self.erase, "a probability from 0 to 1")
+    mixup: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Mix two images and their labels in shares of Beta(mixup, mixup) (Zhang et al. 2018); 0 mixes none."""
+    cutmix: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Paste a rectangle of another image, its area a share of Beta(cutmix, cutmix) (Yun et al. 2019); 0 pastes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossConfig:
+class LossConfig(Section):
     """What training minimises: cross entropy and what is added to it."""
 
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, PORTION] = 0.0
     """Share of each target spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs each class by the inverse of its share of the training images."""
-    l2: float = 0.01
-    """Factor of the sum of squares of the stem's and the last layer's kernels: the seed's L2 term."""
-    head_weight: float = 1.0
-    """Factor of the losses of all heads besides the expression."""
-
-    def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a share from 0 to below 1")
-        _check(0 <= self.l2 < math.inf, "l2", self.l2, "a number of at least 0")
-        _check(0 < self.head_weight < math.inf, "head_weight", self.head_weight, "a number above 0")
+    l2: Annotated[float, NOT_NEGATIVE] = 0.01
+    """Factor of the sum of squares of the stem's and the last layer's kernels: the published recipe's L2 term."""
+    head_weight: Annotated[float, POSITIVE] = 1.0
+    """Factor of the losses of the network's further heads, such as the squared errors of valence and arousal."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+class OptimizerConfig(Section):
     """How training minimises it."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """Adam with the seed's epsilon, AdamW, or SGD with Nesterov momentum."""
-    learning_rate: float = 0.001
+    """Adam with the published recipe's epsilon, AdamW, or SGD with Nesterov momentum."""
+    learning_rate: Annotated[float, POSITIVE] = 0.001
     """Learning rate: constant, or the peak of the schedule."""
     schedule: Literal["constant", "cosine", "step"] = "constant"
     """Constant; linear warm-up, then cosine to zero; or divided by ten at each of `step_epochs`."""
-    warmup_epochs: float = 0.0
+    warmup_epochs: Annotated[float, NOT_NEGATIVE] = 0.0
     """Epochs over which the learning rate rises from zero."""
-    step_epochs: tuple[int, ...] = (30, 40)
+    step_epochs: Annotated[tuple[int, ...], RISING] = (30, 40)
     """Epochs after which the `step` schedule divides the learning rate by ten."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0
     """Decoupled weight decay of all kernels (AdamW), or the same added to the gradient (SGD); Adam takes none."""
-    momentum: float = 0.9
+    momentum: Annotated[float, Must(lambda x: 0 <= x < 1, "a number from 0 to below 1")] = 0.9
     """Nesterov momentum of SGD; Adam and AdamW use 0.9 and 0.999 always."""
-    epsilon: float = 1e-7
-    """Epsilon of Adam and AdamW: Keras's default, as in the seed."""
-    sam: float = 0.0
-    """Radius rho of sharpness-aware minimisation, which takes two gradients a step; 0 takes one."""
-    accumulate: int = 1
-    """Parts of each batch whose gradients are taken one after another, for batches that do not fit into memory."""
-    clip_norm: float | None = None
+    epsilon: Annotated[float, POSITIVE] = 1e-7
+    """Epsilon of Adam and AdamW: Keras's default, as in the published recipe."""
+    clip_norm: Annotated[float | None, Must(lambda x: x > 0, "a number above 0, or None")] = None
     """Largest global norm of the gradients; None does not clip."""
-    ema: float | None = None
+    ema: Annotated[float | None, Must(lambda x: 0 < x < 1, "a decay between 0 and 1, such as 0.999, or None")] = None
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
+    sam: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Radius rho of sharpness-aware minimisation (Foret et al. 2021), such as 0.05; 0 takes the plain gradient."""
+    accumulate: Annotated[int, AT_LEAST_1] = 1
+    """Parts that a batch is cut into, one after another on the device; the step takes the mean of their gradients."""
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number above 0")
-        _check(0 <= self.warmup_epochs < math.inf, "warmup_epochs", self.warmup_epochs, "a number of at least 0")
-        rising = all(a < b for a, b in zip((0, *self.step_epochs), self.step_epochs, strict=False))
-        _check(rising, "step_epochs", self.step_epochs, "epochs above 0 in rising order")
-        _check(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "a number of at least 0")
+        super().__post_init__()
         if self.optimizer == "adam":
-            _check(self.weight_decay == 0, "weight_decay", self.weight_decay, "0 for adam, or choose adamw")
-        _check(0 <= self.momentum < 1, "momentum", self.momentum, "a number from 0 to below 1")
-        _check(0 < self.epsilon < math.inf, "epsilon", self.epsilon, "a number above 0")
-        if self.clip_norm is not None:
-            _check(self.clip_norm > 0, "clip_norm", self.clip_norm, "a number above 0, or None")
-        if self.ema is not None:
-            _check(0 < self.ema < 1, "ema", self.ema, "a decay between 0 and 1, such as 0.999, or None")
+            check(self.weight_decay == 0, "weight_decay", self.weight_decay, "0 for adam, or choose adamw")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """One training run, completely. The defaults are the seed's run; see `PRESETS`."""
+class Config(Section):
+    """One training run, completely. The defaults are the published run; see `PRESETS`."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    epochs: int = 50
+    epochs: Annotated[int, AT_LEAST_1] = 50
     """Passes over the training images."""
-    batch_size: int = 32
+    batch_size: Annotated[int, AT_LEAST_1] = 32
     """Images per step; the last, partial batch of an epoch is trained on too."""
-    seed: int = 0
+    seed: Annotated[int, Must(lambda x: 0 <= x < 2**32, "a whole number from 0 to 4294967295")] = 0
     """Decides initial parameters, order of the images, augmentation and dropout."""
 
     def __post_init__(self) -> None:
-        _check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
-        _check(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        _check(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+        super().__post_init__()
+        crop, side = self.augment.crop, self.data.image_size
+        check(crop < side, "crop", crop, f"fewer pixels than the images have, {side}")
+        parts = self.optimizer.accumulate
+        check(self.batch_size % parts == 0, "accumulate", parts, f"a number that divides batch_size {self.batch_size}")
 
     @property
     def depends_on_epochs(self) -> bool:
@@ -230,7 +200,7 @@ PRESETS = {
     "published": Config(),
     "demo": Config(epochs=6, loss=LossConfig(l2=0.001), optimizer=OptimizerConfig(schedule="cosine")),
 }
-"""`seed` is the published experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes."""
+"""`published` is that experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes."""
 
 
 def to_json(config: Config) -> str:
@@ -239,10 +209,14 @@ def to_json(config: Config) -> str:
 
 
 def from_json(text: str, source: str = "config.json") -> Config:
-    """Return the config that `to_json` wrote; `source` names it in errors.
+    """Return the config that `to_json` wrote, whatever release of jaxfer did.
 
-    Raises `UserError` for text that is not JSON, unknown fields and values of the wrong type; a missing field
-    takes its default.
+    Args:
+        text: JSON; a missing field takes its default.
+        source: what errors call it, such as its file.
+
+    Raises:
+        UserError: for text that is not JSON, unknown fields, and values of the wrong type or out of range.
 
     >>> from_json(to_json(PRESETS["demo"])) == PRESETS["demo"]
     True
@@ -251,34 +225,68 @@ def from_json(text: str, source: str = "config.json") -> Config:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{source} is not JSON: {error}") from error
-    return _build(Config, values, source)
+    return from_fields(with_new_names(values), source)
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """Return `value`, as JSON has it, as an instance of the type `kind`."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        _check(isinstance(value, dict), where, value, "an object")
+def from_fields(values: Any, source: str) -> Config:
+    """Return the config with these fields, an object as JSON has it in today's names; otherwise as `from_json`."""
+    import msgspec  # here, since networks are built on machines that have JAX, Flax and NumPy alone
+
+    _check_names(Config, values, source)
+    try:
+        return msgspec.convert(values, Config, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise UserError(_sentence(error, values, source)) from error
+
+
+def with_new_names(values: Any) -> Any:
+    """Return the fields of a config, as JSON has them, in today's names and words: those of older runs had others."""
+    if not isinstance(values, dict):
+        return values
+    model, loss = values.get("model"), values.get("loss")
+    if isinstance(model, dict):
+        model = model | ({"variant": "published"} if model.get("variant") == "seed" else {})
+        if isinstance(model.get("valence_arousal"), bool):
+            model |= {"heads": ["affect"] if model.pop("valence_arousal") else []}
+        values = values | {"model": model}
+    if isinstance(loss, dict) and "affect_weight" in loss:
+        loss = {"head_weight" if name == "affect_weight" else name: value for name, value in loss.items()}
+        values = values | {"loss": loss}
+    return values
+
+
+def _check_names(kind: Any, values: Any, where: str) -> None:
+    """Raise `UserError` for fields that there are not, which msgspec passes over in dataclasses."""
+    if dataclasses.is_dataclass(kind) and isinstance(values, dict):
         hints = typing.get_type_hints(kind)
-        unknown = sorted(set(value) - set(hints))
-        _check(not unknown, where, unknown, f"only the fields {', '.join(hints)}")
-        fields = {name: _build(hints[name], item, f"{where}: {name}") for name, item in value.items()}
-        try:
-            return typing.cast(Any, kind)(**fields)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-    if origin in (types.UnionType, typing.Union):
-        inner = next(a for a in arguments if a is not type(None))
-        return None if value is None else _build(inner, value, where)
-    if origin is Literal:
-        return value  # the dataclass checks its choices
-    if origin is tuple:
-        _check(isinstance(value, list), where, value, "a list")
-        return tuple(_build(arguments[0], item, where) for item in value)
-    if kind is Path:
-        _check(isinstance(value, str), where, value, "a path")
-        return Path(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    _check(type(value) is kind, where, value, f"a value of type {kind.__name__}")
-    return value
+        unknown = sorted(set(values) - set(hints))
+        check(not unknown, where, unknown, f"only the fields {', '.join(hints)}")
+        for name, value in values.items():
+            _check_names(hints[name], value, f"{where}: {name}")
+
+
+def _path(kind: type, value: object) -> object:
+    if not isinstance(value, str):
+        raise TypeError("a path")
+    return kind(value)
+
+
+def _sentence(error: Exception, values: Any, source: str) -> str:
+    """Return what msgspec refuses in the words of the checks: where, the value, and what to pass."""
+    reason, _, place = str(error).partition(" - at `$")
+    steps = re.findall(r"\.(\w+)|\[(\d+)\]", place)
+    names = [name for name, _ in steps if name]
+    where = ": ".join([source, *names])
+    if isinstance(error.__cause__, UserError):  # of a section's own checks
+        return f"{where}: {error.__cause__}"
+    for name, index in steps:
+        values = values[name] if name else values[int(index)]
+    section = typing.get_type_hints(Config)[names[0]] if len(names) > 1 else Config
+    must, kind = musts(section).get(names[-1]) if names else None, re.match(r"Expected `(\w+)", reason)
+    if must is not None and must.words.startswith("one of "):
+        wanted = must.words
+    elif kind is None:
+        wanted = reason
+    else:
+        wanted = {"object": "an object", "array": "a list"}.get(kind[1], f"a value of type {kind[1]}")
+    return f"{where} is {values!r}: pass {wanted}"

@@ -5,6 +5,7 @@ whatever a folder uses into these names at the door, so that no later room has t
 """
 
 import difflib
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,9 @@ FER2013 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 RAF_DB = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
 """The codes 1 to 7 of RAF-DB's `list_patition_label.txt`, in its order."""
+
+LabelOrder = Literal["affectnet", "alphabetical", "fer2013", "raf-db"]
+"""The keys of `LABEL_ORDERS`."""
 
 LABEL_ORDERS = {
     "affectnet": AFFECTNET_8,

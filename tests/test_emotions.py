@@ -1,8 +1,10 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from jaxfer import emotions
-from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013, LABEL_ORDERS, RAF_DB, SPELLINGS
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013, LABEL_ORDERS, RAF_DB, SPELLINGS, LabelOrder
 from jaxfer.errors import UserError
 
 AFFECTNET_CODES = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
@@ -12,6 +14,10 @@ RAF_DB_CODES = ["surprise", "fear", "disgust", "happy", "sad", "anger", "neutral
 
 def test_codes_0_to_7_mean_what_affectnets_authors_publish():
     assert list(AFFECTNET_8) == list(emotions.label_order("affectnet", 8)) == AFFECTNET_CODES
+
+
+def test_the_label_orders_that_a_config_allows_are_those_there_are():
+    assert get_args(LabelOrder) == tuple(LABEL_ORDERS)
 
 
 def test_the_orders_of_seven_classes_are_the_published_ones():

@@ -31,7 +31,7 @@ def test_a_layout_is_checked_prepared_and_trained_on(format_, tmp_path):
     assert len(prepared.train) + len(prepared.val) == len(used)
     if not format_.gray:
         for split in (prepared.train, prepared.val):
-            shown = [class_shown(image) for image in split.images]
+            shown = [class_shown(image) for image in np.asarray(split.images)]
             assert shown == [prepared.class_names[label] for label in split.labels]
 
     config = Config(data=DataConfig(**options), loss=LossConfig(l2=0.0), epochs=1, batch_size=8)

@@ -5,9 +5,9 @@ from browser import PROGRAM, Browser
 from formats import class_folders
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, with_intervals, write_run, write_sweep
 
-from jaxfer.data.checking import check, write_page
-from jaxfer.reports.report import write_report
-from jaxfer.reports.sweep_report import write_sweep_report
+from jaxfer.data.checking import check
+from jaxfer.reports import write_check, write_report, write_sweep_report
+from jaxfer.sweeps import read_sweep
 
 NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NEEDED)
@@ -29,14 +29,16 @@ def pages(tmp_path_factory):
     grids = {
         "two": RATES_BY_EPOCHS,
         "one": {"optimizer.learning_rate": [0.01, 0.001]},
-        "three": RATES_BY_EPOCHS | {"augment.flip": [False, True], "model.variant": ["seed", "resnet18"]},
+        "three": RATES_BY_EPOCHS | {"augment.flip": [False, True], "model.variant": ["published", "resnet18"]},
     }
     sweeps = {name: write_sweep(folder / name, fields, accuracy, failed=[0]) for name, fields in grids.items()}
     run = write_report(write_run(folder / "run", summary, fifty_epochs()))
     class_folders.words(folder / "faces", 2)
     checked = folder / "check.html"
-    write_page(check(folder / "faces"), checked)
-    return {"run": run, "check": checked} | {name: write_sweep_report(path) for name, path in sweeps.items()}
+    write_check(check(folder / "faces"), checked)
+    return {"run": run, "check": checked} | {
+        name: write_sweep_report(read_sweep(path)) for name, path in sweeps.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["run", "check", "two", "one", "three"])
@@ -118,7 +120,7 @@ def test_words_sort_as_words(browser, pages):
     headings = browser.run("[...document.querySelectorAll('.sortable thead th')].map(one => one.textContent)")
     index = headings.index("variant")
     browser.run(f"document.querySelectorAll('.sortable thead button')[{index}].click()")
-    assert column(browser, index) == ["resnet18"] * 18 + ["seed"] * 18
+    assert column(browser, index) == ["resnet18"] * 18 + ["published"] * 18
 
 
 def test_a_complaint_would_be_heard(browser, tmp_path):

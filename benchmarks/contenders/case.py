@@ -9,7 +9,7 @@ CLASSES, SIDE = 7, 64
 IMAGES = 20_000
 """Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
-"""Adam's, and the factor of the seed's penalty on its first and its last kernel; the standard ResNets have none."""
+"""Adam's, and the factor of the published penalty on the first and the last kernel; the standard ResNets have none."""
 
 BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 """Residual blocks in each stage of the networks."""

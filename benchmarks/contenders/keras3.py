@@ -68,12 +68,12 @@ def network(case: Case):
     import keras
     from keras import layers
 
-    seed = case.network == "published"
+    published = case.network == "published"
     decay = keras.regularizers.L2(case.l2) if case.l2 else None
-    momentum, epsilon = (0.99, 1e-3) if seed else (0.9, 1e-5)
+    momentum, epsilon = (0.99, 1e-3) if published else (0.9, 1e-5)
 
     def conv(x, filters: int, kernel: int, stride: int, regularizer=None):
-        options = {"padding": "same", "use_bias": seed, "kernel_regularizer": regularizer}
+        options = {"padding": "same", "use_bias": published, "kernel_regularizer": regularizer}
         x = layers.Conv2D(filters, kernel, stride, **options)(x)
         return layers.BatchNormalization(momentum=momentum, epsilon=epsilon)(x)
 
@@ -92,6 +92,6 @@ def network(case: Case):
     for stage, size in enumerate(BLOCKS[case.network]):
         for index in range(size):
             x = block(x, 64 * 2**stage, 2 if stage > 0 and index == 0 else 1)
-    x = layers.MaxPooling2D(3, 2, "same")(x) if seed else x
+    x = layers.MaxPooling2D(3, 2, "same")(x) if published else x
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(images, layers.Dense(CLASSES, kernel_regularizer=decay, dtype="float32")(x))

@@ -24,9 +24,9 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Map uint8 [b, h, w, 3] to logits [b, 7]."""
-        seed = self.name_of_network == "published"
-        momentum, epsilon = (0.99, 1e-3) if seed else (0.9, 1e-5)
-        conv = partial(nn.Conv, use_bias=seed, dtype=self.dtype)
+        published = self.name_of_network == "published"
+        momentum, epsilon = (0.99, 1e-3) if published else (0.9, 1e-5)
+        conv = partial(nn.Conv, use_bias=published, dtype=self.dtype)
         norm = partial(
             nn.BatchNorm, use_running_average=not train, momentum=momentum, epsilon=epsilon, dtype=self.dtype
         )
@@ -39,7 +39,7 @@ class Network(nn.Module):
                 stride = 2 if stage > 0 and index == 0 else 1
                 wide = self.name_of_network == "resnet50"
                 x = Block(64 * 2**stage, stride, wide, conv, norm, name=f"stage{stage + 1}_block{index + 1}")(x)
-        if seed:
+        if published:
             x = pool(x)
         x = x.astype(jnp.float32).mean((1, 2))
         return nn.Dense(CLASSES, name="head")(x)

@@ -21,8 +21,8 @@ class Network(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        seed = name == "published"
-        self.stem = _conv(3, 64, 7, 2, seed)
+        published = name == "published"
+        self.stem = _conv(3, 64, 7, 2, published)
         channels, blocks = 64, []
         for stage, size in enumerate(BLOCKS[name]):
             for index in range(size):
@@ -30,7 +30,7 @@ class Network(nn.Module):
                 blocks.append(block)
                 channels = block.channels
         self.blocks = nn.Sequential(*blocks)
-        self.final_pool = nn.MaxPool2d(3, 2, 1) if seed else nn.Identity()
+        self.final_pool = nn.MaxPool2d(3, 2, 1) if published else nn.Identity()
         self.head = nn.Linear(channels, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -51,27 +51,27 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, filters: int, stride: int, name: str) -> None:
         super().__init__()
-        seed = name == "published"
+        published = name == "published"
         if name == "resnet50":
             self.channels = 4 * filters
-            first, middle = _conv(inputs, filters, 1, 1, seed), _conv(filters, filters, 3, stride, seed)
-            layers = [first, nn.ReLU(), middle, nn.ReLU(), _conv(filters, self.channels, 1, 1, seed)]
+            first, middle = _conv(inputs, filters, 1, 1, published), _conv(filters, filters, 3, stride, published)
+            layers = [first, nn.ReLU(), middle, nn.ReLU(), _conv(filters, self.channels, 1, 1, published)]
         else:
             self.channels = filters
-            layers = [_conv(inputs, filters, 3, stride, seed), nn.ReLU(), _conv(filters, filters, 3, 1, seed)]
+            layers = [_conv(inputs, filters, 3, stride, published), nn.ReLU(), _conv(filters, filters, 3, 1, published)]
         self.layers = nn.Sequential(*layers)
         same = stride == 1 and inputs == self.channels
-        self.shortcut = nn.Identity() if same else _conv(inputs, self.channels, 1, stride, seed)
+        self.shortcut = nn.Identity() if same else _conv(inputs, self.channels, 1, stride, published)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output."""
         return relu(self.layers(x) + self.shortcut(x))
 
 
-def _conv(inputs: int, filters: int, kernel: int, stride: int, seed: bool) -> nn.Sequential:
-    momentum, epsilon = (0.01, 1e-3) if seed else (0.1, 1e-5)
+def _conv(inputs: int, filters: int, kernel: int, stride: int, published: bool) -> nn.Sequential:
+    momentum, epsilon = (0.01, 1e-3) if published else (0.1, 1e-5)
     return nn.Sequential(
-        nn.Conv2d(inputs, filters, kernel, stride, kernel // 2, bias=seed),
+        nn.Conv2d(inputs, filters, kernel, stride, kernel // 2, bias=published),
         nn.BatchNorm2d(filters, epsilon, momentum),
     )
 

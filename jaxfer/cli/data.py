@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxfer.config import LabelOrder
-from jaxfer.reports.page import write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,9 @@ class Check:
 
     def run(self) -> None:
         """Check, print, and write what was asked for."""
-        from jaxfer.data.checking import check, print_check, write_page
+        from jaxfer.data.checking import check
+        from jaxfer.reports import print_check, write_check
+        from jaxfer.reports.html import write
 
         found = check(self.data_dir, label_order=self.label_order, progress=True)
         print_check(found)
@@ -37,7 +38,7 @@ class Check:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)
             print(f"All findings: {self.json}")
         if self.html is not None:
-            write_page(found, self.html)
+            write_check(found, self.html)
             print(f"Page: {self.html}")
 
 
@@ -68,7 +69,7 @@ class Prepare:
     def run(self) -> None:
         """Prepare, and print what went in and came out."""
         from jaxfer.data.prepared import prepare
-        from jaxfer.data.prepared.summary import print_prepared
+        from jaxfer.reports import print_prepared
 
         print_prepared(
             prepare(

@@ -5,18 +5,16 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from jaxfer.cli.start import start_jax
 from jaxfer.config import DataConfig, LabelOrder
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxfer.data.one_split import OneSplit
+    from jaxfer.data.dataset import Dataset
     from jaxfer.evaluation.evaluate import Evaluation
 
 
@@ -65,7 +63,7 @@ class Evaluate:
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.evaluation.evaluate import compare
-        from jaxfer.reports.evaluation_folder import write_evaluation
+        from jaxfer.reports import print_comparison, print_evaluation, write_evaluation
 
         evaluations = self._evaluations()
         comparison = compare(evaluations) if len(evaluations) > 1 else None
@@ -75,36 +73,32 @@ class Evaluate:
             print(json.dumps({"evaluations": found, "comparison": comparison}, indent=2))
             return
         for evaluation, folder in zip(evaluations, written, strict=True):
-            _print(evaluation)
+            print_evaluation(evaluation)
             print(f"Page: {folder / 'evaluation.html'}")
         if comparison:
-            _print_comparison(comparison)
+            print_comparison(comparison)
 
     def _evaluations(self) -> "list[Evaluation]":
-        from jaxfer.data.one_split import load_split
+        from jaxfer.data import load
+        from jaxfer.data.groups import read_groups
         from jaxfer.evaluation.evaluate import evaluate
         from jaxfer.runs.load import load_run
 
         trained = [load_run(run_dir, self.epoch) for run_dir in self.runs]
-        loaded: dict[DataConfig, OneSplit] = {}
+        loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
             config = self._data_config(one.config.data)
             if config not in loaded:
                 # A run may be somebody else's: what its config names is read and never written to.
-                data = load_split(config, self.split, keep=self.data is not None)
-                loaded[config] = self._with_columns(data)
+                loaded[config] = load(config, only=self.split, keep=self.data is not None)
+            data, split = loaded[config], loaded[config].split(self.split)
+            groups = read_groups(self.columns, split.names) if self.columns else {}
             if not self.json:
-                print(f"evaluating {one.name} on {len(loaded[config].split):,} images", file=sys.stderr)
-            evaluations.append(evaluate(one, loaded[config], flip=self.flip, by=self.by, images=self.images))
+                print(f"evaluating {one.name} on {len(split):,} images", file=sys.stderr)
+            options = {"flip": self.flip, "by": self.by, "images": self.images, "more_groups": groups}
+            evaluations.append(evaluate(one, data, self.split, **options))
         return evaluations
-
-    def _with_columns(self, data: "OneSplit") -> "OneSplit":
-        from jaxfer.data.columns import read_columns
-
-        if self.columns is None:
-            return data
-        return dataclasses.replace(data, columns=data.columns | read_columns(self.columns, data.names))
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
@@ -114,51 +108,3 @@ class Evaluate:
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         return dataclasses.replace(trained, **options)
-
-
-def _print(evaluation: "Evaluation") -> None:
-    """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
-    scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
-    table = Table(
-        title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
-        f"n = {scores['examples']:,}, {len(scores['class_names'])} classes, "
-        f"epoch {checkpoint['epoch']} ({checkpoint['chosen']})"
-    )
-    for column in ("", evaluation.role, "95% interval"):
-        table.add_column(column, justify="right" if column else "left")
-    for name in evaluation.measures:
-        table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
-    console = Console(highlight=False)
-    console.print(table)
-    for name, count in scores.items():
-        if name.endswith("_examples"):
-            console.print(f"{name.removesuffix('_examples')} is known of n = {count:,}")
-    for name, group in evaluation.groups.items():
-        accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
-        console.print(
-            f"{evaluation.by} {name}: accuracy {accuracy} ({bounds}), n = {group['examples']:,}", markup=False
-        )
-    for note in evaluation.notes():
-        console.print(f"note: {note}", soft_wrap=True)
-
-
-def _print_comparison(comparison: dict[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    runs = len(comparison["runs"])
-    for name, found in comparison["over_runs"].items():
-        console.print(f"{name} over {runs} runs: {_number(found['mean'])} ± {_number(found['std'])}")
-    for text in comparison["differences"]:
-        console.print(f"note: the runs differ in more than their seeds ({text})")
-    for one in comparison["mcnemar"]:
-        console.print(
-            f"{one['first']} less {one['second']}: accuracy {one['difference']:+.4f} "
-            f"({_interval(one['interval'])}), McNemar p = {one['p_value']:.4f} ({one['method']})"
-        )
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"
-
-
-def _interval(bounds: list[float | None]) -> str:
-    return f"{_number(bounds[0])} to {_number(bounds[1])}"

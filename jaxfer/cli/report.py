@@ -28,13 +28,14 @@ class Report:
         from jaxfer.reports import paper_figures
 
         if (self.folder / "sweep.json").is_file():
-            from jaxfer.reports.sweep_report import write_sweep_report
+            from jaxfer.reports import write_sweep_report
             from jaxfer.sweeps import read_sweep
 
-            path, drawings = write_sweep_report(self.folder), paper_figures.of_sweep(read_sweep(self.folder))
+            sweep = read_sweep(self.folder)
+            path, drawings = write_sweep_report(sweep), paper_figures.of_sweep(sweep)
         elif self.folder.is_dir():
+            from jaxfer.reports import write_report
             from jaxfer.reports.finished_run import read_run
-            from jaxfer.reports.report import write_report
 
             path, drawings = write_report(self.folder), paper_figures.of_run(read_run(self.folder))
         else:

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from jaxfer.cli.flags import SweepFlags, load_and_print
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.sweep_flags import SweepFlags
-from jaxfer.cli.sweep_table import print_table
-from jaxfer.cli.training import load_and_print
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,9 +18,9 @@ if TYPE_CHECKING:
 class Sweep(SweepFlags):
     """Train with many values of some fields, and print one table; killed at any moment, it goes on with --resume.
 
-    jaxfer sweep --data-dir DIR --preset seed --over learning_rate=0.01,0.003,0.001 --over epochs=25,30,50
+    jaxfer sweep --data-dir DIR --preset published --over learning_rate=0.01,0.003,0.001 --over epochs=25,30,50
 
-    jaxfer sweep --over learning_rate=log:0.0001..0.1 --over variant=seed,resnet18 --draws 20
+    jaxfer sweep --over learning_rate=log:0.0001..0.1 --over variant=published,resnet18 --draws 20
 
     jaxfer sweep --sweep-dir runs/NAME --resume
     """
@@ -44,21 +42,22 @@ class Sweep(SweepFlags):
         # The rest of JAX is imported from here on, as in `jaxfer train`.
         from jaxfer.data import load
         from jaxfer.devices.distributed import is_first
-        from jaxfer.reports.finish import finish_run
         from jaxfer.sweeps import sweep, to_records
 
-        loading: dict[str, Any] = {"load": load} if flags.json else {"load": load_and_print, "progress": True}
+        loading: dict[str, Any] = (
+            {"load": load} if flags.json else {"load": load_and_print, "progress": True, "tell": print}
+        )
         with flags.continued_by("jaxfer sweep"):
             options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
-            found = sweep(search, flags.sweep_dir, finish=finish_run, **options, **loading)
+            found = sweep(search, flags.sweep_dir, **options, **loading)
         if is_first():
-            from jaxfer.reports.sweep_report import write_sweep_report
+            from jaxfer.reports import print_sweep, write_sweep_report
 
-            page = write_sweep_report(flags.sweep_dir)
+            page = write_sweep_report(found)
             if flags.json:
                 print(json.dumps(to_records(found), indent=2))
             else:
-                print_table(found)
+                print_sweep(found)
                 print(f"Report: {page}")
 
     def _search(self) -> "Search":

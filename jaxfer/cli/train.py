@@ -2,12 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxfer.cli.flags import TrainingFlags, load_and_print
 from jaxfer.cli.start import start_jax
-from jaxfer.cli.training import TrainingFlags, load_and_print, print_summary, training_defaults
 from jaxfer.errors import Interrupted
 
 
@@ -15,20 +14,15 @@ from jaxfer.errors import Interrupted
 class Train(TrainingFlags):
     """Train on labelled faces, and write a run folder with its numbers, report and checkpoints.
 
-    jaxfer train                                    (drawn faces, a minute or two)
+    jaxfer train                                        (drawn faces, a minute or two)
 
-    jaxfer train --data-dir DIR --preset seed       (the published run: 50 epochs on your data)
+    jaxfer train --data-dir DIR --preset published      (the published run: 50 epochs on your data)
 
-    jaxfer train --run-dir runs/NAME --resume       (go on after an interruption)
+    jaxfer train --run-dir runs/NAME --resume           (go on after an interruption)
     """
 
     json: bool = False
     """Print the summary as JSON, and nothing else, to the standard output."""
-
-    @classmethod
-    def defaults(cls, arguments: Sequence[str]) -> "Train":
-        """Return the flags before `arguments` change them."""
-        return cls(**vars(training_defaults(arguments)))
 
     def run(self) -> None:
         """Train, and print what came of it."""
@@ -45,9 +39,8 @@ def train(flags: TrainingFlags, program: str, *, as_json: bool = False) -> None:
     # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
-    from jaxfer.reports.finish import finish_run
-    from jaxfer.reports.progress import ProgressBar
-    from jaxfer.reports.tensorboard import FOLDER, TensorBoard
+    from jaxfer.reports import ProgressBar, TensorBoard, finish_run, print_summary
+    from jaxfer.reports.tensorboard import FOLDER
     from jaxfer.training import fit
 
     with start_up.part("load_data"):

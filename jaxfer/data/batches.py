@@ -2,16 +2,51 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, Required, TypedDict, cast
 
 import numpy as np
 
 from jaxfer.data.dataset import Split
-from jaxfer.data.sampling import Sampling, epoch_order
 from jaxfer.errors import UserError
 
-Batch = dict[str, Any]
+Sampling = Literal["uniform", "balanced", "sqrt"]
+"""What an epoch trains on; see `epoch_order`."""
+
+THREADS = 4
+"""Batches that are read or decoded at the same time, where images are not in memory."""
+
+AHEAD = 8
+"""Batches that are ready before they are asked for, where images are not in memory."""
+
+
+class Batch(TypedDict, total=False):
+    """Some examples of a split, with each of its columns; `b` is their number, the same in all batches.
+
+    Attributes:
+        image: uint8 [b, h, w, c].
+        label: int32 [b].
+        mask: bool [b], False for rows that pad the last batch: copies that count for nothing.
+        soft_label: float32 [b, classes], rows that sum to 1.
+        valence: float32 [b] in [-1, 1], NaN where unknown.
+        arousal: Likewise.
+        votes: float32 [b, 10], how many people chose each answer of FER+; rows of NaN where unknown.
+    """
+
+    image: Required[Any]
+    label: Required[Any]
+    mask: Required[Any]
+    soft_label: Any
+    valence: Any
+    arousal: Any
+    votes: Any
+
+
+class Rows(TypedDict):
+    """Where a batch lies in its split: `row` int32 [b], into the split's arrays, and its `mask` bool [b]."""
+
+    row: Any
+    mask: Any
 
 
 @dataclass(frozen=True)
@@ -49,21 +84,21 @@ class Batches:
         self.batch_size = batch_size
         self._part = shard.rows(batch_size)
         self._columns = columns(split)
-        self._order = lru_cache(maxsize=2)(partial(_epoch_order, split.labels, sampling, seed))
+        self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(split.labels, sampling, seed=seed, epoch=epoch))
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
         return -(-len(self.split) // self.batch_size)
 
-    def rows(self, step: int) -> Batch:
+    def rows(self, step: int) -> Rows:
         """Return where the batch at `step` lies: `row` int32 [b], into the split's arrays, and `mask` bool [b]."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows = self._order(epoch)[index * self.batch_size :][: self.batch_size]
         return _padded(rows, self.batch_size, self._part)
 
     def __getitem__(self, step: int) -> Batch:
-        return gather(self._columns, self.rows(step))
+        return _batch(self._columns, self.rows(step))
 
     def between(self, start: int, end: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `end - 1`, read ahead in threads where the images are streamed."""
@@ -73,10 +108,10 @@ class Batches:
 def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:
     """Yield every example exactly once, in order; rows that pad the last batch have `mask` False."""
     rows, held = evaluation_rows(len(split), batch_size, shard), columns(split)
-    return _served(split, lambda index: gather(held, rows[index]), range(len(rows)))
+    return _served(split, lambda index: _batch(held, rows[index]), range(len(rows)))
 
 
-def evaluation_rows(count: int, batch_size: int, shard: Shard = WHOLE) -> list[Batch]:
+def evaluation_rows(count: int, batch_size: int, shard: Shard = WHOLE) -> list[Rows]:
     """Return where those batches lie in a split of `count` examples, as `Batches.rows` does."""
     starts = range(0, count, batch_size)
     part = shard.rows(batch_size)
@@ -85,32 +120,66 @@ def evaluation_rows(count: int, batch_size: int, shard: Shard = WHOLE) -> list[B
 
 def columns(split: Split) -> dict[str, Any]:
     """Return all arrays of a split under the names that they have in a batch."""
-    return {"image": split.images} | {_KEYS.get(name, name): values for name, values in split.columns()}
+    return {"image": split.images, "label": split.labels, **split.columns}
 
 
-def gather(columns: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
     """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
-    return {"mask": rows["mask"]} | {name: values[rows["row"]] for name, values in columns.items()}
+    gathered = {name: values[rows["row"]] for name, values in columns.items()}
+    return cast(Batch, {"mask": rows["mask"]} | gathered)
 
 
-def _epoch_order(labels: np.ndarray, sampling: Sampling, seed: int, epoch: int) -> np.ndarray:
-    return epoch_order(labels, sampling, seed=seed, epoch=epoch)
+def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:
+    """Return the rows of one epoch, int [n], for labels int [n]: a function of its arguments and of nothing else.
+
+    `uniform` is every row once. `balanced` gives every class the same number of rows, `sqrt` a number in proportion to
+    the square root of its images (Mahajan et al. 2018, https://arxiv.org/abs/1805.00932): rows of small classes then
+    come several times, those of large ones not all in one epoch. Within a class no row comes twice before each other
+    has come, and the numbers are exact but for rounding, so that an epoch varies less than independent draws would.
+    """
+    random = np.random.default_rng([seed, epoch])
+    if sampling == "uniform":
+        return random.permutation(len(labels))
+    classes, counts = np.unique(labels, return_counts=True)
+    weights = np.ones(len(classes)) if sampling == "balanced" else np.sqrt(counts)
+    rows = [
+        _cycle(random, np.flatnonzero(labels == label), quota)
+        for label, quota in zip(classes, _apportion(weights, len(labels)), strict=True)
+    ]
+    return random.permutation(np.concatenate(rows))
+
+
+def _apportion(weights: np.ndarray, total: int) -> np.ndarray:
+    """Return whole numbers in proportion to the weights that add up to `total`, by the largest remainders."""
+    exact = weights * (total / weights.sum())
+    quotas = exact.astype(int)
+    missing = total - quotas.sum()
+    quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
+    return quotas
+
+
+def _cycle(random: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` of the rows: as many whole permutations as that takes, the last one in part."""
+    passes = -(-count // len(rows))
+    return np.concatenate([random.permutation(rows) for _ in range(passes)] or [rows[:0]])[:count]
+
+
+def _batch(columns: Mapping[str, Any], rows: Rows) -> Batch:
+    return cast(Batch, gather(columns, rows))
 
 
 def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iterator[Batch]:
+    """Yield the batches of these indices, in order, ahead of time in threads where images are not in memory."""
     if isinstance(split.images, np.ndarray):
         return map(batch, indices)
-    from jaxfer.data.stream import read_ahead
+    import grain  # here, since most runs do without it
 
-    return read_ahead(batch, indices)
+    options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
+    return iter(grain.MapDataset.source(indices).map(batch).to_iter_dataset(options))
 
 
-def _padded(rows: np.ndarray, batch_size: int, part: slice) -> Batch:
+def _padded(rows: np.ndarray, batch_size: int, part: slice) -> Rows:
     """Return a part of `rows` and of their mask, padded to `batch_size` with copies of the first."""
     mask = np.arange(batch_size) < len(rows)
     rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])
     return {"row": rows[part].astype(np.int32), "mask": mask[part]}
-
-
-_KEYS = {"labels": "label", "soft_labels": "soft_label"}
-"""What a batch calls the columns of a split, where the names differ."""

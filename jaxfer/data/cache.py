@@ -1,4 +1,7 @@
-"""Decoded splits, kept beside the data they came from, so that it is decoded once and then mapped into memory."""
+"""Splits as they were loaded, kept beside their data: decoded images, mapped into memory, and what goes with them.
+
+Images that need no decoding are left where they are, and only their rows are kept.
+"""
 
 import hashlib
 import json
@@ -7,9 +10,10 @@ import re
 import socket
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +22,23 @@ import PIL
 from numpy.lib.npyio import NpzFile
 
 from jaxfer.config import DataConfig
-from jaxfer.data.dataset import Split
+from jaxfer.data.dataset import Images, Split
 from jaxfer.errors import UserError
 from jaxfer.files import own, remove
 
 FOLDER = ".jaxfer"
 """The hidden folder, beside the data, that holds it; it can be deleted at any time."""
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same data and config give other arrays or facts."""
 
 _ENTRY = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 _NAMES = re.compile(rf"{_ENTRY.pattern}|building-.+-[0-9]{{1,9}}")
 """All that is ever in the folder, and all that is ever removed from it."""
+
+
+ReadRows = Callable[[str, np.ndarray], Images]
+"""`read(use, rows)`: the images of these rows of what the data uses so, `train` or `val`, that are kept in the data."""
 
 
 class Cache:
@@ -47,21 +55,34 @@ class Cache:
         self._home = (place if place.is_dir() else place.parent) / FOLDER
         self._tree = _tree(place)
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
+        self._outdated = {f"{self._tree}-{_settings(config, version)}" for version in range(1, VERSION)}
 
-    def read(self) -> tuple[dict[str, Any], dict[str, Split]] | None:
+    def read(self, read_rows: ReadRows) -> tuple[dict[str, Any], dict[str, Split]] | None:
         """Return an entry's facts, and its splits with their images mapped from the disk; None without a whole one."""
         try:
             if any(path.is_symlink() for path in (self._home, self._entry, *self._entry.iterdir())):
                 return None
             facts = json.loads((self._entry / "facts.json").read_text())
-            return facts, {key: self._read_split(key, facts["splits"][key]) for key in facts["splits"]}
+            if any((self._entry / name).stat().st_size != size for name, size in facts["bytes"].items()):
+                return None
+            return facts, {key: self._read_split(key, facts["splits"][key], read_rows) for key in facts["splits"]}
         except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile):
             return None
 
-    def _read_split(self, key: str, facts: dict[str, Any]) -> Split:
-        images = np.memmap(self._entry / f"{key}.images", np.uint8, "r", shape=tuple(facts["shape"]))
-        with (self._entry / f"{key}.npz").open("rb") as file, NpzFile(file, allow_pickle=False) as columns:
-            return Split(facts["name"], images, **columns)
+    def _read_split(self, key: str, facts: dict[str, Any], read_rows: ReadRows) -> Split:
+        with (self._entry / f"{key}.npz").open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
+            columns = dict(arrays)
+        labels, rows = columns.pop("label"), columns.pop("row", None)
+        if rows is None:
+            images = np.memmap(self._entry / f"{key}.images", np.uint8, "r", shape=tuple(facts["shape"]))
+        else:
+            images = read_rows(facts["rows_of"], rows)
+        names = json.loads((self._entry / f"{key}.names.json").read_text())
+        return Split(facts["name"], images, labels, columns, tuple(names), partial(self._read_groups, key))
+
+    def _read_groups(self, key: str) -> dict[str, np.ndarray]:
+        groups = json.loads((self._entry / f"{key}.groups.json").read_text())
+        return {name: np.array(values, str) for name, values in groups.items()}
 
     @contextmanager
     def building(self, *, worthwhile: bool) -> Iterator["Building"]:
@@ -75,8 +96,11 @@ class Cache:
         finally:
             building.discard()
         if writable:
-            # Entries of other contents of these files are of no use any more.
-            remove(self._home, lambda name: _ENTRY.fullmatch(name) and not name.startswith(self._tree))
+            # Entries of other contents of these files, and those of earlier versions, are of no use any more.
+            remove(self._home, self._is_useless)
+
+    def _is_useless(self, name: str) -> bool:
+        return name in self._outdated or bool(_ENTRY.fullmatch(name) and not name.startswith(self._tree))
 
 
 class Building:
@@ -108,19 +132,40 @@ class Building:
             self.discard()
             return np.empty(shape, np.uint8)
 
-    def keep(self, facts: dict[str, Any], splits: dict[str, Split]) -> None:
-        """Complete the entry; the images of the splits are the first rows of their arrays."""
-        if self._folder is None:
+    def keep(
+        self, facts: dict[str, Any], splits: dict[str, Split], rows: dict[str, tuple[str, np.ndarray]] | None = None
+    ) -> None:
+        """Complete the entry.
+
+        Args:
+            facts: What `Cache.read` is to return, as JSON has it.
+            splits: Their images are the first rows of the arrays that were made for them, or else
+            rows: by key, what the data uses them for and which of its rows they are, int64 [n].
+        """
+        folder = self._folder
+        if folder is None:
             return
-        shapes = {key: {"name": split.name, "shape": split.images.shape} for key, split in splits.items()}
         try:
-            for key, split in splits.items():
-                os.truncate(self._folder / f"{key}.images", int(np.prod(split.images.shape)))
-                np.savez(self._folder / f"{key}.npz", allow_pickle=False, **dict(split.columns()))
-            (self._folder / "facts.json").write_text(json.dumps(facts | {"splits": shapes}))
+            described = {key: self._write(folder, key, split, (rows or {}).get(key)) for key, split in splits.items()}
+            sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+            (folder / "facts.json").write_text(json.dumps(facts | {"splits": described, "bytes": sizes}))
             self._complete = True
         except OSError:
             self.discard()
+
+    def _write(self, folder: Path, key: str, split: Split, rows: tuple[str, np.ndarray] | None) -> dict[str, Any]:
+        """Write all of a split but its images, and return what `facts.json` says of it."""
+        arrays = {"label": split.labels, **split.columns}
+        facts: dict[str, Any] = {"name": split.name, "shape": split.images.shape}
+        if rows is None:
+            os.truncate(folder / f"{key}.images", int(np.prod(split.images.shape)))
+        else:
+            facts["rows_of"], arrays["row"] = rows
+        np.savez(folder / f"{key}.npz", allow_pickle=False, **arrays)
+        (folder / f"{key}.names.json").write_text(json.dumps(split.names))
+        groups = {name: values.tolist() for name, values in split.groups.items()}
+        (folder / f"{key}.groups.json").write_text(json.dumps(groups))
+        return facts
 
     def move_to(self, entry: Path) -> None:
         """Give a complete entry its name; what is there by now was damaged, or another process made the same."""
@@ -158,10 +203,10 @@ def _is_abandoned(name: str) -> bool:
     return False
 
 
-def _settings(config: DataConfig) -> str:
+def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
     fields = {name: value for name, value in asdict(config).items() if name not in ("data_dir", "sampling")}
-    return hashlib.blake2b(repr((VERSION, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 
 def _tree(place: Path) -> str:

@@ -1,20 +1,35 @@
 """What the data room hands on: labelled splits, decoded in memory or as they are asked for."""
 
+import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
+from jaxfer.errors import UserError
+
 ROWS = 1024
-"""How many images the fingerprint reads at a time."""
+"""How many images are read at a time where all of them are read."""
+
+HASHED = ("valence", "arousal", "soft_label")
+"""The columns that a fingerprint covers, in this order: more of them would give known data other fingerprints."""
+
+TEST = "test split"
+"""The reason to leave out faces that are for final scoring only."""
+
+Use = Literal["train", "val", "test"]
+"""What a split is for: to learn from, to select on, or for the final number only."""
 
 
 class Images(Protocol):
-    """Images by row: a numpy array in memory or on disk, or `jaxfer.data.stream.StreamedImages`."""
+    """Images by row: a numpy array in memory or on disk, or something that reads or decodes them when it is asked.
+
+    What need not decode them has `__array__` besides, which returns all of them.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -30,22 +45,47 @@ class Images(Protocol):
 class Split:
     """The labelled faces of one split.
 
-    name: what the data calls it, such as `train` or `PublicTest`.
-    images: uint8 [n, size, size, 3], RGB.
-    labels: int32 [n], indices into the data set's `class_names`.
-    valence, arousal: float32 [n] in [-1, 1], NaN where invalid; None where the data has none.
-    soft_labels: float32 [n, classes], rows that sum to 1; None where labels are to be learnt as they are.
+    Attributes:
+        name: What the data calls it, such as `train` or `PublicTest`.
+        images: uint8 [n, size, size, 3], RGB.
+        labels: int32 [n], indices into the data set's `class_names`.
+        columns: What else is known of each face, [n, ...], under the names that a `jaxfer.data.batches.Batch` has:
+            `valence` and `arousal` float32 [n] in [-1, 1], NaN where unknown; `soft_label` float32 [n, classes], rows
+            that sum to 1; `votes` float32 [n, 10], how many people chose each of
+            `jaxfer.data.layouts.fer2013.votes.CHOICES`, rows of NaN where unknown.
+        names: Each face's path inside the data, or its file and row; empty where nobody named them.
+        read_groups: Returns `groups`.
     """
 
     name: str
     images: Images
     labels: np.ndarray
-    valence: np.ndarray | None = None
-    arousal: np.ndarray | None = None
-    soft_labels: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    read_groups: Callable[[], Mapping[str, np.ndarray]] = field(default=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def groups(self) -> Mapping[str, np.ndarray]:
+        """The group of each face, str [n], for each way to divide them; see `jaxfer.data.groups`. Read once asked."""
+        return self.read_groups()
+
+    @property
+    def valence(self) -> np.ndarray | None:
+        """That column; None where the data has none."""
+        return self.columns.get("valence")
+
+    @property
+    def arousal(self) -> np.ndarray | None:
+        """That column; None where the data has none."""
+        return self.columns.get("arousal")
+
+    @property
+    def soft_labels(self) -> np.ndarray | None:
+        """The column `soft_label`; None where labels are to be learnt as they are."""
+        return self.columns.get("soft_label")
 
     @property
     def affect(self) -> np.ndarray | None:
@@ -55,41 +95,130 @@ class Split:
         unknown = np.full(len(self), np.nan, np.float32)
         return np.stack([unknown if values is None else values for values in (self.valence, self.arousal)], axis=1)
 
-    def columns(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield all arrays but the images, with their names."""
-        for name in ("labels", "valence", "arousal", "soft_labels"):
-            values = getattr(self, name)
-            if values is not None:
-                yield name, values
+
+class LazySplits(Mapping[str, Split]):
+    """Splits of which some are decoded when they are asked for, and then kept."""
+
+    def __init__(self, decoded: Mapping[str, Split], later: Iterable[str], decode: Callable[[str], Split]) -> None:
+        """Hold the splits `decoded`, and after them those of the names `later`, which `decode` returns."""
+        self._splits: dict[str, Split | None] = {**dict.fromkeys(later), **decoded}
+        self._keys = tuple(dict.fromkeys((*decoded, *self._splits)))
+        self._decode = decode
+
+    def __getitem__(self, key: str) -> Split:
+        split = self._splits[key]
+        if split is None:
+            split = self._splits[key] = self._decode(key)
+        return split
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a validation split that share their classes.
+    """The splits of one data set, which share their classes.
 
-    class_names: the meaning of labels 0, 1, ... in both splits, in AffectNet's order.
-    source: where the faces come from, in words: the layout and its path.
-    left_out: how many rows were not used, by reason (`unreadable`, `other class`, ...).
-    unreadable: path or row of each unreadable image, and why.
-    warnings: what a reader of this data's numbers should know, one sentence each.
-    known_fingerprint: the fingerprint where it was computed before; empty where it was not.
+    Attributes:
+        splits: `train` and `val`, and under the data's own names, such as `PrivateTest`, the test splits. Data that
+            was loaded decodes a test split when it is asked for, and so never to train or to select on it.
+        class_names: The meaning of labels 0, 1, ... in all splits, in AffectNet's order.
+        source: Where the faces come from, in words: the layout and its path.
+        left_out: How many rows were not used, by reason (`unreadable`, `other class`, ...).
+        unreadable: Path or row of each unreadable image, and why.
+        warnings: What a reader of this data's numbers should know, one sentence each.
+        known_fingerprint: The fingerprint where it was computed before; empty where it was not.
+        place: What was passed to read it from; empty for data that was not read.
     """
 
-    train: Split
-    val: Split
+    splits: Mapping[str, Split]
     class_names: tuple[str, ...]
     source: str
     left_out: dict[str, int]
     unreadable: tuple[tuple[Path, str], ...] = ()
     warnings: tuple[str, ...] = ()
     known_fingerprint: str = ""
+    place: str = ""
+
+    @property
+    def train(self) -> Split:
+        """The faces to learn from."""
+        return self.splits["train"]
+
+    @property
+    def val(self) -> Split:
+        """The faces to select on."""
+        return self.splits["val"]
+
+    def split(self, name: str) -> Split:
+        """Return the split that a name means.
+
+        Args:
+            name: `train`, `val`, `test`, or the data's own name of a split, such as `PublicTest`.
+
+        Raises:
+            UserError: There is no such split, or it is decoded now and `jaxfer.data.load` would refuse it.
+        """
+        return self.splits[self._key(name)]
+
+    def use(self, name: str) -> Use:
+        """Return what the split that a name means is for. Raises `UserError` where there is no such split."""
+        return use_of(self._key(name))
+
+    def _key(self, name: str) -> str:
+        own_names = {key: key if use_of(key) == "test" else self.splits[key].name for key in self.splits}
+        return find_split(name, own_names, self.place or self.source)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of class names, images and all that is known of each: equal for equal data, wherever it lies."""
-        if self.known_fingerprint:
+        """A hash of class names, images and all that is known of each face of training and validation split.
+
+        It is equal for equal data, wherever that lies, and empty without a training split.
+        """
+        if self.known_fingerprint or "train" not in self.splits:
             return self.known_fingerprint
         return content_hash(self.class_names, [(split, chunks(split.images)) for split in (self.train, self.val)])
+
+    def fingerprint_of(self, split: Split) -> str:
+        """Return a hash of the class names, and of the images of a split with all that they are compared with."""
+        # Soft labels are learnt from, and nothing is compared with them.
+        columns = {name: values for name, values in split.columns.items() if name != "soft_label"}
+        return content_hash(self.class_names, [(dataclasses.replace(split, columns=columns), chunks(split.images))])
+
+
+def use_of(key: str) -> Use:
+    """Return what the split under a key of `Dataset.splits` is for.
+
+    >>> use_of("val"), use_of("PrivateTest")
+    ('val', 'test')
+    """
+    return "train" if key == "train" else "val" if key == "val" else "test"
+
+
+def find_split(name: str, own_names: Mapping[str, str], place: str) -> str:
+    """Return the key of the split that a name means.
+
+    Args:
+        name: A key, what the data calls a split, or `test` where there is a single one.
+        own_names: By the key of each split, what the data calls it.
+        place: Where they are, for the error.
+
+    Raises:
+        UserError: No split has this name.
+
+    >>> find_split("test", {"train": "Training", "val": "PublicTest", "PrivateTest": "PrivateTest"}, "FER2013")
+    'PrivateTest'
+    """
+    tests = [key for key in own_names if use_of(key) == "test"]
+    found = dict(zip(tests, tests, strict=True)) | ({"test": tests[0]} if len(tests) == 1 else {})
+    for key in own_names.keys() - tests:
+        found |= {key: key, own_names[key]: key}
+    if name not in found:
+        raise UserError(f"{place} has no split {name!r}: pass one of {', '.join(own_names.values())}")
+    return found[name]
 
 
 def content_hash(class_names: tuple[str, ...], parts: Sequence[tuple[Split, Iterable[np.ndarray]]]) -> str:
@@ -99,7 +228,7 @@ def content_hash(class_names: tuple[str, ...], parts: Sequence[tuple[Split, Iter
     for split, images in parts:
         for some in images:
             digest.update(np.ascontiguousarray(some).data)
-        for _, values in split.columns():
+        for values in (split.labels, *(split.columns[name] for name in HASHED if name in split.columns)):
             digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 

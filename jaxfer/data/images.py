@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxfer.data.layouts.record import Record, StoredImage
+from jaxfer.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
@@ -85,6 +86,34 @@ def decode_record(record: Record, *, size: int, margin: float) -> np.ndarray | U
         return face_for(size, record.image, box=record.box, margin=margin).resize(size)
     except UnreadableError as error:
         return error
+
+
+class StreamedImages:
+    """The faces of n records, by row, each decoded anew whenever it is asked for.
+
+    For data that fits neither into memory nor on the disk again.
+    """
+
+    def __init__(self, records: Sequence[Record], size: int, margin: float) -> None:
+        Image.init()  # the formats, which is not safe in several threads at once
+        self._sources = [(record.name, record.image, record.box) for record in records]
+        self._size = size
+        self._margin = margin
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, size, size, 3)."""
+        return len(self._sources), self._size, self._size, 3
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            name, source, box = self._sources[row]
+            try:
+                image[:] = face_for(self._size, source, box=box, margin=self._margin).resize(self._size)
+            except UnreadableError as error:
+                raise UserError(f"{name} can no longer be read ({error.reason}): has the data been moved?") from error
+        return images
 
 
 @contextmanager

@@ -6,12 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from jaxfer.config import DataConfig
+from jaxfer.data.dataset import TEST
 from jaxfer.data.layouts.record import UNREADABLE, Record
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
-
-TEST = "test split"
-"""The reason to leave out faces that are for final scoring only."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +24,29 @@ class Part:
 class Selection:
     """What is used of a data set, and what is not.
 
-    train, val: the records to use, in the reader's order.
-    left_out: how many others there are, by reason.
-    unreadable: the name of each unreadable record and what is wrong with it; `left_out` counts them too.
+    Attributes:
+        train: The records to learn from, in the reader's order.
+        val: The records to select on.
+        tests: The records of each test split, by its name.
+        left_out: How many other records there are, by reason, those of test splits among them.
+        unreadable: The name of each unreadable record and what is wrong with it; `left_out` counts them too.
     """
 
     train: Part
     val: Part
+    tests: dict[str, Part]
     left_out: dict[str, int]
     unreadable: dict[str, str]
 
     @property
     def parts(self) -> dict[str, Part]:
-        """Both parts, by the names that `Dataset` has for them."""
+        """What is trained and selected on, by the keys that `Dataset.splits` has."""
         return {"train": self.train, "val": self.val}
+
+    @property
+    def all_parts(self) -> dict[str, Part]:
+        """All parts by their keys."""
+        return self.parts | {name: part for name, part in self.tests.items() if name not in self.parts}
 
     @property
     def count(self) -> int:
@@ -50,16 +57,22 @@ class Selection:
 def select(records: Iterable[Record], config: DataConfig) -> Selection:
     """Return the records to use; without a validation split, a share of each class of the training split is held out.
 
-    A test split is left out, whether or not there is a validation split.
+    Test splits are kept apart, whether or not there is a validation split.
     """
     class_names = AFFECTNET_8[: config.num_classes]
     used: dict[str, list[Record]] = {"train": [], "val": []}
+    tests: dict[str, Part] = {}
     left_out: Counter[str] = Counter()
     unreadable = {}
     for record in records:
-        reason = TEST if record.split == "test" else record.left_out
+        reason = record.left_out
         if not reason and record.label not in class_names:
             reason = record.label
+        if record.split == "test":
+            left_out[TEST] += 1
+            if not reason:
+                tests.setdefault(record.split_name, Part(record.split_name, [])).records.append(record)
+            continue
         if reason == UNREADABLE:
             unreadable[record.name] = record.detail
         if reason:
@@ -73,7 +86,7 @@ def select(records: Iterable[Record], config: DataConfig) -> Selection:
             f"held out {100 * config.val_fraction:g}% of {train.name}", [r for r in train.records if r.name in held]
         )
         train = Part(train.name, [r for r in train.records if r.name not in held])
-    return Selection(train, val, dict(left_out), unreadable)
+    return Selection(train, val, tests, dict(left_out), unreadable)
 
 
 def drop_unreadable(selection: Selection, failures: dict[str, str]) -> Selection:
@@ -81,18 +94,22 @@ def drop_unreadable(selection: Selection, failures: dict[str, str]) -> Selection
     if not failures:
         return selection
     unreadable = selection.unreadable | failures
-    return Selection(
-        train=_without(selection.train, failures),
-        val=_without(selection.val, failures),
+    return replace(
+        selection,
+        train=without(selection.train, failures),
+        val=without(selection.val, failures),
         left_out=selection.left_out | {UNREADABLE: len(unreadable)},
         unreadable=unreadable,
     )
 
 
 def check(selection: Selection, source: str, config: DataConfig) -> None:
-    """Raise `UserError` for a larger share of unreadable images than `max_unreadable`, or for a missing class.
+    """Refuse data that is not fit to train on.
 
     A class without training images cannot be learnt; one without validation images makes macro averages meaningless.
+
+    Raises:
+        UserError: A larger share of images than `max_unreadable` is unreadable, or a class is missing.
     """
     used = selection.count
     bad = len(selection.unreadable)
@@ -107,11 +124,25 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
     if not used:
         raise UserError(f"{source} has no labelled image to train on{aside}")
     for part in selection.parts.values():
-        present = {record.label for record in part.records}
-        missing = [name for name in AFFECTNET_8[: config.num_classes] if name not in present]
+        missing = _missing(part, config)
         if missing:
             names = ", ".join(missing)
             raise UserError(f"{source} has no image of {names} in {part.name!r}{aside}. {_remedy(part, missing)}")
+
+
+def check_alone(part: Part, source: str, config: DataConfig) -> None:
+    """Raise `UserError` where a split that a network is to be evaluated on lacks one of its classes."""
+    missing = _missing(part, config)
+    if missing:
+        raise UserError(
+            f"{source} has no image of {', '.join(missing)} in {part.name!r}, but the network knows "
+            f"{config.num_classes} classes, over which its scores would be averaged: pass data that has them all"
+        )
+
+
+def _missing(part: Part, config: DataConfig) -> list[str]:
+    present = {record.label for record in part.records}
+    return [name for name in AFFECTNET_8[: config.num_classes] if name not in present]
 
 
 def _remedy(part: Part, missing: list[str]) -> str:
@@ -145,5 +176,6 @@ def _hash(name: str) -> bytes:
     return hashlib.blake2b(name.encode(errors="surrogateescape")).digest()
 
 
-def _without(part: Part, names: Collection[str]) -> Part:
+def without(part: Part, names: Collection[str]) -> Part:
+    """Return a part without the records of these names."""
     return replace(part, records=[record for record in part.records if record.name not in names])

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxfer.config import AugmentConfig
+from jaxfer.data.batches import Batch
 
-Batch = dict[str, Any]
 Transform = Callable[[jax.Array, Batch], Batch]
 """`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after."""
 
@@ -36,7 +36,7 @@ def transforms_of(config: AugmentConfig, num_classes: int) -> list[Transform]:
     transforms: list[Transform] = []
     single = (config.flip, config.shift, config.rotate, config.scale, config.brightness, config.contrast, config.erase)
     if any(single) or config.crop:
-        transforms.append(lambda key, batch: batch | {"image": augment(key, batch["image"], config)})
+        transforms.append(lambda key, batch: {**batch, "image": augment(key, batch["image"], config)})
     if config.mixup:
         transforms.append(lambda key, batch: mixup(key, batch, alpha=config.mixup, num_classes=num_classes))
     if config.cutmix:
@@ -222,7 +222,7 @@ def _partners(key: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.where(mask, following, jnp.arange(mask.shape[0]))
 
 
-def _mixed(batch: Batch, images: jax.Array, partner: jax.Array, share: jax.Array, num_classes: int) -> Batch:
+def _mixed(batch: Any, images: jax.Array, partner: jax.Array, share: jax.Array, num_classes: int) -> Batch:
     """Return a batch of mixed images whose labels and further columns are mixed by the share [b] of each row itself."""
     labels = batch["label"]
     soft = batch["soft_label"] if "soft_label" in batch else jax.nn.one_hot(labels, num_classes)

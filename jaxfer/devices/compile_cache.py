@@ -15,7 +15,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import own, refuse_links, write
 
 MOST_BYTES = 512 << 20
-"""Compiled programs beyond this are removed, those not used for longest first. A run of the seed takes 1 MB."""
+"""Programs beyond this are removed, the least recently used first. A run of the published network takes 1 MB."""
 
 
 def keep_compiled_programs() -> Path | None:

@@ -15,9 +15,9 @@ from jaxfer.errors import UserError
 def use_cpu_cores() -> None:
     """Prepare this process to train on a CPU: every core a JAX device, and memory kept for the next step.
 
-    XLA spreads the work inside one operation over the cores poorly: on two cores a step of the seed's network at batch
-    32 is 1.23 times as fast when each is a device of its own. Programs call this before JAX starts; importing jaxfer
-    never does. How many of these devices a run then uses is for `choose_parallel` to say.
+    XLA spreads the work inside one operation over the cores poorly: on two cores a step of the published network at
+    batch 32 is 1.23 times as fast when each is a device of its own. Programs call this before JAX starts; importing
+    jaxfer never does. How many of these devices a run then uses is for `choose_parallel` to say.
 
     Raises `UserError` where JAX has already started.
     """
@@ -61,11 +61,11 @@ def _keep_freed_memory() -> None:
     """Have glibc keep large freed blocks for the next step in place of handing them back to the system.
 
     XLA allocates a step's intermediate values anew each time. Handed back and asked for again, they cost a page fault
-    for every 4 KiB: 16,460 faults and a fifth of the processor time in a step of the seed's network at batch 32.
+    for every 4 KiB: 16,460 faults and a fifth of the processor time in a step of the published network at batch 32.
 
     All threads share a heap. Those of other threads hold at most 64 MiB each, and a larger block in them is handed
-    back whatever the thresholds say: on two cores with AVX2 a step of the seed's network at batch 64 takes 1.38 times
-    as long with them, at batch 32, where its blocks fit, as long as with one (1.02, 0.995 to 1.037).
+    back whatever the thresholds say: on two cores with AVX2 a step of the published network at batch 64 takes 1.38
+    times as long with them, at batch 32, where its blocks fit, as long as with one (1.02, 0.995 to 1.037).
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is not None and hasattr(library, "mallopt"):  # other C libraries have no such settings
@@ -80,7 +80,7 @@ def _ask_for_huge_pages(library: ctypes.CDLL, *, size: int) -> None:
     """Grow the heap by `size` bytes, which take memory once they are used, in pages of 2 MiB where the system has them.
 
     A step touches more pages of 4 KiB than a processor remembers the places of. In turns with the same step without
-    huge pages, on two cores with AVX2: ResNetFER18 is 1.05 times as fast at batch 32, the seed's network 1.08 at 256.
+    huge pages, on two cores with AVX2: ResNetFER18 is 1.05 times as fast at batch 32, the published one 1.08 at 256.
     """
     library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     library.free.argtypes = [ctypes.c_void_p]

@@ -1,6 +1,5 @@
 """Several networks on the same examples: whether two differ, and what a group of seeds has on average."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,18 +50,14 @@ def mcnemar(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> McNemar:
     """
     n = len(first)
     b, c = int(np.sum(first & ~second)), int(np.sum(~first & second))
+    from scipy.stats import binomtest, chi2  # takes long to import
+
     if b + c < FEW:
-        method, p_value = "exact", _binomial(min(b, c), b + c)
+        method, p_value = "exact", binomtest(b, b + c).pvalue if b + c else 1.0
     else:
-        # The upper tail of chi-squared with one degree of freedom at x is erfc(sqrt(x / 2)).
-        method, p_value = "chi-squared", math.erfc(math.sqrt(max(abs(b - c) - 1, 0) ** 2 / (b + c) / 2))
+        method, p_value = "chi-squared", chi2.sf(max(abs(b - c) - 1, 0) ** 2 / (b + c), df=1)
     drawn = np.random.default_rng(seed).multinomial(n, [b / n, c / n, (n - b - c) / n], RESAMPLES)
-    return McNemar(b, c, n, method, p_value, (b - c) / n, middle((drawn[:, 0] - drawn[:, 1]) / n))
-
-
-def _binomial(few: int, n: int) -> float:
-    """Return the probability that n fair coins show at most `few` heads or at most `few` tails."""
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
+    return McNemar(b, c, n, method, float(p_value), (b - c) / n, middle((drawn[:, 0] - drawn[:, 1]) / n))
 
 
 def over_runs(scores: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, dict[str, Any]]:

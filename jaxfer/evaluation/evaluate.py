@@ -3,14 +3,16 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from jaxfer.config import Config, to_json
-from jaxfer.data.columns import group_names
-from jaxfer.data.one_split import OneSplit
+from jaxfer.data.dataset import TEST, Dataset, Split, Use
+from jaxfer.data.groups import group_names
 from jaxfer.devices.placement import choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
@@ -30,40 +32,46 @@ MOST_GROUPS = 50
 class Evaluation:
     """One checkpoint on one split.
 
+    data, split, use: the data set, the split of it, and what that is for.
     flip: whether probabilities are means over the image and its mirror image.
-    by: the column whose groups are scored apart, or None.
+    by: the name of the groups that are scored apart, or None.
     images: rows to explain by Grad-CAM, or None for a choice.
+    more_groups: groups of each face that the data does not say itself, by name.
     """
 
     trained: Trained
-    data: OneSplit
+    data: Dataset
+    split: Split
+    use: Use
     predictions: Predictions
     flip: bool
     by: str | None = None
     images: tuple[int, ...] | None = None
+    more_groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def role(self) -> str:
         """What its numbers are called: `Training`, `Validation` or `Test`."""
-        return ROLES[self.data.use]
+        return ROLES[self.use]
 
     @property
     def own_data(self) -> bool | None:
         """Whether the split belongs to the very data of the run; None where that is not known."""
-        known = self.trained.fingerprint and self.data.data_fingerprint
-        return self.trained.fingerprint == self.data.data_fingerprint if known else None
+        # Whoever evaluates on a test split has not read the others.
+        found = "" if self.use == "test" else self.data.fingerprint
+        return self.trained.fingerprint == found if self.trained.fingerprint and found else None
 
     @cached_property
     def fingerprint(self) -> str:
         """That of the split."""
-        return self.data.fingerprint
+        return self.data.fingerprint_of(self.split)
 
     @cached_property
     def scores(self) -> dict[str, Any]:
         """What `scored` returns, without the training objective, and the split's name."""
         scores = scored(self.predictions, self.data.class_names)
         del scores["loss"]
-        return {"split": self.data.split.name} | scores
+        return {"split": self.split.name} | scores
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -75,20 +83,23 @@ class Evaluation:
         """The number of examples, measures and intervals of each group of the column `by`."""
         if self.by is None:
             return {}
-        column, found = self.data.columns[self.by], {}
+        column, found = self._group_of_each(self.by), {}
         for name in group_names(column):
             scores = scored(self.predictions.take(column == name), self.data.class_names)
             found[name] = {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
         return found
 
+    def _group_of_each(self, by: str) -> np.ndarray:
+        return self.more_groups[by] if by in self.more_groups else self.split.groups[by]
+
     def notes(self) -> list[str]:
         """Return what a reader of the numbers must know, one sentence each."""
         notes = []
-        if self.data.use == "train":
+        if self.use == "train":
             notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
-        if self.data.use == "test":
+        if self.use == "test":
             notes.append("A test split is for the final number only: choose nothing by it.")
-        if self.data.use == "val" and self.own_data is not False and self.trained.chosen == "best":
+        if self.use == "val" and self.own_data is not False and self.trained.chosen == "best":
             notes.append("The checkpoint was chosen by its accuracy on this very split, which makes it optimistic.")
         if self.own_data is False:
             notes.append(
@@ -105,13 +116,13 @@ class Evaluation:
             "config": json.loads(to_json(self.trained.config)),
             "checkpoint": self.trained.checkpoint,
             "trained_on": self.trained.fingerprint,
-            "split": self.data.split.name,
-            "use": self.data.use,
+            "split": self.split.name,
+            "use": self.use,
             "fingerprint": self.fingerprint,
-            "names": _hash(self.data.names),
+            "names": _hash(self.split.names),
             "flip": self.flip,
             "by": self.by,
-            "groups": self.by and _hash(self.data.columns[self.by].tolist()),
+            "groups": self.by and _hash(self._group_of_each(self.by).tolist()),
             "images": self.images and list(self.images),
         }
 
@@ -127,7 +138,7 @@ class Evaluation:
             "by": {"column": self.by, "groups": self.groups},
             "data": {
                 "source": self.data.source,
-                "left_out": self.data.left_out,
+                "left_out": {reason: count for reason, count in self.data.left_out.items() if reason != TEST},
                 "own": self.own_data,
                 "fingerprint": self.fingerprint,
             },
@@ -138,44 +149,50 @@ class Evaluation:
 
 def evaluate(
     trained: Trained,
-    data: OneSplit,
+    data: Dataset,
+    split_name: str = "val",
     *,
     flip: bool = False,
     by: str | None = None,
     images: tuple[int, ...] | None = None,
+    more_groups: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
     """Return what the network of a run says about a split.
 
-    flip, by, images: as in `Evaluation`.
+    split_name: as `Dataset.split` takes it.
+    flip, by, images, more_groups: as in `Evaluation`.
 
-    Raises `UserError` for classes that are not the network's, a column that the data does not have or that has more
-    than `MOST_GROUPS` groups, and rows that are not there.
+    Raises `UserError` for a split that does not exist, classes that are not the network's, groups that the data does
+    not have or of which there are more than `MOST_GROUPS`, and rows that are not there.
     """
     if len(data.class_names) != trained.config.data.num_classes:
         raise UserError(
             f"the network of {trained.name} knows {trained.config.data.num_classes} classes, and the data has "
             f"{len(data.class_names)}: pass data of the same classes"
         )
-    if by is not None and by not in data.columns:
-        there = ", ".join(data.columns) or "none"
+    split = data.split(split_name)
+    groups = {**split.groups, **(more_groups or {})} if by is not None else {}
+    if by is not None and by not in groups:
+        there = ", ".join(groups) or "none"
         raise UserError(
             f"{data.source} has no column {by!r} to divide its faces by: pass one of those it has ({there})"
         )
-    if by is not None and (groups := len(set(data.columns[by]))) > MOST_GROUPS:
+    if by is not None and (count := len(set(groups[by]))) > MOST_GROUPS:
         raise UserError(
-            f"the column {by!r} divides the faces into {groups:,} groups, too many to tell apart: "
+            f"the column {by!r} divides the faces into {count:,} groups, too many to tell apart: "
             f"pass one of at most {MOST_GROUPS}"
         )
-    beyond = [row for row in images or () if not 0 <= row < len(data.split)]
+    beyond = [row for row in images or () if not 0 <= row < len(split)]
     if beyond:
         raise UserError(
-            f"there is no row {beyond[0]} in {data.split.name!r}: pass rows from 0 to {len(data.split) - 1}, as "
+            f"there is no row {beyond[0]} in {split.name!r}: pass rows from 0 to {len(split) - 1}, as "
             "predictions.csv counts them"
         )
     parallel = choose_parallel(trained.config.batch_size)
     options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip, "tasks": trained.tasks}
-    predictions = predict_split(trained.model, trained.variables, data.split, **options)
-    return Evaluation(trained, data, predictions, flip, by, images)
+    predictions = predict_split(trained.model, trained.variables, split, **options)
+    use = data.use(split_name)
+    return Evaluation(trained, data, split, use, predictions, flip, by, images, more_groups or {})
 
 
 def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
@@ -188,7 +205,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         if other.fingerprint != first.fingerprint:
             raise UserError(
                 f"{first.trained.name} and {other.trained.name} cannot be compared: the images or labels of "
-                f"{first.data.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
+                f"{first.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
                 "with the same image size and classes"
             )
     measured = [name for name in first.measures if all(name in other.measures for other in others)]

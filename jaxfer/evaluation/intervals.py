@@ -1,4 +1,4 @@
-"""How far scores could be off by the choice of examples alone: intervals by the bootstrap.
+"""How far scores could be off by the choice of examples alone: intervals by the bootstrap, and of shares by counts.
 
 Examples are drawn anew, as many and with replacement, and scored again; the middle 95% of these scores is the
 percentile interval of Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
@@ -104,3 +104,32 @@ def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
         count = min(at_once, RESAMPLES - start)
         drawn = random.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
         yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95% interval, [low, high] in [0, 1], of a share that was seen among n examples.
+
+    The score interval of E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
+    Journal of the American Statistical Association 22, 1927. Of no example at all it is [0, 1].
+
+    >>> [round(bound, 3) for bound in wilson_interval(0.9, 50)]
+    [0.786, 0.957]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    from scipy.stats import binomtest  # takes long to import
+
+    found = binomtest(round(share * n), n).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def f1_interval(f1: float, n: int) -> tuple[float, float]:
+    """Return the 95% interval of a class's F1.
+
+    Args:
+        f1: From 0 to 1.
+        n: Examples that are of the class or were taken for it, TP + FP + FN. The share J of TP among these is a share
+            like any other, and F1 = 2J / (1 + J) grows with it, so that the bounds of one are those of the other.
+    """
+    low, high = (2 * bound / (1 + bound) for bound in wilson_interval(f1 / (2 - f1), n))
+    return low, high

@@ -16,6 +16,7 @@ from jaxfer.data.dataset import Split
 from jaxfer.devices.placement import OneDevice, Parallel
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.metrics import further_scores
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, compiled_for
 from jaxfer.tasks import Task
 from jaxfer.training.step import merge
@@ -79,9 +80,9 @@ class Predictions:
         return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.tasks}
 
     @property
-    def measures(self) -> dict[str, str]:
-        """The names of the tasks' measures, each with its words."""
-        return {name: words for task in self.tasks for name, words in task.measures.items()}
+    def measures(self) -> dict[str, Measure]:
+        """The tasks' measures, by name."""
+        return {name: measure for task in self.tasks for name, measure in task.measures.items()}
 
     @property
     def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -18,7 +18,7 @@ from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
 from jaxfer.models import Network
-from jaxfer.tasks import Task, make_network, tasks_of
+from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
 
@@ -62,7 +62,7 @@ def summarize(
         scores[name] = {"split": split.name} | scored(predictions, data.class_names, loss)
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
-        "config": json.loads(to_json(config)),
+        "config": json.loads(to_json(naming(model, config, classes))),
         "epochs": last["epoch"],
         "steps": last["step"],
         "seconds": last["seconds"],

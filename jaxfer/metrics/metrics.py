@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +104,8 @@ class Metrics:
             entropy.
         tasks: sums of further tasks over the valid examples, by name.
         """
+        chex.assert_rank([logits, labels, mask], [2, 1, 1])
+        chex.assert_equal_shape_prefix([logits, labels, mask], 1)
         valid = mask[:, None]  # [b, 1]
         log_probabilities = jax.nn.log_softmax(logits)  # [b, c]
         probabilities = jnp.exp(log_probabilities)

@@ -6,6 +6,48 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class Measure:
+    """How a score is shown.
+
+    title: what it is called, such as `Macro F1` or `CCC`.
+    of: the quantity that it is of, where that is not the expression, such as `valence`.
+    short: the title where there is little room, by default the title itself.
+    noun: what a sentence calls it, by default the title.
+    percent: whether it is a share that is written in percent.
+    leading: whether lists that show few scores show it: curves by epoch, the table at the end of training.
+    """
+
+    title: str
+    _: dataclasses.KW_ONLY
+    of: str = ""
+    short: str = ""
+    noun: str = ""
+    percent: bool = False
+    leading: bool = True
+
+    @property
+    def heading(self) -> str:
+        """The title with what it is of, such as `Valence, CCC`."""
+        return f"{self.of[0].upper()}{self.of[1:]}, {self.title}" if self.of else self.title
+
+
+MEASURES = {
+    "accuracy": Measure("Accuracy", percent=True),
+    "balanced_accuracy": Measure("Balanced accuracy", percent=True),
+    "macro_f1": Measure("Macro F1"),
+    "cross_entropy": Measure("Cross entropy", leading=False),
+    "loss": Measure("Loss (training objective)", short="Loss"),
+    "mse": Measure("Mean squared error", short="MSE"),
+    "r2": Measure("R²"),
+    "ece": Measure("Calibration error"),
+}
+"""The measures of the expression, in the order in which pages list them, by their names in the JSON files.
+
+`jaxfer.tasks.MEASURES` has those of further heads too.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
 class ClassScores:
     """How well one class is recognised; each share is 0 where its denominator is."""
 

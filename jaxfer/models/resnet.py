@@ -1,4 +1,4 @@
-"""ResNetFER: residual networks for faces, from the seed's 158,919 values to ResNet-50.
+"""ResNetFER: residual networks for faces, from the published 158,919 values to ResNet-50.
 
 The blocks are those of He et al., "Deep Residual Learning for Image Recognition" (2016), https://arxiv.org/abs/1512.03385.
 """
@@ -123,7 +123,7 @@ def _shortcut(block: BasicBlock | BottleneckBlock, x: jax.Array, y: jax.Array) -
 class ResNetFER(nn.Module):
     """A residual network that maps face images to one logit per expression.
 
-    The defaults are the seed's network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
+    The defaults are the published network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
     `ResNetFER34` and `ResNetFER50` are the standard networks, and every field can be set apart.
 
     num_classes: logits per image.

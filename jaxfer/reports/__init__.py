@@ -1,1 +1,58 @@
-"""What people look at: the pages of runs, of sweeps and of evaluations, and their figures."""
+"""All that draws or prints: the pages of checks, runs, evaluations and sweeps, their figures, and text for a terminal.
+
+Each is imported when it is first asked for: a page needs Matplotlib or Pillow, and most of them JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxfer.reports.check_page import write_check
+    from jaxfer.reports.evaluation_page import write_evaluation
+    from jaxfer.reports.finish import finish_run
+    from jaxfer.reports.progress import ProgressBar
+    from jaxfer.reports.run_page import write_report
+    from jaxfer.reports.sweep_page import write_sweep_report
+    from jaxfer.reports.tensorboard import TensorBoard
+    from jaxfer.reports.terminal import (
+        print_check,
+        print_comparison,
+        print_data,
+        print_evaluation,
+        print_prepared,
+        print_summary,
+        print_sweep,
+    )
+
+__all__ = [
+    "ProgressBar",
+    "TensorBoard",
+    "finish_run",
+    "print_check",
+    "print_comparison",
+    "print_data",
+    "print_evaluation",
+    "print_prepared",
+    "print_summary",
+    "print_sweep",
+    "write_check",
+    "write_evaluation",
+    "write_report",
+    "write_sweep_report",
+]
+
+_PLACES = {
+    "ProgressBar": "progress",
+    "TensorBoard": "tensorboard",
+    "finish_run": "finish",
+    "write_check": "check_page",
+    "write_evaluation": "evaluation_page",
+    "write_report": "run_page",
+    "write_sweep_report": "sweep_page",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'terminal')}"), name)

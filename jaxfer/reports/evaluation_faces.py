@@ -1,6 +1,7 @@
 """The faces on the page of an evaluation: the most confident errors, and where the network looked."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -8,9 +9,8 @@ from PIL import Image
 
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.evaluation.explain import grad_cam
-from jaxfer.reports.markup import percent
-from jaxfer.reports.page import escape
-from jaxfer.reports.page.picture import data_uri
+from jaxfer.reports.html import picture
+from jaxfer.reports.words import percent
 
 ERRORS = 24
 """How many of the most confident errors are shown."""
@@ -22,46 +22,45 @@ SIDE = 168
 """Width and height of the pictures, at most, in pixels: twice what the page shows, for screens of that density."""
 
 
-def errors(evaluation: Evaluation) -> str:
-    """Return the contact sheet of the most confident errors."""
+class Face(NamedTuple):
+    """Pictures of one face for a contact sheet: data URIs, each with words for it, and the lines of their caption."""
+
+    pictures: Sequence[tuple[str, str]]
+    lines: Sequence[str]
+
+
+def errors(evaluation: Evaluation) -> list[Face]:
+    """Return the most confident errors, the surest first."""
     rows = most_confident(evaluation, correct=False, count=ERRORS)
-    if not len(rows):
-        return "<p>There is no error.</p>"
-    wrong = len(evaluation.predictions) - int(evaluation.predictions.correct.sum())
-    images = evaluation.data.split.images[rows]
-    figures = (
-        _figure([(picture, "")], _caption(evaluation, row), name=evaluation.data.names[row])
-        for row, picture in zip(rows.tolist(), images, strict=True)
-    )
-    return (
-        f"<p>{len(rows)} of {wrong:,} errors, the surest first. Among them are usually wrong labels, and faces that "
-        f'people disagree on.</p><div class="sheet">{"".join(figures)}</div>'
-    )
+    faces = []
+    for row, image in zip(rows.tolist(), evaluation.split.images[rows], strict=True):
+        caption = _caption(evaluation, row)
+        faces.append(Face([(picture(image, SIDE), f"{evaluation.split.names[row]}, {caption}")], [caption]))
+    return faces
 
 
-def explained(evaluation: Evaluation) -> str:
-    """Return chosen faces, each beside what spoke for the predicted class and, of an error, for the actual one."""
+def explained(evaluation: Evaluation) -> tuple[list[Face], tuple[int, int]]:
+    """Return chosen faces, each beside what spoke for the predicted class and, of an error, for the actual one.
+
+    Returns:
+        The faces, and how many places a map has, down and across.
+    """
     rows = _chosen(evaluation)
-    predictions, split = evaluation.predictions, evaluation.data.split
+    predictions, split = evaluation.predictions, evaluation.split
     images, names = split.images[rows], evaluation.data.class_names
     model, variables = evaluation.trained.model, evaluation.trained.variables
     asked = {"predicted": predictions.predicted[rows], "actual": predictions.labels[rows]}
     maps = {what: grad_cam(model, variables, images, classes) for what, classes in asked.items()}
-    figures = ""
+    faces = []
     for index, row in enumerate(rows.tolist()):
-        shown = [(images[index], "the image")]
+        name = evaluation.split.names[row]
+        pictures = [(picture(images[index], SIDE), f"the image of {name}")]
         for what in ["predicted"] if predictions.correct[row] else ["predicted", "actual"]:
-            overlaid = overlay(images[index], maps[what][index])
-            shown.append((overlaid, f"what speaks for {names[asked[what][index]]} ({what})"))
-        figures += _figure(shown, _caption(evaluation, row), name=evaluation.data.names[row])
-    mirror = " The maps are those of the image as it is, without its mirror image." if evaluation.flip else ""
-    return (
-        "<p>Beside each image, in bright colours, the places that speak for the predicted class, and of an error then "
-        "those that speak for the actual one: Grad-CAM (Selvaraju et al. 2017) of the last block, whose map has "
-        f"{maps['actual'].shape[1]} x {maps['actual'].shape[2]} places. Each map is scaled to its own maximum; one "
-        f"that is dark all over has no place that speaks for the class.{mirror}</p>"
-        f'<div class="sheet wide">{figures}</div>'
-    )
+            overlaid = picture(overlay(images[index], maps[what][index]), SIDE)
+            pictures.append((overlaid, f"what speaks for {names[asked[what][index]]} ({what}) of {name}"))
+        faces.append(Face(pictures, [_caption(evaluation, row)]))
+    _, down, across = maps["actual"].shape
+    return faces, (down, across)
 
 
 def most_confident(evaluation: Evaluation, *, correct: bool, count: int) -> np.ndarray:
@@ -74,7 +73,9 @@ def most_confident(evaluation: Evaluation, *, correct: bool, count: int) -> np.n
 def overlay(image: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """Return a face darkened where its map is low and coloured where it is high, uint8 [h, w, 3].
 
-    image: uint8 [h, w, 3]. strength: float [h', w'] of at least 0, stretched to the image and scaled by its maximum.
+    Args:
+        image: uint8 [h, w, 3].
+        strength: Float [h', w'] of at least 0, stretched to the image and scaled by its maximum.
     """
     size = image.shape[1], image.shape[0]
     smooth = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
@@ -97,11 +98,3 @@ def _caption(evaluation: Evaluation, row: int) -> str:
     share = percent(float(predictions.confidence[row]))
     verdict = f"{actual}: {share} sure" if actual == predicted else f"{actual}, taken for {predicted}: {share} sure"
     return f"{verdict} (row {row})"
-
-
-def _figure(pictures: Iterable[tuple[np.ndarray, str]], caption: str, *, name: str) -> str:
-    images = ""
-    for picture, what in pictures:
-        text = escape(f"{what} of {name}" if what else f"{name}, {caption}")
-        images += f'<img src="{data_uri(Image.fromarray(picture), SIDE)}" alt="{text}" title="{text}">'
-    return f'<figure><div class="faces">{images}</div><figcaption>{escape(caption)}</figcaption></figure>'

@@ -1,181 +1,209 @@
-"""The page of an evaluation: split, n, checkpoint, label set and interval beside every number."""
+"""The folder that an evaluation leaves in its run: numbers, predictions and a page.
 
+On the page split, n, checkpoint, label set and interval stand beside every number.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import Evaluation
-from jaxfer.reports import evaluation_faces, figures, page, report_record, report_scores
-from jaxfer.reports.markup import between, decimal, figure, noted_table, number, percent, setting
-from jaxfer.reports.page import escape, facts, tile
-from jaxfer.reports.report_scores import MEASURES as TITLES
-from jaxfer.reports.report_scores import NO_INTERVAL, interval
+from jaxfer.files import refuse_links
+from jaxfer.metrics.scores import Measure
+from jaxfer.reports import evaluation_faces, figures, html
+from jaxfer.reports.run_page import of_split
+from jaxfer.reports.words import (
+    NO_INTERVAL,
+    Measures,
+    between,
+    configuration,
+    decimal,
+    percent,
+    setting,
+    thousands,
+    where,
+)
+from jaxfer.tasks import MEASURES
+
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
+"""Quantities by their name, such as `valence`: of each image as predicted and as the data says, floating [n] each.
+
+The second is NaN where the data does not say, and None where it never does.
+"""
+
+OWN = {True: "yes", False: "no", None: "not known: a test split is no part of what was trained with"}
+"""Whether the images belong to the data of the run."""
 
 
-def render(evaluation: Evaluation, comparison: Mapping[str, Any] | None) -> str:
-    """Return the page as HTML text that needs no other file; `comparison` is that with other runs."""
-    found, role = evaluation.to_dict(), evaluation.role
-    accuracy, kind = percent(found["accuracy"]), found["role"]
-    summary = {"val": evaluation.scores, "checkpoint": found["checkpoint"]}
-    return page.fill(
-        "jaxfer.reports",
-        "evaluation.html",
-        title=escape(f"{found['run']}: {kind} accuracy {accuracy} on {found['split']}"),
-        name=escape(found["run"]),
-        role=role,
-        accuracy=accuracy,
-        basis=escape(_basis(evaluation)),
-        notes="".join(f"<p>{escape(note)}</p>" for note in found["notes"]),
-        labels=escape(_labels(found)),
-        tiles=_tiles(evaluation),
-        comparison=_comparison(evaluation, comparison) if comparison else "",
-        groups=_groups(evaluation) if evaluation.by else "",
-        classes=report_scores.classes(summary, kind),
-        confusion=report_scores.confusion(summary, kind),
-        calibration=report_scores.calibration(summary, kind),
-        affect=_affect(evaluation),
-        errors=evaluation_faces.errors(evaluation),
-        explained=evaluation_faces.explained(evaluation),
-        data=_data(found),
-        config=report_record.configuration(found["inputs"]["config"]),
-        environment=facts("Of this evaluation.", {name: setting(it) for name, it in found["environment"].items()}),
-    )
+def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> Path:
+    """Write an evaluation into its run's folder.
 
+    The new folder, `evaluations/NAME`, holds `evaluation.json`, `predictions.csv` and `evaluation.html`. The same
+    inputs give the same name, and other inputs another, so that nothing but the same evaluation is ever replaced.
 
-def _basis(evaluation: Evaluation) -> str:
-    scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
-    averaged = ", probabilities averaged over each image and its mirror image" if evaluation.flip else ""
-    return (
-        f"95% interval {interval(scores, 'accuracy')}. Measured on the {scores['examples']:,} images of the "
-        f"{evaluation.role.lower()} split “{scores['split']}”, with the checkpoint after epoch {checkpoint['epoch']} "
-        f"(step {checkpoint['step']:,}; chosen: {checkpoint['chosen']}){averaged}."
-    )
+    Args:
+        evaluation: Of a checkpoint on a split.
+        comparison: With other runs, as `compare` returns it; it belongs to the inputs.
 
+    Returns:
+        The new folder.
 
-def _labels(found: Mapping[str, Any]) -> str:
-    names = found["class_names"]
-    return (
-        f"Label set, {len(names)} classes: {', '.join(names)}. Intervals of scores are bootstrap percentiles over the "
-        "images, those of shares are Wilson's; neither says what another seed would change."
-    )
-
-
-def _where(evaluation: Evaluation, measure: str = "") -> str:
-    return report_scores.where({"val": evaluation.scores, "checkpoint": evaluation.trained.checkpoint}, measure)
-
-
-def _tiles(evaluation: Evaluation) -> str:
-    scores = evaluation.scores
-    return "".join(
-        tile(TITLES[name], number(name, scores[name]), f"95%: {interval(scores, name)}", _where(evaluation, name))
-        for name in evaluation.measures[1:]
-    )
-
-
-def _groups(evaluation: Evaluation) -> str:
-    def rows() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        for name, scores in evaluation.groups.items():
-            cells = [(number(one, scores[one]), interval(scores, one)) for one in evaluation.measures]
-            yield name, [(f"{scores['examples']:,}", ""), *cells]
-
-    listed = noted_table(
-        f"Scores of each group by {evaluation.by} on the {evaluation.role.lower()} split ({_where(evaluation)}), with "
-        "95% intervals. Macro F1 and R² average over all classes, also those that a group lacks.",
-        [evaluation.by or "", "Images (n)", *(TITLES[name] for name in evaluation.measures)],
-        rows(),
-    )
-    return f"<section><h2>By {escape(evaluation.by or '')}</h2>{listed}</section>"
-
-
-def _affect(evaluation: Evaluation) -> str:
+    Raises:
+        UserError: The folder cannot be written, or holds another evaluation.
+    """
     pairs = evaluation.predictions.pairs
-    if not pairs:
-        return ""
-    drawn = []
-    for affect, (predicted, actual) in pairs.items():
-        known, ccc = ~np.isnan(actual), f"{affect}_ccc"
-        drawn.append(
-            figure(
-                partial(figures.agreement, actual[known], predicted[known]),
-                f"Predicted by actual {affect} of {known.sum():,} images, whose concordance is "
-                f"{number(ccc, evaluation.scores[ccc])}.",
-                f"Predicted by actual {affect} of the images of the {evaluation.role.lower()} split whose {affect} is "
-                f"known ({_where(evaluation, ccc)}): the darker, the more images. On the dotted line both are equal.",
-            )
-        )
-    return f'<section><h2>Valence and arousal</h2><div class="pair">{"".join(drawn)}</div></section>'
+    measures = MEASURES | evaluation.predictions.measures
+    inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
+    found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}
+    folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, inputs)
+    refuse_links(folder.parent, folder)
+    _refuse_others(folder / "evaluation.json", inputs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
+    html.write(_predictions(evaluation, pairs), folder / "predictions.csv")
+    html.write(render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
+    html.write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
+    return folder
 
 
-def _comparison(evaluation: Evaluation, comparison: Mapping[str, Any]) -> str:
-    split = f"{evaluation.role.lower()} split “{evaluation.scores['split']}”, n = {evaluation.scores['examples']:,}"
-    runs = noted_table(
-        f"Accuracy of each run on the {split}, with bootstrap 95% intervals.",
-        ["Run", "Accuracy", "Seed", "Epoch"],
-        [
-            (
+def _name(evaluation: Evaluation, inputs: dict[str, Any]) -> str:
+    split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.split.name).strip("-")[:40] or evaluation.use
+    digest = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=5).hexdigest()
+    flip = "-flip" if evaluation.flip else ""
+    return f"{split}-epoch{evaluation.trained.epoch}{flip}-{digest}"
+
+
+def _refuse_others(path: Path, inputs: dict[str, Any]) -> None:
+    """Raise `UserError` where an evaluation of other inputs, or something else, is in the way."""
+    try:
+        same = not path.exists() or json.loads(path.read_text(encoding="utf-8"))["inputs"] == inputs
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise UserError(f"{path} holds something else than this evaluation: move it away")
+
+
+def _predictions(evaluation: Evaluation, pairs: Pairs) -> str:
+    """Return a line for each example: row, image, classes, the probability of each, and what else is predicted."""
+    names, predictions = evaluation.data.class_names, evaluation.predictions
+    columns = dict(zip((f"p_{name}" for name in names), predictions.probabilities.T, strict=True))
+    columns |= {f"actual_{name}": actual for name, (_, actual) in pairs.items() if actual is not None}
+    columns |= {f"predicted_{name}": predicted for name, (predicted, _) in pairs.items()}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "image", "actual", "predicted", *columns])
+    numbers = zip(*columns.values(), strict=True)
+    rows = zip(evaluation.split.names, predictions.labels, predictions.predicted, numbers, strict=True)
+    for row, (image, actual, predicted, values) in enumerate(rows):
+        shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
+        writer.writerow([row, image, names[actual], names[predicted], *shown])
+    return text.getvalue()
+
+
+def render(
+    evaluation: Evaluation, comparison: Mapping[str, Any] | None, pairs: Pairs, measures: Mapping[str, Measure]
+) -> str:
+    """Return the page as HTML text that needs no other file; see `write_evaluation`."""
+    found, scores, shown = evaluation.to_dict(), evaluation.scores, Measures(measures)
+    epoch, (faces, places) = evaluation.trained.epoch, evaluation_faces.explained(evaluation)
+    return html.render(
+        "evaluation.html.jinja",
+        found=found,
+        role=evaluation.role,
+        measures=shown,
+        tiles={name: where(scores, epoch, name) for name in evaluation.measures[1:]},
+        comparison=comparison and _comparison(comparison, shown),
+        by=evaluation.by,
+        group_columns=["" if evaluation.by is None else evaluation.by, "Images (n)"]
+        + [shown[name].heading for name in evaluation.measures],
+        group_rows=[
+            [name, thousands(group["examples"]), *(shown.cell(group, one) for one in evaluation.measures)]
+            for name, group in evaluation.groups.items()
+        ],
+        **of_split(scores, epoch, found["role"], {}),
+        pairs=list(_pairs(evaluation, pairs, shown)),
+        wrong=len(evaluation.predictions) - int(evaluation.predictions.correct.sum()),
+        errors=evaluation_faces.errors(evaluation),
+        explained=faces,
+        places=places,
+        sources=_sources(found),
+        config=configuration(found["inputs"]["config"]),
+        environment={name: setting(value) for name, value in found["environment"].items()},
+    )
+
+
+def _pairs(evaluation: Evaluation, pairs: Pairs, measures: Measures) -> Iterator[dict[str, Any]]:
+    """Yield what there is to show of each pair whose actual value is known of some images."""
+    for name, (predicted, actual) in pairs.items():
+        if actual is None:
+            continue
+        known = ~np.isnan(actual)
+        own = (score for score in evaluation.measures if score.startswith(f"{name}_") and measures[score].leading)
+        score = next(own, "")
+        yield {
+            "name": name,
+            "known": int(known.sum()),
+            "score": score,
+            "basis": where(evaluation.scores, evaluation.trained.epoch, name),
+            "drawing": figures.embed(partial(figures.predicted_by_actual, actual[known], predicted[known])),
+        }
+
+
+def _comparison(comparison: Mapping[str, Any], measures: Measures) -> dict[str, Any]:
+    """Return the rows of its tables, and in what else than their seeds runs differ."""
+    return {
+        "runs": [
+            [
                 one["run"],
-                [
-                    (percent(one["accuracy"]), _range(one["interval"])),
-                    (str(one["seed"]), ""),
-                    (str(one["checkpoint"]["epoch"]), one["checkpoint"]["chosen"]),
-                ],
-            )
+                (percent(one["accuracy"]), _interval(one["interval"])),
+                str(one["seed"]),
+                (str(one["checkpoint"]["epoch"]), one["checkpoint"]["chosen"]),
+            ]
             for one in comparison["runs"]
         ],
-    )
-    tables = runs + _mean(comparison, split) + _pairs(comparison, split)
-    return f'<section><h2>Beside other runs</h2><div class="stack">{tables}</div></section>'
-
-
-def _mean(comparison: Mapping[str, Any], split: str) -> str:
-    found = comparison["over_runs"]
-    differ = "".join(f" One differs in more than its seed: {text}." for text in comparison["differences"])
-    return facts(
-        f"Mean and sample standard deviation over {len(comparison['runs'])} runs on the {split}.{differ}",
-        {TITLES[name]: f"{number(name, of['mean'])} ± {number(name, of['std'])}" for name, of in found.items()},
-    )
-
-
-def _pairs(comparison: Mapping[str, Any], split: str) -> str:
-    return noted_table(
-        f"McNemar's test of each pair on the {split}: whether two networks that err equally often would differ so "
-        "much. Of many pairs, some are below 0.05 by chance.",
-        ["First", "Second", "Difference of accuracy", "Right: first only, second only", "p"],
-        [
-            (
+        "means": {
+            measures[name].heading: f"{measures.number(name, of['mean'])} ± {measures.number(name, of['std'])}"
+            for name, of in comparison["over_runs"].items()
+        },
+        "differences": comparison["differences"],
+        "pairs": [
+            [
                 one["first"],
-                [
-                    (one["second"], ""),
-                    (f"{100 * one['difference']:+.1f} points", f"95%: {_points(one['interval'])}"),
-                    (f"{one['only_first']:,}, {one['only_second']:,}", ""),
-                    (decimal(one["p_value"]), one["method"]),
-                ],
-            )
+                one["second"],
+                (_points(one["difference"]) + " points", f"95%: {between(one['interval'], _points)}"),
+                f"{one['only_first']:,}, {one['only_second']:,}",
+                (decimal(one["p_value"]), one["method"]),
+            ]
             for one in comparison["mcnemar"]
         ],
-    )
+    }
 
 
-def _range(bounds: list[float | None]) -> str:
-    return NO_INTERVAL if None in bounds else between("accuracy", bounds)
+def _interval(bounds: list[float | None]) -> str:
+    return NO_INTERVAL if None in bounds else between(bounds, percent)
 
 
-def _points(bounds: list[float]) -> str:
-    return " to ".join(f"{100 * bound:+.1f}" for bound in bounds)
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f}"
 
 
-def _data(found: Mapping[str, Any]) -> str:
+def _sources(found: Mapping[str, Any]) -> dict[str, str]:
     data = found["data"]
-    own = {True: "yes", False: "no", None: "not known: a test split is no part of what was trained with"}[data["own"]]
-    return facts(
-        "Where the images come from.",
-        {
-            "Source": data["source"],
-            "Split": f"“{found['split']}”, {found['examples']:,} images, {found['role']}",
-            "The data of the run": own,
-            **{f"Left out: {reason}": f"{count:,}" for reason, count in data["left_out"].items()},
-            "Fingerprint of the split": data["fingerprint"],
-        },
-    )
+    return {
+        "Source": data["source"],
+        "Split": f"“{found['split']}”, {found['examples']:,} images, {found['role']}",
+        "The data of the run": OWN[data["own"]],
+        **{f"Left out: {reason}": thousands(count) for reason, count in data["left_out"].items()},
+        "Fingerprint of the split": data["fingerprint"],
+    }

@@ -5,9 +5,10 @@ and axes, is what a caller changes between the two. None has a title: a page or 
 """
 
 import io
+import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,9 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxfer.evaluation.wilson import f1_interval, wilson_interval
+from jaxfer.evaluation.intervals import f1_interval, wilson_interval
+from jaxfer.metrics.scores import Measure
+from jaxfer.reports import html
 
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
@@ -30,7 +33,9 @@ CLEAR_TO_BLUE = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL,
 def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy and loss of both splits over the epochs, side by side.
 
-    history: the epoch lines of `metrics.jsonl`; see `jaxfer.reports.finished_run.Run`.
+    Args:
+        history: The epoch lines of `metrics.jsonl`; see `jaxfer.reports.finished_run.Run`.
+        ink: Colour of text and axes.
     """
     figure = Figure(figsize=(9, 2.9), layout="constrained", facecolor="none")
     left, right = figure.subplots(1, 2)
@@ -40,24 +45,36 @@ def curves(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure
 
 
 def curve(history: Sequence[Mapping[str, Any]], measure: str, ink: str = LIGHT_INK) -> Figure:
-    """Return one panel of `curves`: `measure` is `accuracy` or `loss`."""
+    """Return one panel of `curves`.
+
+    Args:
+        history: As for `curves`.
+        measure: `accuracy` or `loss`.
+        ink: Colour of text and axes.
+    """
     figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     _draw_curve(figure.subplots(), history, measure, ink)
     return figure
 
 
-def concordance(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
-    """Return the concordance of valence and of arousal on the validation split over the epochs.
+def further(
+    history: Sequence[Mapping[str, Any]], measure: Measure, names: Mapping[str, str], ink: str = LIGHT_INK
+) -> Figure:
+    """Return scores of heads besides the expression on the validation split over the epochs, a line for each.
 
-    history: epoch lines that have `val_valence_ccc` and `val_arousal_ccc`.
+    Args:
+        history: Epoch lines that have these scores.
+        measure: What they all measure.
+        names: The score of each line by the word for it, such as `{"valence": "valence_ccc"}`.
+        ink: Colour of text and axes.
     """
     figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     axes = figure.subplots()
-    for affect, line in (("valence", "-"), ("arousal", "--")):
-        values = [_number(row[f"val_{affect}_ccc"]) for row in history]
-        axes.plot([row["epoch"] for row in history], values, color=VAL, linestyle=line, linewidth=2, label=affect)
+    for (label, name), line in zip(names.items(), itertools.cycle(("-", "--", ":", "-."))):
+        values = [_number(row[f"val_{name}"]) for row in history]
+        axes.plot([row["epoch"] for row in history], values, color=VAL, linestyle=line, linewidth=2, label=label)
     _number_epochs(axes, history)
-    axes.set_ylabel("CCC")
+    axes.set_ylabel(measure.title)
     style(axes, ink)
     return figure
 
@@ -111,8 +128,10 @@ def _mark_gap(axes: Axes, train: float, val: float, ink: str) -> None:
 def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares: bool = False) -> Figure:
     """Return a confusion matrix of counts, each row shaded by its shares.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`. shares: whether to write the shares of a row, which add
-        up to one, in place of the counts.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
+        shares: Whether to write the shares of a row, which add up to one, in place of the counts.
     """
     counts, names = np.array(scores["confusion_matrix"]), scores["class_names"]  # [c, c]
     normalised = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -133,7 +152,9 @@ def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares:
 def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     """Return a bar for each class's F1 with its 95% interval, and marks for its precision and recall.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
     """
     names, classes = scores["class_names"], list(scores["per_class"].values())
     f1 = np.array([of["f1"] for of in classes])
@@ -164,7 +185,9 @@ def related(scores: Mapping[str, Any]) -> list[int]:
 def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     """Return accuracy by confidence with 95% intervals, against the diagonal of perfect calibration.
 
-    scores: `Scores.to_dict()`, or a split of `summary.json`.
+    Args:
+        scores: `Scores.to_dict()`, or a split of `summary.json`.
+        ink: Colour of text and axes.
     """
     bins = scores["calibration"]
     edges = np.linspace(0, 1, len(bins) + 1)
@@ -183,20 +206,39 @@ def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     return figure
 
 
-def agreement(actual: np.ndarray, predicted: np.ndarray, ink: str = LIGHT_INK) -> Figure:
+def predicted_by_actual(actual: np.ndarray, predicted: np.ndarray, ink: str = LIGHT_INK) -> Figure:
     """Return how often a value was predicted (up) where the data says another (across), and the line of equals.
 
-    actual, predicted: valence or arousal of the same images, [n], from -1 to 1.
+    Args:
+        actual: What the data says, [n], without NaN.
+        predicted: Of the same images, [n].
+        ink: Colour of text and axes.
     """
-    counts = np.histogram2d(predicted, actual, bins=20, range=[(-1, 1), (-1, 1)])[0]
+    values = np.concatenate([actual, predicted]) if len(actual) else np.zeros(1)
+    low = math.floor(values.min())
+    high = max(math.ceil(values.max()), low + 1)
+    counts = np.histogram2d(predicted, actual, bins=20, range=[(low, high), (low, high)])[0]
     figure = Figure(figsize=(3.4, 3.2), layout="constrained", facecolor="none")
     axes = figure.subplots()
-    axes.imshow(counts, cmap=CLEAR_TO_BLUE, origin="lower", extent=(-1, 1, -1, 1))
-    axes.plot([-1, 1], [-1, 1], color=ink, linewidth=1, linestyle=":")
-    axes.set(xlabel="actual", ylabel="predicted", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    axes.imshow(counts, cmap=CLEAR_TO_BLUE, origin="lower", extent=(low, high, low, high))
+    axes.plot([low, high], [low, high], color=ink, linewidth=1, linestyle=":")
+    ticks = (low, (low + high) / 2, high)
+    axes.set(xlabel="actual", ylabel="predicted", xticks=ticks, yticks=ticks)
     axes.grid(color=ink, alpha=0.15, linewidth=0.8)
     style(axes, ink, grid=None, legend=False)
     return figure
+
+
+class Drawing(NamedTuple):
+    """A figure as SVG in a data URI, once for light pages and once for dark ones."""
+
+    light: str
+    dark: str
+
+
+def embed(draw: Callable[[str], Figure]) -> Drawing:
+    """Return the figure that `draw` makes of an ink, for a page to embed."""
+    return Drawing(*(html.embedded("image/svg+xml", to_svg(draw(ink)).encode()) for ink in (LIGHT_INK, DARK_INK)))
 
 
 def to_svg(figure: Figure) -> str:

@@ -9,7 +9,9 @@ from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.distributed import is_first
 from jaxfer.evaluation.summary import summarize
+from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, RunFolder
+from jaxfer.tasks import MEASURES, Task
 from jaxfer.training.state import TrainState
 
 
@@ -20,20 +22,34 @@ def finish_run(
     state: TrainState,
     history: Sequence[dict[str, Any]],
     name: str = SUMMARY,
+    *,
+    model: Network | None = None,
+    tasks: Sequence[Task] = (),
     **more: Any,
 ) -> dict[str, Any]:
     """Evaluate what `fit` returned, write `summary.json` and `report.html` into the run's folder, return the summary.
 
-    name: of the summary's file, another one for a cell of a sweep that ends before its run; the report is the run's.
-    more: what else the summary is to hold, JSON-ready. Of several processes all must call this.
+    Of several processes all must call this.
+
+    Args:
+        run_dir: The folder of the run.
+        config: What was trained.
+        data: What it was trained on.
+        state: What `fit` returned.
+        history: The rows that it returned.
+        name: Of the summary's file, another one for a cell of a sweep that ends before its run.
+        model: As passed to `fit`.
+        tasks: As passed to `fit`.
+        more: What else the summary is to hold, JSON-ready.
     """
-    summary = summarize(config, data, state, history) | more
+    summary = summarize(config, data, state, history, model=model, tasks=tasks) | more
     if is_first():
         text = json.dumps(summary, indent=2) + "\n"
         if name == SUMMARY:
-            from jaxfer.reports.report import write_report  # Matplotlib takes long to import
+            from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
 
-            write_report(run_dir, text)
+            own = {name: measure for task in tasks for name, measure in task.measures.items()}
+            write_report(run_dir, text, measures=MEASURES | own)
         # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
         RunFolder(run_dir).write(name, text)
     return summary

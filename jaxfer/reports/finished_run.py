@@ -1,31 +1,36 @@
 """What a finished run left in its folder: configuration, history and final scores, read and checked."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from jaxfer.errors import UserError
+from jaxfer.metrics.scores import Scores
 
-_NUMBERS = ("loss", "cross_entropy", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece")
-_SCORES = {
-    "split": str,
-    "examples": int,
-    **dict.fromkeys(_NUMBERS, float),
-    "per_class": {str: {"precision": float, "recall": float, "f1": float, "support": int}},
-    "calibration": [{"examples": int, "confidence": float, "accuracy": float}],
-    "confusion_matrix": [[int]],
-    "class_names": [str],
-}
+
+@dataclass(frozen=True, kw_only=True)
+class _Split(Scores):
+    """The scores of a split, and its name."""
+
+    split: str
+
+
 _SUMMARY = {
     "epochs": int,
     "steps": int,
     "seconds": float,
-    "train": _SCORES,
-    "val": _SCORES,
+    "train": _Split,
+    "val": _Split,
     "checkpoint": {"epoch": int, "step": int, "chosen": str},
     "best": {"epoch": int, "val_accuracy": float, "val_loss": float},
-    "data": {"source": str, "warnings": [str], "left_out": {str: int}, "unreadable": [[str]], "fingerprint": str},
+    "data": {
+        "source": str,
+        "warnings": list[str],
+        "left_out": dict[str, int],
+        "unreadable": list[list[str]],
+        "fingerprint": str,
+    },
     "environment": {},
 }
 _EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}
@@ -35,10 +40,11 @@ _EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "va
 class Run:
     """A finished run.
 
-    name: of its folder.
-    config: `config.json`.
-    history: the epoch lines of `metrics.jsonl`.
-    summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
+    Attributes:
+        name: Of its folder.
+        config: `config.json`.
+        history: The epoch lines of `metrics.jsonl`.
+        summary: `summary.json`, whose `train` and `val` are `Scores.to_dict()` with the `split` they belong to.
     """
 
     name: str
@@ -47,17 +53,21 @@ class Run:
     summary: dict[str, Any]
 
     @property
-    def has_affect(self) -> bool:
-        """Whether its epochs say how well valence and arousal were predicted."""
-        return all("val_valence_ccc" in line for line in self.history)
+    def validated(self) -> list[str]:
+        """The scores that every epoch has of the validation split, such as `accuracy` for `val_accuracy`."""
+        names = (name for name in self.history[0] if name.startswith("val_"))
+        return [name.removeprefix("val_") for name in names if all(name in line for line in self.history)]
 
 
 def read_run(run_dir: Path, summary: str | None = None) -> Run:
     """Return the run in a folder.
 
-    summary: the text of its `summary.json`, where that is still to be written.
+    Args:
+        run_dir: The folder.
+        summary: The text of its `summary.json`, where that is still to be written.
 
-    Raises `UserError` naming the file that is missing, not JSON or without something that training writes.
+    Raises:
+        UserError: A file is missing, not JSON, or without something that training writes; it says which.
     """
     config = _parse(_read(run_dir / "config.json"), {}, str(run_dir / "config.json"))
     history = _read_history(run_dir / "metrics.jsonl")
@@ -67,9 +77,10 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     found = _parse(_read(where) if summary is None else summary, _SUMMARY, str(where))
     for split in (found["train"], found["val"]):
         bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
-        _check(bounds, {str: [float]}, place)
+        _check(bounds, dict[str, list[float]], place)
         if any(len(pair) != 2 for pair in bounds.values()):
             raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
+        _check(split, {name: int for name in split if name.endswith("_examples")}, str(where))
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
@@ -92,7 +103,8 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(_read(path).splitlines(), 1):
         event = _parse(line, {"kind": str}, f"{path}, line {number}")
         if event["kind"] == "epoch":
-            _check(event, _EPOCH, f"{path}, line {number}")
+            scores = {name: float for name in event if name.startswith("val_")}
+            _check(event, _EPOCH | scores, f"{path}, line {number}")
             epochs.append(event)
     if not epochs:
         raise UserError(f"{path} holds no epochs: the run ended before its first one did")
@@ -111,22 +123,32 @@ def _parse(text: str, wanted: Any, where: str) -> Any:
 def _check(value: Any, wanted: Any, where: str) -> None:
     """Raise `UserError` where the JSON value lacks what is wanted.
 
-    wanted: a type; `[item]` for a list of such items; `{str: item}` for an object of such items; any other dict
-        for an object with at least these fields. A float may be an int, or null in place of NaN.
+    Args:
+        value: What was read.
+        wanted: A type; `list[item]`; `dict[str, item]` for an object of any fields; a dict, or a dataclass's fields
+            without a default, for an object with at least these. A float may be an int, or null in place of NaN.
+        where: The file, and the place in it.
     """
-    kind = type(wanted) if isinstance(wanted, dict | list) else wanted
+    if is_dataclass(wanted):
+        hints = get_type_hints(wanted)
+        wanted = {field.name: hints[field.name] for field in fields(wanted) if _is_required(field)}
+    kind = get_origin(wanted) or (dict if isinstance(wanted, dict) else wanted)
     accepted = (float, int, type(None)) if kind is float else kind
     if not isinstance(value, accepted):
         raise UserError(f"{where} is damaged: expected a value of type {kind.__name__}, found {str(value)[:40]!r}")
-    if isinstance(wanted, list):
-        items = [(wanted[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
-    elif isinstance(wanted, dict):
-        fields = dict.fromkeys(value, wanted[str]) if str in wanted else wanted
-        missing = fields.keys() - value.keys()
+    if kind is list:
+        items = [(get_args(wanted)[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
+    elif kind is dict:
+        inner = wanted if isinstance(wanted, dict) else dict.fromkeys(value, get_args(wanted)[1])
+        missing = inner.keys() - value.keys()
         if missing:
             raise UserError(f"{where} is damaged: it lacks {', '.join(sorted(missing))}")
-        items = [(item, value[name], f"{where}: {name}") for name, item in fields.items()]
+        items = [(item, value[name], f"{where}: {name}") for name, item in inner.items()]
     else:
         items = []
-    for item, inner, place in items:
-        _check(inner, item, place)
+    for item, inside, place in items:
+        _check(inside, item, place)
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING

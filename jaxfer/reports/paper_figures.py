@@ -1,20 +1,26 @@
 """The figures of a report as files for a paper: PNG and SVG, one column wide, without titles."""
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from jaxfer.errors import UserError
 from jaxfer.files import write
+from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
-from jaxfer.reports.sweep_settings import settings
-from jaxfer.sweeps import Sweep
+from jaxfer.reports.sweep_figures import settings
+from jaxfer.reports.words import Measures
+from jaxfer.tasks import MEASURES
+
+if TYPE_CHECKING:
+    from jaxfer.runs.results import SweepResult
 
 COLUMN = 3.35
 """Inches: the width of a column of most two-column styles."""
@@ -32,10 +38,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
-    """Return what draws each figure of a run, by the name of its files."""
+def of_run(run: Run, measures: Mapping[str, Measure] = MEASURES) -> dict[str, Callable[..., Figure]]:
+    """Return what draws each figure of a run, by the name of its files.
+
+    Args:
+        run: A finished one.
+        measures: What scores are called, by their names.
+    """
     val = run.summary["val"]
-    affect = {"concordance": partial(figures.concordance, run.history)} if run.has_affect else {}
     return {
         "accuracy": partial(figures.curve, run.history, "accuracy"),
         "loss": partial(figures.curve, run.history, "loss"),
@@ -43,11 +53,14 @@ def of_run(run: Run) -> dict[str, Callable[..., Figure]]:
         "confusion-shares": partial(figures.confusion_matrix, val, shares=True),
         "classes": partial(figures.per_class, val),
         "calibration": partial(figures.reliability, val),
-        **affect,
+        **{
+            re.sub(r"\W+", "-", measure.noun or measure.title): partial(figures.further, run.history, measure, names)
+            for measure, names in Measures(measures).curves(run.validated)
+        },
     }
 
 
-def of_sweep(sweep: Sweep) -> dict[str, Callable[..., Figure]]:
+def of_sweep(sweep: SweepResult) -> dict[str, Callable[..., Figure]]:
     """Return what draws the figure of a sweep, under the name of its files; nothing before a cell has finished."""
     found = settings(list(sweep.fields), sweep.rows)
     finished = any(one.accuracies for one in found)
@@ -59,7 +72,15 @@ def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) ->
 
     The same numbers give the same bytes, as long as Matplotlib stays the same.
 
-    Raises `UserError` where the folder cannot be written.
+    Args:
+        drawings: What `of_run` or `of_sweep` returns.
+        folder: Where to write; it need not exist.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        UserError: The folder cannot be written.
     """
     written = []
     try:

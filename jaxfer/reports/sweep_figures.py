@@ -1,17 +1,21 @@
-"""The figure of a sweep: validation accuracy over its fields, drawn as `jaxfer.reports.figures` draws a run's."""
+"""The settings of a sweep, and its figure: validation accuracy over them, as `jaxfer.reports.figures` draws a run's."""
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
-from jaxfer.reports.markup import setting
-from jaxfer.reports.sweep_settings import Setting, best
+from jaxfer.reports.words import setting
+
+if TYPE_CHECKING:
+    from jaxfer.runs.results import CellResult
 
 MOST_TICKS = 8
 """Values of a field that an axis names one by one; more of them lie on a scale."""
@@ -19,10 +23,64 @@ MOST_TICKS = 8
 _POOR_TO_GOOD = LinearSegmentedColormap.from_list("poor to good", ["#a3abb5", VAL])
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One combination of values, in one run or in several seeds.
+
+    Attributes:
+        values: By field, without the seed where the sweep has other fields.
+        cells: One for each seed.
+    """
+
+    values: dict[str, Any]
+    cells: "list[CellResult]"
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Validation accuracy of each finished cell, in [0, 1]."""
+        return [cell.scores["accuracy"] for cell in self.cells if cell.status == "finished"]
+
+    @property
+    def mean(self) -> float:
+        """Validation accuracy, averaged over the finished seeds; NaN where none is."""
+        return statistics.fmean(self.accuracies) if self.accuracies else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation between the finished seeds, with n - 1 in its denominator; NaN for fewer than two."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else math.nan
+
+    @property
+    def finished(self) -> bool:
+        """Whether every cell is."""
+        return all(cell.status == "finished" for cell in self.cells)
+
+
+def settings(fields: Sequence[str], rows: "Sequence[CellResult]") -> list[Setting]:
+    """Return the settings of a sweep over some fields, in the order of their first cells."""
+    kept = [field for field in fields if field != "seed"] or list(fields)
+    groups: dict[str, Setting] = {}
+    for row in rows:
+        values = {field: row.values[field] for field in kept}
+        groups.setdefault(repr(values), Setting(values, [])).cells.append(row)
+    return list(groups.values())
+
+
+def best(candidates: Sequence[Setting]) -> Setting | None:
+    """Return the finished setting of highest mean validation accuracy, the first of equals; None where none finished.
+
+    Only numbers of the validation split decide.
+    """
+    return max((one for one in candidates if one.finished), key=lambda one: one.mean, default=None)
+
+
 def grid(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figure:
     """Return what shows these settings best: points over one field, a heat map of two, lines across three or more.
 
-    examples: of the validation split, for the intervals of single runs.
+    Args:
+        found: The settings of a sweep, at least one of them with a finished cell.
+        examples: Of the validation split, for the intervals of single runs.
+        ink: Colour of text and axes.
     """
     fields = list(found[0].values)
     if len(fields) == 1:
@@ -107,7 +165,9 @@ class Scale:
     Few values lie at equal distances in their order. Many numbers lie on a scale, logarithmic where they are positive
     and the largest is more than twenty times the smallest.
 
-    named: whether few values are told apart one by one.
+    Args:
+        values: Of the field, in any order.
+        named: Whether few values are told apart one by one.
     """
 
     def __init__(self, values: Sequence[Any], *, named: bool = True) -> None:

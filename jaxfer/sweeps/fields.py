@@ -2,13 +2,13 @@
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from jaxfer.config import Config, from_json, to_json
+from jaxfer.config import Config, from_fields
 from jaxfer.errors import UserError
 
 
@@ -44,11 +44,11 @@ def changed(base: Config, values: Mapping[str, Any]) -> Config:
     values: of the field's type, or as JSON has it. Raises `UserError` for values that are not, or that a config
     refuses.
     """
-    fields = json.loads(to_json(base))
+    fields = msgspec.to_builtins(base, enc_hook=str)
     for path, value in values.items():
         section, _, name = path.rpartition(".")
-        (fields[section] if section else fields)[name] = _as_json(value)
-    return from_json(json.dumps(fields), describe(values))
+        (fields[section] if section else fields)[name] = msgspec.to_builtins(value, enc_hook=_plain)
+    return from_fields(fields, describe(values))
 
 
 def describe(values: Mapping[str, Any]) -> str:
@@ -67,10 +67,9 @@ def _leaves(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
     return found
 
 
-def _as_json(value: Any) -> Any:
-    return json.loads(
-        json.dumps(value, default=lambda other: other.item() if isinstance(other, np.generic) else str(other))
-    )
+def _plain(value: Any) -> Any:
+    """Return what JSON has in place of a number of NumPy, a path, or anything else."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _as_text(value: Any) -> str:

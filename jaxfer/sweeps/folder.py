@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jaxfer.config import Config, from_json, to_json
+from jaxfer.config import Config, from_json, to_json, with_new_names
 from jaxfer.errors import UserError
 from jaxfer.files import refuse_links
 from jaxfer.runs.folder import RunFolder, differences
 from jaxfer.sweeps.fields import describe
-from jaxfer.sweeps.plan import plan
+from jaxfer.sweeps.plan import PlannedRun, plan
 from jaxfer.sweeps.search import Search, cell
 
 INDEX = "sweep.json"
@@ -44,7 +44,7 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
 def begin(sweep_dir: Path, search: Search) -> None:
     """Write `sweep.json`, whole or not at all. Raises `UserError` where that cannot be done."""
     cells: list[dict[str, Any]] = [{}] * len(search.cells)
-    for run in plan(search):
+    for run in runs_of(sweep_dir, search):
         for index, epoch in zip(run.cells, run.epochs, strict=True):
             cells[index] = {"values": search.cells[index].values, "run": f"cells/{run.name}", "epoch": epoch}
     index = {"base": json.loads(to_json(search.base)), "fields": search.fields, "search": search.kind, "cells": cells}
@@ -64,10 +64,20 @@ def read_index(sweep_dir: Path) -> dict[str, Any]:
         index = json.loads(file.read_text(encoding="utf-8"))
         for entry in index["cells"]:
             _ = (*entry["values"].items(), Path(entry["run"]), int(entry["epoch"]))
-        _ = (*index["fields"].items(), index["base"]["optimizer"], index["search"])
+        _ = index["base"]["optimizer"], index["search"]
+        return _with_new_names(index)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is damaged: start the sweep anew in another folder") from error
-    return index
+
+
+def runs_of(sweep_dir: Path, search: Search) -> list[PlannedRun]:
+    """Return the runs of a search, named after their folders where the sweep in `sweep_dir` has begun."""
+    runs = plan(search)
+    if not (sweep_dir / INDEX).exists():
+        return runs
+    # Not as they would be named today: a field or a value may have had another name when they began.
+    cells = read_index(sweep_dir)["cells"]
+    return [dataclasses.replace(run, name=Path(cells[run.cells[0]]["run"]).name) for run in runs]
 
 
 def read_search(sweep_dir: Path) -> Search:
@@ -81,6 +91,25 @@ def continued(sweep_dir: Path, base: Config) -> Search:
     """Return what the sweep in a folder tries, around `base`, as when its data has moved."""
     begun = read_search(sweep_dir)
     return Search(base, begun.kind, tuple(cell(base, values.values) for values in begun.cells))
+
+
+def _with_new_names(index: dict[str, Any]) -> dict[str, Any]:
+    """Return what `sweep.json` holds in today's names and words, since older sweeps had others."""
+    cells = [
+        entry | {"values": dict(_with_new_name(path, value) for path, value in entry["values"].items())}
+        for entry in index["cells"]
+    ]
+    fields: dict[str, list[Any]] = {}
+    for path, value in ((path, value) for path, values in index["fields"].items() for value in values):
+        name, word = _with_new_name(path, value)
+        fields.setdefault(name, []).append(word)
+    return index | {"base": with_new_names(index["base"]), "fields": fields, "cells": cells}
+
+
+def _with_new_name(path: str, value: Any) -> tuple[str, Any]:
+    section, _, name = path.rpartition(".")
+    ((name, value),) = with_new_names({section: {name: value}})[section].items()
+    return f"{section}.{name}".removeprefix("."), value
 
 
 def _no_sweep(sweep_dir: Path) -> UserError:

@@ -14,7 +14,7 @@ from jaxfer.training import Callback, fit
 from jaxfer.training.program import Program
 
 
-def objective(
+def optuna_objective(
     base: Config,
     fields: Mapping[str, Sequence[Any] | Range],
     data: Dataset,

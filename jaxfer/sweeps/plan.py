@@ -14,7 +14,7 @@ LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """A run that serves one cell of a sweep or, with a checkpoint at the last epoch of each, several.
 
     name: of its folder. config: that of its longest cell. cells: which they are, by their place in the search.
@@ -27,7 +27,7 @@ class Run:
     epochs: tuple[int, ...]
 
 
-def plan(search: Search) -> list[Run]:
+def plan(search: Search) -> list[PlannedRun]:
     """Return the runs of a search, those that share a program one after another.
 
     Cells that differ only in the number of epochs are one run, where the learning rate does not depend on it.
@@ -42,8 +42,8 @@ def plan(search: Search) -> list[Run]:
     return sorted(runs, key=lambda run: programs.index(structure(run.config)))
 
 
-def _run(cells: tuple[Cell, ...], indices: list[int], number: int) -> Run:
+def _run(cells: tuple[Cell, ...], indices: list[int], number: int) -> PlannedRun:
     epochs = tuple(cells[index].config.epochs for index in indices)
     longest = cells[max(indices, key=lambda index: cells[index].config.epochs)]
     words = re.sub(r"[^\w.+-]+", "-", describe(longest.values))
-    return Run(f"{number:02}-{words}"[:LONGEST_NAME], longest.config, tuple(indices), epochs)
+    return PlannedRun(f"{number:02}-{words}"[:LONGEST_NAME], longest.config, tuple(indices), epochs)

@@ -5,12 +5,12 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jaxfer.errors import UserError
 from jaxfer.runs.folder import SUMMARY, RunFolder, read_rows
+from jaxfer.runs.results import CellResult, SweepResult
 from jaxfer.sweeps.folder import read_index
 
 SCORES = ("accuracy", "loss", "macro_f1", "mse", "r2")
@@ -18,71 +18,7 @@ FAILURE = "failure.json"
 """The file of a run that failed, in place of `summary.json`."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What has come of one cell.
-
-    values: of the fields that the sweep changes, by dotted paths, as JSON has them.
-    run: folder of the run that serves the cell. epoch: after which it has reached the cell's end.
-    shared: whether that run serves other cells too.
-    status: a cell is finished when its run has ended, and failed where the run did so before the cell's last epoch.
-    reason: why it failed; else empty.
-    seconds: of training from the run's start to the cell's end; None unless it is finished.
-    scores: `accuracy`, `loss`, `macro_f1`, `mse` and `r2` of the whole validation split after that epoch, with the
-        `split` they belong to, its number of `examples` and the 95% `intervals` of all but the loss; empty unless it
-        is finished.
-    """
-
-    values: dict[str, Any]
-    run: Path
-    epoch: int
-    shared: bool
-    status: Literal["finished", "failed", "unfinished"]
-    reason: str
-    seconds: float | None
-    scores: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep and what has come of it so far.
-
-    path: its folder. base: the configuration around what changes, as JSON has it. fields: the values of each field
-    that changes, by dotted paths. search: `grid` or `random`. rows: one for each cell.
-    """
-
-    path: Path
-    base: dict[str, Any]
-    fields: dict[str, list[Any]]
-    search: str
-    rows: tuple[Row, ...]
-
-    @property
-    def split(self) -> str:
-        """The name of the validation split, that of the first finished cell; empty before there is one."""
-        return next((row.scores["split"] for row in self.rows if row.scores), "")
-
-    @property
-    def examples(self) -> int:
-        """The number of its examples; 0 before there is a finished cell."""
-        return next((row.scores["examples"] for row in self.rows if row.scores), 0)
-
-    @property
-    def best(self) -> Row | None:
-        """The finished cell of the best validation accuracy, the first of equals."""
-        finished = [row for row in self.rows if row.status == "finished"]
-        return max(finished, key=lambda row: row.scores["accuracy"], default=None)
-
-    @property
-    def epochs(self) -> tuple[int, int]:
-        """How many epochs the sweep takes, and how many its cells would take one by one."""
-        longest: dict[Path, int] = {}
-        for row in self.rows:
-            longest[row.run] = max(row.epoch, longest.get(row.run, 0))
-        return sum(longest.values()), sum(row.epoch for row in self.rows)
-
-
-def read_sweep(sweep_dir: Path) -> Sweep:
+def read_sweep(sweep_dir: Path) -> SweepResult:
     """Return what has come of the sweep in a folder, which may still go on.
 
     Raises `UserError` where there is none, or naming what is damaged.
@@ -91,11 +27,11 @@ def read_sweep(sweep_dir: Path) -> Sweep:
     by_run: dict[str, list[int]] = {}
     for place, cell in enumerate(index["cells"]):
         by_run.setdefault(cell["run"], []).append(place)
-    rows: dict[int, Row] = {}
+    rows: dict[int, CellResult] = {}
     for run, places in by_run.items():
         cells = [index["cells"][place] for place in places]
         rows |= zip(places, _rows(sweep_dir / run, cells), strict=True)
-    return Sweep(
+    return SweepResult(
         sweep_dir, index["base"], index["fields"], index["search"], tuple(rows[place] for place in sorted(rows))
     )
 
@@ -127,7 +63,7 @@ def _summary(file: Path) -> dict[str, Any]:
     return found
 
 
-def to_records(sweep: Sweep) -> list[dict[str, Any]]:
+def to_records(sweep: SweepResult) -> list[dict[str, Any]]:
     """Return the rows as flat, JSON-ready objects, for `table.csv` and for scripts."""
     return [
         row.values
@@ -140,7 +76,7 @@ def to_records(sweep: Sweep) -> list[dict[str, Any]]:
     ]
 
 
-def write_table(sweep: Sweep) -> None:
+def write_table(sweep: SweepResult) -> None:
     """Write `table.csv` into the sweep's folder: a line for each cell."""
     records = to_records(sweep)
     text = io.StringIO()
@@ -150,7 +86,7 @@ def write_table(sweep: Sweep) -> None:
     RunFolder(sweep.path).write("table.csv", text.getvalue())
 
 
-def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
+def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[CellResult]:
     """Return the rows of the cells that one run serves."""
     end, ended = ending(run_dir), has_ended(run_dir)
     history = {row["epoch"]: row for row in read_rows(run_dir) if row["kind"] == "epoch"}
@@ -159,17 +95,17 @@ def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[Row]:
         epoch = cell["epoch"]
         basics = {"values": cell["values"], "run": run_dir, "epoch": epoch, "shared": len(cells) > 1}
         if not ended:
-            rows.append(Row(**basics, status="unfinished", reason="", seconds=None, scores={}))
+            rows.append(CellResult(**basics, status="unfinished", reason="", seconds=None, scores={}))
         elif epoch not in history:
             reason = end.get("reason", f"{run_dir / 'metrics.jsonl'} lacks epoch {epoch}")
-            rows.append(Row(**basics, status="failed", reason=reason, seconds=None, scores={}))
+            rows.append(CellResult(**basics, status="failed", reason=reason, seconds=None, scores={}))
         else:
             reached = history[epoch]
             own = _summary(run_dir / summary_name(epoch)) or (end if end.get("epochs") == epoch else {})
             scores = {name: reached[f"val_{name}"] for name in SCORES}
             scores |= {name: end["val"][name] for name in ("split", "examples")}
             scores["intervals"] = own.get("val", {}).get("intervals", {})
-            rows.append(Row(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
+            rows.append(CellResult(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
     return rows
 
 

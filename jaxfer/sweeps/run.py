@@ -13,31 +13,30 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import choose_parallel
 from jaxfer.errors import Diverged, UserError
+from jaxfer.reports.finish import finish_run
 from jaxfer.reports.progress import ProgressBar, TogetherLine
 from jaxfer.runs.folder import RunFolder, read_rows
 from jaxfer.sweeps.fields import describe
-from jaxfer.sweeps.folder import begin, check
-from jaxfer.sweeps.plan import Run, plan
-from jaxfer.sweeps.results import FAILURE, Sweep, ending, has_ended, read_sweep, summary_name, write_table
+from jaxfer.sweeps.folder import begin, check, runs_of
+from jaxfer.sweeps.plan import PlannedRun, plan
+from jaxfer.sweeps.results import FAILURE, SweepResult, ending, has_ended, read_sweep, summary_name, write_table
 from jaxfer.sweeps.search import Search
 from jaxfer.training.hyperparameters import structure
 from jaxfer.training.loop import Outcome, fit_together
 from jaxfer.training.loop import Run as Training
 from jaxfer.training.program import Program
 
-Finish = Callable[..., object]
-
 
 def sweep(
     search: Search,
     sweep_dir: Path,
     *,
-    finish: Finish,
     load: Callable[[DataConfig], Dataset] = load_data,
     resume: bool = False,
     progress: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
     side_by_side: int = 1,
-) -> Sweep:
+) -> SweepResult:
     """Train all cells of a search and return what has come of them.
 
     Each run is an ordinary run folder under `sweep_dir / "cells"`, with the numbers it would have alone. Cells that
@@ -45,12 +44,11 @@ def sweep(
     cell's end; runs that differ only in numbers share their compiled program; images are loaded once. `table.csv` has
     a line for each cell. A run whose loss is no longer finite is recorded as failed, and the others go on.
 
-    finish: `finish(run_dir, config, data, state, history)` evaluates what `fit` returned and writes `summary.json`,
-        with which a run has ended: `jaxfer.reports.finish.finish_run`. For a cell that ends before its run, it is
-        called as if `fit` had returned then, with the `name` of another file to write.
     resume: whether `sweep_dir` holds this sweep, which then goes on where it ended, whatever ended it; without, it
         must not hold one.
-    progress: whether to print a line for each run, and what `fit` shows of it.
+    progress: whether to show of each run what `fit` does.
+    tell: what is called with a line about each run that begins, and one that fails, such as `print`; in the first of
+        several processes alone.
     side_by_side: how many runs that share a program may be trained at once, each step of theirs as one step: for
         accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
 
@@ -59,10 +57,10 @@ def sweep(
     """
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
-    runs = plan(search)
-    folders = {run.name: sweep_dir / "cells" / run.name for run in runs}
-    agreement = Agreement(choose_parallel(runs[0].config.batch_size))
+    agreement = Agreement(choose_parallel(plan(search)[0].config.batch_size))
     agreement.together(lambda: check(sweep_dir, search, resume=resume) if is_first() else None)
+    runs = runs_of(sweep_dir, search)
+    folders = {run.name: sweep_dir / "cells" / run.name for run in runs}
     # All processes decide what is left before any can end a run.
     left = [run for run in runs if not has_ended(folders[run.name])]
     begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
@@ -72,12 +70,12 @@ def sweep(
         _check_images(sweep_dir, program.data, done)
         # Not before: what keeps the first run from its data is to leave no trace.
         agreement.together(lambda: begin(sweep_dir, search) if is_first() else None)
-        if progress and is_first():
+        if is_first():
             for run in group:
-                print(_heading(search, run, runs))
+                tell(_heading(search, run, runs))
         outcomes = _train(group, folders, program, resume=[run.name in begun for run in group], progress=progress)
         for run, outcome in zip(group, outcomes, strict=True):
-            _end(run, folders[run.name], outcome, program, finish, progress=progress)
+            _end(run, folders[run.name], outcome, program, tell)
             if is_first():
                 write_table(read_sweep(sweep_dir))
     # Once more, since a process may have been killed between the end of the last run and its table.
@@ -85,9 +83,9 @@ def sweep(
     return read_sweep(sweep_dir)
 
 
-def _groups(runs: Sequence[Run], folders: Mapping[str, Path], size: int) -> list[list[Run]]:
+def _groups(runs: Sequence[PlannedRun], folders: Mapping[str, Path], size: int) -> list[list[PlannedRun]]:
     """Return the runs in groups that can be trained at once, of at most `size`."""
-    alike: dict[Any, list[Run]] = {}
+    alike: dict[Any, list[PlannedRun]] = {}
     for place, run in enumerate(runs):
         steps = [int(path.name) for path in (folders[run.name] / "checkpoints").glob("*") if path.name.isdigit()]
         key = (structure(run.config), run.config.epochs, max(steps, default=0)) if size > 1 else place
@@ -96,8 +94,8 @@ def _groups(runs: Sequence[Run], folders: Mapping[str, Path], size: int) -> list
 
 
 def _with_programs(
-    groups: Sequence[list[Run]], load: Callable[[DataConfig], Dataset]
-) -> Iterator[tuple[list[Run], Program]]:
+    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset]
+) -> Iterator[tuple[list[PlannedRun], Program]]:
     """Yield each group with its program, which is the one before where that serves it, as are the images."""
     program, loaded = None, None
     for group in groups:
@@ -110,7 +108,12 @@ def _with_programs(
 
 
 def _train(
-    group: Sequence[Run], folders: Mapping[str, Path], program: Program, *, resume: Sequence[bool], progress: bool
+    group: Sequence[PlannedRun],
+    folders: Mapping[str, Path],
+    program: Program,
+    *,
+    resume: Sequence[bool],
+    progress: bool,
 ) -> list[Outcome | Diverged]:
     """Return what came of each run of a group."""
     together = TogetherLine(len(group)) if len(group) > 1 else None
@@ -123,21 +126,21 @@ def _train(
 
 
 def _end(
-    run: Run, run_dir: Path, outcome: Outcome | Diverged, program: Program, finish: Finish, *, progress: bool
+    run: PlannedRun, run_dir: Path, outcome: Outcome | Diverged, program: Program, tell: Callable[[str], object]
 ) -> None:
     """Evaluate a run and the shorter cells that it serves, or write down why it failed."""
     data = program.data
-    _finish_shorter(run, run_dir, program, finish)
+    _finish_shorter(run, run_dir, program)
     if not isinstance(outcome, Diverged):
-        finish(run_dir, run.config, data, *outcome)
+        finish_run(run_dir, run.config, data, *outcome)
         return
     val = {"split": data.val.name, "examples": len(data.val)}
     RunFolder(run_dir).write(FAILURE, json.dumps({"reason": str(outcome), "val": val}, indent=2) + "\n")
-    if progress and is_first():
-        print(f"failed: {outcome}")
+    if is_first():
+        tell(f"failed: {outcome}")
 
 
-def _finish_shorter(run: Run, run_dir: Path, program: Program, finish: Finish) -> None:
+def _finish_shorter(run: PlannedRun, run_dir: Path, program: Program) -> None:
     """Evaluate the cells that end before the run does and that it has reached, from their checkpoints."""
     # Orbax takes long to import: only who keeps a run needs it.
     from jaxfer.runs.checkpoints import Checkpoints
@@ -151,7 +154,7 @@ def _finish_shorter(run: Run, run_dir: Path, program: Program, finish: Finish) -
         for epoch in reached:
             state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)
-            finish(run_dir, config, program.data, state, rows[:epoch], name=summary_name(epoch))
+            finish_run(run_dir, config, program.data, state, rows[:epoch], name=summary_name(epoch))
 
 
 def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:
@@ -161,6 +164,6 @@ def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:
         raise UserError(f"{sweep_dir} was trained on other images or labels than these: pass the data it began with")
 
 
-def _heading(search: Search, run: Run, runs: Sequence[Run]) -> str:
+def _heading(search: Search, run: PlannedRun, runs: Sequence[PlannedRun]) -> str:
     cells = "; ".join(describe(search.cells[index].values) for index in run.cells)
     return f"run {runs.index(run) + 1} of {len(runs)}: {cells}"

@@ -4,15 +4,20 @@ A new head is a file beside these with a `Task`, and its name in `TASKS`; a task
 needs neither. Metrics, intervals, rows of the log, pages and the command line go over tasks and name none.
 """
 
-from jaxfer.config import ModelConfig
+import dataclasses
+
+from jaxfer.config import Config, ModelConfig
 from jaxfer.errors import UserError
-from jaxfer.models import Network, make_model
+from jaxfer.metrics import scores
+from jaxfer.metrics.scores import Measure
+from jaxfer.models import Network, make_model, name_of
 from jaxfer.tasks.affect import Affect
 from jaxfer.tasks.expression import Expression, balanced_class_weights
 from jaxfer.tasks.task import Arrays, Task, sums_of
 from jaxfer.tasks.votes import Votes
 
 __all__ = [
+    "MEASURES",
     "TASKS",
     "Affect",
     "Arrays",
@@ -21,12 +26,18 @@ __all__ = [
     "Votes",
     "balanced_class_weights",
     "make_network",
+    "naming",
     "sums_of",
     "tasks_of",
 ]
 
 TASKS: dict[str, Task] = {task.name: task for task in (Affect(), Votes())}
 """Every task that `ModelConfig.heads` can name, besides the expression, which every network learns."""
+
+MEASURES: dict[str, Measure] = scores.MEASURES | {
+    name: measure for task in TASKS.values() for name, measure in task.measures.items()
+}
+"""Every measure, in the order in which pages list them, by its name in the JSON files."""
 
 
 def tasks_of(config: ModelConfig) -> tuple[Task, ...]:
@@ -48,3 +59,15 @@ def make_network(config: ModelConfig, num_classes: int) -> Network:
         UserError: A network that only its own module knows, which has to be passed as an object.
     """
     return make_model(config, num_classes, heads=tuple(task.head for task in tasks_of(config)))
+
+
+def naming(model: Network, config: Config, num_classes: int) -> Config:
+    """Return a config with the name of the network's class, where the network is not the one that the config names."""
+    try:
+        named = make_network(config.model, num_classes)
+    except UserError:
+        named = None
+    if model == named:
+        return config
+    variant = config.model.variant if ":" in config.model.variant else name_of(model)
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, variant=variant))

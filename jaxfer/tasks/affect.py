@@ -6,18 +6,18 @@ Correlation Coefficient to Evaluate Reproducibility", Biometrics 45 (1989); and 
 "Continuous Prediction of Spontaneous Affect", IEEE Transactions on Affective Computing 2 (2011).
 """
 
-import itertools
 from typing import Any
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
 _BOTH = ("valence", "arousal")
-_MEASURES = {"ccc": "CCC", "rmse": "RMSE", "sign_agreement": "sign agreement"}
 
 
 class Affect(Task):
@@ -33,11 +33,20 @@ class Affect(Task):
     name = "affect"
     head = Head("affect", 2, jnp.tanh)
     columns = _BOTH
-    measures = {f"{one}_{key}": f"{one} {word}" for one, (key, word) in itertools.product(_BOTH, _MEASURES.items())}
+    measures = {
+        f"{of}_{name}": Measure(title, of=of, noun=noun, leading=name == "ccc")
+        for of in _BOTH
+        for name, title, noun in (
+            ("ccc", "CCC", "concordance"),
+            ("rmse", "RMSE", ""),
+            ("sign_agreement", "sign agreement", ""),
+        )
+    }
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Any:
         """Return the sum of both squared errors, float32 [b]; what the data does not say adds nothing."""
         predicted, actual = outputs["affect"], _actual(batch)
+        chex.assert_equal_shape([predicted, actual])
         known = ~jnp.isnan(actual)
         # Selected before squaring: the gradient of what is selected after it would be 0 times NaN, which is NaN.
         errors = jnp.where(known, predicted - jnp.where(known, actual, 0), 0)

@@ -5,6 +5,7 @@ Its sums and scores are `jaxfer.metrics.Metrics` and `Scores`.
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +38,8 @@ class Expression:
                 is there; its weight is the mean of those of its classes.
         """
         logits = outputs["logits"]
+        chex.assert_rank(logits, 2)
+        chex.assert_equal_shape_prefix([logits, batch["label"]], 1)
         shares = batch["soft_label"] if "soft_label" in batch else jax.nn.one_hot(batch["label"], logits.shape[-1])
         losses = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, self.label_smoothing))
         if self.class_weights is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 
 Arrays = Mapping[str, Any]
@@ -20,13 +21,13 @@ class Task:
         name: The entry of the network's outputs that is this head.
         head: The layer that `ResNetFER` gets for it.
         columns: Those of a batch that say what is right; any one of them is enough to learn from.
-        measures: The names of its scores that have an interval, each with the words that a table shows.
+        measures: Its scores that have an interval, by name, and how each is shown.
     """
 
     name: str
     head: Head
     columns: tuple[str, ...]
-    measures: Mapping[str, str]
+    measures: Mapping[str, Measure]
 
     def known(self, batch: Arrays) -> bool:
         """Return whether a batch, or a split's columns, say anything about this task."""

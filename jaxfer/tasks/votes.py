@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
@@ -21,7 +22,7 @@ class Votes(Task):
 
     >>> outputs = {"votes": jnp.zeros((2, 10))}
     >>> batch = {"votes": jnp.array([[5.0, 5, *[0] * 8], [jnp.nan] * 10]), "mask": jnp.array([True, True])}
-    >>> Votes().loss(outputs, batch).round(4).tolist()
+    >>> [round(float(loss), 4) for loss in Votes().loss(outputs, batch)]
     [2.3026, 0.0]
     """
 
@@ -29,9 +30,9 @@ class Votes(Task):
     head = Head("votes", 10)
     columns = ("votes",)
     measures = {
-        "votes_cross_entropy": "votes, cross entropy",
-        "votes_kl": "votes, divergence from the prediction",
-        "votes_accuracy": "votes, most frequent one predicted",
+        "votes_kl": Measure("divergence from the prediction", of="votes"),
+        "votes_accuracy": Measure("most frequent one predicted", of="votes", percent=True),
+        "votes_cross_entropy": Measure("cross entropy", of="votes", leading=False),
     }
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Any:

@@ -1,6 +1,6 @@
 """How the images of a run reach its devices: batch by batch from the host, or all of them once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.data.batches import Batch, Batches, columns, evaluation_rows, gather
+from jaxfer.data.batches import Batch, Batches, Rows, columns, evaluation_rows, gather
 from jaxfer.data.dataset import Dataset, Split
 from jaxfer.devices.placement import Parallel
 from jaxfer.metrics import Metrics
@@ -37,7 +37,7 @@ class Training:
         several steps'. The state that goes in is gone.
     """
 
-    portions: Callable[[Batches, int, int], Iterator[tuple[int, Batch]]]
+    portions: Callable[[Batches, int, int], Iterator[tuple[int, Any]]]
     run: Callable[..., tuple[TrainState, Metrics, Metrics]]
 
 
@@ -107,9 +107,9 @@ class ResidentFeed:
         held, batch_at = _hold(split, parallel)
 
         def scan(
-            state: TrainState, rows: Batch, running: Metrics, held: Batch, *more: Any
+            state: TrainState, rows: Rows, running: Metrics, held: dict[str, Any], *more: Any
         ) -> tuple[TrainState, Metrics, Metrics]:
-            def one(carry: tuple[TrainState, Metrics], rows: Batch) -> tuple[tuple[TrainState, Metrics], Metrics]:
+            def one(carry: tuple[TrainState, Metrics], rows: Rows) -> tuple[tuple[TrainState, Metrics], Metrics]:
                 state, metrics = step(carry[0], batch_at(held, rows), *more)
                 return (state, carry[1].merge(metrics)), metrics
 
@@ -118,7 +118,7 @@ class ResidentFeed:
 
         compiled = parallel.compile(scan, donate=True, axis=axis + 1)
 
-        def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
+        def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
                 yield stop, _stack([batches.rows(step) for step in range(first, stop)])
 
@@ -131,11 +131,11 @@ class ResidentFeed:
         held, batch_at = _hold(split, parallel)
         rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
-        def scan(variables: dict[str, Any], rows: Batch, held: Batch, *more: Any) -> Metrics:
-            def measure(rows: Batch) -> Metrics:
+        def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
+            def measure(rows: Rows) -> Metrics:
                 return step(variables, batch_at(held, rows), *more)
 
-            shapes = jax.eval_shape(measure, {name: values[0] for name, values in rows.items()})
+            shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
             nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
             return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
 
@@ -146,29 +146,30 @@ class ResidentFeed:
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
     """Return how `data` is best brought to the devices of `parallel`.
 
-    Images stay on accelerators where they are arrays and take no more than half of a device's memory. What does not
-    say how much memory it has is taken to have too little: a slower run is better than one that fails.
+    Images stay on accelerators where they need no decoding and take no more than half of a device's memory. What does
+    not say how much memory it has is taken to have too little: a slower run is better than one that fails.
     """
     images = [split.images for split in (data.train, data.val)]
     local = [device for device in parallel.devices if device.process_index == jax.process_index()]
-    if local[0].platform == "cpu" or not all(isinstance(array, np.ndarray) for array in images):
+    if local[0].platform == "cpu" or not all(hasattr(array, "__array__") for array in images):
         return HostFeed()
     limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in local]
     needed = sum(int(np.prod(array.shape)) for array in images)
     return ResidentFeed() if needed <= SHARE * min(limits) else HostFeed()
 
 
-def _hold(split: Split, parallel: Parallel) -> tuple[Batch, Callable[[Batch, Batch], Batch]]:
+def _hold(split: Split, parallel: Parallel) -> tuple[dict[str, Any], Callable[[dict[str, Any], Rows], Batch]]:
     """Return a split's arrays on the devices, and `batch_at(held, rows)`, which gathers a batch of them there."""
     shape = split.images.shape[1:]
 
-    def batch_at(held: Batch, rows: Batch) -> Batch:
+    def batch_at(held: dict[str, Any], rows: Rows) -> Batch:
         batch = gather(held, rows)
-        return batch | {"image": batch["image"].reshape(*rows["row"].shape, *shape)}
+        batch["image"] = batch["image"].reshape(*rows["row"].shape, *shape)
+        return batch
 
     # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
     held = columns(split)
-    return parallel.place(held | {"image": held["image"].reshape(len(split), -1)}), batch_at
+    return parallel.place(held | {"image": np.asarray(held["image"]).reshape(len(split), -1)}), batch_at
 
 
 def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
@@ -183,6 +184,6 @@ def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
         yield start
 
 
-def _stack(rows: list[Batch]) -> Batch:
+def _stack(rows: Sequence[Rows]) -> Rows:
     """Return the rows of k batches as `row` int32 and `mask` bool, each [k, b]."""
-    return {name: np.stack([batch[name] for batch in rows]) for name in rows[0]}
+    return {"row": np.stack([one["row"] for one in rows]), "mask": np.stack([one["mask"] for one in rows])}

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxfer.data.batches import Batch
+
 Gradients = Any
 """A pytree like the parameters."""
 
@@ -21,7 +23,7 @@ class Evaluate(Protocol):
     """The objective and its gradient at some parameters."""
 
     def __call__(
-        self, params: Any, batch_stats: Any, batch: dict[str, jax.Array], key: jax.Array
+        self, params: Any, batch_stats: Any, batch: Batch, key: jax.Array
     ) -> tuple[tuple[jax.Array, tuple[dict[str, jax.Array], Any]], Gradients]:
         """Return `((loss, (outputs, batch_stats)), gradients)`, the statistics as they are after the batch.
 

@@ -18,8 +18,8 @@ from jaxfer.data.transforms import Transform, compose, transforms_of
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
-from jaxfer.models import Network, compiled_for, name_of
-from jaxfer.tasks import Task, make_network, tasks_of
+from jaxfer.models import Network, compiled_for
+from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
 from jaxfer.training.gradients import Gradient, accumulate, plain, sam
 from jaxfer.training.hyperparameters import Hyperparameters, structure
@@ -75,7 +75,7 @@ class Program:
         self.data = data
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
         self._asked = config.model
-        self._config, self._given_optimizer = _naming(self.model, config, len(data.class_names)), optimizer
+        self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient = transforms, gradient
@@ -197,15 +197,3 @@ def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
                 f"{data.source} says nothing of its faces in {data.train.name} that the head {task.name!r} could learn "
                 f"({' or '.join(task.columns)}): leave it out (--heads)"
             )
-
-
-def _naming(model: Network, config: Config, num_classes: int) -> Config:
-    """Return the config with the name of the network's class, where the network is not the one that it names."""
-    try:
-        named = make_network(config.model, num_classes)
-    except UserError:
-        named = None
-    if model == named:
-        return config
-    variant = config.model.variant if ":" in config.model.variant else name_of(model)
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, variant=variant))

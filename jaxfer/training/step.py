@@ -117,7 +117,7 @@ def train_function(
         transform_key, dropout_key = jax.random.split(key)
         if transform is not None:
             batch = transform(transform_key, batch)
-        found, gradients = gradient(evaluate)(state.params, state.batch_stats, dict(batch), dropout_key)
+        found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
         loss, (outputs, batch_stats) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

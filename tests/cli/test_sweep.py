@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from jaxfer.cli.main import main, parse
-from jaxfer.cli.sweep_table import print_table
 from jaxfer.config import PRESETS
 from jaxfer.errors import UserError
-from jaxfer.sweeps import LogUniform, Row, Sweep, grid, random_search
+from jaxfer.reports.terminal import print_sweep
+from jaxfer.sweeps import CellResult, LogUniform, SweepResult, grid, random_search
 from jaxfer.sweeps.folder import begin
 
 
@@ -36,16 +36,17 @@ def test_values_are_read_as_the_type_of_their_field(over, fields):
 
 
 def test_flags_make_the_grid_that_python_makes():
-    found = search("--preset", "seed", "--over", "learning_rate=0.01,0.003", "--over", "epochs=25,30,50", "--l2", "0")
-    seed = parse(["train", "--preset", "seed", "--l2", "0"]).config
-    assert found == grid(seed, {"learning_rate": (0.01, 0.003), "epochs": (25, 30, 50)})
+    over = ["--over", "learning_rate=0.01,0.003", "--over", "epochs=25,30,50"]
+    found = search("--preset", "published", *over, "--l2", "0")
+    published = parse(["train", "--preset", "published", "--l2", "0"]).config
+    assert found == grid(published, {"learning_rate": (0.01, 0.003), "epochs": (25, 30, 50)})
     drawn = search("--over", "learning_rate=log:1e-4..0.1", "--over", "seed=1,2", "--draws", "3", "--draw-seed", "7")
     fields = {"learning_rate": LogUniform(1e-4, 0.1), "seed": (1, 2)}
     assert drawn == random_search(PRESETS["demo"], fields, count=3, seed=7)
 
 
 def test_a_sweep_goes_on_with_what_it_tries(tmp_path):
-    begun = grid(PRESETS["seed"], {"learning_rate": (0.01, 0.003), "step_epochs": [(1, 2)]})
+    begun = grid(PRESETS["published"], {"learning_rate": (0.01, 0.003), "step_epochs": [(1, 2)]})
     begin(tmp_path, begun)
     assert search("--sweep-dir", str(tmp_path), "--resume") == begun
     moved = search("--sweep-dir", str(tmp_path), "--resume", "--data-dir", "moved")
@@ -94,24 +95,26 @@ def test_the_table_names_split_count_cost_and_reasons(tmp_path, capsys):
     }
     long, other = tmp_path / "cells" / "01-rate", tmp_path / "cells" / "02-rate"
     rows = (
-        Row({"optimizer.learning_rate": 0.01, "epochs": 25}, long, 25, True, "finished", "", 60.0, scores),
-        Row({"optimizer.learning_rate": 0.01, "epochs": 50}, long, 50, True, "failed", "the loss became nan", None, {}),
-        Row({"optimizer.learning_rate": 0.1, "epochs": 50}, other, 50, False, "unfinished", "", None, {}),
+        CellResult({"optimizer.learning_rate": 0.01, "epochs": 25}, long, 25, True, "finished", "", 60.0, scores),
+        CellResult(
+            {"optimizer.learning_rate": 0.01, "epochs": 50}, long, 50, True, "failed", "it became nan", None, {}
+        ),
+        CellResult({"optimizer.learning_rate": 0.1, "epochs": 50}, other, 50, False, "unfinished", "", None, {}),
     )
-    print_table(Sweep(tmp_path, {}, {"optimizer.learning_rate": [0.01, 0.1], "epochs": [25, 50]}, "grid", rows))
+    print_sweep(SweepResult(tmp_path, {}, {"optimizer.learning_rate": [0.01, 0.1], "epochs": [25, 50]}, "grid", rows))
     text = " ".join(re.sub("[┃│]", " ", capsys.readouterr().out).split())
     assert "on PublicTest, n = 3,589" in text
     assert "0.01 25 0.5000 0.4000 1.2500 60 01, epoch 25" in text
     assert "0.01 50 failed 01, epoch 50" in text
     assert "0.1 50 unfinished 02" in text
-    assert "01-rate: the loss became nan" in text
+    assert "01-rate: it became nan" in text
     assert "took 100 epochs, 125 one by one" in text
     assert "chosen on the images it is measured on" in text
 
 
 def test_the_help_shows_examples_and_a_presets_defaults(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(["sweep", "--preset", "seed", "--help"])
+        parse(["sweep", "--preset", "published", "--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     for words in ("--over learning_rate=0.01,0.003,0.001 --over epochs=25,30,50", "--epochs INT", "(default: 50)"):

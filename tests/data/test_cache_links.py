@@ -9,7 +9,7 @@ import pytest
 from formats import encoded, face, put
 
 from jaxfer.config import DataConfig
-from jaxfer.data import from_disk, load
+from jaxfer.data import load, loading
 from jaxfer.emotions import AFFECTNET_7
 
 ENTRY = "0123456789abcdef-fedcba9876543210"
@@ -18,7 +18,7 @@ ENTRY = "0123456789abcdef-fedcba9876543210"
 @pytest.fixture
 def faces(tmp_path, monkeypatch):
     """A folder of a training and a validation face of each class, few as they are worth keeping."""
-    monkeypatch.setattr(from_disk, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(loading, "WORTH_KEEPING", 1)
     for number, split in enumerate(("train", "val")):
         for label in AFFECTNET_7:
             put(tmp_path / "faces" / split / label / "0.png", encoded(face(label, number), "PNG"))
@@ -86,7 +86,7 @@ def test_links_inside_the_cache_are_not_followed(faces, theirs, tmp_path, monkey
         (faces / ".jaxfer" / name).symlink_to(target)
     before = below(theirs) | below(tmp_path / "moved")
     with monkeypatch.context() as patch:
-        patch.setattr(from_disk, "map_records", None)
+        patch.setattr(loading, "map_records", None)
         with pytest.raises(TypeError):  # it decodes again
             loaded(faces)
     loaded(faces)

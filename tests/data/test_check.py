@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from formats import FORMATS, encoded, face, put
 
-from jaxfer.data.checking import KINDS, check, print_check, write_page
+from jaxfer.data.checking import KINDS, check
 from jaxfer.data.checking.release import compare
 from jaxfer.data.layouts.record import LINK, MISSING, OTHER_CLASS, UNLABELLED, UNREADABLE, Layout, Match, Record
 from jaxfer.data.published import AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
+from jaxfer.reports.check_page import write_check as write_page
+from jaxfer.reports.terminal import print_check
 
 
 def word_folders(root, per_class=2, splits=("train", "val"), classes=("happy", "sad")):

@@ -145,13 +145,16 @@ def test_the_fingerprint_covers_all_that_is_known_of_the_images(tmp_path):
     data = loaded(write_faces(tmp_path, "train", per_class=10))
     n = len(data.train)
     known = (
-        {"valence": np.zeros(n, np.float32)},
-        {"valence": np.full(n, 0.5, np.float32)},
-        {"soft_labels": np.eye(7, dtype=np.float32)[data.train.labels]},
+        {"columns": {"valence": np.zeros(n, np.float32)}},
+        {"columns": {"valence": np.full(n, 0.5, np.float32)}},
+        {"columns": {"soft_label": np.eye(7, dtype=np.float32)[data.train.labels]}},
         {"labels": data.train.labels[::-1].copy()},
         {},
     )
-    found = {replace(data, train=replace(data.train, **columns), known_fingerprint="").fingerprint for columns in known}
+    trains = [replace(data.train, **fields) for fields in known]
+    found = {
+        replace(data, splits={"train": train, "val": data.val}, known_fingerprint="").fingerprint for train in trains
+    }
     assert len(found) == len(known)
     assert data.fingerprint in found
 

@@ -17,9 +17,9 @@ from jaxfer.data import load, processes
 from jaxfer.data.images import decode
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
 from jaxfer.data.prepared import builder, prepare, run
-from jaxfer.data.prepared.summary import print_prepared
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports.terminal import print_prepared
 
 CHILD = Path(__file__).parent / "preparing.py"
 

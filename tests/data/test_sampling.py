@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxfer.data.sampling import epoch_order
+from jaxfer.data.batches import epoch_order
 
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=8)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -15,7 +15,7 @@ from formats import encoded, face, put
 
 from jaxfer.config import DataConfig
 from jaxfer.data import cache as cache_module
-from jaxfer.data import from_disk, load
+from jaxfer.data import load, loading, prepare
 from jaxfer.data.batches import Batches, Shard, evaluation_batches
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
@@ -36,7 +36,7 @@ def faces(tmp_path):
 @pytest.fixture
 def kept(monkeypatch):
     """Make few images worth keeping."""
-    monkeypatch.setattr(from_disk, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(loading, "WORTH_KEEPING", 1)
 
 
 def config(root, **options):
@@ -109,7 +109,7 @@ def test_an_image_that_vanishes_while_it_is_streamed_is_named(faces):
 def test_decoded_images_are_kept_and_mapped(faces, kept, monkeypatch):
     first = load(config(faces))
     assert len(entries(faces)) == 1
-    monkeypatch.setattr(from_disk, "map_records", None)  # decoding again would fail
+    monkeypatch.setattr(loading, "map_records", None)  # decoding again would fail
     again = load(config(faces))
     assert isinstance(again.train.images, np.memmap)
     assert_same_data(first, again)
@@ -120,8 +120,62 @@ def test_decoded_images_are_kept_and_mapped(faces, kept, monkeypatch):
 
 def test_a_second_stream_does_not_look_at_all_images_again(faces, kept, monkeypatch):
     first = load(config(faces, stream=True))
-    monkeypatch.setattr(from_disk, "map_records", None)
+    monkeypatch.setattr(loading, "map_records", None)
     assert_same_data(first, load(config(faces, stream=True)))
+
+
+@pytest.fixture
+def prepared(faces, tmp_path):
+    """The faces, prepared at the size that they are asked for."""
+    return prepare(faces, tmp_path / "out", image_size=32).path
+
+
+def test_prepared_pixels_are_served_from_where_they_lie(faces, prepared, kept, monkeypatch):
+    straight = load(config(faces))
+    first = load(config(prepared))
+    (entry,) = (prepared / ".jaxfer").glob("*-*")
+    assert not list(entry.glob("*.images"))
+    assert sum(path.stat().st_size for path in entry.iterdir()) < straight.train.images.nbytes / 4
+    monkeypatch.setattr(loading._Source, "select", None)  # reading the records again would fail
+    again = load(config(prepared))
+    for data in (first, again):
+        assert data.fingerprint == straight.fingerprint
+        for split, twin in ((data.train, straight.train), (data.val, straight.val)):
+            assert not isinstance(split.images, np.ndarray)
+            assert split.names == twin.names
+            assert split.groups.keys() == twin.groups.keys()
+            np.testing.assert_array_equal(np.asarray(split.images), twin.images)
+            assert_same_batches(evaluation_batches(split, 8), evaluation_batches(twin, 8))
+        one, other = (Batches(split, 8, 5, sampling="sqrt") for split in (data.train, straight.train))
+        assert_same_batches(one.between(3, 11), other.between(3, 11))
+
+
+def test_prepared_pixels_of_another_size_are_decoded_and_kept(faces, tmp_path, kept):
+    path = prepare(faces, tmp_path / "out", image_size=48).path
+    first, again = load(config(path)), load(config(path))
+    assert isinstance(again.train.images, np.memmap)
+    assert again.train.images.shape[1:] == (32, 32, 3)
+    assert_same_data(first, again)
+
+
+def test_a_prepared_file_that_vanishes_while_it_is_served_is_named(prepared):
+    data = load(config(prepared))
+    for path in prepared.glob("*-train.array_record-*"):
+        os.truncate(path, 100)
+    with pytest.raises(UserError, match=r"can no longer be read"):
+        list(evaluation_batches(data.train, 4))
+
+
+def test_a_share_of_prepared_training_images_can_be_held_out(tmp_path, kept):
+    for label in AFFECTNET_7:
+        for number in range(4):
+            put(tmp_path / "raw/train" / label / f"{number}.png", encoded(face(label, number), "PNG"))
+    path = prepare(tmp_path / "raw", tmp_path / "out", image_size=32).path
+    straight = load(config(tmp_path / "raw"))
+    for data in (load(config(path)), load(config(path))):
+        assert (len(data.train), len(data.val), data.val.name) == (21, 7, "held out 10% of train")
+        assert data.fingerprint == straight.fingerprint
+        np.testing.assert_array_equal(np.asarray(data.val.images), straight.val.images)
 
 
 @pytest.mark.parametrize("change", ["content", "added", "removed", "renamed"])
@@ -153,7 +207,7 @@ def test_each_way_to_decode_has_its_own_entry(faces, kept):
     assert len(entries(faces)) == 2, "sampling changes no array"
 
 
-@pytest.mark.parametrize("damage", ["facts.json", "train.images", "val.npz"])
+@pytest.mark.parametrize("damage", ["facts.json", "train.images", "val.npz", "val.names.json", "train.groups.json"])
 @pytest.mark.parametrize("how", ["truncated", "removed"])
 def test_a_damaged_entry_is_built_anew(faces, kept, damage, how):
     expected = load(config(faces)).fingerprint
@@ -207,9 +261,9 @@ def test_a_process_killed_while_it_decodes_leaves_nothing_that_loads(faces, kept
 import os, signal
 from pathlib import Path
 from jaxfer.config import DataConfig
-from jaxfer.data import from_disk, load
+from jaxfer.data import load, loading, prepare
 from jaxfer.data.cache import Building
-from_disk.WORTH_KEEPING = 1
+loading.WORTH_KEEPING = 1
 Building.keep = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 load(DataConfig(data_dir=Path({str(faces)!r}), image_size=32, max_unreadable=0.2))
 """

@@ -17,10 +17,9 @@ from formats import fer2013
 from jaxfer.cli.main import main
 from jaxfer.config import Config, DataConfig, LossConfig
 from jaxfer.data import load
-from jaxfer.data.one_split import load_split
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
@@ -124,12 +123,12 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     found = json.loads((folder / "evaluation.json").read_text())
     with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    data = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "test")
-    assert [row["image"] for row in rows] == list(data.names)
+    data = load(DataConfig(data_dir=trained_runs / "faces", image_size=32))
+    assert [row["image"] for row in rows] == list(data.split("test").names)
     assert [int(row["row"]) for row in rows] == list(range(35))
     shares = np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows])
     network = load_run(runs / "seed-0", "last")
-    images = data.split.images
+    images = data.split("test").images
     both = [
         np.asarray(network.model.apply(network.variables, x)["logits"], np.float64)
         for x in (images, images[:, :, ::-1])
@@ -198,9 +197,9 @@ def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfe
 
 def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
     trained = load_run(runs / "seed-0", "last")
-    data = load_split(trained.config.data, "val")
+    data = load(trained.config.data)
     signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
-    evaluation = evaluate(trained, dataclasses.replace(data, columns={"valence": signs}), by="valence")
+    evaluation = evaluate(trained, data, by="valence", more_groups={"valence": signs})
     groups = evaluation.groups
     assert list(groups) == ["negative", "positive"]
     assert [group["examples"] for group in groups.values()] == [12, 23]
@@ -213,7 +212,7 @@ def test_groups_of_a_column_add_up_to_the_whole(trained_runs, runs):
 
 def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
     trained = load_run(runs / "seed-0", "last")
-    evaluation = evaluate(trained, load_split(trained.config.data, "val"))
+    evaluation = evaluate(trained, load(trained.config.data))
     rows = most_confident(evaluation, correct=False, count=5)
     confidence = evaluation.predictions.confidence
     assert not evaluation.predictions.correct[rows].any()
@@ -228,7 +227,7 @@ def test_the_surest_errors_come_first_and_overlays_keep_the_size(runs):
 
 
 def test_a_csv_of_columns_divides_any_data(runs, trained_runs, jaxfer, monkeypatch):
-    names = load_split(DataConfig(data_dir=trained_runs / "faces", image_size=32), "val").names
+    names = load(DataConfig(data_dir=trained_runs / "faces", image_size=32)).val.names
     for half in (10, 20):  # The same column of other values is another evaluation.
         people = [f"{name},{'young' if place < half else 'old'},{place}" for place, name in enumerate(names)]
         (runs / "people.csv").write_text("\n".join(["image,age,number", *people]))
@@ -259,7 +258,7 @@ def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_pat
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_the_data_that_a_run_names_are_read_and_never_written_to(runs, trained_runs, jaxfer, monkeypatch, split):
-    monkeypatch.setattr("jaxfer.data.from_disk.WORTH_KEEPING", 1)
+    monkeypatch.setattr("jaxfer.data.loading.WORTH_KEEPING", 1)
     theirs = runs / "theirs"
     shutil.copytree(trained_runs / "faces", theirs)
     config = json.loads((runs / "seed-0/config.json").read_text())

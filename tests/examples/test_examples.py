@@ -40,7 +40,7 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
 def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    flags = ["--data-dir", "faces", "--preset", "seed", "--run-dir", "run"]
+    flags = ["--data-dir", "faces", "--preset", "published", "--run-dir", "run"]
     flags += ["--epochs", "2", "--image-size", "32", "--max-unreadable", "0.1"]
     finished = run(TRAIN, *flags, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr

@@ -185,7 +185,7 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
         pytest.param(ResNetFER18(width=8), marks=pytest.mark.slow),
         pytest.param(ResNetFER50(width=8), marks=pytest.mark.slow),
     ],
-    ids=["seed", "resnet18, a block a stage", "resnet50, a block a stage", "resnet18", "resnet50"],
+    ids=["published", "resnet18, a block a stage", "resnet50, a block a stage", "resnet18", "resnet50"],
 )
 def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model):
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), np.uint8)

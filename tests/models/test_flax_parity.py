@@ -29,7 +29,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainSeed(nn.Module):
-    """The seed's network as anyone would write it in Flax, with our names for its parameters."""
+    """The published network as anyone would write it in Flax, with our names for its parameters."""
 
     width: int
 

@@ -1,4 +1,4 @@
-"""The seed's network, built in Keras 3 on its JAX backend, is ours number for number."""
+"""The published network, built in Keras 3 on its JAX backend, is ours number for number."""
 
 import os
 
@@ -33,7 +33,7 @@ def allow_keras_to_broadcast():
 
 @pytest.fixture
 def keras_network():
-    """Return the network of the seed, written with the layers and defaults its notebook used."""
+    """Return the published network, written with the layers and defaults its notebook used."""
     layers = keras.layers
     keras.utils.set_random_seed(0)
 

@@ -97,7 +97,7 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.parametrize("train", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("fields", [{}, {"momentum": 0.9, "epsilon": 1e-5}], ids=["seed", "standard"])
+@pytest.mark.parametrize("fields", [{}, {"momentum": 0.9, "epsilon": 1e-5}], ids=["published", "standard"])
 def test_batch_norm_without_padding_is_flaxs(train, fields):
     ours = normalise(BatchNorm(**fields), X, COTANGENT, train=train)
     reference = nn.BatchNorm(use_running_average=not train, **{"momentum": 0.99, "epsilon": 1e-3, **fields})

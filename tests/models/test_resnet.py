@@ -44,7 +44,7 @@ def run(model, variables, images, *, train=True, mask=None, dropout_key=None):
 
 
 @pytest.fixture(scope="module")
-def seed():
+def published():
     return start(ResNetFER())
 
 
@@ -56,7 +56,7 @@ def small():
 # Sizes
 
 
-def test_the_seeds_network_has_158_919_values():
+def test_the_published_network_has_158_919_values():
     variables = shapes(ResNetFER())
     assert (count(variables["params"]), count(variables["batch_stats"])) == (158_279, 640)
 
@@ -75,7 +75,7 @@ def test_a_config_makes_the_network_that_it_names(variant):
     assert model == networks[variant](num_classes=8, dropout=0.25, dtype=jnp.dtype("bfloat16"))
 
 
-@pytest.mark.parametrize("model", [ResNetFER(), ResNetFER18(num_classes=8)], ids=["seed", "resnet18"])
+@pytest.mark.parametrize("model", [ResNetFER(), ResNetFER18(num_classes=8)], ids=["published", "resnet18"])
 @pytest.mark.parametrize("side", [32, 33, 48, 64, 96, 112])
 def test_images_of_any_side_from_32_give_one_logit_per_class(model, side):
     logits = jax.eval_shape(model.apply, shapes(model), jnp.zeros((5, side, side, 3), jnp.uint8))["logits"]
@@ -83,9 +83,9 @@ def test_images_of_any_side_from_32_give_one_logit_per_class(model, side):
 
 
 @pytest.mark.parametrize("side", [(32, 32), (48, 48), (33, 40)], ids=str)
-def test_the_seeds_logits_are_finite_and_tell_images_apart(seed, side):
+def test_the_published_networks_logits_are_finite_and_tell_images_apart(published, side):
     images = np.random.default_rng(1).integers(0, 256, (2, *side, 3)).astype(np.uint8)
-    logits = np.asarray(run(ResNetFER(), seed, images, train=False)[0])
+    logits = np.asarray(run(ResNetFER(), published, images, train=False)[0])
     assert (logits.shape, logits.dtype) == ((2, 7), np.float32)
     assert np.isfinite(logits).all()
     assert not np.allclose(logits[0], logits[1], atol=1e-4)
@@ -123,10 +123,10 @@ def test_only_blocks_that_change_the_shape_project_their_shortcut(variant, proje
     assert not any("shortcut_conv" in block for name, block in blocks.items() if not name.endswith("block1"))
 
 
-def test_the_standard_networks_start_with_zero_last_scales_and_the_seed_with_ones(seed):
+def test_the_standard_networks_start_with_zero_last_scales_and_the_published_one_with_ones(published):
     standard = start(ResNetFER18(width=8, stage_sizes=(2, 1)))["params"]
     assert not any(block["norm2"]["scale"].any() for name, block in standard.items() if name.startswith("stage"))
-    assert (seed["params"]["stage1_block1"]["norm2"]["scale"] == 1).all()
+    assert (published["params"]["stage1_block1"]["norm2"]["scale"] == 1).all()
 
 
 # Training and evaluation
@@ -164,11 +164,11 @@ def test_uint8_and_float_images_give_the_same_logits(small, dtype):
     np.testing.assert_allclose(bytes_, floats, atol=1e-5 if dtype == jnp.float32 else 1e-2)
 
 
-def test_bfloat16_computes_close_to_float32_and_keeps_float32_values(seed):
+def test_bfloat16_computes_close_to_float32_and_keeps_float32_values(published):
     model = ResNetFER(dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes(model))} == {jnp.dtype("float32")}
-    reference, expected = run(ResNetFER(), seed, IMAGES)
-    logits, statistics = run(model, seed, IMAGES)
+    reference, expected = run(ResNetFER(), published, IMAGES)
+    logits, statistics = run(model, published, IMAGES)
     assert {leaf.dtype for leaf in jax.tree.leaves((logits, statistics))} == {jnp.dtype("float32")}
     assert (logits != reference).any()
     np.testing.assert_allclose(logits, reference, atol=0.03 * np.abs(reference).max())

@@ -21,7 +21,7 @@ from jaxfer.data.dataset import Dataset, Split
 from jaxfer.devices import use_cpu_cores
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
-from jaxfer.reports.tensorboard import TensorBoard
+from jaxfer.reports import TensorBoard
 from jaxfer.training import fit
 
 CONFIG = Config(
@@ -60,16 +60,16 @@ class EndingBatches(Batches):
 
 def main() -> None:
     run_dir, *rest = sys.argv[1:]
-    resume = "--resume" in rest
-    if len(rest) >= 2:
+    resume, writes = "--resume" in rest, "--tensorboard" in rest
+    if rest and rest[-1].isdigit():
         import importlib
 
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
         importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     use_cpu_cores()
-    data = Dataset(train=faces(84, "train"), val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
-    callbacks = [TensorBoard(Path(run_dir))] if "--tensorboard" in rest else []
+    callbacks = [TensorBoard(Path(run_dir))] if writes else []
     fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=model)
 
 

@@ -19,7 +19,7 @@ from jaxfer.data.dataset import Dataset
 from jaxfer.devices import Sharded, distributed
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
-from jaxfer.reports.progress import ProgressBar
+from jaxfer.reports import ProgressBar
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import fit, loop, program
 from programs.child import CONFIG, EndingBatches, faces
@@ -36,16 +36,17 @@ def train(config, run_dir, *, resume, other_images):
     train = faces(84, "train")
     if other_images:
         train = dataclasses.replace(train, images=255 - train.images)
-    data = Dataset(train=train, val=faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": train, "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), callbacks=[ProgressBar()])
 
 
 def train_grid(config, sweep_dir, *, resume):
     program.make_network = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
-    data = Dataset(faces(84, "train"), faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
+    data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
-    sweep(search, sweep_dir, finish=finish, load=lambda _: data, resume=resume)
+    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
+    sweep(search, sweep_dir, load=lambda _: data, resume=resume)
 
 
 def main():

@@ -23,7 +23,7 @@ def faces(count, name, seed):
     return Split(name, images.astype(np.uint8), labels)
 
 
-DATA = Dataset(faces(44, "train", 0), faces(21, "val", 1), class_names=AFFECTNET_7, source="noise", left_out={})
+DATA = Dataset({"train": faces(44, "train", 0), "val": faces(21, "val", 1)}, AFFECTNET_7, source="noise", left_out={})
 """44 faces to train on and 21 to validate on, which every test leaves as they are."""
 
 CONFIG = Config(

@@ -6,6 +6,7 @@ A moment is a step of training or anything that Python does to a file or a folde
 is finished.
 """
 
+import importlib
 import os
 import random
 import signal
@@ -74,9 +75,9 @@ def run(sweep_dir, last):
     """Sweep in this process, which is killed at moment `last`; return how many moments there were."""
     moments = Moments(sweep_dir, last)
     program.make_network = lambda *_: Linear()
-    data = Dataset(faces(44, "train"), faces(21, "val"), class_names=AFFECTNET_7, source="noise", left_out={})
-    options = {"finish": finish, "load": lambda _: data}
-    sweep(SEARCH, sweep_dir, resume=(sweep_dir / "sweep.json").exists(), **options)
+    data = Dataset({"train": faces(44, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
+    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
+    sweep(SEARCH, sweep_dir, load=lambda _: data, resume=(sweep_dir / "sweep.json").exists())
     return moments.count
 
 

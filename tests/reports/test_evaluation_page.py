@@ -1,17 +1,15 @@
 """The page of an evaluation in a real browser, at the widths of a phone and of a desk."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
 from browser import PROGRAM, Browser
 
 from jaxfer.config import Config, DataConfig
-from jaxfer.data.one_split import load_split
+from jaxfer.data import load
 from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.models import make_model
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import Trained
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: name one in the variable CHROME")
@@ -22,14 +20,14 @@ def page(tmp_path_factory):
     """Write the fullest page there is: groups, and two more runs beside it."""
     config = Config(data=DataConfig(drawn_train=7, drawn_val=70))
     model = make_model(config.model, 7)
-    data = load_split(config.data, "val")
-    data = dataclasses.replace(data, columns={"valence": np.where(np.arange(70) < 9, "negative", "positive")})
+    data = load(config.data)
+    groups = {"valence": np.where(np.arange(70) < 9, "negative", "positive")}
     evaluations = []
     for seed, name in enumerate(("first-run-of-a-long-name", "second", "third")):
-        variables = jax.jit(model.init)(jax.random.key(seed), data.split.images)
+        variables = jax.jit(model.init)(jax.random.key(seed), data.val.images)
         run_dir = tmp_path_factory.mktemp("runs") / name
-        trained = Trained(run_dir, config, model, variables, 40, 2, True, "last", data.data_fingerprint)
-        evaluations.append(evaluate(trained, data, by="valence", flip=True))
+        trained = Trained(run_dir, config, model, variables, 40, 2, True, "last", data.fingerprint)
+        evaluations.append(evaluate(trained, data, by="valence", flip=True, more_groups=groups))
     return write_evaluation(evaluations[0], compare(evaluations)) / "evaluation.html"
 
 

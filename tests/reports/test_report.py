@@ -10,9 +10,9 @@ import pytest
 from made_runs import HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
 
 from jaxfer.errors import UserError
-from jaxfer.evaluation.wilson import wilson_interval
+from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.reports import figures
-from jaxfer.reports.report import write_report
+from jaxfer.reports.run_page import write_report
 
 VAL_LINE = "val, n = 211, epoch 4"
 
@@ -409,7 +409,7 @@ def test_neither_metrics_import_matplotlib_nor_figures_pyplot():
 import sys
 import jaxfer.evaluation
 assert "matplotlib" not in sys.modules
-import jaxfer.reports.report
+import jaxfer.reports.run_page
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

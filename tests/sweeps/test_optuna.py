@@ -7,7 +7,7 @@ import pytest
 from programs.small_run import CONFIG, MODEL
 
 from jaxfer.errors import Diverged, UserError
-from jaxfer.sweeps import LogUniform, Uniform, objective
+from jaxfer.sweeps import LogUniform, Uniform, optuna_objective
 from jaxfer.training import Program, fit
 
 optuna = pytest.importorskip("optuna")
@@ -26,7 +26,8 @@ def small_network(program, monkeypatch):
 
 
 def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, program, tmp_path):
-    train = objective(PLAIN, {"learning_rate": LogUniform(1e-3, 1e-1), "seed": Uniform(0, 9)}, data, folder=tmp_path)
+    fields = {"learning_rate": LogUniform(1e-3, 1e-1), "seed": Uniform(0, 9)}
+    train = optuna_objective(PLAIN, fields, data, folder=tmp_path)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(train, n_trials=2)
     for trial in study.trials:
@@ -41,7 +42,7 @@ def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, program, t
 
 
 def test_a_pruner_ends_a_run_after_an_epoch_and_a_diverged_one_ends_no_study(data, tmp_path):
-    train = objective(PLAIN, {"learning_rate": (0.01, 1e30)}, data, folder=tmp_path)
+    train = optuna_objective(PLAIN, {"learning_rate": (0.01, 1e30)}, data, folder=tmp_path)
     pruner = optuna.pruners.ThresholdPruner(lower=2.0)
     study = optuna.create_study(direction="maximize", pruner=pruner)
     for rate in (0.01, 1e30):
@@ -54,6 +55,6 @@ def test_a_pruner_ends_a_run_after_an_epoch_and_a_diverged_one_ends_no_study(dat
 
 def test_fields_that_cannot_change_are_refused(data):
     with pytest.raises(UserError, match="no field 'rate'"):
-        objective(PLAIN, {"rate": (1,)}, data)
+        optuna_objective(PLAIN, {"rate": (1,)}, data)
     with pytest.raises(UserError, match=r"data\.image_size decides which images there are"):
-        objective(PLAIN, {"image_size": (32, 64)}, data)
+        optuna_objective(PLAIN, {"image_size": (32, 64)}, data)

@@ -13,20 +13,20 @@ from jaxfer.sweeps.fields import field_path
 from jaxfer.sweeps.plan import plan
 
 RATES, EPOCHS = (0.01, 0.003, 0.001, 0.0003, 0.0001), (25, 30, 50)
-SEED = Config()
+PUBLISHED = Config()
 
 
 def with_schedule(schedule):
-    return dataclasses.replace(SEED, optimizer=OptimizerConfig(schedule=schedule))
+    return dataclasses.replace(PUBLISHED, optimizer=OptimizerConfig(schedule=schedule))
 
 
 def test_a_grid_has_every_combination_in_order():
-    cells = grid(SEED, {"learning_rate": RATES, "epochs": EPOCHS}).cells
+    cells = grid(PUBLISHED, {"learning_rate": RATES, "epochs": EPOCHS}).cells
     assert [tuple(cell.values.values()) for cell in cells] == [(rate, n) for rate in RATES for n in EPOCHS]
     for cell in cells:
         assert cell.values.keys() == {"optimizer.learning_rate", "epochs"}
         optimizer = OptimizerConfig(learning_rate=cell.values["optimizer.learning_rate"])
-        assert cell.config == dataclasses.replace(SEED, optimizer=optimizer, epochs=cell.values["epochs"])
+        assert cell.config == dataclasses.replace(PUBLISHED, optimizer=optimizer, epochs=cell.values["epochs"])
 
 
 def test_values_are_of_the_type_of_their_field():
@@ -41,10 +41,10 @@ def test_values_are_of_the_type_of_their_field():
 def test_draws_are_a_function_of_their_seed_and_stay_in_their_ranges():
     fields = {"learning_rate": LogUniform(1e-4, 1e-1), "label_smoothing": Uniform(0, 0.5), "batch_size": Uniform(8, 64)}
     fields["variant"] = ("published", "resnet18")
-    search = random_search(SEED, fields, count=300, seed=3)
-    assert search == random_search(SEED, fields, count=300, seed=3)
-    assert search.cells[:9] != random_search(SEED, fields, count=9, seed=4).cells
-    assert random_search(SEED, fields, count=9, seed=3).cells == search.cells[:9], "more draws keep the first"
+    search = random_search(PUBLISHED, fields, count=300, seed=3)
+    assert search == random_search(PUBLISHED, fields, count=300, seed=3)
+    assert search.cells[:9] != random_search(PUBLISHED, fields, count=9, seed=4).cells
+    assert random_search(PUBLISHED, fields, count=9, seed=3).cells == search.cells[:9], "more draws keep the first"
     rates = np.log10(search.fields["optimizer.learning_rate"])
     assert -4 <= rates.min() < -3.9
     assert -1.1 < rates.max() <= -1
@@ -78,7 +78,7 @@ def test_draws_are_a_function_of_their_seed_and_stay_in_their_ranges():
 )
 def test_a_grid_that_cannot_be_is_explained(fields, words):
     with pytest.raises(UserError, match=words):
-        grid(SEED, fields)
+        grid(PUBLISHED, fields)
 
 
 def test_ranges_and_draws_that_cannot_be_are_explained():
@@ -86,9 +86,9 @@ def test_ranges_and_draws_that_cannot_be_are_explained():
         with pytest.raises(UserError, match="cannot be drawn"):
             kind(*bounds)
     with pytest.raises(UserError, match="only 2 different cells can be drawn"):
-        random_search(SEED, {"variant": ("published", "resnet18")}, count=3)
+        random_search(PUBLISHED, {"variant": ("published", "resnet18")}, count=3)
     with pytest.raises(UserError, match="a random search of 0 cells is empty"):
-        random_search(SEED, {"variant": ("published",)}, count=0)
+        random_search(PUBLISHED, {"variant": ("published",)}, count=0)
 
 
 def test_every_field_of_a_config_has_one_bare_name():
@@ -96,15 +96,15 @@ def test_every_field_of_a_config_has_one_bare_name():
         for name, value in fields.items():
             yield from leaves(value, f"{name}.") if isinstance(value, dict) else [prefix + name]
 
-    paths = list(leaves(dataclasses.asdict(SEED)))
+    paths = list(leaves(dataclasses.asdict(PUBLISHED)))
     assert [field_path(path.rpartition(".")[2]) for path in paths] == paths == [field_path(path) for path in paths]
 
 
 # Runs
 
 
-def test_the_seeds_grid_is_five_runs_of_fifty_epochs():
-    runs = plan(grid(SEED, {"learning_rate": RATES, "epochs": EPOCHS}))
+def test_the_published_grid_is_five_runs_of_fifty_epochs():
+    runs = plan(grid(PUBLISHED, {"learning_rate": RATES, "epochs": EPOCHS}))
     assert [(run.config.optimizer.learning_rate, run.config.epochs, run.epochs) for run in runs] == [
         (rate, 50, EPOCHS) for rate in RATES
     ]
@@ -119,8 +119,9 @@ def test_only_where_the_rate_ignores_the_number_of_epochs_is_a_shorter_run_a_par
 
 
 def test_runs_of_one_program_follow_each_other():
-    tried = {"seed": (0, 1), "variant": ("published", "resnet18"), "learning_rate": (1, 2)}
-    runs = plan(grid(with_schedule("cosine"), tried))
+    fields = {"seed": (0, 1), "variant": ("published", "resnet18"), "learning_rate": (1, 2)}
+    search = grid(with_schedule("cosine"), fields)
+    runs = plan(search)
     assert [run.config.model.variant for run in runs] == ["published"] * 4 + ["resnet18"] * 4
     assert sorted(index for run in runs for index in run.cells) == list(range(8))
 

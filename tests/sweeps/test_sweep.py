@@ -43,13 +43,14 @@ def run(data, programs, tmp_path, monkeypatch):
         return next(made for made in programs if made.serves(config, images))
 
     monkeypatch.setattr("jaxfer.sweeps.run.Program", program)
+    monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
 
     def run(search, name="sweep", *, images=data, **options):
         def load(config):
             run.loaded.append(config)
             return images
 
-        return sweep(search, tmp_path / name, load=load, **{"finish": finish} | options)
+        return sweep(search, tmp_path / name, load=load, **options)
 
     run.loaded = []
     return run
@@ -157,8 +158,10 @@ def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_
     with pytest.raises(Interrupted):
         run(search)
     assert [row.status for row in read_sweep(tmp_path / "sweep").rows] == ["finished", "unfinished", "unfinished"]
-    with pytest.raises(RuntimeError, match="no space"):
-        run(search, resume=True, finish=failing)
+    with monkeypatch.context() as full:
+        full.setattr("jaxfer.sweeps.run.finish_run", failing)
+        with pytest.raises(RuntimeError, match="no space"):
+            run(search, resume=True)
     found = run(search, resume=True)
     assert trained == [(seed, epoch) for seed in (0, 1, 2) for epoch in (1, 2)]
     strip = {"run": None, "seconds": None}
@@ -213,7 +216,7 @@ def test_data_that_cannot_be_loaded_leaves_no_trace(tmp_path):
         raise UserError("no such folder")
 
     with pytest.raises(UserError, match="no such folder"):
-        sweep(grid(BASE, {"seed": (0,)}), tmp_path / "sweep", finish=finish, load=load)
+        sweep(grid(BASE, {"seed": (0,)}), tmp_path / "sweep", load=load)
     assert not list(tmp_path.iterdir())
 
 
@@ -222,7 +225,8 @@ def test_data_may_move_and_not_change(run, data, tmp_path):
     run(search)
     (tmp_path / "sweep" / "cells" / "02-seed-1" / "summary.json").unlink()
     moved = dataclasses.replace(COSINE, data=dataclasses.replace(COSINE.data, data_dir=tmp_path / "moved"))
-    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=255 - data.train.images))
+    train = dataclasses.replace(data.train, images=255 - data.train.images)
+    other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels than these"):
         run(continued(tmp_path / "sweep", moved), resume=True, images=other)
     found = run(continued(tmp_path / "sweep", moved), resume=True)
@@ -271,3 +275,43 @@ def test_what_is_no_number_is_compiled_and_loaded_anew(run, monkeypatch):
     run(grid(short, {"learning_rate": (0.01, 0.02), "sampling": ("uniform", "sqrt")}))
     assert made == ["uniform", "sqrt"]
     assert [config.sampling for config in run.loaded] == ["uniform", "sqrt"]
+
+
+def test_each_run_is_told_of_as_it_begins_and_fails(run):
+    lines = []
+    run(grid(BASE, {"learning_rate": (0.01, 1e30), "epochs": (1,)}), tell=lines.append)
+    assert lines[0] == "run 1 of 2: learning_rate 0.01, epochs 1"
+    assert lines[1] == "run 2 of 2: learning_rate 1e+30, epochs 1"
+    assert lines[2].startswith("failed: the loss became nan")
+    assert len(lines) == 3
+
+
+def test_a_sweep_made_before_goes_on_in_its_folders_with_the_names_of_today(run, tmp_path):
+    search = grid(dataclasses.replace(COSINE, epochs=1), {"variant": ("published",), "head_weight": (1.0, 2.0)})
+    run(search)
+    file = tmp_path / "sweep" / "sweep.json"
+    index = json.loads(file.read_text())
+    # As it was written when the published network was called seed, and its second head valence_arousal.
+    index["base"]["model"] |= {"variant": "seed", "valence_arousal": False}
+    index["base"]["loss"]["affect_weight"] = index["base"]["loss"].pop("head_weight")
+    del index["base"]["model"]["heads"]
+    index["fields"] = {"model.variant": ["seed"], "loss.affect_weight": [1.0, 2.0]}
+    for weight, entry in zip((1.0, 2.0), index["cells"], strict=True):
+        entry["values"] = {"model.variant": "seed", "loss.affect_weight": weight}
+        folder = tmp_path / "sweep" / entry["run"]
+        entry["run"] = entry["run"].replace("published", "seed").replace("head_weight", "affect_weight")
+        folder.rename(tmp_path / "sweep" / entry["run"])
+    (tmp_path / "sweep" / index["cells"][1]["run"] / "summary.json").unlink()
+    file.write_text(json.dumps(index))
+    assert read_search(tmp_path / "sweep") == search
+    before = read_sweep(tmp_path / "sweep")
+    assert [row.status for row in before.rows] == ["finished", "unfinished"]
+    assert before.fields == {"model.variant": ["published"], "loss.head_weight": [1.0, 2.0]}
+    found = run(search, resume=True)
+    assert [row.status for row in found.rows] == ["finished", "finished"]
+    assert {row.run.name for row in found.rows} == {path.name for path in (tmp_path / "sweep" / "cells").iterdir()}
+    assert [row.values["loss.head_weight"] for row in found.rows] == [1.0, 2.0]
+    index["base"]["model"], index["fields"] = [], {"model.heads": 3}
+    file.write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"sweep\.json is damaged"):
+        read_search(tmp_path / "sweep")

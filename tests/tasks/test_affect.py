@@ -14,7 +14,6 @@ import sklearn.metrics
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import columns
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.data.one_split import OneSplit
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
@@ -24,9 +23,9 @@ from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import summarize
 from jaxfer.models import ResNetFER
 from jaxfer.reports import figures, paper_figures
-from jaxfer.reports.evaluation_folder import write_evaluation
+from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.reports.finished_run import read_run
-from jaxfer.reports.report import render
+from jaxfer.reports.run_page import render
 from jaxfer.runs.load import load_run
 from jaxfer.tasks import Affect
 from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step
@@ -76,12 +75,12 @@ def faces(n, seed):
     images = np.clip(images + random.normal(0, 4, images.shape), 0, 255).astype(np.uint8)
     unknown = np.arange(n) % 3 == 0
     valence[unknown] = arousal[unknown] = np.nan
-    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), valence, arousal)
+    return Split(f"split {seed}", images, (np.arange(n) % 7).astype(np.int32), {"valence": valence, "arousal": arousal})
 
 
 @pytest.fixture(scope="module")
 def data():
-    return Dataset(faces(140, 1), faces(63, 2), AFFECTNET_7, "bright and red squares", {})
+    return Dataset({"train": faces(140, 1), "val": faces(63, 2)}, AFFECTNET_7, "bright and red squares", {})
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +94,8 @@ def evaluation(finished, data):
     trained = load_run(finished[0], "last")
     names = tuple(f"face {row}" for row in range(len(data.val)))
     groups = {"half": np.where(np.arange(63) < 30, "first", "second")}
-    split = OneSplit(data.val, "val", names, AFFECTNET_7, groups, data.source, {}, data.fingerprint)
-    return evaluate(trained, split, by="half")
+    val = dataclasses.replace(data.val, names=names, read_groups=lambda: groups)
+    return evaluate(trained, dataclasses.replace(data, splits={"train": data.train, "val": val}), by="half")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -248,7 +247,7 @@ def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluati
 
 
 def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
-    (axes,) = figures.agreement(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
+    (axes,) = figures.predicted_by_actual(np.array([-0.95, 0.95, 0.95]), np.array([0.95, -1, -0.95])).axes
     counts = axes.images[0].get_array()  # rows are predicted values, from the lowest
     assert counts[-1, 0] == 1
     assert counts[0, -1] == 2
@@ -262,7 +261,8 @@ def test_seeds_are_averaged(evaluation):
 
 
 def test_data_without_them_is_refused(data, tmp_path):
-    silent = dataclasses.replace(data, train=dataclasses.replace(data.train, valence=None, arousal=None))
+    train = dataclasses.replace(data.train, columns={})
+    silent = dataclasses.replace(data, splits={"train": train, "val": data.val})
     words = r"says nothing .* that the head 'affect' could learn \(valence or arousal\): leave it out"
     with pytest.raises(UserError, match=words):
         fit(CONFIG, silent, run_dir=tmp_path / "run")

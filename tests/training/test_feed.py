@@ -47,10 +47,11 @@ def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way, mo
 
 def test_soft_labels_and_sampled_rows_live_on_the_devices_too(data):
     def softened(split):
-        return dataclasses.replace(split, soft_labels=0.6 * np.eye(7, dtype=np.float32)[split.labels] + 0.4 / 7)
+        soft = 0.6 * np.eye(7, dtype=np.float32)[split.labels] + 0.4 / 7
+        return dataclasses.replace(split, columns={"soft_label": soft})
 
     sampled = dataclasses.replace(CONFIG, epochs=1, data=dataclasses.replace(CONFIG.data, sampling="sqrt"))
-    soft = dataclasses.replace(data, train=softened(data.train), val=softened(data.val))
+    soft = dataclasses.replace(data, splits={name: softened(split) for name, split in data.splits.items()})
     host, resident = (run(sampled, soft, parallel=two(Sharded), feed=feed) for feed in (HostFeed(), ResidentFeed()))
     assert_same_to_rounding(resident, host)
     assert resident[1][-1]["loss"] > run(sampled, data, parallel=two(Sharded), feed=ResidentFeed())[1][-1]["loss"]
@@ -60,7 +61,8 @@ def numbered(count):
     images = np.arange(count * 12, dtype=np.uint32).reshape(count, 2, 2, 3).astype(np.uint8)
     valence = np.where(np.arange(count) % 3, np.arange(count), np.nan).astype(np.float32)
     soft = np.random.default_rng(0).dirichlet(np.ones(7), count).astype(np.float32)
-    return Split("train", images, (np.arange(count) % 7).astype(np.int32), valence, -valence, soft)
+    columns = {"valence": valence, "arousal": -valence, "soft_label": soft}
+    return Split("train", images, (np.arange(count) % 7).astype(np.int32), columns)
 
 
 def assert_equal_batches(batch, other):
@@ -148,5 +150,6 @@ def test_images_stay_on_accelerators_that_have_room_for_them(data):
     class Streamed:
         shape = data.train.images.shape
 
-    streamed = dataclasses.replace(data, train=dataclasses.replace(data.train, images=Streamed()))
+    train = dataclasses.replace(data.train, images=Streamed())
+    streamed = dataclasses.replace(data, splits={"train": train, "val": data.val})
     assert isinstance(choose_feed(streamed, OneDevice(roomy)), HostFeed)

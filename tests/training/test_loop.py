@@ -71,8 +71,8 @@ def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_no
 
 def test_soft_labels_are_learnt_in_place_of_the_labels(data, finished):
     def with_targets(targets):
-        train, val = (dataclasses.replace(s, soft_labels=targets(s.labels)) for s in (data.train, data.val))
-        return fit(CONFIG, dataclasses.replace(data, train=train, val=val), model=MODEL)
+        train, val = (dataclasses.replace(s, columns={"soft_label": targets(s.labels)}) for s in (data.train, data.val))
+        return fit(CONFIG, dataclasses.replace(data, splits={"train": train, "val": val}), model=MODEL)
 
     _, _, plain = finished
     _, certain = with_targets(lambda labels: np.eye(7, dtype=np.float32)[labels])
@@ -85,7 +85,7 @@ def test_soft_labels_are_learnt_in_place_of_the_labels(data, finished):
 def test_sampling_decides_what_an_epoch_trains_on(data):
     few = data.train.labels[:30] != 0
     train = dataclasses.replace(data.train, images=data.train.images[:30][few], labels=data.train.labels[:30][few])
-    data = dataclasses.replace(data, train=train)
+    data = dataclasses.replace(data, splits={"train": train, "val": data.val})
     uniform, _ = fit(CONFIG, data, model=MODEL)
     sampled = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, sampling="balanced"))
     balanced, _ = fit(sampled, data, model=MODEL)
@@ -167,7 +167,8 @@ def test_a_run_is_not_continued_with_another_configuration(data, program, copy):
 def test_a_run_is_not_continued_on_other_images(data, copy):
     images = data.train.images.copy()
     images[0, 0, 0, 0] ^= 1
-    other = dataclasses.replace(data, train=dataclasses.replace(data.train, images=images))
+    train = dataclasses.replace(data.train, images=images)
+    other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels"):
         fit(CONFIG, other, model=MODEL, run_dir=copy, resume=True)
 

@@ -10,11 +10,11 @@ import pytest
 from programs.small_run import CONFIG, MODEL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from jaxfer.cli.flags import TrainingFlags
 from jaxfer.cli.start import StartUp
 from jaxfer.cli.train import train
-from jaxfer.cli.training import TrainingFlags
 from jaxfer.errors import UserError
-from jaxfer.reports.tensorboard import TensorBoard
+from jaxfer.reports import TensorBoard
 from jaxfer.training import Begun, Program, fit
 
 TAGS = {"train": ["accuracy", "learning_rate", "loss"], "val": ["accuracy", "loss", "macro_f1", "mse", "r2"]}

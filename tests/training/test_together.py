@@ -108,7 +108,7 @@ def test_a_signal_saves_all_and_they_go_on_together_or_alone(program, tmp_path, 
 
     class Watched(Batches):
         def rows(self, asked):
-            if asked == 6 and not sent:
+            if asked == 4 and not sent:
                 sent.append(os.kill(os.getpid(), signal.SIGTERM))
             return super().rows(asked)
 
@@ -136,7 +136,7 @@ def test_only_runs_of_one_program_and_length_whose_images_are_on_the_devices(pro
     with pytest.raises(UserError, match="leave out --side-by-side"):
         together(from_host, tmp_path)
     with pytest.raises(UserError, match="0 runs cannot be trained side by side"):
-        sweep(grid(CONFIG, {"seed": (0,)}), tmp_path / "sweep", finish=finish, side_by_side=0)
+        sweep(grid(CONFIG, {"seed": (0,)}), tmp_path / "sweep", side_by_side=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +150,8 @@ def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(program, da
     monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_: program)
     monkeypatch.setattr("jaxfer.sweeps.run.fit_together", watched)
     fields = {"learning_rate": (0.05, 1e30, 0.005, 0.02), "epochs": (1, 2)}
-    options = {"finish": finish, "load": lambda _: data}
+    monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
+    options = {"load": lambda _: data}
     search = grid(CONFIG, fields)
     expected = sweep(search, tmp_path / "apart", **options)
     assert groups == [[0.05], [1e30], [0.005], [0.02]]

@@ -1,9 +1,9 @@
 """What is wrong with a data set: what cannot be read or used, copies and leaks, and how it differs from its release.
 
 found = check(Path("AffectNet"))
-print_check(found)
-write_page(found, Path("check.html"))
 json.dumps(found.to_dict())
+
+`jaxfer.reports` prints it, and writes it as a page.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from jaxfer.data.checking.findings import KINDS, Check, Problem, SplitCount
 from jaxfer.data.checking.release import Comparison
 
-__all__ = ["KINDS", "Check", "Comparison", "Problem", "SplitCount", "check", "print_check", "write_page"]
+__all__ = ["KINDS", "Check", "Comparison", "Problem", "SplitCount", "check"]
 
 
 def check(data_dir: Path, *, label_order: str | None = None, progress: bool = False) -> Check:
@@ -30,22 +30,3 @@ def check(data_dir: Path, *, label_order: str | None = None, progress: bool = Fa
     from jaxfer.data.checking.run import run
 
     return run(data_dir, label_order=label_order, progress=progress)
-
-
-def print_check(check: Check) -> None:
-    """Print what was found: the layout, the splits, the problems with examples, and what to do next."""
-    from jaxfer.data.checking.summary import print_summary
-
-    print_summary(check)
-
-
-def write_page(check: Check, path: Path) -> None:
-    """Write what was found as one HTML page that needs no other file, with the faces in question in small.
-
-    Reads the records of the data once more, to decode the faces that the page shows.
-
-    Raises `UserError` where the page cannot be written, or the data is no longer there.
-    """
-    from jaxfer.data.checking.page import write
-
-    write(check, path)

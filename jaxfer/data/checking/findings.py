@@ -22,7 +22,7 @@ KINDS = (
     "near_duplicate",
     "excluded",
 )
-"""Every kind of problem, the gravest first; see `jaxfer.data.checking.wording` for what each means."""
+"""Every kind of problem, the gravest first; see `jaxfer.reports.problems` for what each means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

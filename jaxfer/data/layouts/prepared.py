@@ -43,13 +43,49 @@ class PreparedImage:
 
     def read(self) -> np.ndarray:
         """Return the pixels, uint8 [size, size, 3]. Raises `OSError` where they are damaged."""
-        from jaxfer.data.prepared.serialize import from_record
+        from jaxfer.data.prepared.serialize import image_of
 
         try:
-            image = from_record(self.rows[self.index]).image
-            return np.frombuffer(image, np.uint8).reshape(self.size, self.size, 3)
+            return np.frombuffer(image_of(self.rows[self.index]), np.uint8).reshape(self.size, self.size, 3)
         except (ValueError, RuntimeError) as error:  # array_record's errors are of the second kind
             raise OSError(f"its pixels are damaged ({error})") from error
+
+
+class PreparedImages:
+    """The images of n rows of a split, read whenever they are asked for, in any thread."""
+
+    def __init__(self, rows: Sequence[bytes], indices: np.ndarray, size: int) -> None:
+        """Show the rows of these indices, int [n], whose images have `size` pixels a side."""
+        self._rows, self._indices, self._size = rows, indices, size
+
+    @classmethod
+    def of(cls, place: Path, split: Split, indices: np.ndarray) -> "PreparedImages":
+        """Return the images of rows of a split of a prepared data set. Raises `UserError` where that is damaged."""
+        name = SPLIT_NAMES[split]
+        return cls(_rows(place, name, _lengths(place)[name]), indices, image_size(place))
+
+    @classmethod
+    def of_records(cls, records: Sequence[Record]) -> "PreparedImages":
+        """Return the images of records of one split of a prepared data set."""
+        images = [record.image for record in records if isinstance(record.image, PreparedImage)]
+        return cls(images[0].rows, np.array([image.index for image in images]), images[0].size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, size, size, 3)."""
+        return len(self._indices), self._size, self._size, 3
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for image, index in zip(images, self._indices[rows], strict=True):
+            try:
+                image[:] = PreparedImage(self._rows, int(index), self._size).read()
+            except OSError as error:
+                raise UserError(f"row {index} can no longer be read ({error}): has the data been moved?") from error
+        return images
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[np.arange(len(self._indices))].astype(dtype or np.uint8, copy=False)
 
 
 def _find(folder: Folder) -> list[Match]:
@@ -62,10 +98,9 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     # Imported here because it takes longer than to recognise any layout.
     from jaxfer.data.prepared.serialize import from_record
 
-    info, metadata = (_json(place / name) for name in ("dataset_info.json", "metadata.json"))
+    metadata, lengths = _json(place / "metadata.json"), _lengths(place)
     try:
         size, classes = metadata["options"]["image_size"], metadata["class_names"]
-        lengths = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
         splits: list[tuple[Split, str]] = [(split, name) for split, name in SPLIT_NAMES.items() if name in lengths]
         source_names = {name: metadata["splits"][name]["source_name"] for _, name in splits}
     except (KeyError, TypeError, ValueError) as error:
@@ -96,9 +131,17 @@ def image_size(place: Path) -> int:
     return _metadata(place, "options", "image_size", kind=int)
 
 
-def refuse_enlarging(place: Path, size: int) -> None:
-    """Raise `UserError` where the images of a prepared data set have fewer pixels a side than `size`."""
+def refuse_enlarging(place: Path, size: int, *, evaluating: bool = False) -> None:
+    """Raise `UserError` where the images of a prepared data set have fewer pixels a side than `size`.
+
+    evaluating: whether that is the size of a network that is trained already.
+    """
     prepared = image_size(place)
+    if prepared < size and evaluating:
+        raise UserError(
+            f"{place} was prepared at {prepared} pixels, but the network was trained at {size}: prepare it again with "
+            f"--image-size {size}"
+        )
     if prepared < size:
         raise UserError(
             f"{place} was prepared at {prepared} pixels, and would have to be enlarged to {size}: pass "
@@ -110,6 +153,16 @@ def release(place: Path) -> Release | None:
     """Return the published data that a prepared data set was made from, None where it could be any."""
     source = _metadata(place, "source", "layout", kind=str)
     return next((release for release in RELEASES if release.name == source), None)
+
+
+def _lengths(place: Path) -> dict[str, list[int]]:
+    """Return how many rows each file of each split has."""
+    path = place / "dataset_info.json"
+    info = _json(path)
+    try:
+        return {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(_damaged(path, f"{type(error).__name__}: {error}")) from error
 
 
 def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:

@@ -74,6 +74,8 @@ class Record:
     box: left, top, width and height of the face, in pixels of the upright image; None where that is all face.
     landmarks: float32 [68, 2], x and y in pixels of the upright image; None where there are none or none are asked for.
     votes: how many people chose each of `AFFECTNET_8`, or the share that did; None where the data has one label only.
+    answers: how many people gave each of FER+'s ten answers, `jaxfer.data.layouts.fer2013.votes.CHOICES`, outliers
+        included; None in all other data.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Record:
     box: tuple[float, float, float, float] | None = None
     landmarks: np.ndarray | None = None
     votes: tuple[float, ...] | None = None
+    answers: tuple[int, ...] | None = None
 
 
 def by_split(records: Iterable[Record]) -> list[Record]:

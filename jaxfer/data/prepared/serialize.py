@@ -32,6 +32,14 @@ def to_record(face: Example) -> bytes:
     return example.SerializeToString()
 
 
+def image_of(record: bytes) -> bytes:
+    """Return the image alone of what `to_record` wrote. Raises `ValueError` for bytes that are no such record."""
+    try:
+        return _EXAMPLE.FromString(record).features.feature["image"].bytes_list.value[0]
+    except Exception as error:  # protobuf's DecodeError is its own in each of its implementations
+        raise ValueError(f"it is no prepared face ({error})") from error
+
+
 def from_record(record: bytes, *, landmarks: bool = False) -> Example:
     """Return the face that `to_record` wrote; its landmarks only where they are asked for.
 

@@ -69,8 +69,10 @@ def drawn_dataset(config: DataConfig) -> Dataset:
     mixed. The two splits are drawn from different seeds: nobody is in both.
     """
     return Dataset(
-        train=_split("train", 0, config.drawn_train, config),
-        val=_split("val", 1, config.drawn_val, config),
+        splits={
+            "train": _split("train", 0, config.drawn_train, config),
+            "val": _split("val", 1, config.drawn_val, config),
+        },
         class_names=AFFECTNET_8[: config.num_classes],
         source="drawn faces",
         left_out={},
@@ -79,4 +81,5 @@ def drawn_dataset(config: DataConfig) -> Dataset:
 
 def _split(name: str, seed: int, count: int, config: DataConfig) -> Split:
     labels = np.random.default_rng(seed).permutation(np.arange(count, dtype=np.int32) % config.num_classes)
-    return Split(name, draw_faces(seed, labels, image_size=config.image_size), labels)
+    names = tuple(f"drawn face {row}" for row in range(count))
+    return Split(name, draw_faces(seed, labels, image_size=config.image_size), labels, names=names)

@@ -35,8 +35,8 @@ def convolve_each(
 ) -> jax.Array:
     """Convolve as `convolve` does, where `jax.vmap` gives each of several networks side by side its own kernel.
 
-    XLA then makes of a convolution a grouped one, for which an accelerator has no good kernels: a step of eight of the
-    seed's networks took an H200 6.3 ms, longer than eight steps of one. A product of patches becomes a batch of them.
+    XLA then makes of a convolution a grouped one, for which an accelerator has no good kernels: a step of eight
+    published networks took an H200 6.3 ms, longer than eight steps of one. Products of patches become a batch of them.
     """
     if _is_plain(padding, options):
         return multiply_patches(x, kernel, strides)

@@ -65,8 +65,8 @@ def _relabelled(face: Record, row: Votes) -> Record:
     line, _, counts = row
     where = f"{FER_PLUS} line {line}"
     if counts is None:
-        return replace(face, label="", left_out=UNLABELLED, detail=f"{where} is damaged", votes=None)
-    face = replace(face, label="", left_out="", votes=expression_votes(counts))
+        return replace(face, label="", left_out=UNLABELLED, detail=f"{where} is damaged", votes=None, answers=None)
+    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts))
     chosen = majority(counts)
     if chosen is None:
         return replace(face, left_out=UNLABELLED, detail=f"no choice has most of its votes in {where}")

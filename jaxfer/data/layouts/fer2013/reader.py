@@ -71,7 +71,7 @@ def _csv_records(path: Path) -> Iterator[Record]:
             yield _record(name, row.image, row.code, row.usage)
 
 
-def _record(name: str, image: np.ndarray, code: int, usage: str, votes: tuple[float, ...] | None = None) -> Record:
+def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[int, ...] | None = None) -> Record:
     if usage not in SPLIT_OF:
         return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
     known = code in range(len(CLASSES))
@@ -82,7 +82,8 @@ def _record(name: str, image: np.ndarray, code: int, usage: str, votes: tuple[fl
         split_name=usage,
         label=CLASSES[code] if known else "",
         left_out="" if known else UNLABELLED,
-        votes=votes,
+        votes=expression_votes(answers) if answers else None,
+        answers=answers,
     )
 
 
@@ -111,19 +112,19 @@ def _npz_records(path: Path) -> Iterator[Record]:
             f"{path} is not FER2013: images is {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}, "
             f"usage {usages.dtype} {usages.shape}, but uint8 [n, {SIDE}, {SIDE}] and two integers [n] are expected"
         )
-    votes = [None] * len(images) if counts is None else _npz_votes(path, counts, len(images))
+    answers = [None] * len(images) if counts is None else _npz_answers(path, counts, len(images))
     for row, (image, code, usage) in enumerate(zip(images, labels.tolist(), usages.tolist(), strict=True)):
         usage_name = USAGES[usage] if usage in range(len(USAGES)) else ""
-        yield _record(f"{path.name} row {row}", image, code, usage_name, votes[row])
+        yield _record(f"{path.name} row {row}", image, code, usage_name, answers[row])
 
 
-def _npz_votes(path: Path, counts: np.ndarray, rows: int) -> list[tuple[float, ...] | None]:
+def _npz_answers(path: Path, counts: np.ndarray, rows: int) -> list[tuple[int, ...]]:
     if counts.shape != (rows, len(CHOICES)) or counts.dtype.kind not in "iu" or (counts < 0).any():
         raise UserError(
             f"{path} has no votes of FER+ in ferplus_votes, {counts.dtype} {counts.shape}: counts, integers "
             f"[{rows}, {len(CHOICES)}], are expected; correct that array, or save the file without it"
         )
-    return [expression_votes(row) for row in counts.tolist()]
+    return [tuple(row) for row in counts.tolist()]
 
 
 LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, published.FER2013)

@@ -1,4 +1,4 @@
-"""What each kind of problem is called, what it means, and what to do about it: the same in every rendering."""
+"""What each kind of problem of a data set is called, what it means, and what to do about it: in terminal and page."""
 
 from dataclasses import dataclass
 
@@ -101,12 +101,3 @@ def in_short(problem: Problem) -> str:
     if problem.similarity is not None:
         text += f", similarity {problem.similarity:.2f}"
     return text
-
-
-def printable(text: str) -> str:
-    r"""Return text that any encoding of Unicode can hold: names of files may hold bytes that are none.
-
-    >>> printable("caf\udce9.jpg")
-    'caf\\udce9.jpg'
-    """
-    return text.encode("utf-8", errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What the data says about its faces beside their class: columns that divide a split into groups."""
+"""What the data says about its faces beside their class: ways to divide a split into groups."""
 
 import csv
 import math
@@ -14,8 +14,8 @@ UNKNOWN = "unknown"
 """The group of faces of which the data does not say it."""
 
 
-def columns_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
-    """Return each column that the records have: the group of each face, in words.
+def groups_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Return each way to divide the records: the group of each face, in words, str [n].
 
     valence, arousal: their sign. agreement: the share of the votes that the most chosen class has. face_size: the
     longer side of the face's box, in pixels of the photograph. folder: that of the image.
@@ -24,8 +24,8 @@ def columns_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
     return {name: groups for name, groups in found.items() if len(groups) and not (groups == UNKNOWN).all()}
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the columns of a csv of images: the value that its rows give each of `names`, or `unknown`.
+def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return what each column of a csv of images says of each of `names`, str [n], or `unknown`.
 
     Its first line names the columns. One of them, found by its values, has the images: names, or ends of names that no
     two images share, such as `12.jpg` of `faces/12.jpg`. Rows of other images are passed over.

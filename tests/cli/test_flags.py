@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from jaxfer.cli.training import parse_training
+from jaxfer.cli.flags import TrainingFlags
 from jaxfer.config import PRESETS, Config, to_json
 from jaxfer.errors import UserError
 
 
 def test_the_published_run_is_one_preset_and_a_folder():
-    flags = parse_training(["--data-dir", "faces", "--preset", "seed"])
+    flags = TrainingFlags.parse(["--data-dir", "faces", "--preset", "published"])
     assert flags.config.data.data_dir == Path("faces")
     assert (flags.config.epochs, flags.config.batch_size) == (50, 32)
     assert (flags.config.optimizer.optimizer, flags.config.optimizer.learning_rate) == ("adam", 0.001)
     assert flags.run_dir.parent == Path("runs")
-    assert flags.run_dir.name.startswith("seed-")
+    assert flags.run_dir.name.startswith("published-")
 
 
 def test_flags_change_the_preset_field_by_field():
-    flags = parse_training(["--flip", "--variant", "resnet18", "--step-epochs", "5", "8", "--ema", "0.99"])
+    flags = TrainingFlags.parse(["--flip", "--variant", "resnet18", "--step-epochs", "5", "8", "--ema", "0.99"])
     assert flags.config.augment.flip
     assert flags.config.model.variant == "resnet18"
     assert flags.config.optimizer.step_epochs == (5, 8)
@@ -29,22 +29,22 @@ def test_flags_change_the_preset_field_by_field():
 
 def test_resuming_starts_from_the_configuration_of_the_run(tmp_path):
     (tmp_path / "config.json").write_text(to_json(Config(epochs=7, seed=3)))
-    flags = parse_training(["--run-dir", str(tmp_path), "--resume", "--epochs", "9"])
+    flags = TrainingFlags.parse(["--run-dir", str(tmp_path), "--resume", "--epochs", "9"])
     assert flags.config == Config(epochs=9, seed=3)
     assert flags.resume
 
 
 def test_resuming_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="pass --run-dir"):
-        parse_training(["--resume"])
+        TrainingFlags.parse(["--resume"])
     with pytest.raises(UserError, match="holds no run"):
-        parse_training(["--resume", "--run-dir", str(tmp_path)])
+        TrainingFlags.parse(["--resume", "--run-dir", str(tmp_path)])
 
 
 def test_several_processes_are_told_who_they_are_and_share_a_folder(tmp_path):
-    assert not parse_training([]).processes.several
+    assert not TrainingFlags.parse([]).processes.several
     who = ["--coordinator", "host:5000", "--processes", "2", "--process-id", "1"]
-    flags = parse_training(["--run-dir", str(tmp_path), *who])
+    flags = TrainingFlags.parse(["--run-dir", str(tmp_path), *who])
     found = flags.processes
     assert (found.coordinator, found.processes, found.process_id, found.several) == ("host:5000", 2, 1, True)
     assert flags.resume_command("python train.py") == (
@@ -52,15 +52,15 @@ def test_several_processes_are_told_who_they_are_and_share_a_folder(tmp_path):
     )
     for flags in (["--cluster"], who):
         with pytest.raises(UserError, match="several processes need one folder in common: pass the same --run-dir"):
-            parse_training(flags)
+            TrainingFlags.parse(flags)
 
 
 def test_help_explains_every_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse_training(["--help"])
+        TrainingFlags.parse(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {seed,demo}", "--resume"):
+    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {published,demo}", "--resume"):
         assert words in text
 
 
@@ -76,6 +76,6 @@ def test_help_explains_every_flag_with_its_default(capsys):
 )
 def test_flags_that_cannot_be_are_explained(arguments, words, capsys):
     with pytest.raises(SystemExit) as ended:
-        parse_training(arguments)
+        TrainingFlags.parse(arguments)
     assert ended.value.code == 2
     assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())

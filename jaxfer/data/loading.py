@@ -1,0 +1,341 @@
+"""From a folder to a data set: detect its layout, read its records, select, decode."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from jaxfer.config import DataConfig
+from jaxfer.data.cache import Cache
+from jaxfer.data.dataset import Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
+from jaxfer.data.groups import groups_of
+from jaxfer.data.images import StreamedImages, UnreadableError, decode_record
+from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
+from jaxfer.data.layouts.fer2013.votes import CHOICES
+from jaxfer.data.processes import map_records
+from jaxfer.data.progress import Tally, counting
+from jaxfer.data.protocols import PROTOCOLS
+from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, select, without
+from jaxfer.errors import UserError
+
+WORTH_KEEPING = 2000
+"""How many images take long enough to decode that the result is kept."""
+
+Facts = dict[str, Any]
+"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths, and `names`: by
+its key, what the data calls each split."""
+
+Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
+
+
+def load(config: DataConfig, *, only: str | None = None, keep: bool = True) -> Dataset:
+    """Return the faces that `config` asks for.
+
+    Without a `data_dir`, drawn faces. Where the data has no validation split, the share `val_fraction` of each class
+    of its training split is held out instead: the same images wherever the data lies and in whatever order its files
+    are listed.
+
+    The images of training and validation split are one uint8 array each, decoded once, kept in a hidden folder
+    `.jaxfer` beside the data and mapped into memory from there, so that the next call takes no time and processes
+    share one copy; where nothing can be written beside the data, the array is in memory alone. Prepared data of the
+    size that is asked for is pixels already: its rows are read when a batch asks for them, and no copy is made. With
+    `config.stream`, images are decoded whenever a batch asks for them. Batches are the same in each case.
+
+    Args:
+        config: Where the data is, and how to read it.
+        only: The one split that is wanted, as `Dataset.split` takes it, to evaluate on: the data need then have no
+            training split, and where a test split is wanted nothing else is decoded or returned.
+        keep: Whether to keep what is decoded; without, nothing is written beside the data, and what was kept is used.
+
+    Raises:
+        UserError: `jaxfer.data.layouts.detect` or `jaxfer.data.selection.check` refuses the data, its layout cannot
+            read it, its images do not fit into memory, or there is no split `only`.
+    """
+    if config.data_dir is None:
+        # Imported here, since data on the disk is read without JAX.
+        from jaxfer.data.synthetic import drawn_dataset
+
+        drawn = drawn_dataset(config)
+        if only is not None:
+            drawn.split(only)
+        return drawn
+    layout, match = detect(config.data_dir)
+    source = _Source(str(config.data_dir), layout, match.place, config)
+    source.refuse_enlarging(evaluating=only is not None)
+    cache = Cache(match.place, config, read_only=not keep)
+    facts, splits = cache.read(source.rows) or ({}, {})
+    selection = None if splits else source.select()
+    if only is not None:
+        names = {key: part.name for key, part in selection.all_parts.items()} if selection else facts["names"]
+        key = find_split(only, names, source.passed)
+        if use_of(key) == "test" or (selection and not selection.train.records):
+            return source.alone(key, selection or source.select())
+        if selection:
+            check_alone(selection.parts[key], source.name, config)
+    if selection:
+        facts, splits = source.read(selection, cache, facts)
+    return source.dataset(facts, splits, selection.tests if selection else None)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Data on the disk, and how it is asked for.
+
+    Attributes:
+        passed: The path that was passed; `place` is where below it the data lies.
+    """
+
+    passed: str
+    layout: Layout
+    place: Path
+    config: DataConfig
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and records."""
+        return f"{self.layout.name} in {self.place}"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that are asked for."""
+        return PROTOCOLS[self.config.num_classes].class_names
+
+    @cached_property
+    def is_pixels(self) -> bool:
+        """Whether the images are stored just as they are asked for, so that nothing needs to be decoded."""
+        return self.layout is prepared.LAYOUT and prepared.image_size(self.place) == self.config.image_size
+
+    def refuse_enlarging(self, *, evaluating: bool) -> None:
+        """Raise `UserError` for prepared images that are smaller than what is asked for."""
+        if self.layout is prepared.LAYOUT:
+            prepared.refuse_enlarging(self.place, self.config.image_size, evaluating=evaluating)
+
+    def select(self) -> Selection:
+        """Return the records of all splits."""
+        return select(self.layout.read(self.place, ReadOptions(label_order=self.config.label_order)), self.config)
+
+    def rows(self, use: str, rows: np.ndarray) -> Images:
+        """Return the images of rows that the cache remembers of prepared data."""
+        return prepared.PreparedImages.of(self.place, cast(Use, use), rows)
+
+    def read(self, selection: Selection, cache: Cache, facts: Facts) -> tuple[Facts, dict[str, Split]]:
+        """Return what there is to know of training and validation split, and the splits, and keep both.
+
+        Args:
+            selection: What to read.
+            cache: Where to keep it.
+            facts: What is kept of a stream already; else empty.
+        """
+        names = {key: part.name for key, part in selection.all_parts.items()}
+        check(selection, self.name, self.config)
+        with cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
+            if self.is_pixels or self.config.stream:
+                selection, splits, fingerprint = self._by_row(selection, facts)
+            else:
+                selection, splits, fingerprint = self._decode(selection, building.array)
+            check(selection, self.name, self.config)
+            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable}
+            facts |= {"fingerprint": fingerprint, "names": names}
+            if self.is_pixels:
+                building.keep(facts, splits, {key: _rows_of(part) for key, part in selection.parts.items()})
+            else:
+                building.keep(facts, {} if self.config.stream else splits)
+        # What was kept does without the records, which take memory.
+        found = cache.read(self.rows)
+        return found if found and found[1] else (facts, splits)
+
+    def dataset(self, facts: Facts, splits: dict[str, Split], tests: dict[str, Part] | None) -> Dataset:
+        """Return the data set of a training and a validation split.
+
+        Args:
+            facts: What is known of both.
+            splits: Both.
+            tests: The records of test splits; None reads them again when they are asked for.
+        """
+        protocol = PROTOCOLS[self.config.num_classes]
+        release = prepared.release(self.place) if self.layout is prepared.LAYOUT else self.layout.release
+        counts = {key: np.bincount(split.labels, minlength=self.config.num_classes) for key, split in splits.items()}
+        found = {key: dict(zip(protocol.class_names, counts[key].tolist(), strict=True)) for key in counts}
+
+        def decode(key: str) -> Split:
+            return self._alone((self.select().tests if tests is None else tests)[key])[0]
+
+        return Dataset(
+            splits=LazySplits(splits, facts["names"], decode),
+            class_names=protocol.class_names,
+            source=self.name,
+            left_out=facts["left_out"],
+            unreadable=self._located(facts["unreadable"]),
+            warnings=tuple(protocol.differences(release, found)) if release else (),
+            known_fingerprint=facts["fingerprint"],
+            place=self.passed,
+        )
+
+    def alone(self, key: str, selection: Selection) -> Dataset:
+        """Return a data set of one split alone."""
+        split, failures = self._alone(selection.all_parts[key])
+        return Dataset(
+            splits={key: split},
+            class_names=self.class_names,
+            source=self.name,
+            left_out={"unreadable": len(failures)} if failures else {},
+            unreadable=self._located(failures),
+            place=self.passed,
+        )
+
+    def _alone(self, part: Part) -> tuple[Split, dict[str, str]]:
+        """Return a split, and the names of its unreadable images with the reasons."""
+        check_alone(part, self.name, self.config)
+        failures: dict[str, str] = {}
+        with counting("reading images", len(part.records)) as tally:
+            if self.is_pixels:
+                for _ in self._readable(part, failures, tally):
+                    pass
+                part = without(part, failures)
+                images = self._images(part)
+            else:
+                images = self._decode_part(part, lambda shape: np.empty(shape, np.uint8), failures, tally)
+                part = without(part, failures)
+        count = len(part.records) + len(failures)
+        if len(failures) > self.config.max_unreadable * count:
+            name, reason = next(iter(failures.items()))
+            raise UserError(
+                f"{len(failures)} of {count} images of {part.name!r} in {self.name} cannot be read, such as "
+                f"{name} ({reason}): copy them again"
+            )
+        # Soft labels are learnt from, which no such split is.
+        return self._split(part, images, soft_labels=False), failures
+
+    def _decode(self, selection: Selection, allocate: Allocate) -> tuple[Selection, dict[str, Split], str]:
+        """Return what is readable of a selection, its splits with their images decoded, and their fingerprint."""
+        images: dict[str, np.ndarray] = {}
+        failures: dict[str, str] = {}
+        with counting("reading images", selection.count) as tally:
+            for key, part in selection.parts.items():
+                images[key] = self._decode_part(part, partial(allocate, key), failures, tally)
+        selection = drop_unreadable(selection, failures)
+        splits = {key: self._split(part, images[key]) for key, part in selection.parts.items()}
+        return selection, splits, content_hash(self.class_names, [(splits[key], [images[key]]) for key in splits])
+
+    def _decode_part(
+        self, part: Part, allocate: Callable[[tuple[int, ...]], np.ndarray], failures: dict[str, str], tally: Tally
+    ) -> np.ndarray:
+        """Return the readable faces of a part, uint8 [n, size, size, 3]; add the others' names, with the reason."""
+        rows = _allocated(allocate, (len(part.records), self.config.image_size, self.config.image_size, 3))
+        kept = 0
+        for face in self._readable(part, failures, tally):
+            rows[kept] = face
+            kept += 1
+        images = rows[:kept]
+        images.flags.writeable = False
+        return images
+
+    def _by_row(self, selection: Selection, facts: Facts) -> tuple[Selection, dict[str, Split], str]:
+        """Return what is readable of a selection, its splits with images yet to be read, and their fingerprint."""
+        selection = drop_unreadable(selection, facts.get("unreadable", {}))
+        fingerprint = facts.get("fingerprint", "")
+        while True:
+            splits = {key: self._split(part, self._images(part)) for key, part in selection.parts.items()}
+            if fingerprint:
+                return selection, splits, fingerprint
+            # All images are read once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
+            failures: dict[str, str] = {}
+            with counting("looking at each image once", selection.count) as tally:
+                parts = [(splits[key], self._readable(part, failures, tally)) for key, part in selection.parts.items()]
+                fingerprint = content_hash(self.class_names, parts)
+            if failures:
+                selection, fingerprint = drop_unreadable(selection, failures), ""
+
+    def _images(self, part: Part) -> Images:
+        """Return the images of a part, to be read when a batch asks for them."""
+        if self.is_pixels and part.records:
+            return prepared.PreparedImages.of_records(part.records)
+        return StreamedImages(part.records, self.config.image_size, self.config.margin)
+
+    def _readable(self, part: Part, failures: dict[str, str], tally: Tally) -> Iterator[np.ndarray]:
+        """Yield the readable faces of a part, uint8 [size, size, 3]; add the others' names, with the reason."""
+        for record, face in self._faces(part):
+            tally.count()
+            if isinstance(face, UnreadableError):
+                failures[record.name] = face.reason
+            else:
+                yield face
+
+    def _faces(self, part: Part) -> Iterator[tuple[Record, np.ndarray | UnreadableError]]:
+        if self.is_pixels:  # which takes less time here than sending them to other processes and back
+            return ((record, _pixels(record)) for record in part.records)
+        decode = partial(decode_record, size=self.config.image_size, margin=self.config.margin)
+        return map_records(decode, part.records)
+
+    def _split(self, part: Part, images: Images, *, soft_labels: bool | None = None) -> Split:
+        """Return the split of a part whose images these are, with the labels and what else its records say."""
+        records = part.records
+        labels = np.array([self.class_names.index(record.label) for record in records], np.int32)
+        columns = {name: np.array([getattr(r, name) for r in records], np.float32) for name in ("valence", "arousal")}
+        columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
+        if self.config.soft_labels if soft_labels is None else soft_labels:
+            columns["soft_label"] = make_soft_labels([r.votes for r in records], labels, self.config.num_classes)
+        if any(record.answers for record in records):
+            unknown = (np.nan,) * len(CHOICES)
+            columns["votes"] = np.array([record.answers or unknown for record in records], np.float32)
+        names = tuple(record.name for record in records)
+        return Split(part.name, images, labels, columns, names, partial(groups_of, records))
+
+    def _located(self, failures: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
+        """Return the paths, or file and row, of records of these names, with the same reasons."""
+        folder = self.place.parent if self.place.is_file() else self.place
+        return tuple((folder / name, reason) for name, reason in failures.items())
+
+
+def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return each face's share of the votes for the classes in use: what a network can learn in place of one label.
+
+    Args:
+        votes: For each face, those for each of `jaxfer.emotions.AFFECTNET_8`, or None. A face without votes for any
+            class in use has all its weight on its label.
+        labels: int32 [n].
+        num_classes: How many classes are in use.
+
+    Returns:
+        float32 [n, num_classes], rows that sum to 1.
+
+    Raises:
+        UserError: No face has votes.
+
+    >>> make_soft_labels([(3, 1, 0, 0, 0, 0, 0, 4), None], np.array([0, 2]), num_classes=7)
+    array([[0.75, 0.25, 0.  , 0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.  , 1.  , 0.  , 0.  , 0.  , 0.  ]], dtype=float32)
+    """
+    if all(row is None for row in votes):
+        raise UserError("soft labels were asked for, but this data has one label a face and no votes: leave them out")
+    counts = np.array([(0.0,) * 8 if row is None else row for row in votes])[:, :num_classes]
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.where(totals > 0, counts / np.maximum(totals, 1e-12), np.eye(num_classes)[labels])
+    return shares.astype(np.float32)
+
+
+def _pixels(record: Record) -> np.ndarray | UnreadableError:
+    image = cast(prepared.PreparedImage, record.image)
+    try:
+        return image.read()
+    except OSError as error:
+        return UnreadableError(None, str(error))
+
+
+def _rows_of(part: Part) -> tuple[str, np.ndarray]:
+    """Return which split of prepared data the rows of a part come from, and which of its rows they are."""
+    indices = [cast(prepared.PreparedImage, record.image).index for record in part.records]
+    return str(part.records[0].split), np.array(indices, np.int64)
+
+
+def _allocated(allocate: Callable[[tuple[int, ...]], np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return allocate(shape)
+    except MemoryError as error:
+        raise UserError(
+            f"the images take {np.prod(shape, dtype=float) / 1e9:.0f} GB, and there is neither memory nor disk for so "
+            "much: pass a smaller image_size (--image-size), or decode them anew for each batch (--stream)"
+        ) from error

@@ -1,0 +1,164 @@
+"""The report of a run: one self-contained page with split, sample size, epoch and interval beside every number."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jaxfer.evaluation.intervals import f1_interval, wilson_interval
+from jaxfer.metrics.scores import Measure
+from jaxfer.reports import figures, html
+from jaxfer.reports.finished_run import Run, read_run
+from jaxfer.reports.words import (
+    Measures,
+    between,
+    configuration,
+    decimal,
+    duration,
+    known_of,
+    percent,
+    setting,
+    thousands,
+    where,
+)
+from jaxfer.tasks import MEASURES
+
+MOST_LISTED = 200
+"""Unreadable images that the page lists; `summary.json` has all of them."""
+
+
+def write_report(run_dir: Path, summary: str | None = None, measures: Mapping[str, Measure] = MEASURES) -> Path:
+    """Write `report.html` into the folder of a finished run.
+
+    Args:
+        run_dir: The folder.
+        summary: The text of its `summary.json`, where that is still to be written.
+        measures: What scores are called, by their names; others that the run has are called by these names.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: A file of the run is missing or damaged, or the page cannot be written.
+    """
+    return html.write(render(read_run(run_dir, summary), measures), run_dir / "report.html")
+
+
+def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
+    """Return the page as HTML text that needs no other file."""
+    summary, found = run.summary, Measures(measures)
+    train, val, epoch = summary["train"], summary["val"], summary["checkpoint"]["epoch"]
+    further = found.curves(run.validated)
+    drawings = {name: figures.embed(partial(figures.curve, run.history, name)) for name in ("accuracy", "loss")}
+    for measure, names in further:
+        drawings[measure.noun or measure.title] = figures.embed(partial(figures.further, run.history, measure, names))
+    largest, of = max(val["per_class"].items(), key=lambda item: item[1]["support"])
+    return html.render(
+        "report.html.jinja",
+        run=run,
+        summary=summary,
+        measures=found,
+        last=run.history[-1],
+        best_epoch=figures.best_epoch(run.history),
+        largest=largest,
+        largest_share=of["support"] / val["examples"] if val["examples"] else None,
+        further=further,
+        **_epochs(run, found, [name for _, names in further for name in names.values()]),
+        score_rows=_scores(found, val, train),
+        **of_split(val, epoch, "validation", drawings),
+        sources=_sources(summary),
+        most_listed=MOST_LISTED,
+        config=configuration(run.config),
+        time=_time(summary),
+        environment={name: setting(value) for name, value in summary["environment"].items()},
+    )
+
+
+def of_split(scores: Mapping[str, Any], epoch: int, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `scores.html.jinja` shows of the scores of a split, whose `kind` says what the split is for."""
+    drawn = {"classes": figures.per_class, "calibration": figures.reliability}
+    predicted = [sum(column) for column in zip(*scores["confusion_matrix"], strict=True)]
+    counted = zip(scores["per_class"].items(), predicted, figures.related(scores), strict=True)
+    return {
+        "scores": scores,
+        "kind": kind,
+        "basis": where(scores, epoch),
+        "drawings": {**drawings, **{name: figures.embed(partial(draw, scores)) for name, draw in drawn.items()}},
+        "class_rows": [
+            [
+                name,
+                (decimal(of["precision"]), between(wilson_interval(of["precision"], as_such))),
+                (decimal(of["recall"]), between(wilson_interval(of["recall"], of["support"]))),
+                (decimal(of["f1"]), between(f1_interval(of["f1"], either))),
+                thousands(of["support"]),
+            ]
+            for (name, of), as_such, either in counted
+        ],
+        "calibration_rows": [
+            [
+                decimal(of["confidence"]),
+                percent(of["accuracy"]),
+                between(wilson_interval(of["accuracy"], of["examples"]), percent),
+                thousands(of["examples"]),
+            ]
+            for of in scores["calibration"]
+            if of["examples"]
+        ],
+    }
+
+
+def _epochs(run: Run, measures: Measures, further: list[str]) -> dict[str, list[Any]]:
+    """Return all numbers of the curves; `further` are the scores of heads besides the expression."""
+    examples = run.summary["val"]["examples"]
+
+    def row(line: Mapping[str, Any]) -> list[str]:
+        accuracy = line["val_accuracy"]
+        known = "n/a" if accuracy is None else between(wilson_interval(accuracy, examples), percent)
+        seen = [percent(line["accuracy"]), decimal(line["loss"]), percent(accuracy), known, decimal(line["val_loss"])]
+        return [str(line["epoch"]), *seen, *(measures.number(name, line[f"val_{name}"]) for name in further)]
+
+    headings = (measures[name].heading for name in further)
+    own = ["Epoch", "Training accuracy", "Training loss", "Validation accuracy", "95% interval", "Validation loss"]
+    return {
+        "epoch_columns": [*own, *(f"Validation {heading[0].lower()}{heading[1:]}" for heading in headings)],
+        "epoch_rows": [row(line) for line in run.history],
+    }
+
+
+def _scores(measures: Measures, *splits: Mapping[str, Any]) -> list[list[Any]]:
+    """Return all scores that these splits have, and of how many images those are that are not known of all."""
+    first, *others = map(known_of, splits)
+    return [
+        ["Images (n)", *(thousands(split["examples"]) for split in splits)],
+        *(
+            [measures[name].heading, *(measures.cell(split, name) for split in splits)]
+            for name in measures.names(*splits)
+        ),
+        *(
+            [f"Images whose {of} is known (n)", *(thousands(known[of]) for known in (first, *others))]
+            for of in first
+            if all(of in known for known in others)
+        ),
+    ]
+
+
+def _sources(summary: Mapping[str, Any]) -> dict[str, str]:
+    data, train, val = summary["data"], summary["train"], summary["val"]
+    return {
+        "Source": data["source"],
+        "Training images": f"{train['examples']:,} (“{train['split']}”)",
+        "Validation images": f"{val['examples']:,} (“{val['split']}”)",
+        **{f"Note {number}": warning for number, warning in enumerate(data["warnings"], 1)},
+        **{f"Left out: {reason}": thousands(count) for reason, count in data["left_out"].items()},
+        "Fingerprint": data["fingerprint"],
+    }
+
+
+def _time(summary: Mapping[str, Any]) -> dict[str, str]:
+    seconds, steps = summary["seconds"], summary["steps"]
+    return {
+        "Duration": duration(seconds),
+        "Epochs": thousands(summary["epochs"]),
+        "Steps": thousands(steps),
+        "Time per step": f"{1000 * seconds / max(steps, 1):.1f} ms",
+    }

@@ -1,0 +1,161 @@
+"""Numbers, scores, settings and durations in words: one function for each, for all pages and for the terminal."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxfer.metrics.scores import Measure
+
+NO_INTERVAL = "no interval"
+
+
+def thousands(number: int) -> str:
+    """Return a whole number with commas between its thousands."""
+    return f"{number:,}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share of one in percent; None is what JSON has for NaN.
+
+    >>> percent(0.4613), percent(None)
+    ('46.1%', 'n/a')
+    """
+    return "n/a" if share is None else f"{share:.1%}"
+
+
+def decimal(value: float | None, digits: int = 3, missing: str = "n/a") -> str:
+    """Return a number with so many digits after the point; None is what JSON has for NaN.
+
+    >>> decimal(0.25), decimal(None, missing="not finite")
+    ('0.250', 'not finite')
+    """
+    return missing if value is None else f"{value:.{digits}f}"
+
+
+def between(bounds: Sequence[float | None], shown: Callable[[Any], str] = decimal) -> str:
+    """Return the bounds of an interval in words, each as `shown` writes a number.
+
+    >>> between((-0.01, 0.02)), between((0.4257, 0.458), percent)
+    ('-0.010 to 0.020', '42.6% to 45.8%')
+    """
+    return " to ".join(map(shown, bounds))
+
+
+class Measures:
+    """What the scores of a split are called, and how they and their intervals are written.
+
+    What it needs of other rooms imports JAX, and is imported when used: a check of data does without.
+
+    Args:
+        known: measures by their name, in the order in which they are listed: `jaxfer.tasks.MEASURES`, and
+            those of one's own. A score that is not among them is called by its name, with blanks for underscores.
+    """
+
+    def __init__(self, known: "Mapping[str, Measure]") -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> "Measure":
+        from jaxfer.metrics.scores import Measure
+
+        return self._known.get(name) or Measure(name.replace("_", " "))
+
+    def column(self, name: str) -> str:
+        """Return the heading of a narrow column."""
+        return self[name].short or self[name].heading
+
+    def number(self, name: str, value: float | None) -> str:
+        """Return the value of a score in words."""
+        return self._shown(name)(value)
+
+    def interval(self, split: Mapping[str, Any], name: str) -> str:
+        """Return the 95% interval of a split's score in words: Wilson's where there is no accuracy's bootstrap."""
+        from jaxfer.evaluation.intervals import wilson_interval
+
+        bounds = split.get("intervals", {}).get(name)
+        if bounds is None and name == "accuracy" and split["accuracy"] is not None:
+            bounds = wilson_interval(split["accuracy"], split["examples"])
+        return NO_INTERVAL if bounds is None or None in bounds else between(bounds, self._shown(name))
+
+    def cell(self, split: Mapping[str, Any], name: str) -> tuple[str, str]:
+        """Return a split's score and below it its interval, for a table."""
+        return self.number(name, split[name]), self.interval(split, name)
+
+    def names(self, *splits: Mapping[str, Any]) -> list[str]:
+        """Return the scores that all splits have: those known in their order, then the others as they come."""
+        found = (name for split in splits[:1] for name, value in split.items() if _is_score(name, value))
+        shared = [name for name in found if all(name in split for split in splits)]
+        known = [name for name in self._known if name in shared]
+        return known + [name for name in shared if name not in self._known]
+
+    def curves(self, names: Iterable[str]) -> "list[tuple[Measure, dict[str, str]]]":
+        """Return which scores of heads besides the expression belong into one figure: those of one title.
+
+        Returns:
+            For each title a measure, and by what they are of, the names of its scores. Only leading ones are there.
+        """
+        curves: dict[str, tuple[Measure, dict[str, str]]] = {}
+        for name in names:
+            measure = self[name]
+            if measure.leading and (measure.of or name not in self._known):
+                curves.setdefault(measure.title, (measure, {}))[1][measure.of or measure.title] = name
+        return list(curves.values())
+
+    def _shown(self, name: str) -> Callable[[float | None], str]:
+        return percent if self[name].percent else decimal
+
+
+def _is_score(name: str, value: Any) -> bool:
+    number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return number and not f"_{name}".endswith("_examples")
+
+
+def known_of(split: Mapping[str, Any]) -> dict[str, int]:
+    """Return of how many images a split knows each quantity that it does not know of all, such as `valence`."""
+    return {name.removesuffix("_examples"): n for name, n in split.items() if name.endswith("_examples")}
+
+
+def where(split: Mapping[str, Any], epoch: int, name: str = "") -> str:
+    """Return what belongs beside every number: the split, of how many of its images a score is, and the epoch."""
+    examples = known_of(split).get(name.partition("_")[0], split["examples"])
+    return f"{split['split']}, n\u00a0=\u00a0{examples:,}, epoch\u00a0{epoch}"
+
+
+def setting(value: Any) -> str:
+    """Return a value from a JSON file in words.
+
+    >>> setting(None), setting([30, 40]), setting(0), setting(False)
+    ('none', '30, 40', '0', 'no')
+    """
+    if isinstance(value, list):
+        return ", ".join(map(setting, value))
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def configuration(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the fields of a `config.json` in words, by their group; `run` has those that belong to none.
+
+    >>> configuration({"epochs": 2, "loss": {"l2": 0.0}})
+    {'run': {'epochs': '2'}, 'loss': {'l2': '0.0'}}
+    """
+    groups = {name: value for name, value in config.items() if isinstance(value, dict)}
+    run = {name: value for name, value in config.items() if name not in groups}
+    return {
+        name: {field: setting(value) for field, value in group.items()}
+        for name, group in {"run": run, **groups}.items()
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> duration(7.25), duration(75.4), duration(8604.2)
+    ('7.2 s', '1 min 15 s', '2 h 23 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
