@@ -1,60 +1,74 @@
 """What importing takes: no global state, and no library before it is needed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"jax", "flax", "optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "rich", "tyro"}
 
 
-def python(program: str, *arguments: str) -> str:
+def python(program: str) -> str:
     """Return what a program prints in a fresh process."""
-    command = [sys.executable, "-c", program, *arguments]
+    command = [sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
-def imported(program: str, *arguments: str) -> set[str]:
-    """Return which heavy libraries a program imports."""
-    end = "\nimport sys; print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
-    return set(python(program + end, *arguments).splitlines()[-1].split()) & HEAVY
+REPORT = """
+import json, sys
+def report(asked):
+    print("\\n" + json.dumps([asked, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
 
 
-def main_of(module: str) -> str:
-    """Return a program that calls the `main` of a module and survives its exit."""
-    return f"from {module} import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
+def imported(program: str) -> dict[str, set[str]]:
+    """Return which heavy libraries a program has imported by each of its calls of `report(asked)`."""
+    lines = python(REPORT + program).splitlines()
+    reports = [json.loads(line) for line in lines if line.startswith('["')]
+    return {asked: set(modules) & HEAVY for asked, modules in reports}
 
 
-@pytest.mark.parametrize(
-    ("module", "never"),
-    [
-        ("jaxfer", HEAVY),
-        ("jaxfer.config", HEAVY),
-        ("jaxfer.models", {"optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-        ("jaxfer.training", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-        ("jaxfer.sweeps", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-        ("jaxfer.evaluation.summary", {"orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}),
-    ],
-)
-def test_a_module_imports_only_what_it_needs(module, never):
-    assert not imported(f"import {module}") & never
+FOR_NETWORKS = {"optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "tyro"}
+NEVER = {
+    "jaxfer": HEAVY,
+    "jaxfer.config": HEAVY,
+    "jaxfer.models": FOR_NETWORKS,
+    "jaxfer.training": FOR_NETWORKS - {"optax"},
+    "jaxfer.sweeps": FOR_NETWORKS - {"optax"},
+    "jaxfer.evaluation.summary": FOR_NETWORKS - {"optax"},
+}
+"""What a module must not import, nor any of those above it, since one process imports them in this order."""
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], *([verb, "--help"] for verb in ("train", "sweep", "evaluate", "report")), ["data", "check", "--help"]],
-    ids=" ".join,
-)
-def test_the_help_of_the_command_imports_no_jax(arguments):
-    assert imported(main_of("jaxfer.cli.main"), *arguments) == {"rich", "tyro"}
+def test_a_module_imports_only_what_it_needs():
+    found = imported("".join(f"import {module}\nreport({module!r})\n" for module in NEVER))
+    assert found.keys() == NEVER.keys()
+    assert {module: found[module] & never for module, never in NEVER.items()} == {module: set() for module in NEVER}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--learning-rate", "-1"]])
-def test_the_flags_of_the_training_example_import_no_jax(arguments):
-    program = f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r})\n" + main_of("train_affectnet")
-    assert imported(program, *arguments) == {"rich", "tyro"}
+CALLS = f"""
+sys.path.insert(0, {str(ROOT / "examples")!r})
+import jaxfer.cli.main, train_affectnet
+verbs = "train", "sweep", "evaluate", "report", "data check"
+command, example = jaxfer.cli.main.main, train_affectnet.main
+calls = [(command, "--help"), *((command, verb + " --help") for verb in verbs)]
+calls += [(example, "--help"), (example, "--learning-rate -1")]
+for main, arguments in calls:
+    sys.argv = ["jaxfer", *arguments.split()]
+    try:
+        main()
+        ended = "returned"
+    except SystemExit as exit:
+        ended = f"exited with {{exit.code or 0}}"
+    report(f"{{main.__module__}} {{arguments}}: {{ended}}")
+"""
+
+
+def test_neither_help_nor_a_wrong_flag_imports_jax():
+    found = imported(CALLS)
+    assert set(map(frozenset, found.values())) == {frozenset({"rich", "tyro"})}, found
+    assert [asked.rpartition("exited with ")[2] for asked in found] == ["0"] * 7 + ["2"]
 
 
 def test_importing_starts_no_backend_and_changes_no_setting():

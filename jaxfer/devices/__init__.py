@@ -1,4 +1,4 @@
-"""Where steps run: placement on devices, processes that train together, a CPU's cores, compiled programs kept."""
+"""Where steps run: placement on devices, several processes, a CPU's cores, and the cache of compiled programs."""
 
 from jaxfer.devices.cpu import use_cpu_cores
 from jaxfer.devices.distributed import join_processes

@@ -1,4 +1,4 @@
-"""Compiled programs kept on the disk, so that the next start of a program loads them in place of compiling anew."""
+"""Compiled programs kept on the disk, so that the next start loads them instead of compiling anew."""
 
 import hashlib
 import os
@@ -19,14 +19,16 @@ MOST_BYTES = 512 << 20
 
 
 def keep_compiled_programs() -> Path | None:
-    """Keep what JAX compiles in the user's cache folder and return its place; entry points call this.
+    """Keep compiled programs in the user's cache folder; entry points call this.
 
-    That is `jaxfer/programs` in `$XDG_CACHE_HOME`, `~/.cache` or, on macOS, `~/Library/Caches`, in a folder for each
-    kind of processor: XLA loads code for instructions that a processor lacks, which then ends the process. A loaded
-    program gives the same bits as a compiled one.
+    The folder is `jaxfer/programs` in `$XDG_CACHE_HOME`, `~/.cache` or, on macOS, `~/Library/Caches`. Each kind of
+    processor has its own in there: XLA loads code even for instructions that a processor lacks, which then ends the
+    process. A loaded program gives the same bits as a compiled one.
 
-    Returns None, and changes nothing, where JAX has a folder already (`JAX_COMPILATION_CACHE_DIR`), is told to use none
-    (`JAX_ENABLE_COMPILATION_CACHE=false`), or the folder cannot be written, or it or one of ours around it is a link.
+    Returns:
+        The folder. None, with nothing changed, where JAX has a folder already (`JAX_COMPILATION_CACHE_DIR`) or is told
+        to use none (`JAX_ENABLE_COMPILATION_CACHE=false`), or where the folder cannot be written, or it or a folder of
+        jaxfer's around it is a link.
     """
     if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:  # pyright: ignore
         return None
@@ -73,7 +75,9 @@ def _tidy(programs: Path, last_start: Path) -> None:
 
     JAX's own limit would need one more library, and JAX never replaces what it cannot read.
 
-    last_start: a file whose time says since when programs may be unfinished.
+    Args:
+        programs: The folder of all kinds of processors.
+        last_start: A file; programs older than it are whole.
     """
     begun = last_start.stat().st_mtime if last_start.exists() else 0.0
     write("", last_start)

@@ -1,4 +1,4 @@
-"""How a program prepares its process to train on a CPU, before JAX starts."""
+"""How a program prepares its process for training on a CPU, before JAX starts."""
 
 import ctypes
 import math
@@ -19,7 +19,8 @@ def use_cpu_cores() -> None:
     batch 32 is 1.23 times as fast when each is a device of its own. Programs call this before JAX starts; importing
     jaxfer never does. How many of these devices a run then uses is for `choose_parallel` to say.
 
-    Raises `UserError` where JAX has already started.
+    Raises:
+        UserError: JAX has already started.
     """
     try:
         jax.config.update("jax_num_cpu_devices", cpu_cores())
@@ -31,18 +32,20 @@ def use_cpu_cores() -> None:
 def cpu_cores() -> int:
     """Return how many cores this process may keep busy, at least 1.
 
-    Those it may run on (`taskset`, a batch system), or fewer where a container is granted less time than they have:
-    two processors' worth of 64 are 2, since devices that wait for each other would be stopped together. A part of a
-    core does not count.
+    These are the cores it may run on (`taskset`, a batch system). There are fewer where a container grants it less
+    time: two processors' worth of 64 are 2, since devices that wait for each other would be stopped together. A part
+    of a core does not count.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, math.floor(_granted(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))))
 
 
 def _granted(groups: Path, mounted: Path) -> float:
-    """Return how many processors' worth of time Linux's control groups leave this process; a large number if all.
+    """Return how many processors' worth of time Linux's control groups grant this process; 1e9 without a limit.
 
-    groups: the file that names this process's groups. mounted: where their settings are.
+    Args:
+        groups: The file that names this process's groups.
+        mounted: The folder of their settings.
     """
     try:
         names = [line.partition("::")[2] for line in groups.read_text().splitlines() if line.startswith("0::")]

@@ -1,4 +1,4 @@
-"""Several processes that train one run together: how they find each other."""
+"""How several processes that train one run find each other."""
 
 import threading
 
@@ -16,15 +16,18 @@ SILENT_SECONDS = 60
 def join_processes(coordinator: str | None = None, processes: int | None = None, process_id: int | None = None) -> None:
     """Join the other processes of this run; programs call this before JAX starts, in every process.
 
-    Without arguments a cluster tells who they are: a SLURM step, Open MPI, a TPU slice or Kubernetes, as JAX
-    recognises them. A process of a SLURM step or of Open MPI then has one GPU, in all other cases each has all that
-    its machine has.
+    Without arguments the cluster names the processes: a SLURM step, Open MPI, a TPU slice or Kubernetes, as JAX
+    recognises them. A process of a SLURM step or of Open MPI then has one GPU. In all other cases each process has all
+    devices of its machine.
 
-    coordinator: HOST:PORT of process 0, where it will listen and where all others reach it.
-    processes: how many there are. process_id: which one this is, from 0.
+    Args:
+        coordinator: HOST:PORT at which process 0 listens and all others reach it.
+        processes: Number of processes.
+        process_id: Which process this is, from 0.
 
-    Raises `UserError` where only some of the three are given or they cannot be, no cluster is recognised, JAX has
-    already started, or the others do not come within `MEET_SECONDS`.
+    Raises:
+        UserError: Only some of the three are given, or impossible ones; no cluster is recognised; JAX has already
+            started; or the others do not come within `MEET_SECONDS`.
     """
     given = [value is not None for value in (coordinator, processes, process_id)]
     if any(given) and not all(given):
@@ -55,6 +58,7 @@ def _initialize(coordinator: str | None, processes: int | None, process_id: int 
         except Exception as error:  # for the thread that waits
             failures.append(error)
 
+    # In a thread, since there is no other way to stop waiting for JAX.
     joining = threading.Thread(target=initialize, daemon=True)
     joining.start()
     joining.join(MEET_SECONDS)
@@ -74,5 +78,5 @@ def _initialize(coordinator: str | None, processes: int | None, process_id: int 
 
 
 def is_first() -> bool:
-    """Return whether this process is the one that writes and shows what is written and shown once."""
+    """Return whether this is process 0, which alone writes files and shows progress."""
     return jax.process_index() == 0

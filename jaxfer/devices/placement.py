@@ -1,8 +1,8 @@
 """How a step runs on devices: one of them, jit over a mesh, or pmap, behind one calling convention.
 
-Each object here compiles a function `(state, batch, *more) -> outputs` whose batch is the global one and whose other
-arguments and outputs are whole, so that the loop never knows what it runs on. Of several processes each passes its own
-rows of the batch, which are those of `shard`.
+Each class compiles a function `(state, batch, *more) -> outputs`. The function sees the global batch, and its other
+arguments and outputs are whole on every device, so that the loop need not know where it runs. With several processes
+each passes its own rows of the batch, those of `shard`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Parallel(Protocol):
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """Those it runs on, of all processes."""
+        """The devices it runs on, of all processes."""
         ...
 
     @property
@@ -43,20 +43,32 @@ class Parallel(Protocol):
         ...
 
     def place(self, state: Any) -> Any:
-        """Return `state` on the devices, as the compiled step takes and returns it."""
+        """Return a pytree on the devices, as the compiled step takes and returns it."""
         ...
 
     def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
-        """Return `step` compiled; with `donate` it reuses the memory of its first argument, which is then gone.
+        """Return a step compiled for the devices.
 
-        axis: that along which the arrays of the batch, its second argument, hold the examples.
+        Args:
+            step: `step(state, batch, *more)`, pytrees of arrays.
+            donate: Whether it reuses the memory of `state`, which is then gone.
+            axis: The axis of the examples in the arrays of the batch.
+
+        Returns:
+            The compiled step, called like `step`.
         """
         ...
 
 
 @dataclass(frozen=True)
 class OneDevice:
-    """Run on one device: by default the first."""
+    """Run on one device.
+
+    Attributes:
+        device: The device; by default this process's first.
+        axis_name: None: there is no mapped axis.
+        shard: The whole batch.
+    """
 
     device: Device = field(default_factory=lambda: jax.local_devices()[0])
     axis_name: None = None
@@ -72,7 +84,13 @@ class OneDevice:
         return jax.device_put(state, self.device)
 
     def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
-        """Jit for the device that holds the state."""
+        """Jit for the device that holds the state.
+
+        Args:
+            step: As for `Parallel.compile`.
+            donate: As for `Parallel.compile`.
+            axis: Not used: one device takes the batch whole.
+        """
         return jax.jit(step, donate_argnums=(0,) if donate else ())
 
 
@@ -80,11 +98,12 @@ class OneDevice:
 class Sharded:
     """Jit over a mesh: each device takes a slice of the batch, and the compiler sums across them.
 
-    devices: by default those of all processes; of each process as many, those of one process side by side. The
-        numbers do not depend on how many processes these are. Only where a process's rows do not fill its devices
-        evenly do the rows of the others move, and with them what augmentation and dropout draw for each.
+    The numbers do not depend on the number of processes, with one exception. Where a process's rows do not fill its
+    devices evenly, the rows of the others move, and augmentation and dropout draw other numbers for them.
 
-    `shard` raises `UserError` where the devices are others.
+    Attributes:
+        devices: By default those of all processes. Each process must have equally many, side by side.
+        axis_name: None: arrays are global.
     """
 
     devices: tuple[Device, ...] = field(default_factory=lambda: tuple(sorted(jax.devices(), key=_process)))
@@ -92,7 +111,11 @@ class Sharded:
 
     @property
     def shard(self) -> Shard:
-        """The rows that go to the devices of this process."""
+        """The rows that go to the devices of this process.
+
+        Raises:
+            UserError: The processes do not have equally many devices each, side by side.
+        """
         owners = [_process(device) for device in self.devices]
         processes = list(dict.fromkeys(owners))
         if owners != [process for process in processes for _ in range(len(owners) // len(processes))]:
@@ -107,15 +130,22 @@ class Sharded:
         return NamedSharding(mesh, PartitionSpec(*axes))
 
     def place(self, state: Any) -> Any:
-        """Put a copy of `state`, which is the same in all processes, on every device."""
+        """Put a copy of `state` on every device; it must be the same in all processes."""
         whole = self._sharding()
         if self.shard.count == 1:
             return jax.device_put(state, whole)
         return jax.tree.map(lambda array: _replicate(array, whole), state)
 
     def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
-        """Jit with a batch cut along `axis` and all else replicated."""
+        """Jit with the batch cut along an axis and all else replicated.
+
+        Args:
+            step: As for `Parallel.compile`.
+            donate: As for `Parallel.compile`.
+            axis: As for `Parallel.compile`; along it the batch is cut.
+        """
         whole, cut = self._sharding(), self._sharding(*[None] * axis, "batch")
+        # `more` as one argument: shardings are given for each argument, and how many there are is not known here.
         jitted = jax.jit(
             lambda state, batch, more: step(state, batch, *more),
             in_shardings=(whole, cut, whole),
@@ -136,9 +166,14 @@ class Sharded:
 
 @dataclass(frozen=True)
 class Pmapped:
-    """`jax.pmap`, as many recipes for TPUs expect it. In maintenance in JAX: prefer `Sharded` for new work.
+    """`jax.pmap`, as many recipes for TPUs expect it. It is in maintenance in JAX: prefer `Sharded` for new work.
 
     One process only: with several, JAX cannot donate a state that is not mapped.
+
+    Attributes:
+        devices: By default all of this process.
+        axis_name: The mapped axis.
+        shard: The whole batch.
     """
 
     devices: tuple[Device, ...] = field(default_factory=lambda: tuple(jax.local_devices()))
@@ -150,11 +185,18 @@ class Pmapped:
         return Sharded(self.devices).place(state)
 
     def compile(self, step: Step, *, donate: bool, axis: int = 0) -> Step:
-        """Map over the devices; the step must sum over `axis_name` all that it returns."""
+        """Map over the devices; the step must sum over `axis_name` all that it returns.
+
+        Args:
+            step: As for `Parallel.compile`.
+            donate: As for `Parallel.compile`.
+            axis: As for `Parallel.compile`; along it the batch is cut.
+        """
         mapped = jax.pmap(
             lambda state, batch, more: step(state, batch, *more),
             axis_name=self.axis_name,
             in_axes=(None, axis, None),
+            # What is summed is the same on all devices: one copy is enough, and the state keeps its shape.
             out_axes=None,  # pyright: ignore[reportArgumentType]
             devices=self.devices,
             donate_argnums=(0,) if donate else (),
@@ -215,12 +257,15 @@ LARGE = 4_000_000
 
 
 def choose_parallel(batch_size: int, model: nn.Module | None = None) -> OneDevice | Sharded:
-    """Return the way to run batches of `batch_size` on the devices that JAX sees, those of all processes.
+    """Return how to run batches on the devices that JAX sees, those of all processes.
 
-    A device gets at least eight images: fewer cost more to hand out than they save. But every process takes part.
+    A device gets at least eight images: fewer cost more to hand out than they save. But every process takes part. One
+    process trains a large network on one device of a CPU: several would each update a copy of all parameters, in the
+    same memory, whose speed limits that.
 
-    model: the network to train, None where it is only applied. One process trains a large network on one device of a
-        CPU: each device would update a copy of all parameters, and they share the memory that this waits for.
+    Args:
+        batch_size: Examples in a batch, of all processes together.
+        model: The network to train; None where it is only applied.
     """
     processes = jax.process_count()
     own = [[device for device in jax.devices() if _process(device) == process] for process in range(processes)]

@@ -1,13 +1,18 @@
-"""Several networks on the same examples: whether two differ, and what a group of seeds has on average."""
+"""Several networks on the same examples: whether two of them differ, and the mean over seeds."""
+
+from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxfer.evaluation.intervals import RESAMPLES, Interval, middle
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
 
 FEW = 25
 """Discordant pairs below which the test is exact; from there on the chi-squared distribution is close to it."""
@@ -15,18 +20,21 @@ FEW = 25
 
 @dataclass(frozen=True)
 class McNemar:
-    """Whether two classifiers have the same accuracy, judged by the examples that only one of them gets right.
+    """McNemar's test of whether two classifiers are equally accurate, by the examples that only one of them gets right.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947); recommended for two classifiers and one test set by Dietterich, "Approximate Statistical
-    Tests for Comparing Supervised Classification Learning Algorithms", Neural Computation 10 (1998).
+    Psychometrika 12 (1947). Dietterich, "Approximate Statistical Tests for Comparing Supervised Classification Learning
+    Algorithms", Neural Computation 10 (1998), recommends it for two classifiers and one test set.
 
-    only_first, only_second: examples that only the first, or only the second, gets right.
-    examples: all of them.
-    method: `exact`, a two-sided binomial test of the discordant pairs, below `FEW` of them; else `chi-squared`, with
-        Edwards' continuity correction (Psychometrika 13, 1948).
-    p_value: probability of a split of the discordant pairs at least as uneven, were both equally accurate.
-    difference: accuracy of the first less that of the second. interval: its bootstrap 95% interval.
+    Attributes:
+        only_first: Number of examples that only the first gets right.
+        only_second: Number of examples that only the second gets right.
+        examples: Number of all examples.
+        method: `exact`, a two-sided binomial test of the discordant pairs, below `FEW` of them; else `chi-squared`,
+            with Edwards' continuity correction (Psychometrika 13, 1948).
+        p_value: Probability of a split of the discordant pairs at least as uneven, if both were equally accurate.
+        difference: Accuracy of the first less that of the second.
+        interval: Bootstrap 95% interval of the difference.
     """
 
     only_first: int
@@ -38,10 +46,13 @@ class McNemar:
     interval: Interval
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> McNemar:
+def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"], *, seed: int = 0) -> McNemar:
     """Return McNemar's test of two classifiers.
 
-    first, second: bool [n], n at least 1, whether each gets each of the same examples right.
+    Args:
+        first: Whether the first gets each example right, bool [n], n at least 1.
+        second: Whether the second gets each of the same examples right, bool [n].
+        seed: Decides the resamples of the interval.
 
     >>> first, second = np.array([1, 1, 1, 1, 0, 0], bool), np.array([1, 0, 0, 0, 1, 0], bool)
     >>> found = mcnemar(first, second)
@@ -61,9 +72,15 @@ def mcnemar(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> McNemar:
 
 
 def over_runs(scores: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return mean and sample standard deviation (n - 1) of each measure over runs, and the number of runs.
+    """Return the mean and the sample standard deviation (n - 1) of each measure over runs.
 
-    scores: `Scores.to_dict()` of each run. A measure that a run lacks (None) has neither; one run has no deviation.
+    Args:
+        scores: `Scores.to_dict()` of each run.
+        measures: The names of the measures.
+
+    Returns:
+        `mean`, `std` and the number of `runs` of each measure. Both are None for a measure that is None in a run. One
+        run has no `std`.
 
     >>> over_runs([{"accuracy": 0.5}, {"accuracy": 0.75}], ["accuracy"])
     {'accuracy': {'mean': 0.625, 'std': 0.1767766952966369, 'runs': 2}}

@@ -1,4 +1,4 @@
-"""An evaluation: one checkpoint on one split, with all that a reader needs to judge its numbers."""
+"""An evaluation: one checkpoint on one split, with what a reader needs to judge its numbers."""
 
 import dataclasses
 import hashlib
@@ -25,18 +25,23 @@ ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
 """What the numbers of each kind of split are called."""
 
 MOST_GROUPS = 50
-"""So many groups of a column are scored apart; more would be a column of numbers or of names."""
+"""Most groups of a column that are scored apart; a column with more is one of numbers or names."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One checkpoint on one split.
 
-    data, split, use: the data set, the split of it, and what that is for.
-    flip: whether probabilities are means over the image and its mirror image.
-    by: the name of the groups that are scored apart, or None.
-    images: rows to explain by Grad-CAM, or None for a choice.
-    more_groups: groups of each face that the data does not say itself, by name.
+    Attributes:
+        trained: The network, from a checkpoint of its run.
+        data: The data set.
+        split: The split.
+        use: What the split is for: `train`, `val` or `test`.
+        predictions: The predictions for the split.
+        flip: Whether probabilities are means over the image and its mirror image.
+        by: Name of the groups that are scored apart, or None.
+        images: Rows to explain by Grad-CAM, or None for a choice.
+        more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
     """
 
     trained: Trained
@@ -51,36 +56,36 @@ class Evaluation:
 
     @property
     def role(self) -> str:
-        """What its numbers are called: `Training`, `Validation` or `Test`."""
+        """The name of the kind of split for readers: `Training`, `Validation` or `Test`."""
         return ROLES[self.use]
 
     @property
     def own_data(self) -> bool | None:
-        """Whether the split belongs to the very data of the run; None where that is not known."""
+        """Whether the split belongs to the data of the run; None where that is not known."""
         # Whoever evaluates on a test split has not read the others.
         found = "" if self.use == "test" else self.data.fingerprint
         return self.trained.fingerprint == found if self.trained.fingerprint and found else None
 
     @cached_property
     def fingerprint(self) -> str:
-        """That of the split."""
+        """The fingerprint of the split."""
         return self.data.fingerprint_of(self.split)
 
     @cached_property
     def scores(self) -> dict[str, Any]:
-        """What `scored` returns, without the training objective, and the split's name."""
+        """The scores as of `scored`, without the training objective, and the name of the split."""
         scores = scored(self.predictions, self.data.class_names)
         del scores["loss"]
         return {"split": self.split.name} | scores
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The names of those scores that have an interval."""
+        """The names of the scores that have an interval."""
         return tuple(self.scores["intervals"])
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
-        """The number of examples, measures and intervals of each group of the column `by`."""
+        """Number of examples, measures and intervals of each group of `by`, by its name."""
         if self.by is None:
             return {}
         column, found = self._group_of_each(self.by), {}
@@ -93,7 +98,7 @@ class Evaluation:
         return self.more_groups[by] if by in self.more_groups else self.split.groups[by]
 
     def notes(self) -> list[str]:
-        """Return what a reader of the numbers must know, one sentence each."""
+        """Return caveats for readers of the numbers, one sentence each."""
         notes = []
         if self.use == "train":
             notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
@@ -111,7 +116,7 @@ class Evaluation:
         return notes
 
     def inputs(self) -> dict[str, Any]:
-        """Return all that decides the numbers and the page of an evaluation by itself, as JSON has it."""
+        """Return everything that decides the numbers and the page of this evaluation, as a dict for JSON."""
         return {
             "config": json.loads(to_json(self.trained.config)),
             "checkpoint": self.trained.checkpoint,
@@ -127,7 +132,7 @@ class Evaluation:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `evaluation.json` holds."""
+        """Return the content of `evaluation.json`."""
         return {
             "run": self.trained.name,
             "role": self.role.lower(),
@@ -157,13 +162,20 @@ def evaluate(
     images: tuple[int, ...] | None = None,
     more_groups: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
-    """Return what the network of a run says about a split.
+    """Evaluate the network of a run on a split.
 
-    split_name: as `Dataset.split` takes it.
-    flip, by, images, more_groups: as in `Evaluation`.
+    Args:
+        trained: The network, as `jaxfer.runs.load.load_run` returns it.
+        data: The data set, with the classes of the network.
+        split_name: The split, as `Dataset.split` takes it.
+        flip: Whether to average probabilities over the image and its mirror image.
+        by: Name of the groups to score apart, or None.
+        images: Rows to explain by Grad-CAM, or None for a choice.
+        more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
 
-    Raises `UserError` for a split that does not exist, classes that are not the network's, groups that the data does
-    not have or of which there are more than `MOST_GROUPS`, and rows that are not there.
+    Raises:
+        UserError: The split does not exist; the classes are not the network's; the data does not have the groups `by`,
+            or more than `MOST_GROUPS` of them; or a row of `images` is not in the split.
     """
     if len(data.class_names) != trained.config.data.num_classes:
         raise UserError(
@@ -196,9 +208,17 @@ def evaluate(
 
 
 def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Return mean and deviation over runs, McNemar's test of each pair, and in what else but their seed runs differ.
+    """Compare runs on the same images.
 
-    Raises `UserError` where they were not evaluated on the same images.
+    Args:
+        evaluations: One or more evaluations.
+
+    Returns:
+        A dict for JSON: mean and standard deviation over the runs, McNemar's test of each pair, and the differences
+        between their configs besides the seed.
+
+    Raises:
+        UserError: The evaluations are not of the same images and labels.
     """
     first, *others = evaluations
     for other in others:
@@ -228,7 +248,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def _but_for_seed_and_place(config: Config) -> Config:
-    """Return a config without what may differ between runs of one experiment: the seed, and where the data lies."""
+    """Return a config without the seed and the place of the data, which may differ between runs of an experiment."""
     return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
 
 

@@ -4,9 +4,11 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 https://arxiv.org/abs/1610.02391.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -17,24 +19,35 @@ from jaxfer.devices import OneDevice
 from jaxfer.errors import UserError
 from jaxfer.models import Network, compiled_for
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt8
+
 AT_ONCE = 16
 """Images whose maps are computed together."""
 
 
-def grad_cam(model: Network, variables: dict[str, Any], images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return how much each place speaks for a class, float32 [n, h', w'], at least 0: on the last feature map.
+def grad_cam(
+    model: Network,
+    variables: dict[str, Any],
+    images: UInt8[np.ndarray, "n h w c"] | Float[np.ndarray, "n h w c"],
+    classes: Int[np.ndarray, " n"],
+) -> Float[np.ndarray, "n h_map w_map"]:
+    """Return how much each place of an image speaks for a class, on the last feature map.
+
+    Let A be that feature map and y the logit of the class. The result is relu(sum_k a_k A_k), where a_k is the mean of
+    dy/dA_k over the places (equations 1 and 2). Its scale has no meaning across images.
 
     Args:
         model: The network. Its last feature map is the last output [b, h', w', k] of one of its modules.
-        variables: Its variables.
-        images: [n, h, w, c], as the network takes them.
-        classes: int [n], the class that each image is asked about.
+        variables: Its variables, `params` and `batch_stats`.
+        images: The images as the network takes them, [n, h, w, c].
+        classes: The class to explain in each image, int [n].
+
+    Returns:
+        The maps, float32 [n, h', w'], at least 0.
 
     Raises:
         UserError: The network has no feature map.
-
-    With A the feature map after the last block and y the class's logit, a map is relu(sum_k a_k A_k), where a_k is the
-    mean of dy/dA_k over the places (equations 1 and 2). The scale has no meaning across images.
     """
     model = compiled_for(model, OneDevice().device.platform)
     explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes))

@@ -1,13 +1,16 @@
-"""How far scores could be off by the choice of examples alone: intervals by the bootstrap, and of shares by counts.
+"""How far scores could be off by the choice of examples alone: bootstrap intervals, and intervals of shares.
 
-Examples are drawn anew, as many and with replacement, and scored again; the middle 95% of these scores is the
-percentile interval of Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
+The bootstrap draws as many examples, with replacement, and scores them; many times. The middle 95% of these scores is
+the percentile interval: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
 and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. It says what other images of the same kind would
-change. It does not say what another seed would: train several for that. Images that are copies of each other make it
-too narrow.
+change. It does not say what another seed would change: train several for that. Images that are copies of each other
+make it too narrow.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +20,11 @@ from jaxfer.metrics import formulas
 from jaxfer.metrics.metrics import CALIBRATION_BINS, calibration_bin
 from jaxfer.tasks import Task
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 RESAMPLES = 2000
-"""How often the examples are drawn anew: the ends of an interval then vary by a twentieth of its length or so."""
+"""How often the examples are drawn: the ends of an interval then vary by about a twentieth of its length."""
 
 LEVEL = 0.95
 """The share of resamples inside an interval."""
@@ -34,11 +40,14 @@ Interval = list[float]
 
 
 def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]:
-    """Return the 95% interval of each measure of `Scores`, and of each of the predictions' tasks, by its name.
+    """Return the bootstrap 95% interval of each measure of `Scores` and of the tasks.
 
-    It is NaN where the measure is, or may be in a resample.
+    Args:
+        predictions: The predictions of n examples.
+        seed: Decides the resamples. The intervals depend on it and on the predictions alone.
 
-    They depend on `seed` and on the predictions alone.
+    Returns:
+        The intervals by the names of the measures. An interval is NaN where the measure is, or may be in a resample.
 
     >>> certain = np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]], np.float32)
     >>> intervals(Predictions(certain, np.array([0, 1, 1, 0], np.int32)))["accuracy"]
@@ -54,14 +63,14 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": formulas.r2(squared_error, support), "ece": formulas.ece(gaps, n)}
-        for task in predictions.tasks:
+        for task in predictions.scored:
             found = _resampled_scores(task, predictions.terms[task.name], np.random.default_rng(seed))
             samples |= {name: found[name] for name in task.measures}
         return {name: middle(values) for name, values in samples.items()}
 
 
-def middle(samples: np.ndarray) -> Interval:
-    """Return the ends of the middle 95% of samples [resamples]."""
+def middle(samples: Float[np.ndarray, " resamples"]) -> Interval:
+    """Return the ends of the middle 95% of samples, float [resamples]."""
     return np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
 
 
@@ -107,10 +116,17 @@ def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """Return the 95% interval, [low, high] in [0, 1], of a share that was seen among n examples.
+    """Return the 95% interval of a share.
 
-    The score interval of E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
-    Journal of the American Statistical Association 22, 1927. Of no example at all it is [0, 1].
+    It is the score interval of E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
+    Journal of the American Statistical Association 22, 1927.
+
+    Args:
+        share: The share that was seen, in [0, 1].
+        n: Number of examples among which it was seen.
+
+    Returns:
+        The lower and the upper end, in [0, 1]; 0 and 1 without any example.
 
     >>> [round(bound, 3) for bound in wilson_interval(0.9, 50)]
     [0.786, 0.957]
@@ -124,12 +140,17 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 
 def f1_interval(f1: float, n: int) -> tuple[float, float]:
-    """Return the 95% interval of a class's F1.
+    """Return the 95% interval of the F1 of a class.
+
+    The share J of TP among TP + FP + FN is a share like any other. F1 = 2J / (1 + J) grows with it, so the ends of its
+    interval are those of the interval of J, transformed.
 
     Args:
-        f1: From 0 to 1.
-        n: Examples that are of the class or were taken for it, TP + FP + FN. The share J of TP among these is a share
-            like any other, and F1 = 2J / (1 + J) grows with it, so that the bounds of one are those of the other.
+        f1: The F1 that was seen, in [0, 1].
+        n: Number of examples that are of the class or were taken for it, TP + FP + FN.
+
+    Returns:
+        The lower and the upper end, in [0, 1].
     """
     low, high = (2 * bound / (1 + bound) for bound in wilson_interval(f1 / (2 - f1), n))
     return low, high

@@ -1,10 +1,12 @@
-"""What a network says about every example of a split: what scores, intervals and lists of errors are made from."""
+"""The predictions of a network for every example of a split, from which scores and intervals are computed."""
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial, reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -21,87 +23,98 @@ from jaxfer.models import Network, compiled_for
 from jaxfer.tasks import Task
 from jaxfer.training.step import merge
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, Shaped
+
 ROWS = 1024
-"""How many predictions are scored at a time: one program serves any number of them."""
+"""Predictions scored at a time, the last ones padded: so one compiled program serves any number of them."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says about n examples, in the order of their split.
+    """The predictions of a network for n examples, in the order of their split.
 
     Attributes:
-        logits: float32 [n, c]; `probabilities` is their softmax.
-        labels: int32 [n], what the examples are.
-        heads: What its further heads say, by name, float32 [n, ...].
-        columns: What else the data says of the examples, by name, [n, ...].
-        tasks: Those of the heads that the data says something of.
+        logits: Logits of the expressions, float32 [n, c].
+        labels: Labels of the examples, int32 [n].
+        heads: Outputs of further heads, float32 [n, ...], by name.
+        columns: Further annotations of the examples, [n, ...], by name.
+        tasks: The tasks of the further heads.
     """
 
-    logits: np.ndarray
-    labels: np.ndarray
-    heads: Mapping[str, np.ndarray] = field(default_factory=dict)
-    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    logits: Float[np.ndarray, "n c"]
+    labels: Int[np.ndarray, " n"]
+    heads: Mapping[str, Float[np.ndarray, "n ..."]] = field(default_factory=dict)
+    columns: Mapping[str, Shaped[np.ndarray, "n ..."]] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @cached_property
-    def log_probabilities(self) -> np.ndarray:
+    def log_probabilities(self) -> Float[np.ndarray, "n c"]:
         """The logarithms of `probabilities`, float32 [n, c]."""
         with np.errstate(invalid="ignore"):  # an infinite logit makes NaN, as it does in JAX
             shifted = self.logits - self.logits.max(axis=1, keepdims=True)
             return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
     @cached_property
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self) -> Float[np.ndarray, "n c"]:
         """The probability of each class, float32 [n, c], rows that sum to 1."""
         return np.exp(self.log_probabilities)
 
     @property
-    def predicted(self) -> np.ndarray:
+    def predicted(self) -> Int[np.ndarray, " n"]:
         """The most probable class, int [n]; the first of equals."""
         return self.logits.argmax(axis=1)
 
     @property
-    def confidence(self) -> np.ndarray:
-        """Its probability, float32 [n]."""
+    def confidence(self) -> Float[np.ndarray, " n"]:
+        """The probability of the predicted class, float32 [n]."""
         return self.probabilities.max(axis=1)
 
     @property
-    def correct(self) -> np.ndarray:
-        """Whether it is the label, bool [n]."""
+    def correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether the predicted class is the label, bool [n]."""
         return self.predicted == self.labels
 
+    @property
+    def scored(self) -> tuple[Task, ...]:
+        """Those of the tasks that the data says something of."""
+        return tuple(task for task in self.tasks if task.known(self.columns))
+
     @cached_property
-    def terms(self) -> dict[str, np.ndarray]:
-        """What each example adds to the sums of each task, by its name, float64 [n, ...]."""
+    def terms(self) -> dict[str, Float[np.ndarray, "n ..."]]:
+        """The terms of each example, float64 [n, ...], by the name of the task."""
         heads, columns = ({name: _as_float64(v) for name, v in part.items()} for part in (self.heads, self.columns))
-        return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.tasks}
+        return {task.name: np.asarray(task.terms(heads, columns), np.float64) for task in self.scored}
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """The tasks' measures, by name."""
-        return {name: measure for task in self.tasks for name, measure in task.measures.items()}
+        """The measures of the tasks that are scored, by name."""
+        return {name: measure for task in self.scored for name, measure in task.measures.items()}
 
     @property
-    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Numbers that the tasks predict and those that the data says, [n] each, by name; NaN where it does not."""
+    def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Predicted and actual numbers of the tasks, pairs of [n], by name; see `Task.pairs`."""
         return {name: pair for task in self.tasks for name, pair in task.pairs(self.heads, self.columns).items()}
 
-    def take(self, rows: np.ndarray) -> "Predictions":
+    def take(self, rows: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> Predictions:
         """Return the predictions of some of the examples, by an index int [m] or a mask bool [n]."""
         heads, columns = ({name: v[rows] for name, v in part.items()} for part in (self.heads, self.columns))
         return Predictions(self.logits[rows], self.labels[rows], heads, columns, self.tasks)
 
     def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
-        """Return the scores that `Metrics` has for these examples.
+        """Return the scores of these predictions, as `Metrics` computes them.
 
-        loss: the training objective; None takes the cross entropy.
+        Args:
+            class_names: The names of the c classes.
+            loss: The training objective, a mean over the examples; None takes the cross entropy.
         """
         starts = range(0, len(self), ROWS)
         parts = (_measure(*self._padded(slice(start, start + ROWS)), loss) for start in starts)
         scores = reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
+        # In float64 on the host, unlike `Metrics.tasks`: a correlation from float32 sums would lose digits.
         sums = {name: terms.sum(axis=0) for name, terms in self.terms.items()}
         return dataclasses.replace(scores, tasks=further_scores(sums, self.tasks))
 
@@ -129,16 +142,18 @@ def predict_split(
     parallel: Parallel | None = None,
     flip: bool = False,
 ) -> Predictions:
-    """Return what a network says about every example of `split`, each exactly once and in order.
+    """Return the predictions of a network for a split, each example exactly once and in order.
+
+    With several processes all must call this. Each gets the predictions of the whole split.
 
     Args:
         model: The network.
         variables: `params` and `batch_stats`, as `TrainState.variables` has them.
         split: The examples.
-        batch_size: How many go through the network at a time.
-        tasks: What its further heads predict, to be scored where the split says what is right.
-        parallel: How to use the devices; by default one. Of several processes all must call this, and get the same.
-        flip: Whether a prediction is the mean of those for the image and for its mirror image.
+        batch_size: Examples in a batch, of all processes together.
+        tasks: The tasks of its further heads, scored where the split has their columns.
+        parallel: How to use the devices; by default one.
+        flip: Whether to average over the image and its mirror image: probabilities, and the outputs of further heads.
     """
     parallel = parallel or OneDevice()
     step = _compiled(model, parallel, flip)
@@ -147,18 +162,20 @@ def predict_split(
         step(placed, {name: batch[name] for name in ("image", "mask")})
         for batch in evaluation_batches(split, batch_size, parallel.shard)
     ]
+    # Read only now that every batch has been sent off, so that the devices never wait for the host.
     masks = [np.asarray(part.pop("mask")) for part in parts]
     found = {name: np.concatenate([p[name][m] for p, m in zip(parts, masks, strict=True)]) for name in parts[0]}
     known = {name: values for name, values in columns(split).items() if name not in ("image", "label")}
-    scored = tuple(task for task in tasks if task.name in found and task.known(known))
-    return Predictions(found.pop("logits"), split.labels, found, known, scored)
+    predicted = tuple(task for task in tasks if task.name in found)
+    return Predictions(found.pop("logits"), split.labels, found, known, predicted)
 
 
 @lru_cache(maxsize=8)
 def _compiled(model: Network, parallel: Parallel, flip: bool) -> Callable[..., dict[str, jax.Array]]:
-    """Return `step(variables, batch)`, which predicts the whole batch, compiled once for all splits and runs.
+    """Return `step(variables, batch)`, compiled once for all splits and runs of a network.
 
-    It returns the network's outputs and `mask`.
+    It returns the network's outputs for the global batch, and its `mask`: each process pads its own rows, so that
+    padding may lie between examples.
     """
     axis_name, model = parallel.axis_name, compiled_for(model, parallel.devices[0].platform)
 

@@ -1,4 +1,4 @@
-"""From a trained state to the numbers of a run."""
+"""The final numbers of a run, from its trained state."""
 
 import json
 import platform
@@ -33,20 +33,23 @@ def summarize(
     model: Network | None = None,
     tasks: Sequence[Task] = (),
 ) -> dict[str, Any]:
-    """Return what `summary.json` holds: the numbers of both splits, and all that a reader needs to judge them.
+    """Return the content of `summary.json`: the numbers of both splits, and what a reader needs to judge them.
 
-    `train` and `val` are the scores of this last state in evaluation mode, each over its whole split, with their
-    bootstrap `intervals`. `best` is the epoch that had the best validation accuracy, which is optimistic, being chosen
-    by the very examples it is measured on. Of several processes all must call this, and get the same.
+    With several processes all must call this. Each gets the same.
 
     Args:
-        config: What was trained.
-        data: What it was trained on.
-        state: What `fit` returned.
-        history: The rows that it returned.
+        config: The config that was trained.
+        data: The data set it was trained on.
+        state: The final state, as `fit` returns it.
+        history: The rows, as `fit` returns them.
         parallel: How to use the devices; by default all that the batch size warrants.
-        model: As passed to `fit`.
-        tasks: As passed to `fit`.
+        model: The network as it was passed to `fit`.
+        tasks: The tasks as they were passed to `fit`.
+
+    Returns:
+        A dict for JSON. `train` and `val` are the scores of the final state in evaluation mode, each over its whole
+        split, with bootstrap `intervals`. `best` is the epoch of the best validation accuracy. That accuracy is
+        optimistic, since the epoch was chosen by the very examples on which it is measured.
     """
     parallel = parallel or choose_parallel(config.batch_size)
     classes = len(data.class_names)
@@ -81,15 +84,21 @@ def summarize(
 
 
 def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:
-    """Return `Scores.to_dict()` and the bootstrap `intervals`.
+    """Return the scores of predictions with their bootstrap intervals.
 
-    loss: the training objective; None takes the cross entropy.
+    Args:
+        predictions: The predictions.
+        class_names: The names of the c classes.
+        loss: The training objective, a mean over the examples; None takes the cross entropy.
+
+    Returns:
+        `Scores.to_dict()`, and `intervals` by the names of the measures.
     """
     return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
 
 
 def _objective(objective: Objective, params: Any, predictions: Predictions) -> float:
-    """Return what training minimises, on a whole split: the mean over its examples and the penalty."""
+    """Return the training objective on a whole split: the mean loss of its examples, and the penalty."""
     outputs = {"logits": predictions.logits, **predictions.heads}
     batch = {"label": predictions.labels, "mask": np.ones(len(predictions), bool), **predictions.columns}
     losses = np.asarray(jax.jit(objective.losses)(outputs, batch), np.float64)
@@ -97,7 +106,7 @@ def _objective(objective: Objective, params: Any, predictions: Predictions) -> f
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions and devices that a number depends on."""
+    """Return the versions of libraries and the devices on which numbers depend."""
     versions = {"jaxfer": jaxfer.__version__, "python": platform.python_version(), "jax": jax.__version__}
     versions |= {"flax": flax.__version__, "optax": optax.__version__}
     device = jax.devices()[0]

@@ -1,40 +1,80 @@
 """The formulas of scores, from sums over examples: for one set of examples, or for many resamples of it at once.
 
-Every function takes float64 arrays with any leading axes and returns an array of those axes. A mean over no examples
-is NaN.
+Every function takes arrays with any leading axes, such as resamples, and returns a float64 array with those axes.
+Counts may be integers. A mean over no examples is NaN.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Return the share of correct predictions, [...], of confusion matrices [..., c, c], rows actual."""
+
+def accuracy(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, " ..."]:
+    """Return the share of correct predictions.
+
+    Args:
+        confusion: Examples by actual (row) and predicted (column) class, [..., c, c].
+
+    Returns:
+        The accuracy in [0, 1], [...].
+    """
     return divide(_diagonal(confusion).sum(-1), confusion.sum((-2, -1)), empty=np.nan)
 
 
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Return the recall averaged over the classes that occur, [...], of confusion matrices [..., c, c]."""
+def balanced_accuracy(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, " ..."]:
+    """Return the recall, averaged over the classes that occur.
+
+    Args:
+        confusion: Examples by actual (row) and predicted (column) class, [..., c, c].
+
+    Returns:
+        The balanced accuracy in [0, 1], [...].
+    """
     actual = confusion.sum(-1)
     return divide(divide(_diagonal(confusion), actual).sum(-1), np.count_nonzero(actual, -1), empty=np.nan)
 
 
-def f1(confusion: np.ndarray) -> np.ndarray:
-    """Return each class's F1, [..., c], of confusion matrices [..., c, c]; 0 for one neither there nor predicted."""
+def f1(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, "... c"]:
+    """Return the F1 of each class.
+
+    Args:
+        confusion: Examples by actual (row) and predicted (column) class, [..., c, c].
+
+    Returns:
+        F1 in [0, 1], [..., c]. It is 0 for a class that neither occurs nor is predicted.
+    """
     return divide(2 * _diagonal(confusion), confusion.sum(-1) + confusion.sum(-2))
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Return F1 averaged over all classes, [...], of confusion matrices [..., c, c]."""
+def macro_f1(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, " ..."]:
+    """Return the F1, averaged over all classes.
+
+    Args:
+        confusion: Examples by actual (row) and predicted (column) class, [..., c, c].
+
+    Returns:
+        The macro F1 in [0, 1], [...].
+    """
     return np.where(confusion.sum((-2, -1)) > 0, f1(confusion).mean(-1), np.nan)
 
 
-def r2(squared_error: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Return scikit-learn's `r2_score`, averaged uniformly over the one-hot columns, [...].
-
-    squared_error: sums of squared errors, [..., c]. support: examples of each class, [..., c].
+def r2(squared_error: Float[np.ndarray, "... c"], support: Num[np.ndarray, "... c"]) -> Float[np.ndarray, " ..."]:
+    """Return scikit-learn's `r2_score` of one-hot labels, with its uniform average over columns.
 
     A one-hot column with k ones among n has the total sum of squares k - k^2 / n. Where that is 0 the column is
-    constant and scores 1 if predicted exactly (to float32's precision), else 0. One example has no R2: NaN.
+    constant. It then scores 1 if predicted exactly (to float32's precision), else 0.
+
+    Args:
+        squared_error: Sum of squared errors of each column, [..., c].
+        support: Number of examples of each class, [..., c].
+
+    Returns:
+        R2, at most 1, [...]. It is NaN for fewer than two examples.
     """
     n = support.sum(-1, keepdims=True)
     total = support - divide(support**2, n)
@@ -43,19 +83,41 @@ def r2(squared_error: np.ndarray, support: np.ndarray) -> np.ndarray:
     return np.where(n[..., 0] < 2, np.nan, np.where(total > 0, varying, constant).mean(-1))
 
 
-def ece(gaps: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-    """Return the expected calibration error, [...]; see `jaxfer.metrics.scores.Scores`.
+def ece(gaps: Float[np.ndarray, "... bins"], n: Num[np.ndarray, " ..."] | float) -> Float[np.ndarray, " ..."]:
+    """Return the expected calibration error; see `jaxfer.metrics.scores.Scores`.
 
-    gaps: for each bin of confidence, correct predictions less the sum of confidences, [..., bins]. n: examples, [...].
+    Args:
+        gaps: Number of correct predictions in each bin of confidence, less the sum of their confidences, [..., bins].
+        n: Number of examples, [...].
+
+    Returns:
+        The error in [0, 1], [...].
     """
     return divide(np.abs(gaps).sum(-1), np.asarray(n, np.float64), empty=np.nan)
 
 
-def ccc(n: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Return Lin's concordance correlation coefficient, [...], from numbers of pairs and sums of x, y, x^2, y^2 and xy.
+def ccc(
+    n: Num[np.ndarray, " ..."],
+    x: Float[np.ndarray, " ..."],
+    y: Float[np.ndarray, " ..."],
+    xx: Float[np.ndarray, " ..."],
+    yy: Float[np.ndarray, " ..."],
+    xy: Float[np.ndarray, " ..."],
+) -> Float[np.ndarray, " ..."]:
+    """Return Lin's concordance correlation coefficient of pairs (x, y).
 
-    2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2), with the variances of a population. NaN where x and y are
-    one constant.
+    It is 2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2), with the variances of a population.
+
+    Args:
+        n: Number of pairs, [...].
+        x: Sum of x, up to 1 in size each, [...].
+        y: Sum of y, up to 1 in size each, [...].
+        xx: Sum of x^2, [...].
+        yy: Sum of y^2, [...].
+        xy: Sum of x y, [...].
+
+    Returns:
+        The coefficient in [-1, 1], [...]. It is NaN where x and y are one constant.
     """
     mean_x, mean_y, square_x, square_y, product = (divide(total, n, empty=np.nan) for total in (x, y, xx, yy, xy))
     covariance = product - mean_x * mean_y
@@ -64,8 +126,19 @@ def ccc(n: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, yy: np.ndar
     return divide(2 * covariance, np.where(spread > 1e-13, spread, 0), empty=np.nan)
 
 
-def divide(numerator: np.ndarray, denominator: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """Return the elementwise quotient, `empty` where the denominator is 0."""
+def divide(
+    numerator: Num[np.ndarray, " ..."], denominator: Num[np.ndarray, " ..."], empty: float = 0.0
+) -> Float[np.ndarray, " ..."]:
+    """Return the elementwise quotient.
+
+    Args:
+        numerator: Numbers that broadcast with the denominator.
+        denominator: Numbers, none below 0.
+        empty: The result where the denominator is 0.
+
+    Returns:
+        The quotient, float64 of the broadcast shape.
+    """
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     out = np.full(numerator.shape, empty)
     return np.divide(numerator, denominator, out=out, where=denominator > 0)

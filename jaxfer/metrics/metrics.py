@@ -4,9 +4,11 @@ A mean of batch means weighs a partial batch's examples too heavily. `Metrics` t
 merged by addition and divided once, on the host, by `Metrics.compute`.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import chex
 import jax
@@ -17,25 +19,36 @@ from flax import struct
 from jaxfer.metrics import formulas
 from jaxfer.metrics.scores import Bin, ClassScores, Scores
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
 CALIBRATION_BINS = 15
 """Equal-width bins of confidence, as many as in Guo et al. (2017)."""
 
 
 class Scored(Protocol):
-    """What makes scores from the sums of a further task."""
+    """A task besides the expression, as far as scores need it."""
 
     @property
     def name(self) -> str:
-        """The task's."""
+        """The name of the task, and of its entry in `Metrics.tasks`."""
         ...
 
     def scores(self, sums: Any) -> dict[str, Any]:
-        """Return measures, and numbers of examples by names that end in `_examples`."""
+        """Return measures by name, and numbers of examples by names that end in `_examples`."""
         ...
 
 
 def further_scores(sums: Mapping[str, Any], tasks: Iterable[Scored]) -> dict[str, float]:
-    """Return the scores of further tasks in plain Python numbers, from their float64 sums by name."""
+    """Return the scores of further tasks.
+
+    Args:
+        sums: The sums of the terms of each task, float64, by its name.
+        tasks: The tasks; one without sums is left out.
+
+    Returns:
+        Plain Python numbers by name: int where the name ends in `_examples`, else float.
+    """
     found = {}
     for task in tasks:
         if task.name in sums:
@@ -48,32 +61,34 @@ class Metrics:
     """Sums over the valid examples of any number of batches: a monoid under `merge`, with `empty` as identity.
 
     Every field is additive, so shards may be combined with `merge` or with `jax.lax.psum` alike. Counts are exact
-    up to 2**31 - 1 examples. The other sums are float32: added up over 500,000 examples in batches of 32 they were
-    within 5e-6 of their float64 values, relatively.
+    up to 2**31 - 1 examples. The other sums are float32. Added up over 500,000 examples in batches of 32 they were
+    within a relative 5e-6 of their float64 values.
+
+    Attributes:
+        count: Number of valid examples, int32 [].
+        loss: The training objective, float32 [].
+        cross_entropy: Cross entropy between labels and softmax in nats, float32 [].
+        squared_error: Squared difference between softmax and one-hot label for each class, float32 [c].
+        confusion_matrix: Examples by actual (row) and predicted (column) class, int32 [c, c].
+        bin_count: Examples in each bin of confidence, the probability of the predicted class, int32 [15].
+        bin_confidence: Sum of the confidences in each bin, float32 [15].
+        bin_correct: Number of correct predictions in each bin, int32 [15].
+        tasks: Sums of the terms of each further task that is scored, float32 [...], by its name.
     """
 
-    count: jax.Array
-    """int32 []: valid examples."""
-    loss: jax.Array
-    """float32 []: the training objective."""
-    cross_entropy: jax.Array
-    """float32 []: cross entropy between labels and softmax, in nats."""
-    squared_error: jax.Array
-    """float32 [c]: squared difference between softmax and one-hot label, for each class."""
-    confusion_matrix: jax.Array
-    """int32 [c, c]: examples by actual (row) and predicted (column) class."""
-    bin_count: jax.Array
-    """int32 [15]: examples by confidence, the probability of the predicted class."""
-    bin_confidence: jax.Array
-    """float32 [15]: their confidence."""
-    bin_correct: jax.Array
-    """int32 [15]: how many of them were predicted correctly."""
-    tasks: dict[str, jax.Array] = struct.field(default_factory=dict)
-    """float32 each: of every further task that is scored, by its name, the sums of its terms."""
+    count: Int[Array, ""]
+    loss: Float[Array, ""]
+    cross_entropy: Float[Array, ""]
+    squared_error: Float[Array, " c"]
+    confusion_matrix: Int[Array, "c c"]
+    bin_count: Int[Array, " bins"]
+    bin_confidence: Float[Array, " bins"]
+    bin_correct: Int[Array, " bins"]
+    tasks: dict[str, Float[Array, " ..."]] = struct.field(default_factory=dict)
 
     @classmethod
-    def empty(cls, num_classes: int) -> "Metrics":
-        """Return the sums over no examples."""
+    def empty(cls, num_classes: int) -> Metrics:
+        """Return the sums over no examples of `num_classes` classes."""
         return cls(
             count=jnp.zeros((), jnp.int32),
             loss=jnp.zeros((), jnp.float32),
@@ -88,21 +103,25 @@ class Metrics:
     @classmethod
     def of_batch(
         cls,
-        logits: jax.Array,
-        labels: jax.Array,
-        mask: jax.Array,
-        loss: jax.Array | None = None,
-        tasks: Mapping[str, jax.Array] | None = None,
-    ) -> "Metrics":
+        logits: Float[Array, "b c"],
+        labels: Int[Array, " b"],
+        mask: Bool[Array, " b"],
+        loss: Float[Array, ""] | None = None,
+        tasks: Mapping[str, Float[Array, " ..."]] | None = None,
+    ) -> Metrics:
         """Return the sums over one batch.
 
-        logits: float32 [b, c]. Rows with a False mask contribute nothing, whatever they hold; NaN in any other row
-            makes the cross entropy NaN.
-        labels: int32 [b] in [0, c) where the mask is True.
-        mask: bool [b], False for padding.
-        loss: float32 [], the batch's training objective as a mean over its valid examples; None takes the cross
-            entropy.
-        tasks: sums of further tasks over the valid examples, by name.
+        Args:
+            logits: float32 [b, c]. Rows with a False mask contribute nothing, whatever they hold. NaN in any other
+                row makes the cross entropy NaN.
+            labels: int32 [b], in [0, c) where the mask is True.
+            mask: bool [b], False for padding.
+            loss: The batch's training objective, a mean over its valid examples, float32 []. None takes the cross
+                entropy.
+            tasks: Sums of the terms of further tasks over the valid examples, float32 [...], by name.
+
+        Raises:
+            AssertionError: The ranks or the numbers of rows do not fit.
         """
         chex.assert_rank([logits, labels, mask], [2, 1, 1])
         chex.assert_equal_shape_prefix([logits, labels, mask], 1)
@@ -130,16 +149,21 @@ class Metrics:
             tasks=dict(tasks or {}),
         )
 
-    def merge(self, other: "Metrics") -> "Metrics":
+    def merge(self, other: Metrics) -> Metrics:
         """Return the sums over the examples of both."""
         return jax.tree.map(jnp.add, self, other)
 
     def compute(self, class_names: Sequence[str], tasks: Iterable[Scored] = ()) -> Scores:
-        """Return the scores of the c classes named, computed in float64 on the host.
+        """Return the scores, computed in float64 on the host.
 
-        tasks: those whose sums are in here.
+        Without a single example, every score that is a mean over examples or classes is NaN.
 
-        Without a single example every score that is a mean over examples or classes is NaN.
+        Args:
+            class_names: The names of the c classes.
+            tasks: The further tasks to score; one without sums is left out.
+
+        Returns:
+            The scores, in plain Python numbers.
 
         >>> logits = jnp.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
         >>> metrics = Metrics.of_batch(logits, jnp.array([0, 1, 1]), jnp.array([True, True, False]))
@@ -178,10 +202,16 @@ class Metrics:
         )
 
 
-def calibration_bin(confidence: jax.Array) -> jax.Array:
-    """Return the bin of each confidence, int32 of the same shape.
+def calibration_bin(confidence: Float[Array, " ..."]) -> Int[Array, " ..."]:
+    """Return the bin of each confidence.
 
-    Guo et al.'s bins are open below and closed above: bin k holds confidences in (k/15, (k+1)/15].
+    The bins of Guo et al. are open below and closed above: bin k holds confidences in (k/15, (k+1)/15].
+
+    Args:
+        confidence: Probabilities, floating point [...].
+
+    Returns:
+        The bins, int32 [...] from 0 to 14.
     """
     return jnp.clip(jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1, 0, CALIBRATION_BINS - 1)
 

@@ -9,12 +9,13 @@ from typing import Any
 class Measure:
     """How a score is shown.
 
-    title: what it is called, such as `Macro F1` or `CCC`.
-    of: the quantity that it is of, where that is not the expression, such as `valence`.
-    short: the title where there is little room, by default the title itself.
-    noun: what a sentence calls it, by default the title.
-    percent: whether it is a share that is written in percent.
-    leading: whether lists that show few scores show it: curves by epoch, the table at the end of training.
+    Attributes:
+        title: Its name in tables, such as `Macro F1` or `CCC`.
+        of: The quantity that it measures, such as `valence`; empty for the expression.
+        short: The title where there is little room; empty for the title itself.
+        noun: Its name in sentences; empty for the title.
+        percent: Whether it is a share that is written in percent.
+        leading: Whether short lists have it: curves by epoch, the table at the end of training.
     """
 
     title: str
@@ -27,7 +28,7 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """The title with what it is of, such as `Valence, CCC`."""
+        """The title after the quantity that it measures, such as `Valence, CCC`."""
         return f"{self.of[0].upper()}{self.of[1:]}, {self.title}" if self.of else self.title
 
 
@@ -49,7 +50,14 @@ MEASURES = {
 
 @dataclasses.dataclass(frozen=True)
 class ClassScores:
-    """How well one class is recognised; each share is 0 where its denominator is."""
+    """How well one class is recognised; a share with the denominator 0 is 0.
+
+    Attributes:
+        precision: Share of the predictions of this class that are correct, in [0, 1].
+        recall: Share of the examples of this class that are recognised, in [0, 1].
+        f1: Harmonic mean of both, in [0, 1].
+        support: Number of examples of this class.
+    """
 
     precision: float
     recall: float
@@ -59,7 +67,13 @@ class ClassScores:
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """The examples whose confidence lies in one of the equal-width bins: how many, mean confidence, accuracy."""
+    """One of the equal-width bins of confidence.
+
+    Attributes:
+        examples: Number of examples in the bin.
+        confidence: Their mean confidence, in [0, 1]; 0 without examples.
+        accuracy: Share of them predicted correctly, in [0, 1]; 0 without examples.
+    """
 
     examples: int
     confidence: float
@@ -70,19 +84,29 @@ class Bin:
 class Scores:
     """The result of an evaluation over n examples of c classes, in plain Python numbers.
 
-    mse and r2 compare the (n, c) softmax with the one-hot labels, as scikit-learn's `mean_squared_error` and
-    `r2_score` do with their uniform average over columns. macro_f1 averages over all c classes (0 for one that
-    neither occurs nor is predicted), balanced_accuracy over the classes that occur.
-
-    ece is the expected calibration error, sum over bins of (n_bin / n) |accuracy_bin - confidence_bin|, of Guo et
-    al., "On Calibration of Modern Neural Networks", ICML 2017, over the bins of `calibration`.
+    Attributes:
+        examples: Number of examples n.
+        loss: The training objective: cross entropy as trained (smoothed, weighted) and what is added to it.
+        cross_entropy: Cross entropy in nats. It is not clipped: a label of probability 0 makes it infinite.
+        accuracy: Share of correct predictions.
+        balanced_accuracy: Recall, averaged over the classes that occur.
+        macro_f1: F1, averaged over all c classes; it is 0 for a class that neither occurs nor is predicted.
+        mse: Mean squared error between the softmax [n, c] and the one-hot labels, as scikit-learn's
+            `mean_squared_error` with its uniform average over columns.
+        r2: R2 of the same, as scikit-learn's `r2_score` with its uniform average over columns.
+        ece: Expected calibration error over the bins of `calibration`: the sum of
+            (n_bin / n) |accuracy_bin - confidence_bin|. Guo et al., "On Calibration of Modern Neural Networks", ICML
+            2017, https://arxiv.org/abs/1706.04599.
+        per_class: How well each class is recognised, by its name.
+        calibration: The 15 bins of confidence, in rising order.
+        confusion_matrix: Examples by actual (row) and predicted (column) class, [c, c].
+        class_names: The names of the classes, in the order of the labels.
+        tasks: The scores of further tasks, such as `valence_ccc`; none of a task that the data does not cover.
     """
 
     examples: int
     loss: float
-    """The training objective: cross entropy as trained (smoothed, weighted) and what is added to it."""
     cross_entropy: float
-    """In nats; not clipped, so that it is infinite where a label's probability is 0."""
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
@@ -92,20 +116,18 @@ class Scores:
     per_class: dict[str, ClassScores]
     calibration: list[Bin]
     confusion_matrix: list[list[int]]
-    """Examples by actual (row) and predicted (column) class."""
     class_names: list[str]
     tasks: dict[str, float] = dataclasses.field(default_factory=dict)
-    """The scores of further tasks, such as `valence_ccc`; nothing of one that the data says nothing about."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields and what `tasks` holds as JSON has them; NaN and infinity, which it lacks, become None."""
+        """Return the fields for JSON, with the entries of `tasks` beside them; NaN and infinity become None."""
         fields = dataclasses.asdict(self)
         tasks = fields.pop("tasks")
         return as_json(fields | tasks)
 
 
 def as_json(value: Any) -> Any:
-    """Return dicts and lists of numbers as JSON has them; NaN and infinity, which JSON lacks, become None."""
+    """Return dicts and lists of numbers for JSON; NaN and infinity, which JSON lacks, become None."""
     if isinstance(value, dict):
         return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,26 +1,34 @@
 """Batch normalisation that is exact on padded and on sharded batches."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float
+
 
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, exact on padded and on sharded batches.
 
-    Unlike `flax.linen.BatchNorm` it takes the mean over the *examples* that `mask` keeps on all the devices of
-    `axis_name` together, not the mean of the devices' means, so that a padded last batch gives the same numbers
+    It takes the mean over the *examples* that `mask` keeps, on all devices of `axis_name` together.
+    `flax.linen.BatchNorm` takes the mean of the devices' means. A padded last batch therefore gives the same numbers
     however it is cut up. Statistics are float32 whatever `dtype` is. The running variance is the biased one, as in
     Keras and Flax (PyTorch keeps the unbiased).
 
-    momentum: share of the running statistics that a step keeps.
-    dtype: of the output; None keeps the input's.
-    axis_name: the mapped axis whose devices share the batch, under pmap or shard_map; None elsewhere.
+    Attributes:
+        momentum: Share of the running statistics that a step keeps.
+        epsilon: Added to the variance before its square root.
+        scale_init: Initialiser of the scale.
+        dtype: Dtype of the output; None keeps the input's.
+        axis_name: The mapped axis whose devices share the batch, under pmap or shard_map; None elsewhere.
     """
 
     momentum: float = 0.99
@@ -30,8 +38,19 @@ class BatchNorm(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, mask: jax.Array | None = None) -> jax.Array:
-        """Normalise `x` [b, ..., c]; `mask` bool [b] is True for real examples (None: all are)."""
+    def __call__(
+        self, x: Float[Array, "b ... c"], *, train: bool, mask: Bool[Array, " b"] | None = None
+    ) -> Float[Array, "b ... c"]:
+        """Normalise a batch, and in training move the running statistics.
+
+        Args:
+            x: The batch, floating point [b, ..., c].
+            train: Whether to take the batch's statistics; else the running ones.
+            mask: Which rows are examples, bool [b]; None if all are.
+
+        Returns:
+            The normalised batch, `dtype` [b, ..., c].
+        """
         channels = x.shape[-1]
         scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)

@@ -3,11 +3,13 @@
 The blocks are those of He et al., "Deep Residual Learning for Image Recognition" (2016), https://arxiv.org/abs/1512.03385.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -18,36 +20,65 @@ from jaxfer.errors import UserError
 from jaxfer.models.batch_norm import BatchNorm
 from jaxfer.models.kernels import XLA, Kernels
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, UInt8
+
 Outputs = dict[str, jax.Array]
-"""What a network returns, an entry a head: `logits` [b, classes], and such as `affect` [b, 2]; all float32."""
+"""What a network returns, one entry for each head: `logits` [b, classes] and, say, `affect` [b, 2]; all float32."""
 
 Network = nn.Module
 """Any linen module with `apply(variables, images, *, train, mask) -> Outputs`.
 
-images: [b, h, w, c], uint8 from 0 to 255 or floating point from 0 to 1; `unit_range` makes both the second. train:
-whether to drop features and normalise with the batch's statistics, kept in the collection `batch_stats`. mask: bool
-[b], False for padding, or None. What a network may have besides is set or asked for only where it is there: the fields
-`kernels` and `axis_name` (see `compiled_for`), and a method `l2_kernels(params)`.
+- `images`: [b, h, w, c], uint8 from 0 to 255 or floating point from 0 to 1; `unit_range` turns both into the latter.
+- `train`: whether to drop features and to normalise with the batch's statistics, kept in the collection `batch_stats`.
+- `mask`: bool [b], False for padding; or None.
+
+Three things are optional: the fields `kernels` and `axis_name` (see `compiled_for`), and a method
+`l2_kernels(params)`.
 """
 
 
 @dataclass(frozen=True)
 class Head:
-    """A last layer besides that of the expression: the entry of the outputs, its size, and what follows it."""
+    """A last layer besides that of the expression.
+
+    Attributes:
+        name: Its entry in the network's outputs.
+        size: Numbers per image.
+        activation: Applied to the layer's output; None for none.
+    """
 
     name: str
     size: int
     activation: Callable[[jax.Array], jax.Array] | None = None
 
 
-def unit_range(images: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
-    """Return images as floating point from 0 to 1, whether they are already or uint8."""
+def unit_range(
+    images: Float[Array, "b h w c"] | UInt8[Array, "b h w c"], dtype: Any = jnp.float32
+) -> Float[Array, "b h w c"]:
+    """Return images as floating point from 0 to 1.
+
+    Args:
+        images: uint8 from 0 to 255, or floating point from 0 to 1 already, [b, h, w, c].
+        dtype: Dtype of the result.
+
+    Returns:
+        The images in [0, 1], `dtype` [b, h, w, c].
+    """
     scale = 255.0 if images.dtype == jnp.uint8 else 1.0
     return images.astype(dtype) / scale
 
 
 def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
-    """Return the kernels whose squares the L2 term adds up: those that the network names, else all of its kernels."""
+    """Return the kernels whose squares the L2 term adds up.
+
+    Args:
+        model: The network. Its method `l2_kernels(params)`, if it has one, decides.
+        params: Its parameters.
+
+    Returns:
+        The kernels, arrays of any shapes. Without such a method: all parameters of more than one axis.
+    """
     if hasattr(model, "l2_kernels"):
         return model.l2_kernels(params)
     return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
@@ -58,7 +89,13 @@ he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
 @dataclass(frozen=True)
 class Stem:
-    """The first convolution: its kernel size, its stride, and whether a 3x3 max-pool of stride 2 follows."""
+    """The first convolution.
+
+    Attributes:
+        kernel: Height and width of its kernel.
+        stride: Its stride along both.
+        pool: Whether a 3x3 max-pool of stride 2 follows.
+    """
 
     kernel: int = 7
     stride: int = 2
@@ -66,10 +103,14 @@ class Stem:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut: `filters` channels in the middle and out.
+    """Two 3x3 convolutions around a shortcut.
 
-    conv, norm: the layers to build from, as `ResNetFER` binds them.
-    last_scale_init: initial scale of the last normalisation; zeros make the block the identity (after ReLU).
+    Attributes:
+        filters: Channels between the convolutions and of the output.
+        stride: Stride of the first convolution.
+        conv: The convolution to build from, as `ResNetFER` binds it.
+        norm: The normalisation to build from, as `ResNetFER` binds it.
+        last_scale_init: Initialiser of the last normalisation's scale; zeros make the block the identity (after ReLU).
     """
 
     filters: int
@@ -79,7 +120,7 @@ class BasicBlock(nn.Module):
     last_scale_init: Callable[..., jax.Array]
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h_out w_out filters"]:
         """Map x [b, h, w, c] to [b, ceil(h / stride), ceil(w / stride), filters]."""
         y = self.conv(self.filters, (3, 3), strides=self.stride, name="conv1")(x)
         y = nn.relu(self.norm(name="norm1")(y))
@@ -89,9 +130,16 @@ class BasicBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """A 1x1, a 3x3 and a 1x1 convolution around a shortcut: `filters` channels in the middle, four times that out.
+    """A 1x1, a 3x3 and a 1x1 convolution around a shortcut.
 
     The stride is in the 3x3 convolution, as in most implementations since the paper.
+
+    Attributes:
+        filters: Channels between the convolutions; the output has four times as many.
+        stride: Stride of the 3x3 convolution.
+        conv: The convolution to build from, as `ResNetFER` binds it.
+        norm: The normalisation to build from, as `ResNetFER` binds it.
+        last_scale_init: Initialiser of the last normalisation's scale; zeros make the block the identity (after ReLU).
     """
 
     filters: int
@@ -101,7 +149,7 @@ class BottleneckBlock(nn.Module):
     last_scale_init: Callable[..., jax.Array]
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h_out w_out 4*filters"]:
         """Map x [b, h, w, c] to [b, ceil(h / stride), ceil(w / stride), 4 * filters]."""
         y = self.conv(self.filters, (1, 1), name="conv1")(x)
         y = nn.relu(self.norm(name="norm1")(y))
@@ -126,22 +174,23 @@ class ResNetFER(nn.Module):
     The defaults are the published network: 158,919 values, of which 640 are running statistics. `ResNetFER18`,
     `ResNetFER34` and `ResNetFER50` are the standard networks, and every field can be set apart.
 
-    num_classes: logits per image.
-    stage_sizes: blocks in each stage; each stage after the first halves the map and doubles the channels.
-    width: channels of the stem and of the first stage's blocks.
-    block: `BasicBlock` or `BottleneckBlock`.
-    stem: the first convolution and pool.
-    final_pool: whether a 3x3 max-pool of stride 2 precedes the global average.
-    use_bias: whether convolutions have biases, which batch normalisation makes redundant.
-    norm: the normalisation layer.
-    kernel_init: initialiser of the convolutions; the last layer uses Glorot's always.
-    zero_last_scale: whether every block starts as the identity (Goyal et al. 2017, section 5.1,
-        https://arxiv.org/abs/1706.02677).
-    dropout: share of the pooled features dropped in training.
-    heads: last layers besides that of the expression, such as valence and arousal's.
-    dtype: of the computation. Parameters, statistics and logits are float32 always.
-    axis_name: the mapped axis over which normalisation shares its statistics; the train step sets it under pmap.
-    kernels: what convolves and pools; who compiles the network for a kind of device sets it.
+    Attributes:
+        num_classes: Logits per image.
+        stage_sizes: Blocks in each stage; each stage after the first halves the map and doubles the channels.
+        width: Channels of the stem and of the first stage's blocks.
+        block: `BasicBlock` or `BottleneckBlock`.
+        stem: The first convolution and pool.
+        final_pool: Whether a 3x3 max-pool of stride 2 precedes the global average.
+        use_bias: Whether convolutions have biases, which batch normalisation makes redundant.
+        norm: The normalisation layer.
+        kernel_init: Initialiser of the convolutions; the last layers always use Glorot's.
+        zero_last_scale: Whether every block starts as the identity (Goyal et al. 2017, section 5.1,
+            https://arxiv.org/abs/1706.02677).
+        dropout: Share of the pooled features dropped in training.
+        heads: Last layers besides that of the expression, such as that of valence and arousal.
+        dtype: Dtype of the computation. Parameters, statistics and outputs are always float32.
+        axis_name: The mapped axis over which normalisation shares its statistics; `compiled_for` sets it.
+        kernels: The functions that convolve and pool; `compiled_for` sets them.
 
     >>> model = ResNetFER()
     >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
@@ -168,12 +217,25 @@ class ResNetFER(nn.Module):
     kernels: Kernels = XLA
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False, mask: jax.Array | None = None) -> Outputs:
-        """Return `logits`, float32 [b, num_classes]; an entry for each of `heads`.
+    def __call__(
+        self,
+        images: Float[Array, "b h w 3"] | UInt8[Array, "b h w 3"],
+        *,
+        train: bool = False,
+        mask: Bool[Array, " b"] | None = None,
+    ) -> Outputs:
+        """Return what each head says of the images.
 
-        images: [b, h, w, 3] RGB, h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
-        train: normalise with the batch's statistics and drop features (needs the `dropout` key).
-        mask: bool [b], False for padding that must not count in the batch's statistics; None if there is none.
+        Args:
+            images: RGB, [b, h, w, 3], h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1.
+            train: Whether to normalise with the batch's statistics and to drop features (needs the `dropout` key).
+            mask: bool [b], False for padding, which does not count in the batch's statistics; None if there is none.
+
+        Returns:
+            `logits`, float32 [b, num_classes], and an entry for each of `heads`, float32 [b, size].
+
+        Raises:
+            ValueError: The images have fewer than 32x32 pixels.
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
@@ -199,6 +261,7 @@ class ResNetFER(nn.Module):
                 )(x)
         if self.final_pool:
             x = self.kernels.max_pool(x, 3, 2)
+        # A mean of bfloat16 would lose digits that the float32 heads need.
         x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
@@ -208,7 +271,7 @@ class ResNetFER(nn.Module):
             outputs[head.name] = value if head.activation is None else head.activation(value)
         return outputs
 
-    def l2_kernels(self, params: Any) -> list[jax.Array]:
+    def l2_kernels(self, params: Any) -> list[Float[Array, " ..."]]:
         """Return the kernels of the stem and of the last layer, as in the published experiment."""
         return [params["stem_conv"]["kernel"], params["head"]["kernel"]]
 
@@ -240,10 +303,15 @@ MODELS: dict[str, Callable[..., ResNetFER]] = dict(
 
 
 def make_model(config: ModelConfig, num_classes: int, heads: tuple[Head, ...] = ()) -> ResNetFER:
-    """Return the network that a config names, for `num_classes` expressions and further heads.
+    """Return the network that a config names.
+
+    Args:
+        config: Which network, its dropout and its dtype.
+        num_classes: Logits per image, one for each expression.
+        heads: Its last layers besides that of the expression.
 
     Raises:
-        UserError: A network that only its own module knows, which has to be passed as an object.
+        UserError: The config names a network that is not jaxfer's, which has to be passed as an object.
 
     >>> make_model(ModelConfig(variant="resnet18"), 8).stage_sizes
     (2, 2, 2, 2)
@@ -258,7 +326,7 @@ def make_model(config: ModelConfig, num_classes: int, heads: tuple[Head, ...] = 
 
 
 def import_network(name: str, num_classes: int) -> Network:
-    """Import a network of the user's own, which runs whatever its module runs.
+    """Import a network of the user's own. That runs the code of its module.
 
     Args:
         name: `module:attribute`. The attribute is a network, or makes one when it is called with `num_classes`.
@@ -279,5 +347,5 @@ def import_network(name: str, num_classes: int) -> Network:
 
 
 def name_of(model: Network) -> str:
-    """Return the `module:attribute` of a network's class, by which a config says which network a run has."""
+    """Return the `module:attribute` of a network's class, as a config names the network of a run."""
     return f"{type(model).__module__}:{type(model).__qualname__}"

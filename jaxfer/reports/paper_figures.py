@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -17,10 +17,8 @@ from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
 from jaxfer.reports.sweep_figures import settings
 from jaxfer.reports.words import Measures
+from jaxfer.runs.results import SweepResult
 from jaxfer.tasks import MEASURES
-
-if TYPE_CHECKING:
-    from jaxfer.runs.results import SweepResult
 
 COLUMN = 3.35
 """Inches: the width of a column of most two-column styles."""

@@ -24,13 +24,18 @@ PATIENCE_SECONDS = 300
 class Checkpoints:
     """The checkpoints of one run: the latest, the one of best validation accuracy, and those saved to be kept.
 
-    Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all,
-    and an older one goes only after a newer one stands, so that nothing is lost whenever the process ends.
+    Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all. An
+    older one is removed only when a newer one is complete, so that nothing is lost whenever the process ends.
 
-    directory: created if it does not exist; what an interrupted save left behind is removed. Raises `UserError` where
-        it, or something in it, is a link.
-    read_only: nothing is created or removed, so that a run may go on meanwhile, and `restore` may ask for a part of
-        what was saved. Raises `UserError` where there is no checkpoint.
+    Args:
+        directory: The folder of the checkpoints. It is created if it does not exist, and the rest of an interrupted
+            save is removed.
+        read_only: Whether to create and remove nothing, so that the run may go on meanwhile. `restore` may then ask
+            for a part of what was saved.
+
+    Raises:
+        UserError: `directory` or something in it is a link; a checkpoint in it is damaged; or there is none, with
+            `read_only`.
     """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
@@ -89,12 +94,18 @@ class Checkpoints:
         val_accuracy: float | None = None,
         keep: bool = False,
     ) -> None:
-        """Save a tree of arrays as step `step`, with JSON-ready `notes`, without waiting for the disk.
+        """Save a checkpoint without waiting for the disk.
 
-        val_accuracy: of the checkpoint, None where it was not measured; such a one is never the best.
-        keep: whether it stays when newer and better ones come; only one with a `val_accuracy` can.
+        Args:
+            step: The number of steps done, by which the checkpoint is found again.
+            tree: A pytree of arrays.
+            notes: Saved beside it, as JSON.
+            val_accuracy: Validation accuracy of the checkpoint; None where it was not measured, and then it is never
+                the best.
+            keep: Whether it stays when newer and better ones come. Only one with a `val_accuracy` can.
 
-        Raises `UserError` if this or the previous save failed, as on a full disk.
+        Raises:
+            UserError: This or the previous save failed, as on a full disk.
         """
         metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy, "kept": keep}
         notes = notes | {"checksums": _checksums(tree)}
@@ -104,18 +115,28 @@ class Checkpoints:
             raise self._failed(error) from error
 
     def notes(self, step: int) -> dict[str, Any]:
-        """Return the notes that were saved with step `step`."""
+        """Return the notes that were saved with step `step`.
+
+        Raises:
+            UserError: The checkpoint cannot be read.
+        """
         try:
             return self._orbax.metadata(step).custom_metadata or {}
         except Exception as error:  # Orbax meets damage with OSError, ValueError, KeyError and errors of its own
             raise self._unreadable(step) from error
 
     def restore(self, step: int, like: Any) -> Any:
-        """Return the tree saved as step `step`, placed on devices as the arrays of `like` are.
+        """Return the tree of a checkpoint.
 
-        like: a tree of arrays of the same structure, shapes and dtypes.
+        Args:
+            step: The step of the checkpoint.
+            like: A pytree of arrays with the same structure, shapes and dtypes, on the devices where they are to be.
 
-        Raises `UserError` where the checkpoint cannot be read, holds something else, or not the bits that were saved.
+        Returns:
+            The pytree, with the bits that were saved.
+
+        Raises:
+            UserError: The checkpoint cannot be read, holds another tree, or holds other bits than were saved.
         """
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
         saved = self.notes(step).get("checksums", {})

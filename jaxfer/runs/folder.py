@@ -1,4 +1,4 @@
-"""The folder of one run: what was asked, what happened, and the checkpoints."""
+"""The folder of one run: its configuration, its log, and its checkpoints."""
 
 import dataclasses
 import json
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import Config, from_json, to_json
-from jaxfer.errors import UserError
 from jaxfer.devices.distributed import is_first
+from jaxfer.errors import UserError
 from jaxfer.files import append, refuse_links, write
 
 if TYPE_CHECKING:
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 SUMMARY = "summary.json"
-"""The file with which a run has ended."""
+"""The file that only a finished run has."""
 
 
 class RunFolder:
-    """`config.json`, `metrics.jsonl` (a line a log event), `summary.json`, `report.html` and `checkpoints/`.
+    """The folder of one run.
 
-    Open one with `create` or `reopen`. Of several processes the first writes; in the others nothing is written.
+    It holds `config.json`, `metrics.jsonl` (one line for each finished epoch), `summary.json`, `report.html` and
+    `checkpoints/`. Open one with `create` or `reopen`. With several processes only the first one writes.
+
+    Args:
+        path: The folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +33,15 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Config) -> "RunFolder":
-        """Start a run in `path`, which must not hold one. Raises `UserError` if it does or cannot be written."""
+        """Start a run in a folder, which is created if need be.
+
+        Args:
+            path: The folder. It must not hold a run.
+            config: What the run trains; written to `config.json`.
+
+        Raises:
+            UserError: The folder holds a run already, or cannot be created.
+        """
         if (path / "config.json").exists():
             raise UserError(f"{path} already holds a run: continue it with --resume, or choose another --run-dir")
         try:
@@ -42,10 +54,18 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
-        """Continue the run in `path`, which must have begun with `config`.
+        """Continue a run.
 
-        Two things may differ: where the data lies, which the images' fingerprint checks, and, where the learning
-        rate is constant and the shorter run is therefore a prefix of the longer, the number of epochs.
+        Two fields of the config may have changed. The data may lie elsewhere: the images' fingerprint checks that. The
+        number of epochs may differ unless the learning rate depends on it: the shorter run is then a prefix of the
+        longer one.
+
+        Args:
+            path: The folder of the run.
+            config: The config with which the run began.
+
+        Raises:
+            UserError: The folder holds no run, or one of another config.
         """
         begun = read_config(path)
         epochs = begun.epochs if config.depends_on_epochs else config.epochs
@@ -59,7 +79,11 @@ class RunFolder:
         return folder
 
     def check_shared(self) -> None:
-        """Raise `UserError` where a process does not see what the first one has written."""
+        """Check that this process sees what the first one has written.
+
+        Raises:
+            UserError: It does not; the folder is not shared.
+        """
         if not (self.path / "config.json").is_file():
             raise UserError(f"{self.path} is not the folder that process 0 writes: pass one that all machines share")
 
@@ -76,7 +100,11 @@ class RunFolder:
             append(json.dumps(row) + "\n", self.path / "metrics.jsonl")
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
-        """Drop what was logged after `step`, which will happen again, and return what remains."""
+        """Drop the rows logged after `step`, whose epochs will be trained again, and return the others.
+
+        Raises:
+            UserError: `metrics.jsonl` is a link.
+        """
         refuse_links(self.path / "metrics.jsonl")
         if not (self.path / "metrics.jsonl").exists():
             return []
@@ -85,13 +113,17 @@ class RunFolder:
         return rows
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the run whole or not at all."""
+        """Write a text file of the run, whole or not at all."""
         if is_first():
             write(text, self.path / name)
 
 
 def read_config(path: Path) -> Config:
-    """Return the config of the run in `path`. Raises `UserError` where there is none."""
+    """Return the config of the run in a folder.
+
+    Raises:
+        UserError: The folder holds no run, or its config cannot be read.
+    """
     file = path / "config.json"
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
@@ -99,7 +131,10 @@ def read_config(path: Path) -> Config:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return what the run in `path` has logged so far, less a line that a killed process was writing."""
+    """Return the rows that the run in a folder has logged so far.
+
+    A last line that a killed process did not finish is left out. Without a log there are no rows.
+    """
     log = path / "metrics.jsonl"
     rows = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
@@ -111,7 +146,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def differences(old: Config, new: Config) -> str:
-    """Return the fields in which two configs differ, in words; empty if they are equal.
+    """Return the fields in which two configs differ, in words.
+
+    Returns:
+        Each field with both values, separated by semicolons; empty if the configs are equal.
 
     >>> differences(Config(seed=1), Config(seed=2, epochs=60))
     'epochs 50, now 60; seed 1, now 2'

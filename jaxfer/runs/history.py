@@ -1,4 +1,4 @@
-"""The record of a run: its rows in memory and, where it has a folder, everything that resuming needs on the disk."""
+"""The record of a run: its rows in memory and, if it has a folder, everything on the disk that resuming needs."""
 
 import time
 from pathlib import Path
@@ -14,17 +14,22 @@ from jaxfer.runs.folder import RunFolder
 
 
 class History:
-    """What has happened in a run.
+    """The record of one run; a context, which waits for the last checkpoint when it ends.
 
-    rows: one for each finished epoch, as in `metrics.jsonl`.
+    Attributes:
+        rows: One row for each finished epoch, as in `metrics.jsonl`.
 
     Args:
-        run_dir: The run's folder, or None to keep rows alone.
-        config: As the folder is to keep it.
-        facts: What is noted beside each checkpoint, and must be the same on resuming: `fingerprint` of the images.
-        agreement: Of the run's processes, which all take part in saving and restoring.
-        resume: Whether the folder holds a run to go on with.
-        together: How many runs share the time, in equal parts.
+        run_dir: The run's folder, or None to keep the rows in memory alone.
+        config: The config that the folder keeps.
+        facts: Notes beside each checkpoint that must be the same on resuming, such as `fingerprint` of the images.
+        agreement: That of the run's processes. All of them take part in saving and restoring.
+        resume: Whether to continue the run in the folder.
+        together: Number of runs that share the time, in equal parts.
+
+    Raises:
+        UserError: The folder does not fit `resume`, is that of another config, cannot be written, or is not shared by
+            all processes; or `resume` comes without a folder.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, those before a resumption included."""
+        """Seconds of training so far, with those before a resumption."""
         return self._before + (time.monotonic() - self._begun) / self._together
 
     @property
@@ -65,9 +70,14 @@ class History:
         return None if self._checkpoints is None else self._checkpoints.latest
 
     def restore(self, state: Any, running: Metrics) -> tuple[Any, Metrics]:
-        """Return the newest checkpoint's state and metrics of its unfinished epoch, or those given if there is none.
+        """Return the state of the newest checkpoint, and the metrics of its unfinished epoch.
 
-        Raises `UserError` where the checkpoint was made with other images.
+        Args:
+            state: A `TrainState` of the same structure, shapes and placement; returned where there is no checkpoint.
+            running: Likewise metrics.
+
+        Raises:
+            UserError: The checkpoint cannot be read, or was made with other images or labels.
         """
         if self._folder is None or self._checkpoints is None:
             return state, running
@@ -86,7 +96,7 @@ class History:
         return state, running
 
     def add(self, row: dict[str, Any]) -> None:
-        """Record a finished epoch."""
+        """Record the row of a finished epoch."""
         self.rows.append(row)
         if self._folder is not None:
             self._folder.log(row)
@@ -94,7 +104,18 @@ class History:
     def save(
         self, step: int, state: Any, running: Metrics, *, val_accuracy: float | None = None, keep: bool = False
     ) -> None:
-        """Save a checkpoint in the background; one with a `val_accuracy` may become the best, `keep` has it stay."""
+        """Save a checkpoint in the background.
+
+        Args:
+            step: The number of steps done.
+            state: The `TrainState` after them.
+            running: Metrics of the unfinished epoch.
+            val_accuracy: Validation accuracy, where it was measured. Only then can the checkpoint become the best.
+            keep: Whether it stays when newer and better ones come. Only one with a `val_accuracy` can.
+
+        Raises:
+            UserError: This or the previous save failed, as on a full disk.
+        """
         self._saved = time.monotonic()
         if self._checkpoints is not None:
             notes = {"seconds": self.seconds} | self._facts
@@ -115,7 +136,7 @@ class History:
 
 
 def _stored(running: Metrics) -> dict[str, Any]:
-    """Return metrics as checkpoints have always held them; training sums nothing of further tasks."""
+    """Return metrics in the form of all checkpoints, old ones too; training sums no terms of further tasks."""
     fields = dict(vars(running))
     del fields["tasks"]
     return fields | {"affect": None}

@@ -10,26 +10,31 @@ import jax
 import numpy as np
 
 from jaxfer.config import Config
+from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
 from jaxfer.models import Network
-from jaxfer.tasks import Task, make_network, tasks_of
-from jaxfer.devices.placement import OneDevice
 from jaxfer.runs.folder import read_config, read_rows
+from jaxfer.tasks import Task, make_network, tasks_of
 
 Choice = Literal["best", "last"] | int
-"""Which checkpoint of a run: of the best validation accuracy, the last one, or that after an epoch."""
+"""Which checkpoint of a run: `best` (validation accuracy), `last`, or the one after an epoch, by its number."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network as one checkpoint of a run has it.
+    """The network of a run, from one of its checkpoints.
 
-    variables: `params` and `batch_stats`, for `model.apply(variables, images)`.
-    step: training steps that it has taken. epoch: epochs that it has finished, the last one with this step if
-        `ends_epoch`.
-    chosen: why this checkpoint: `best` (validation accuracy), `last` or `epoch N`.
-    fingerprint: of the data that it was trained on; see `jaxfer.data.Dataset.fingerprint`.
-    tasks: what its heads besides the expression predict.
+    Attributes:
+        run_dir: The folder of the run.
+        config: Its config.
+        model: Its network.
+        variables: `params` and `batch_stats`, for `model.apply(variables, images)`.
+        step: Number of training steps taken.
+        epoch: Number of epochs finished.
+        ends_epoch: Whether `epoch` ended with this very step.
+        chosen: How the checkpoint was chosen: `best` (validation accuracy), `last` or `epoch N`.
+        fingerprint: That of the data it was trained on, see `jaxfer.data.Dataset.fingerprint`; empty if not known.
+        tasks: The tasks of its heads besides the expression.
     """
 
     run_dir: Path
@@ -50,23 +55,25 @@ class Trained:
 
     @property
     def checkpoint(self) -> dict[str, Any]:
-        """What belongs beside every number: epoch, step, and how the checkpoint was chosen."""
+        """Epoch, step, and how the checkpoint was chosen, as they are shown beside every number."""
         return {"epoch": self.epoch, "step": self.step, "ends_epoch": self.ends_epoch, "chosen": self.chosen}
 
 
 def load_run(
     run_dir: Path, checkpoint: Choice = "best", *, model: Network | None = None, tasks: Sequence[Task] = ()
 ) -> Trained:
-    """Return the network of a run, finished or not, as a checkpoint has it; nothing in the folder is changed.
+    """Return the network of a run, finished or not, from one of its checkpoints.
+
+    Nothing in the folder is changed. Where the run keeps a moving average of the parameters, they are the average.
 
     Args:
         run_dir: The folder of the run.
         checkpoint: Which of its checkpoints.
-        model: The network as it was passed to `fit`, where it is none of jaxfer's.
-        tasks: As passed to `fit`.
+        model: The network as it was passed to `fit`, if it is not one of jaxfer's.
+        tasks: The tasks as they were passed to `fit`.
 
     Raises:
-        UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; or its network is none of jaxfer's
+        UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; or its network is not one of jaxfer's
             and was not passed.
     """
     # Orbax takes long to import: only who reads a run needs it.

@@ -1,7 +1,7 @@
-"""What a network learns and is scored by, one file a head: its loss, the sums of its measures, and its scores.
+"""The tasks of a network, one file for each head: its loss, the sums of its measures, and its scores.
 
-A new head is a file beside these with a `Task`, and its name in `TASKS`; a task of one's own is passed to `fit` and
-needs neither. Metrics, intervals, rows of the log, pages and the command line go over tasks and name none.
+A new head needs a file here with a `Task`, and its name in `TASKS`. A task of one's own needs neither: it is passed to
+`fit`. Metrics, intervals, log rows, pages and the command line iterate over tasks and name none.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 TASKS: dict[str, Task] = {task.name: task for task in (Affect(), Votes())}
-"""Every task that `ModelConfig.heads` can name, besides the expression, which every network learns."""
+"""Every task that `ModelConfig.heads` can name. The expression is not one of them: every network learns it."""
 
 MEASURES: dict[str, Measure] = scores.MEASURES | {
     name: measure for task in TASKS.values() for name, measure in task.measures.items()
@@ -41,10 +41,10 @@ MEASURES: dict[str, Measure] = scores.MEASURES | {
 
 
 def tasks_of(config: ModelConfig) -> tuple[Task, ...]:
-    """Return the tasks besides the expression that a config names, in its order.
+    """Return the tasks that a config names besides the expression, in its order.
 
     Raises:
-        UserError: A name that is none of `TASKS`.
+        UserError: `heads` has a name that is not in `TASKS`.
     """
     unknown = [name for name in config.heads if name not in TASKS]
     if unknown:
@@ -53,16 +53,27 @@ def tasks_of(config: ModelConfig) -> tuple[Task, ...]:
 
 
 def make_network(config: ModelConfig, num_classes: int) -> Network:
-    """Return the network that a config names, with a head for each of its tasks, for `num_classes` expressions.
+    """Return the network that a config names, with a head for each of its tasks.
+
+    Args:
+        config: Which network, and which heads besides the expression.
+        num_classes: Logits per image, one for each expression.
 
     Raises:
-        UserError: A network that only its own module knows, which has to be passed as an object.
+        UserError: The config names a network that is not jaxfer's, which has to be passed as an object; or a head
+            that is not in `TASKS`.
     """
     return make_model(config, num_classes, heads=tuple(task.head for task in tasks_of(config)))
 
 
 def naming(model: Network, config: Config, num_classes: int) -> Config:
-    """Return a config with the name of the network's class, where the network is not the one that the config names."""
+    """Return a config that names the network's class, unless it names that very network already.
+
+    Args:
+        model: The network.
+        config: Any config. A `variant` of the form `module:attribute` is kept.
+        num_classes: Logits per image.
+    """
     try:
         named = make_network(config.model, num_classes)
     except UserError:

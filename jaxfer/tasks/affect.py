@@ -1,12 +1,17 @@
-"""Valence and arousal, each from -1 to 1, learnt by their squared errors from the faces whose data says them.
+"""Valence and arousal, each from -1 to 1, learnt by squared error from the faces annotated with them.
 
-The measures are those that Mollahosseini et al. report beside AffectNet, https://arxiv.org/abs/1708.03985, section 5.2,
-for each of the two: the root mean squared error; the concordance correlation coefficient of Lin, "A Concordance
-Correlation Coefficient to Evaluate Reproducibility", Biometrics 45 (1989); and the sign agreement of Nicolaou et al.,
-"Continuous Prediction of Spontaneous Affect", IEEE Transactions on Affective Computing 2 (2011).
+The measures of each are those of Mollahosseini et al. for AffectNet, https://arxiv.org/abs/1708.03985, section 5.2:
+
+- RMSE, the root mean squared error;
+- CCC, the concordance correlation coefficient: Lin, "A Concordance Correlation Coefficient to Evaluate
+  Reproducibility", Biometrics 45 (1989);
+- the sign agreement: Nicolaou et al., "Continuous Prediction of Spontaneous Affect", IEEE Transactions on Affective
+  Computing 2 (2011).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import chex
 import jax.numpy as jnp
@@ -17,11 +22,16 @@ from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head
 from jaxfer.tasks.task import Arrays, Task
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
 _BOTH = ("valence", "arousal")
 
 
 class Affect(Task):
-    """The head `affect`, float32 [b, 2]: valence and arousal.
+    """The head `affect`, float32 [b, 2] in [-1, 1]: valence and arousal.
+
+    A batch has `valence` and `arousal`, float32 [b], or one of the two; NaN where unknown.
 
     >>> outputs = {"affect": np.array([[0.5, 0.5], [-0.5, 0.5]])}
     >>> batch = {"valence": np.array([0.5, -0.5]), "arousal": np.array([np.nan, -0.5])}
@@ -43,8 +53,8 @@ class Affect(Task):
         )
     }
 
-    def loss(self, outputs: Arrays, batch: Arrays) -> Any:
-        """Return the sum of both squared errors, float32 [b]; what the data does not say adds nothing."""
+    def loss(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
+        """Return the sum of both squared errors, float32 [b]; unknown values add 0."""
         predicted, actual = outputs["affect"], _actual(batch)
         chex.assert_equal_shape([predicted, actual])
         known = ~jnp.isnan(actual)
@@ -52,8 +62,13 @@ class Affect(Task):
         errors = jnp.where(known, predicted - jnp.where(known, actual, 0), 0)
         return jnp.square(errors).sum(axis=-1)
 
-    def terms(self, outputs: Arrays, batch: Arrays) -> Any:
-        """Return number, sums and products of what is predicted (x) and known (y), [b, 2, 7]."""
+    def terms(self, outputs: Arrays, batch: Arrays) -> Float[Array, "b 2 terms"] | Float[np.ndarray, "b 2 terms"]:
+        """Return the terms of the measures, for prediction x and annotation y.
+
+        Returns:
+            1, x, y, x^2, y^2, x y and whether the signs agree, for valence and arousal, [b, 2, 7]; zeros where y is
+            unknown.
+        """
         predicted, actual = outputs["affect"], _actual(batch)
         xp = actual.__array_namespace__()
         known = ~xp.isnan(actual)
@@ -61,8 +76,16 @@ class Affect(Task):
         agree = known & (xp.sign(x) == xp.sign(y))
         return xp.stack([known.astype(x.dtype), x, y, x * x, y * y, x * y, agree.astype(x.dtype)], axis=-1)
 
-    def scores(self, sums: Any) -> dict[str, Any]:
-        """Return such as `valence_ccc`, NaN where no face's data says it, and `valence_examples`, from [..., 2, 7]."""
+    def scores(self, sums: Float[np.ndarray, "... 2 terms"]) -> dict[str, Float[np.ndarray, " ..."]]:
+        """Return the measures, and the numbers of examples.
+
+        Args:
+            sums: Sums of the terms over examples, float64 [..., 2, 7].
+
+        Returns:
+            `valence_ccc` and the like, [...]; NaN without an annotated face. `valence_examples` and
+            `arousal_examples`, [...].
+        """
         n, x, y, xx, yy, xy, agree = np.moveaxis(np.asarray(sums), -1, 0)  # [..., 2] each
         squared_error = np.maximum(xx - 2 * xy + yy, 0)
         values = {
@@ -74,12 +97,13 @@ class Affect(Task):
         return {f"{one}_{key}": value[..., column] for column, one in enumerate(_BOTH) for key, value in values.items()}
 
     def pairs(self, outputs: Arrays, batch: Arrays) -> dict[str, tuple[Any, Any]]:
-        """Return valence and arousal, predicted and actual, [b] each."""
-        return dict(zip(_BOTH, zip(outputs["affect"].T, _actual(batch).T, strict=True), strict=True))
+        """Return `valence` and `arousal`, each predicted and actual, float32 [b]; NaN where unknown."""
+        actual = _actual(batch).T if self.known(batch) else [None, None]
+        return dict(zip(_BOTH, zip(outputs["affect"].T, actual, strict=True), strict=True))
 
 
 def _actual(batch: Arrays) -> Any:
-    """Return what the data says, [b, 2], NaN where it does not."""
+    """Return the annotated valence and arousal, [b, 2]; NaN where unknown."""
     known = [batch[name] for name in _BOTH if name in batch]
     xp = known[0].__array_namespace__()
     unknown = xp.full(known[0].shape, xp.nan, known[0].dtype)

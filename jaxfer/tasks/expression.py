@@ -1,9 +1,11 @@
-"""The expression: the head that every network has, `logits`, learnt by cross entropy.
+"""The expression: the head `logits`, which every network has, learnt by cross entropy.
 
 Its sums and scores are `jaxfer.metrics.Metrics` and `Scores`.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import chex
 import jax
@@ -14,6 +16,9 @@ from flax import struct
 
 from jaxfer.tasks.task import Arrays
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
 
 @struct.dataclass
 class Expression:
@@ -22,20 +27,23 @@ class Expression:
     Attributes:
         label_smoothing: Share of each target spread evenly over all classes (Szegedy et al. 2016, section 7,
             https://arxiv.org/abs/1512.00567).
-        class_weights: Factor of each class's examples, float32 [c], or None. The mean divides by the number of
-            examples, as Keras does, not by the sum of the weights.
+        class_weights: Factor of the loss of each class's examples, float32 [c], or None. The mean over a batch divides
+            by the number of examples, as Keras does, not by the sum of the weights.
     """
 
     label_smoothing: Any = 0.0
     class_weights: Any = None
 
-    def loss(self, outputs: Arrays, batch: Arrays) -> jax.Array:
+    def loss(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
         """Return the weighted cross entropy in nats, float32 [b].
 
         Args:
-            outputs: With `logits` float32 [b, c].
-            batch: With `label` int32 [b], or `soft_label` float32 [b, c], rows that sum to 1, which is taken where it
-                is there; its weight is the mean of those of its classes.
+            outputs: Contains `logits`, float32 [b, c].
+            batch: Contains `label`, int32 [b], and perhaps `soft_label`, float32 [b, c] with rows that sum to 1, which
+                then counts instead. The weight of a soft label is the mean of its classes' weights.
+
+        Raises:
+            AssertionError: The shapes do not fit.
         """
         logits = outputs["logits"]
         chex.assert_rank(logits, 2)
@@ -47,7 +55,7 @@ class Expression:
         return losses * (shares * jnp.asarray([self.class_weights], jnp.float32)).sum(axis=-1)
 
 
-def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float, ...]:
+def balanced_class_weights(labels: Int[np.ndarray, " n"], num_classes: int) -> tuple[float, ...]:
     """Return n / (num_classes * n_k) for each class k, as scikit-learn's `balanced` does.
 
     Args:

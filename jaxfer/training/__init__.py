@@ -1,4 +1,4 @@
-"""Training: the state, the step, what it minimises, how gradients are taken, and the loop."""
+"""Training: the state, the step, the objective, ways to the gradient, and the loop."""
 
 from jaxfer.errors import Interrupted
 from jaxfer.training.callbacks import Begun, Callback

@@ -1,4 +1,4 @@
-"""What a run tells those who watch it: a progress bar, event files, a pruner, or a class of one's own."""
+"""The interface between a run and its observers: a progress bar, event files, a pruner, or a class of one's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from jaxfer.config import Config
 
 @dataclass(frozen=True)
 class Begun:
-    """A run as it begins or goes on.
+    """A run as it begins or continues.
 
     Attributes:
         config: Its configuration.
         run_dir: Its folder, or None.
         steps_per_epoch: Steps in an epoch.
-        step: How many are done already.
-        rows: Those of the epochs that are done, as in `metrics.jsonl`.
-        seconds: Of training so far.
+        step: Number of steps done already.
+        rows: The rows of the finished epochs, as in `metrics.jsonl`.
+        seconds: Seconds of training so far.
     """
 
     config: Config
@@ -30,19 +30,25 @@ class Begun:
 
 
 class Callback:
-    """Watches a run; override what is of interest. Of several processes the first one's callbacks are called.
+    """An observer of a run: override the methods of interest.
 
-    What a method raises ends the run, whose checkpoints stay.
+    With several processes only those of the first are called. An exception of a method ends the run; its checkpoints
+    stay.
     """
 
     def begin(self, run: Begun) -> None:
         """Take note of a run before its first step."""
 
     def step(self, step: int, loss: float) -> None:
-        """Take note that `step` steps are done; `loss` is that of one of the latest."""
+        """Take note of steps.
+
+        Args:
+            step: Number of steps done.
+            loss: Loss of one of the latest steps. Losses are read late, so that the devices need not wait.
+        """
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Take note of a finished epoch, whose checkpoint is saved: its row, as in `metrics.jsonl`."""
+        """Take note of a finished epoch, after its checkpoint: `row` as in `metrics.jsonl`."""
 
     def end(self) -> None:
         """Take note that the run has ended, in whatever way."""

@@ -1,4 +1,4 @@
-"""How the images of a run reach its devices: batch by batch from the host, or all of them once."""
+"""How the images of a run reach its devices: batch by batch from the host, or all at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,23 +18,24 @@ from jaxfer.training.state import TrainState
 from jaxfer.training.step import evaluate_split
 
 TrainFunction = Callable[..., tuple[TrainState, Metrics]]
-"""`step(state, batch, *more)`: what `train_function` returns, perhaps with more arguments, whole on every device."""
+"""`step(state, batch, *more)`, as of `train_function`; further arguments are whole on every device."""
 EvalFunction = Callable[..., Metrics]
-"""`step(variables, batch, *more)`: that of `eval_function`."""
+"""`step(variables, batch, *more)`, as of `eval_function`."""
 
 SHARE = 0.5
-"""The part of a device's memory that images may take; the rest is for the network, whose needs are unknown."""
+"""The share of a device's memory that images may take; the rest is for the network, whose needs are unknown."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The steps of a run, handed out in portions of one step or more, none of which goes beyond an epoch's end.
+    """The steps of a run, in portions of one step or more. No portion goes beyond the end of an epoch.
 
-    portions: `portions(batches, start, end)` yields what the devices need for steps `start` to `end - 1`, each portion
-        with the number of steps that are done after it.
-    run: `run(state, running, portion, *more) -> (state, running, metrics)` takes a portion's steps, each with `more`,
-        adds its metrics to those that run, and returns them also by themselves: one step's, or with a leading axis
-        several steps'. The state that goes in is gone.
+    Attributes:
+        portions: `portions(batches, start, end)` yields pairs `(done, portion)` for the steps `start` to `end - 1`:
+            the number of steps done after the portion, and what the devices need for it.
+        run: `run(state, running, portion, *more) -> (state, running, metrics)` takes the steps of a portion, each with
+            `more`. `running` comes back with their metrics added. `metrics` are those of the portion alone: of one
+            step, or with a leading axis of several. The memory of the state that goes in is reused.
     """
 
     portions: Callable[[Batches, int, int], Iterator[tuple[int, Any]]]
@@ -42,32 +43,55 @@ class Training:
 
 
 class Feed(Protocol):
-    """One way to bring images to the devices. The numbers are the same, to rounding, in all of them."""
+    """One way to bring images to the devices. The numbers are the same with each, to rounding."""
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
-        """Return the steps of runs on batches of `split`."""
+        """Return the steps of runs on batches of a split.
+
+        Args:
+            step: The training step, not compiled.
+            split: The examples.
+            parallel: How to use the devices.
+        """
         ...
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
-        """Return `measure(variables, *more)`, which counts every example of `split` once."""
+        """Return a function that measures a network on a split.
+
+        Args:
+            step: The evaluation step, not compiled.
+            split: The examples.
+            parallel: How to use the devices.
+            batch_size: Examples in a batch, of all processes together.
+
+        Returns:
+            `measure(variables, *more) -> Metrics`, which counts every example once.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class HostFeed:
-    """Batches gathered on the host, one step a dispatch: for CPUs, and for images that no device could hold.
+    """Batches gathered on the host, one step per dispatch: for CPUs, and for images that no device can hold.
 
-    An accelerator is not kept waiting: the loop reads the loss of one step after it has sent off the next, so that a
-    batch is gathered and copied while the step before it runs.
+    An accelerator does not wait for it. The loop reads the loss of one step after it has sent off the next, so a batch
+    is gathered and copied while the step before it runs.
     """
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
-        """Hand out batches, one at a time."""
+        """Return steps that take one batch from the host each.
+
+        Args:
+            step: As for `Feed.training`.
+            split: As for `Feed.training`.
+            parallel: As for `Feed.training`.
+        """
 
         def one(state: TrainState, batch: Batch, running: Metrics, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
             state, metrics = step(state, batch, *more)
+            # Merged within the step: a dispatch of its own would cost more than these few additions.
             return state, running.merge(metrics), metrics
 
         compiled = parallel.compile(one, donate=True)
@@ -80,7 +104,14 @@ class HostFeed:
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
-        """Score one batch after another."""
+        """Return a function that measures batch by batch.
+
+        Args:
+            step: As for `Feed.scoring`.
+            split: As for `Feed.scoring`.
+            parallel: As for `Feed.scoring`.
+            batch_size: As for `Feed.scoring`.
+        """
         compiled = parallel.compile(step, donate=False)
         options = {"batch_size": batch_size, "shard": parallel.shard}
         return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
@@ -88,21 +119,26 @@ class HostFeed:
 
 @dataclass(frozen=True)
 class ResidentFeed:
-    """A copy of all images, as uint8, on every device, which gathers its rows of each batch itself: for accelerators.
+    """A copy of all images, uint8, on every device, which gathers its rows of each batch itself: for accelerators.
 
-    One dispatch takes up to `steps` steps in a `lax.scan`, to which only the numbers of rows travel. Never on a CPU,
-    where XLA runs a convolution in a loop twenty times slower.
+    One dispatch takes up to `steps` steps in a `lax.scan`. Only the indices of rows travel to the device. Never on a
+    CPU, where XLA runs a convolution in a loop twenty times slower.
 
-    steps: enough to spread thin what a dispatch costs, and few enough that even a large network, at 50 ms a step,
-        heeds a signal within seconds: that is done between dispatches, as are checkpoints and the progress bar.
+    Attributes:
+        steps: Most steps in a dispatch. Many spread its cost. But signals, checkpoints and the progress bar wait for
+            its end: with 64 that is some seconds even for a large network, at 50 ms a step.
     """
 
     steps: int = 64
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel, *, axis: int = 0) -> Training:
-        """Put the images on the devices and hand out rows, those of many steps at a time.
+        """Put the images on the devices, and return steps that take rows, many steps at a time.
 
-        axis: that of the examples in the rows of a step: 1 where those of several runs lie one above the other.
+        Args:
+            step: As for `Feed.training`.
+            split: As for `Feed.training`.
+            parallel: As for `Feed.training`.
+            axis: The axis of the examples in the rows of a step: 0, or 1 where rows of several runs are stacked.
         """
         held, batch_at = _hold(split, parallel)
 
@@ -116,6 +152,8 @@ class ResidentFeed:
             (state, running), each = lax.scan(one, (state, running), rows)
             return state, running, each
 
+        # Rows are cut over the devices one axis further in: the first axis is that of the steps. The images are an
+        # argument: closing over them would make them constants of the program.
         compiled = parallel.compile(scan, donate=True, axis=axis + 1)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
@@ -127,7 +165,14 @@ class ResidentFeed:
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
-        """Put the images on the devices and score all of them in one dispatch."""
+        """Put the images on the devices, and return a function that measures all of them in one dispatch.
+
+        Args:
+            step: As for `Feed.scoring`.
+            split: As for `Feed.scoring`.
+            parallel: As for `Feed.scoring`.
+            batch_size: As for `Feed.scoring`.
+        """
         held, batch_at = _hold(split, parallel)
         rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
@@ -136,6 +181,7 @@ class ResidentFeed:
                 return step(variables, batch_at(held, rows), *more)
 
             shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
+            # Not `Metrics.empty`: which tasks the step sums is known only by tracing it.
             nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
             return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
 
@@ -144,10 +190,14 @@ class ResidentFeed:
 
 
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
-    """Return how `data` is best brought to the devices of `parallel`.
+    """Return the feed that suits a data set and its devices.
 
-    Images stay on accelerators where they need no decoding and take no more than half of a device's memory. What does
-    not say how much memory it has is taken to have too little: a slower run is better than one that fails.
+    Images stay on accelerators where they need no decoding and take at most half of a device's memory. A device that
+    does not report its memory is taken to have too little: a slower run is better than one that fails.
+
+    Args:
+        data: The data set; its training and validation images count.
+        parallel: The devices.
     """
     images = [split.images for split in (data.train, data.val)]
     local = [device for device in parallel.devices if device.process_index == jax.process_index()]
@@ -173,9 +223,9 @@ def _hold(split: Split, parallel: Parallel) -> tuple[dict[str, Any], Callable[[d
 
 
 def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
-    """Yield `start`, then every `steps` steps of an epoch and every epoch's end, up to `end`.
+    """Yield `start`, then every `steps`-th step of an epoch and every epoch's end, up to `end`.
 
-    They are the same wherever a run is resumed, so that nothing is compiled for another number of steps.
+    The stops do not depend on `start`, so that a resumed run compiles no program for another number of steps.
     """
     yield start
     while start < end:

@@ -1,8 +1,8 @@
-"""Ways to the gradient of a step: as it is, of the sharpest point nearby (SAM), or part by part of a batch.
+"""Ways to the gradient of a step: plain, at the sharpest point nearby (SAM), or accumulated over parts of a batch.
 
-Each is a function from `Evaluate` to `Evaluate`. What goes in is exact already: summed over devices, averaged over the
-examples that the mask keeps, penalty included. So what comes out is exact on one device, a mesh, under pmap and in
-several processes, and they compose.
+Each is a function from `Evaluate` to `Evaluate`, so they compose. The `Evaluate` that goes in is exact already: summed
+over devices, averaged over the examples that the mask keeps, penalty included. The one that comes out is therefore
+exact on one device, on a mesh, under pmap and in several processes.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Gradients = Any
 
 
 class Evaluate(Protocol):
-    """The objective and its gradient at some parameters."""
+    """A function that returns the objective and its gradient at some parameters."""
 
     def __call__(
         self, params: Any, batch_stats: Any, batch: Batch, key: jax.Array
@@ -28,10 +28,10 @@ class Evaluate(Protocol):
         """Return `((loss, (outputs, batch_stats)), gradients)`, the statistics as they are after the batch.
 
         Args:
-            params: Where the gradient is taken.
-            batch_stats: Running statistics before.
-            batch: As in `make_train_step`, after its transforms.
-            key: For dropout.
+            params: The parameters, float32, where the gradient is taken.
+            batch_stats: The running statistics before the batch, float32.
+            batch: The batch, as for `make_train_step`, after its transforms.
+            key: A typed PRNG key [] for dropout.
         """
         ...
 
@@ -45,19 +45,20 @@ def plain(evaluate: Evaluate) -> Evaluate:
 
 
 def sam(rho: Any) -> Gradient:
-    """Return sharpness-aware minimisation: the gradient where the loss is greatest within a radius, to first order.
+    """Return sharpness-aware minimisation: the gradient at the point of greatest loss within a radius, to first order.
 
     Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", 2021,
-    https://arxiv.org/abs/2010.01412, equations 2 and 3 with p = 2. Loss, outputs and running statistics are those of
+    https://arxiv.org/abs/2010.01412, equations 2 and 3 with p = 2. Loss, outputs and running statistics are those at
     the parameters themselves.
 
     Args:
-        rho: The radius, above 0; a number or a float32 scalar of the step's hyper-parameters.
+        rho: The radius, above 0: a number, or a float32 scalar of the step's hyper-parameters.
     """
 
     def gradient(evaluate: Evaluate) -> Evaluate:
         def sharpest(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
             found, gradients = evaluate(params, batch_stats, batch, key)
+            # At a stationary point the direction is undefined: a step of nothing, not NaN.
             scale = rho / jnp.maximum(optax.global_norm(gradients), 1e-12)
             beside = jax.tree.map(lambda p, g: p + scale * g, params, gradients)
             return found, evaluate(beside, batch_stats, batch, key)[1]
@@ -74,7 +75,7 @@ def accumulate(parts: int) -> Gradient:
     rounding. With batch normalisation each part is normalised by itself, and moves the running statistics.
 
     Args:
-        parts: How many, of equal numbers of rows; the last rows of a batch that they do not divide are padded.
+        parts: Number of parts, of equally many rows each. A batch that they do not divide is padded.
     """
 
     def gradient(evaluate: Evaluate) -> Evaluate:

@@ -1,4 +1,4 @@
-"""The numbers of a config that a compiled program takes as arguments, so that one program serves all their values."""
+"""The numbers of a config that a compiled program takes as arguments, so that one program serves all values."""
 
 import dataclasses
 from typing import Any
@@ -16,11 +16,22 @@ _SECTIONS = {
 
 @struct.dataclass
 class Hyperparameters:
-    """Numbers of a run, a pytree that is an argument of its step: equal in structure for runs that share a program.
+    """The hyper-parameters of a run, a pytree that is an argument of its step.
 
-    Each is a float32 scalar, or None where it is 0 or None in the config: it then belongs to the program, which leaves
-    out what it would scale. Other numbers of a config decide what is computed, as `warmup_epochs` does, or would lose
-    digits as float32, as `ema` in 1 - ema. The fields are those of `LossConfig` and `OptimizerConfig` of the same name.
+    Each field is a float32 scalar. It is None where the config has 0 or None: the program then leaves out what it would
+    scale. So runs that share a program have pytrees of the same structure. Other numbers of a config are not here
+    because they decide what is computed, as `warmup_epochs` does, or would lose digits as float32, as `ema` in 1 - ema.
+
+    Attributes:
+        label_smoothing: `LossConfig.label_smoothing`.
+        l2: `LossConfig.l2`.
+        head_weight: `LossConfig.head_weight`.
+        learning_rate: `OptimizerConfig.learning_rate`.
+        weight_decay: `OptimizerConfig.weight_decay`.
+        momentum: `OptimizerConfig.momentum`.
+        epsilon: `OptimizerConfig.epsilon`.
+        clip_norm: `OptimizerConfig.clip_norm`.
+        sam: `OptimizerConfig.sam`.
     """
 
     label_smoothing: Any = None
@@ -35,7 +46,7 @@ class Hyperparameters:
 
     @classmethod
     def of(cls, config: Config) -> "Hyperparameters":
-        """Return a config's numbers.
+        """Return the hyper-parameters of a config.
 
         >>> found = Hyperparameters.of(Config())
         >>> found.l2, found.weight_decay
@@ -46,9 +57,9 @@ class Hyperparameters:
 
 
 def structure(config: Config) -> Config:
-    """Return what is left of a config without its numbers: equal for runs that one program serves.
+    """Return a config without its hyper-parameters: equal for runs that one program serves.
 
-    The seed is no part of it, nor is the number of epochs unless the learning rate depends on it.
+    The seed is left out too, and the number of epochs unless the learning rate depends on it.
     """
     sections = {}
     for part, names in _SECTIONS.items():

@@ -8,16 +8,24 @@ from types import FrameType
 
 
 class StopRequest:
-    """What has been asked for so far: `signum` is 0 until a signal arrives."""
+    """Whether the run has been asked to stop.
+
+    Attributes:
+        signum: Number of the signal that arrived; 0 for none.
+    """
 
     signum: int = 0
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request that the loop reads after each step; a second acts at once.
+    """Turn the first SIGINT or SIGTERM into a request, which the loop reads after each portion of steps.
 
-    Only the main thread can receive signals: elsewhere the request never comes.
+    A second signal acts as it would have without this. Only the main thread can receive signals: in another thread the
+    request never comes.
+
+    Yields:
+        The request.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

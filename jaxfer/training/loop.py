@@ -1,12 +1,14 @@
 """The training loop: a portion of steps, maybe log, maybe evaluate, maybe save; for one run, or several at once."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -32,11 +34,14 @@ from jaxfer.training.interrupt import stop_on_signals
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 SAVE_SECONDS = 600.0
-"""A checkpoint is saved after each epoch, and within one when this long has passed since the last."""
+"""A checkpoint is saved after each epoch, and within an epoch when this time has passed since the last one."""
 
 Outcome = tuple[TrainState, list[dict[str, Any]]]
-"""The final state of a run, and one row of numbers for each epoch."""
+"""The final state of a run, and one row for each epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +51,9 @@ class Run:
     Attributes:
         config: What to train.
         run_dir: Folder for the configuration, the log and the checkpoints; None keeps nothing.
-        resume: Whether the folder holds a run of this config, which goes on; without, it must not hold one.
+        resume: Whether to continue the run in the folder; otherwise the folder must not hold one.
         keep_epochs: Epochs whose checkpoints stay, beside the latest and the best.
-        callbacks: Who watches it.
+        callbacks: Its observers.
     """
 
     config: Config
@@ -75,34 +80,45 @@ def fit(
     program: Program | None = None,
     keep_epochs: Collection[int] = (),
 ) -> Outcome:
-    """Train as `config` says and return the final state and one row of numbers per epoch.
-
-    A row holds `epoch`, `step`, `seconds` since the start, `learning_rate`, `loss` and `accuracy` of the training
-    batches as they were trained on, and `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the
-    whole validation split after the epoch; also such as `val_valence_ccc`, the scores of further tasks. Losses contain
-    the L2 term.
+    """Train a network.
 
     Args:
         config: What to train.
-        data: What to train on, as `jaxfer.data.load` returns it.
-        run_dir: Folder for the configuration, the log and the checkpoints; None keeps nothing. With `resume` it must
-            hold a run of this config, which goes on from its newest checkpoint; without, it must not hold one.
-        resume: Whether to go on with the run in `run_dir`.
-        callbacks: Who watches: `jaxfer.reports.ProgressBar()`, or a `Callback` of one's own.
+        data: The data set, as `jaxfer.data.load` returns it.
+        run_dir: Folder for the configuration, the log and the checkpoints; None keeps nothing. It must not hold a run
+            yet, except with `resume`.
+        resume: Whether to continue the run in `run_dir`, one of this config, from its newest checkpoint.
+        callbacks: Observers: `jaxfer.reports.ProgressBar()`, or a `Callback` of one's own.
         parallel: How to use the devices; by default all that the batch size warrants.
-        feed: How images reach them; by default they stay on accelerators that have room, and else come batch by batch.
+        feed: How images reach the devices. By default they stay on accelerators with enough memory, and otherwise come
+            batch by batch.
         model: A network in place of the one that the config names; the run's folder then names its class.
         optimizer: An Optax optimizer in place of the one that the config names.
-        tasks: What else to learn, besides the heads that the config names.
-        transforms: What else changes each batch, after the augmentations that the config asks for.
-        gradient: How gradients are taken, besides what the config asks for.
-        program: That of an earlier run, which must serve this one (`Program.serves`); it stands for the seven above.
+        tasks: Tasks to learn besides those that the config names.
+        transforms: Transforms of each batch, after the augmentations of the config.
+        gradient: The way to the gradient, besides what the config asks for.
+        program: The program of an earlier run, which must serve this one (`Program.serves`). It replaces the seven
+            arguments above, from `parallel` on.
         keep_epochs: Epochs whose checkpoints stay, beside the latest and the best.
 
+    Returns:
+        The final state, and one row for each epoch. A row has:
+
+        - `epoch`, `step`, `seconds` since the start, and `learning_rate`;
+        - `loss` and `accuracy` of the training batches, in training mode;
+        - `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the whole validation split after the
+          epoch;
+        - the scores of further tasks, such as `val_valence_ccc`.
+
+        Losses contain the L2 term.
+
     Raises:
-        Interrupted: SIGINT or SIGTERM came. The checkpoints are intact, as after the others.
+        Interrupted: SIGINT or SIGTERM came.
         Diverged: The loss is no longer finite.
         UserError: The disk fails, or the config does not fit the data.
+        ValueError: `program` does not serve this run.
+
+    Whatever is raised, the checkpoints are intact.
     """
     if program is None:
         options = {"parallel": parallel, "feed": feed, "model": model, "optimizer": optimizer}
@@ -117,19 +133,23 @@ def fit(
 
 
 def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverged]:
-    """Train runs that share a program as `fit` trains each, a step of all of them at once; return what came of each.
+    """Train several runs of one program, a step of all of them at once.
 
-    Several at once are for accelerators that one run does not fill. A run then has the numbers that it has alone, to
-    float32 rounding, in a folder of its own; its `seconds` are its equal share of the time. One whose loss is no longer
-    finite ends, and its checkpoints stay; the others go on.
+    This is for accelerators that one run does not fill. Each run has the same numbers as alone, to float32 rounding,
+    and a folder of its own. Its `seconds` are its equal share of the time. A run whose loss is no longer finite ends,
+    with its checkpoints intact, and the others go on.
 
     Args:
-        runs: Of as many epochs; those that resume must have saved the same step.
-        program: Serves all of them; with several, its images must live on the devices.
+        runs: The runs, all of the same number of epochs. Those that resume must have saved the same step.
+        program: The program, which must serve all of them. With several runs its images must be on the devices.
+
+    Returns:
+        For each run its outcome, as of `fit`, or `Diverged` where its loss is no longer finite.
 
     Raises:
-        ValueError: They cannot be trained together.
-        Interrupted, UserError: As for `fit`.
+        ValueError: The runs cannot be trained together.
+        Interrupted: As for `fit`.
+        UserError: As for `fit`.
     """
     epochs, *others = {run.config.epochs for run in runs}
     if others or not all(program.serves(run.config, program.data) for run in runs):
@@ -155,11 +175,14 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         stop = stack.enter_context(stop_on_signals())
         losses = _Losses()
         for done, portion in steps.training.portions(batches, start, epochs * per_epoch):
+            # Dispatched, not awaited: reading this portion's results now would leave the devices idle.
             state, running, metrics = steps.training.run(state, running, portion, hyper)
             ends_epoch = done % per_epoch == 0
+            # Clocks and signals differ between processes: all stop and save at the step that one of them asks for.
             due = going[0].history.unsaved_seconds > SAVE_SECONDS
             signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
             saves = ends_epoch or bool(signum or due)
+            # Before saving every loss is read, so that no checkpoint holds a state that has diverged.
             for read_step, read in losses.read(done, metrics, wait=saves):
                 for one, own in zip(going, read, strict=True):
                     one.watch(read_step, own)
@@ -175,6 +198,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
             if saves:
                 for one, *own in zip(going, _split(state, several), _split(running, several), strict=True):
                     one.save(done, per_epoch, *own)
+            # After saving: a callback that ends the run, as a pruner does, must find the epoch's checkpoint.
             if ends_epoch:
                 for one in going:
                     one.tell_epoch()
@@ -184,7 +208,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
 
 
 class _Going:
-    """One of the runs: its record, which ends where its loss is no longer finite, and who watches it."""
+    """One of the runs: its record, which ends when its loss is no longer finite, and its observers."""
 
     def __init__(self, run: Run, program: Program, agreement: Agreement, stack: ExitStack, *, together: int) -> None:
         self._run, self._program = run, program
@@ -247,9 +271,10 @@ class _Losses:
         self._first = True
 
     def read(self, done: int, metrics: Metrics, *, wait: bool) -> list[tuple[int, np.ndarray]]:
-        """Return the last steps and the losses [runs, steps] of portions that are due to be read.
+        """Return the last step and the losses [runs, steps] of each portion that is due.
 
-        That is the portion before the one that ends with step `done`; with `wait`, and of a run's first, also itself.
+        Due is the portion before this one, which ends with step `done`. With `wait` this one is due too. So is a run's
+        first, so that callbacks have a loss from the start.
         """
         late, self._pending = self._pending, (done, metrics)
         due = [] if late is None else [late]
@@ -267,7 +292,7 @@ def _per_run(metrics: Metrics) -> np.ndarray:
 
 
 class _Batches:
-    """The batches of several runs, those of a step one above the other."""
+    """The batches of several runs, stacked."""
 
     def __init__(self, each: Sequence[Batches]) -> None:
         self._each = each
@@ -279,8 +304,17 @@ class _Batches:
         return {name: np.stack([rows[name] for rows in each]) for name in ("row", "mask")}
 
 
-def divergence(done: int, losses: np.ndarray, saved_step: int | None) -> Diverged | None:
-    """Return what is to be said of losses [steps], the last of step `done`, if one is not finite, else None."""
+def divergence(done: int, losses: Float[np.ndarray, " steps"], saved_step: int | None) -> Diverged | None:
+    """Return an error where one of the losses is not finite.
+
+    Args:
+        done: Number of steps done after the last of the losses.
+        losses: Losses of consecutive steps, float64 [steps].
+        saved_step: The step of the newest checkpoint, or None.
+
+    Returns:
+        The error, which names the first such step; None if all losses are finite.
+    """
     bad = np.flatnonzero(~np.isfinite(losses))
     if not bad.size:
         return None
@@ -294,7 +328,16 @@ def divergence(done: int, losses: np.ndarray, saved_step: int | None) -> Diverge
 def epoch_row(
     step: int, per_epoch: int, seconds: float, learning_rate: float, trained: Scores, val: Scores
 ) -> dict[str, Any]:
-    """Return an epoch's line of `metrics.jsonl`."""
+    """Return the row of an epoch, as in `metrics.jsonl`.
+
+    Args:
+        step: Number of steps done, at the end of the epoch.
+        per_epoch: Steps in an epoch.
+        seconds: Seconds of training so far.
+        learning_rate: That of the epoch's last step.
+        trained: Scores of the epoch's training batches.
+        val: Scores of the validation split after it.
+    """
     row = {"kind": "epoch", "epoch": step // per_epoch, "step": step, "seconds": round(seconds, 2)}
     row |= {"learning_rate": learning_rate, "loss": trained.loss, "accuracy": trained.accuracy}
     measured = {name: getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")} | val.tasks
@@ -302,19 +345,19 @@ def epoch_row(
 
 
 def _identity(config: Config) -> str:
-    """Return all of a config that must be the same in every process: the data may lie elsewhere on each machine."""
+    """Return the part of a config that must be the same in every process: data may lie elsewhere on each machine."""
     fields = dataclasses.asdict(config)
     del fields["data"]["data_dir"]
     return repr(fields)
 
 
 def _stack(trees: Sequence[Any]) -> Any:
-    """Return trees of arrays as one tree whose arrays have the trees along a new first axis."""
+    """Return trees of arrays as one tree, stacked along a new first axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def _split(tree: Any, several: bool) -> list[Any]:
-    """Return the trees that `_stack` put together, or the one that is alone."""
+    """Return the trees that `_stack` stacked; of one run, which was not stacked, its tree."""
     return _unstack(tree) if several else [tree]
 
 

@@ -1,8 +1,10 @@
-"""What training minimises: the losses of a network's heads, weighted, and a penalty on its parameters."""
+"""The objective of training: the weighted losses of a network's heads, and a penalty on its parameters."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,9 @@ from jaxfer.models import Network, l2_kernels
 from jaxfer.tasks import Arrays, Expression, Task, balanced_class_weights
 from jaxfer.training.hyperparameters import Hyperparameters
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
 
 def _all_kernels(params: Any) -> list[jax.Array]:
     return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
@@ -21,15 +26,15 @@ def _all_kernels(params: Any) -> list[jax.Array]:
 
 @struct.dataclass
 class Objective:
-    """A weighted sum of tasks, and the L2 term; a pytree of its numbers.
+    """A weighted sum of the losses of tasks, and the L2 term; a pytree of its numbers.
 
     Attributes:
         expression: The task of the head `logits`.
-        tasks: Those of other heads. One whose head the network lacks, or of which a batch says nothing, adds nothing.
-        head_weight: Factor of each of their losses.
-        l2: Factor of the sum of squares of `kernels`, None for no such term. Keras adds that sum whole, without a half,
-            and contains it in every loss it reports; so does this.
-        kernels: `kernels(params)`, the kernels that it takes; by default all.
+        tasks: The tasks of other heads. A task adds nothing where the network lacks its head or the batch its columns.
+        head_weight: Factor of the losses of `tasks`, a number or float32 [].
+        l2: Factor of the sum of squares of the kernels, a number or float32 []; None for no such term. As in Keras the
+            sum is not halved, and every loss that is reported contains the term.
+        kernels: `kernels(params)` returns the kernels of the L2 term; by default all.
     """
 
     expression: Expression = Expression()
@@ -38,12 +43,12 @@ class Objective:
     l2: Any = None
     kernels: Callable[[Any], list[jax.Array]] = struct.field(pytree_node=False, default=_all_kernels)
 
-    def losses(self, outputs: Arrays, batch: Arrays) -> jax.Array:
+    def losses(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
         """Return the loss of each example, float32 [b]; 0 for padding.
 
         Args:
-            outputs: What the network says of the batch.
-            batch: With `label`, `mask` and whatever the tasks learn from.
+            outputs: The network's outputs, with `logits` float32 [b, c].
+            batch: The batch, with `label` int32 [b], `mask` bool [b] and the columns of the tasks.
         """
         losses = self.expression.loss(outputs, batch)
         for task in self.tasks:
@@ -51,8 +56,8 @@ class Objective:
                 losses += self.head_weight * task.loss(outputs, batch)
         return jnp.where(batch["mask"], losses, 0)
 
-    def penalty(self, params: Any) -> jax.Array:
-        """Return the L2 term, a float32 scalar."""
+    def penalty(self, params: Any) -> Float[Array, ""]:
+        """Return the L2 term of parameters, float32 []."""
         if self.l2 is None:
             return jnp.zeros(())
         return self.l2 * sum((jnp.square(kernel).sum() for kernel in self.kernels(params)), jnp.zeros(()))
@@ -62,19 +67,19 @@ def make_objective(
     config: LossConfig,
     model: Network,
     tasks: tuple[Task, ...],
-    labels: np.ndarray,
+    labels: Int[np.ndarray, " n"],
     num_classes: int,
     hyper: Hyperparameters,
 ) -> Objective:
     """Return the objective that a config describes.
 
     Args:
-        config: What of it is no number.
-        model: The network, which may say which kernels the L2 term takes.
-        tasks: Those of its other heads.
-        labels: Of the training images, int32 [n], which class weights are made from.
-        num_classes: How many classes there are.
-        hyper: Its numbers.
+        config: The config; its numbers are taken from `hyper`.
+        model: The network, which may name the kernels of the L2 term.
+        tasks: The tasks of its other heads.
+        labels: The labels of the training images, int32 [n], for class weights.
+        num_classes: Number of classes.
+        hyper: The hyper-parameters.
     """
     weights = balanced_class_weights(labels, num_classes) if config.class_weights == "balanced" else None
     smoothing = 0.0 if hyper.label_smoothing is None else hyper.label_smoothing

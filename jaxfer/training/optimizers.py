@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules from Optax, as a config names them.
 
-Whoever wants another passes any Optax object to `make_train_step` or `fit`.
+For another optimizer, pass any Optax object to `make_train_step` or `fit`.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int,
     """Return the learning rate as a function of the step, counted from 0.
 
     Args:
-        config: Which schedule.
+        config: The kind of schedule, its warm-up and its peak.
         steps_per_epoch: Steps in an epoch.
-        epochs: Of the whole run.
-        peak: The learning rate in place of the config's, such as one of `Hyperparameters`.
+        epochs: Epochs of the whole run.
+        peak: The peak in place of the config's, a number or float32 [], such as `Hyperparameters.learning_rate`.
 
     >>> cosine = OptimizerConfig(schedule="cosine", warmup_epochs=1)
     >>> rate = make_schedule(cosine, steps_per_epoch=10, epochs=5)
@@ -44,12 +44,15 @@ def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int,
 def make_optimizer(
     config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule, hyper: Hyperparameters | None = None
 ) -> optax.GradientTransformation:
-    """Return the optimizer: clipping first, then weight decay of the kernels, then the update rule.
+    """Return the optimizer that a config names.
+
+    Gradients are clipped first. SGD then adds weight decay to them before its momentum. Adam adds it to its update, as
+    AdamW does. Only kernels decay.
 
     Args:
-        config: Which optimizer.
+        config: The kind of optimizer, and its numbers.
         learning_rate: A number or a schedule.
-        hyper: Its numbers in place of the config's, such as a step's arguments.
+        hyper: Numbers in place of the config's, such as the arguments of a step.
     """
     hyper = hyper or Hyperparameters.of(Config(optimizer=config))
     parts = [] if hyper.clip_norm is None else [optax.clip_by_global_norm(hyper.clip_norm)]
@@ -64,7 +67,7 @@ def _scale_by_adam(epsilon: Any) -> optax.GradientTransformation:
     """Return Adam's rule with Keras's epsilon, which is added before the bias correction of the second moment.
 
     That is the form at the end of section 2 of Kingma and Ba (2015), https://arxiv.org/abs/1412.6980. Optax adds its
-    epsilon after the correction, so that in the first steps it is up to 32 times smaller against the gradients.
+    epsilon after the correction: in the first steps it is up to 32 times smaller relative to the gradients.
     """
 
     def before_correction(count: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The compiled program of a run, which serves every run that differs from it in numbers alone."""
+"""The compiled program of a run, which serves every run that differs from it only in numbers."""
 
 import dataclasses
 import hashlib
@@ -31,11 +31,11 @@ from jaxfer.training.step import eval_function, train_function
 
 @dataclass(frozen=True)
 class Steps:
-    """The compiled steps of one run, or of several side by side whose arrays lie along a new first axis.
+    """The compiled steps of one run, or of several side by side with their arrays stacked along a new first axis.
 
     Attributes:
-        training: Those of training, which take the hyper-parameters after the portion.
-        measure: `measure(variables, hyper)`, the metrics of the whole validation split.
+        training: The training steps, which take `hyper` after the portion.
+        measure: `measure(variables, hyper)` returns the metrics of the whole validation split.
     """
 
     training: Training
@@ -45,13 +45,26 @@ class Steps:
 class Program:
     """The training steps and the validation of a config on a data set, compiled when they are first used.
 
-    Hyper-parameters are arguments of both, so that a run has the same bits alone and among others, and what one has
-    compiled, another need not.
+    Both take hyper-parameters as arguments. So several runs can share what one has compiled, and a run has the same
+    bits alone and among others.
+
+    Attributes:
+        tasks: The tasks besides the expression.
+        data: The data set.
+        model: The network, not yet prepared for a kind of device.
+        parallel: How the devices are used.
+        feed: How images reach them.
 
     Args:
         config: What to train.
-        data: What to train on.
-        parallel, feed, model, optimizer, tasks, transforms, gradient: As for `fit`.
+        data: The data set.
+        parallel: As for `fit`.
+        feed: As for `fit`.
+        model: As for `fit`.
+        optimizer: As for `fit`.
+        tasks: As for `fit`.
+        transforms: As for `fit`.
+        gradient: As for `fit`.
 
     Raises:
         UserError: The data says nothing of what a head of the network is to predict.
@@ -80,7 +93,8 @@ class Program:
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient = transforms, gradient
 
-    # Not before processes have met, which both may make their devices do.
+    # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
+    # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
 
     @cached_property
     def alone(self) -> Steps:
@@ -101,6 +115,7 @@ class Program:
         if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
             raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
         model = self._compiled(side_by_side=True)
+        # Each run has its own variables and numbers, but all are measured on the same batches: None.
         evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
         return Steps(
             self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
@@ -108,18 +123,24 @@ class Program:
         )
 
     def config_of(self, config: Config) -> Config:
-        """Return a run's config as its folder keeps it: where the network is an object, named by its class."""
+        """Return a run's config as its folder keeps it. A network passed as an object is named by its class."""
         return dataclasses.replace(config, model=self._config.model)
 
     def serves(self, config: Config, data: Dataset) -> bool:
-        """Return whether a run of `config` on `data` differs from this program's in numbers alone."""
+        """Return whether this program can train a run.
+
+        Args:
+            config: The config of the run. It may differ from the program's in the values of `Hyperparameters` that are
+                neither 0 nor None, in the seed, and in the number of epochs unless the learning rate depends on it.
+            data: Its data, which must be the very object of this program.
+        """
         # Where the network is an object, a config read from a run's folder names its class.
         named = config.model in (self._asked, self._config.model)
         return named and data is self.data and structure(self.config_of(config)) == structure(self._config)
 
     @cached_property
     def facts(self) -> dict[str, str]:
-        """What a run must find again when it is resumed: hashes of the images and of all that is learnt of them."""
+        """Hashes of the images and of every column that is learnt, which must be the same on resuming."""
         # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
         known = columns(self.data.train)
         more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
@@ -129,7 +150,7 @@ class Program:
         return {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
 
     def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
-        """Return the state of a run before its first step, metrics of nothing, and its numbers, on the devices."""
+        """Return a run's state at step 0, empty metrics, and its hyper-parameters, all on the devices."""
         hyper, average = Hyperparameters.of(config), config.optimizer.ema is not None
         optimizer = self._optimizer(hyper)
         options = {"seed": config.seed, "image_size": config.data.image_size, "ema": average}
@@ -137,16 +158,21 @@ class Program:
         return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), hyper))
 
     def scores(self, metrics: Metrics) -> Scores:
-        """Return the scores of metrics that its steps have summed."""
+        """Return the scores of metrics that the steps of this program have summed."""
         return metrics.compute(self.data.class_names, self.tasks)
 
     def batches(self, config: Config) -> Batches:
-        """Return the training batches of a run, this process's part of each."""
+        """Return the training batches of a run: of each, the rows of this process."""
         options = {"sampling": config.data.sampling, "shard": self.parallel.shard}
         return Batches(self.data.train, config.batch_size, config.seed, **options)
 
     def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
-        """Return the learning rate of a run as a function of the step."""
+        """Return the learning rate of a run as a function of the step, counted from 0.
+
+        Args:
+            config: The config of the run.
+            peak: As for `make_schedule`.
+        """
         per_epoch = -(-len(self.data.train) // config.batch_size)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
 
@@ -160,6 +186,7 @@ class Program:
 
         def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
             def gradient(evaluate: Any) -> Any:
+                # Accumulation innermost: SAM then moves along the gradient of the whole batch.
                 own = self._gradient(evaluate if parts == 1 else accumulate(parts)(evaluate))
                 return own if hyper.sam is None else sam(hyper.sam)(own)
 
@@ -177,6 +204,7 @@ class Program:
         return measure
 
     def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
+        # The peak is traced, so that one program serves all learning rates.
         rate = self.rate(self._config, hyper.learning_rate)
         return self._given_optimizer or make_optimizer(self._config.optimizer, rate, hyper)
 

@@ -1,8 +1,10 @@
 """The training state: arrays only, so that it can be jitted, sharded, donated and saved as it is."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.struct
 import jax
@@ -11,28 +13,33 @@ import optax
 
 from jaxfer.models import Network
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Int, Key
+
 
 @flax.struct.dataclass
 class TrainState:
-    """All that changes from step to step.
+    """Everything that changes from step to step.
 
-    step: int32 [], the number of steps taken.
-    params, batch_stats: the network's variables, float32.
-    opt_state: the optimizer's.
-    key: a typed PRNG key []; the randomness of a step is `fold_in(key, step)`, so that nothing drifts on resuming.
-    ema: moving average of `params`, or None.
+    Attributes:
+        step: Number of steps taken, int32 [].
+        params: The network's parameters, float32.
+        batch_stats: The network's running statistics, float32.
+        opt_state: The state of the optimizer.
+        key: A typed PRNG key []. A step's randomness is `fold_in(key, step)`, so that nothing drifts on resuming.
+        ema: Moving average of `params`, or None.
     """
 
-    step: jax.Array
+    step: Int[Array, ""]
     params: Any
     batch_stats: Any
     opt_state: Any
-    key: jax.Array
+    key: Key[Array, ""]
     ema: Any = None
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What to evaluate and to predict with: the averaged parameters where there are any, and the statistics."""
+        """Variables to evaluate and predict with: `params`, averaged where there is an average, and `batch_stats`."""
         params = self.params if self.ema is None else self.ema
         return {"params": params, "batch_stats": self.batch_stats}
 
@@ -40,7 +47,15 @@ class TrainState:
 def create_state(
     model: Network, optimizer: optax.GradientTransformation, *, seed: int, image_size: int, ema: bool = False
 ) -> TrainState:
-    """Return the state at step 0 of `model` on images of `image_size` pixels a side, a function of `seed` alone."""
+    """Return the state at step 0.
+
+    Args:
+        model: The network.
+        optimizer: The optimizer.
+        seed: Decides all randomness of the run.
+        image_size: Height and width of the images in pixels.
+        ema: Whether to keep a moving average of the parameters.
+    """
     init_key, key = jax.random.split(jax.random.key(seed))
     images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
     variables = _initializer(model)(init_key, images)

@@ -37,23 +37,24 @@ def make_train_step(
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Return a compiled `step(state, batch, hyper=None) -> (state, metrics)`.
 
-    The state that goes in must have been placed with `parallel.place`; its memory is reused, so use the one that
-    comes out. The metrics are the batch's, of the parameters before the update, in training mode; their loss is the
-    whole objective with its penalty.
-
     Args:
-        model: The network, in whose outputs are `logits` [b, c] and perhaps further heads.
-        optimizer: An Optax optimizer, or `optimizer(hyper)`, which makes one of the step's hyper-parameters.
-        objective: What to minimise, or `objective(hyper)`.
+        model: The network. Its outputs are `logits`, float32 [b, c], and perhaps further heads.
+        optimizer: An Optax optimizer, or a function that makes one from `hyper`.
+        objective: What to minimise, or a function that makes it from `hyper`.
         parallel: How to use the devices; by default one.
         transform: Changes each batch on the device, before the network sees it; None leaves it as it is.
-        gradient: How the gradient is taken (`jaxfer.training.gradients`).
+        gradient: The way to the gradient (`jaxfer.training.gradients`).
         ema: Decay of the moving average in `state.ema`, which must then exist.
 
     Returns:
-        The step. Its batch is the global one: `image` uint8 [b, h, w, c], `label` int32 [b], `mask` bool [b], False for
-        padding, which changes no number, and what else the tasks of the objective learn from. Its `hyper` is any
-        pytree of numbers: one compiled step serves all their values.
+        The step.
+
+        - `state`: A `TrainState`, placed with `parallel.place`. Its memory is reused: use the state that comes out.
+        - `batch`: The global batch: `image` uint8 [b, h, w, c], `label` int32 [b], `mask` bool [b], and the columns of
+          the objective's tasks. Rows with a False mask are padding and change no number.
+        - `hyper`: Any pytree of numbers. One compiled step serves all their values.
+        - `metrics`: Those of the batch with the parameters before the update, in training mode. Their loss is the
+          whole objective with its penalty.
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
@@ -77,16 +78,19 @@ def train_function(
     gradient: Gradient = plain,
     ema: float | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """Return that step as a function still to be compiled, alone or as a part of something larger.
+    """Return the training step, not compiled, to be compiled alone or as a part of something larger.
 
     Args:
-        model: As `jaxfer.models.compiled_for` has it for the devices.
+        model: The network, as `jaxfer.models.compiled_for` returns it.
         optimizer: As for `make_train_step`.
-        objective: As there.
-        axis_name: The mapped axis it will run under, as `Parallel.axis_name` has it.
-        transform: As there.
-        gradient: As there.
-        ema: As there.
+        objective: As for `make_train_step`.
+        axis_name: The mapped axis under which it will run (`Parallel.axis_name`), or None.
+        transform: As for `make_train_step`.
+        gradient: As for `make_train_step`.
+        ema: As for `make_train_step`.
+
+    Returns:
+        `step(state, batch) -> (state, metrics)`.
     """
 
     def evaluate(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
@@ -113,6 +117,7 @@ def train_function(
         _check(batch)
         key = jax.random.fold_in(state.key, state.step)
         if axis_name is not None:
+            # Each device draws for its own rows alone: with one key all would draw the same numbers.
             key = jax.random.fold_in(key, lax.axis_index(axis_name))
         transform_key, dropout_key = jax.random.split(key)
         if transform is not None:
@@ -138,13 +143,16 @@ def make_eval_step(
 
     Args:
         model: The network.
-        objective: The training objective, which the metrics' loss is, or `objective(hyper)`.
-        tasks: Further tasks to score, where the network has their head and the batch says what is right.
+        objective: The training objective, or a function that makes it from `hyper`. It is the loss of the metrics.
+        tasks: Further tasks to score, where the network has their head and the batch their columns.
         parallel: How to use the devices; by default one.
 
     Returns:
-        The step. `variables` are `params` and `batch_stats`, as `TrainState.variables` has them, placed with
-        `parallel.place`; the batch is as for `make_train_step`.
+        The step.
+
+        - `variables`: `params` and `batch_stats`, as `TrainState.variables` has them, placed with `parallel.place`.
+        - `batch`: As for `make_train_step`.
+        - `hyper`: As for `make_train_step`.
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform)
@@ -159,7 +167,17 @@ def make_eval_step(
 def eval_function(
     model: Network, objective: Objective, *, tasks: tuple[Task, ...] = (), axis_name: str | None = None
 ) -> Callable[[dict[str, Any], Batch], Metrics]:
-    """Return that step as a function still to be compiled, as `train_function` does."""
+    """Return the evaluation step, not compiled, as `train_function` does the training step.
+
+    Args:
+        model: The network, as `jaxfer.models.compiled_for` returns it.
+        objective: As for `make_eval_step`.
+        tasks: As for `make_eval_step`.
+        axis_name: The mapped axis under which it will run (`Parallel.axis_name`), or None.
+
+    Returns:
+        `step(variables, batch) -> metrics`.
+    """
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         _check(batch)
@@ -194,18 +212,21 @@ def evaluate_split(
     batch_size: int,
     shard: Shard = WHOLE,
 ) -> Metrics:
-    """Return the metrics of `variables` on every example of `split`, each counted exactly once.
+    """Return the metrics of a network on a split, each example counted exactly once.
 
     Args:
-        eval_step: As `make_eval_step` returns it.
-        variables: Placed as it takes them.
+        eval_step: An evaluation step, as `make_eval_step` returns it.
+        variables: Its variables, placed as it takes them.
         split: The examples.
-        batch_size: How many are in a batch, of all processes together.
-        shard: That of what `eval_step` was compiled with. The metrics are those of the whole split in every process.
+        batch_size: Examples in a batch, of all processes together.
+        shard: The `Parallel.shard` with which `eval_step` was compiled.
+
+    Returns:
+        The metrics of the whole split, in every process.
     """
     batches = evaluation_batches(split, batch_size, shard)
     return reduce(merge, (eval_step(variables, batch) for batch in batches))
 
 
 merge = jax.jit(Metrics.merge)
-"""Add up metrics on the device."""
+"""Adds up metrics on the device."""

@@ -1,7 +1,7 @@
 """The scripts that compare run, leave out who is not there, and compare the same work."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import drawn, logits
 
 from jaxfer.config import ModelConfig
-from jaxfer.models import make_model
+from jaxfer.models import ResNetFER, make_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -21,37 +22,67 @@ def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
 
 
-def compare(out, *flags):
-    command = [sys.executable, BENCHMARKS / "train_step.py", out, "--network", "published"]
-    command += ["--batch", "32", "--rounds", "2"]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(out.read_text())["runs"]
+@pytest.fixture
+def compare(benchmarks, tmp_path, monkeypatch):
+    """Return a function that runs a comparison here, whose contenders have processes of their own, and its runs."""
+    import turns
+
+    monkeypatch.setattr(turns, "TURN", 0.05)
+    out = tmp_path / "out.json"
+
+    def run(script, *flags):
+        monkeypatch.setattr(sys, "argv", [script, str(out), "--network", "published", "--rounds", "2", *flags])
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+        return json.loads(out.read_text())["runs"]
+
+    return run
 
 
-def test_contenders_take_turns_and_who_is_not_there_is_left_out(tmp_path):
-    out = tmp_path / "train_step.json"
-    compare(out, "--contender", "jaxfer", "Flax", "ONNX Runtime")
-    first, second = compare(out, "--append", "--contender", "jaxfer", "Flax")
+# Whose contenders apply the network: they compile less than those that train it.
+@pytest.mark.parametrize(
+    ("script", "batch"), [("inference.py", "1"), pytest.param("train_step.py", "32", marks=pytest.mark.slow)]
+)
+def test_contenders_take_turns_and_who_is_not_there_is_left_out(compare, script, batch):
+    compare(script, "--batch", batch, "--contender", "jaxfer", "Flax", "ONNX Runtime")
+    first, second = compare(script, "--batch", batch, "--append", "--contender", "jaxfer")
     (case,) = first["cases"]
     assert set(case["ms"]) == {"jaxfer", "Flax"}
     assert set(case["absent"]) == {"ONNX Runtime"}
     assert all(len(rounds) == 2 for rounds in case["ms"].values())
     assert set(case["ratio_to"]) == {"Flax"}
     assert {words["parameters"] for words in case["contenders"].values()} == {158_279}
-    assert second["cases"][0]["absent"] == {}
+    (again,) = second["cases"]
+    assert set(again["ms"]) == {"jaxfer"}
+    assert again["absent"] == {}
 
 
+# One block a stage, where the others are built alike: the whole networks compile for long.
 @pytest.mark.usefixtures("benchmarks")
-@pytest.mark.parametrize("variant", ["published", "resnet18", "resnet50"])
-def test_plain_flax_is_the_same_network(variant):
-    from contenders.plain_flax import Network
+@pytest.mark.parametrize(
+    ("variant", "blocks"),
+    [
+        ("published", (2,)),
+        ("resnet18", (1, 1, 1, 1)),
+        ("resnet50", (1, 1, 1, 1)),
+        pytest.param("resnet18", (2, 2, 2, 2), marks=pytest.mark.slow),
+        pytest.param("resnet50", (3, 4, 6, 3), marks=pytest.mark.slow),
+    ],
+)
+def test_plain_flax_is_the_same_network(variant, blocks, monkeypatch):
+    from contenders.plain_flax import BLOCKS, Network
 
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
-    plain = Network(variant, jnp.float32)
-    variables = jax.jit(plain.init)(jax.random.key(0), images)
-    ours = make_model(ModelConfig(variant=variant), 7)
-    np.testing.assert_allclose(ours.apply(variables, images), plain.apply(variables, images), rtol=1e-4, atol=1e-4)
+    plain, ours = Network(variant, jnp.float32), make_model(ModelConfig(variant=variant), 7)
+
+    def shapes(model):
+        return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(model.init, jax.random.key(0), images))
+
+    assert BLOCKS[variant] == ours.stage_sizes
+    assert shapes(plain) == shapes(ours)
+    monkeypatch.setitem(BLOCKS, variant, blocks)
+    variables = drawn(plain, images)
+    found = logits(ours.clone(stage_sizes=blocks), variables, images)
+    np.testing.assert_allclose(found, jax.jit(plain.apply)(variables, images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("benchmarks")
@@ -99,11 +130,22 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
-def test_images_on_the_device_are_the_same_steps():
-    described = json.dumps({"work": "train", "network": "published", "batch": 1})
-    losses = []
-    for way in ("host", "resident"):
-        command = [sys.executable, BENCHMARKS / "contender.py", "ours", way, described]
-        done = subprocess.run(command, input="", capture_output=True, text=True, timeout=600, check=True)
-        losses.append(json.loads(done.stdout)["losses"])
-    np.testing.assert_allclose(*losses, rtol=1e-3)
+@pytest.mark.usefixtures("benchmarks")
+def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
+    from contender import warm_up
+    from contenders import case, ours, plain_flax
+    from turns import check_same_work
+
+    for module in (case, ours, plain_flax):
+        monkeypatch.setattr(module, "SIDE", 32)
+    monkeypatch.setitem(case.BLOCKS, "published", (1,))
+    monkeypatch.setattr(ours, "PORTION", 2)
+    monkeypatch.setattr(ours, "use_cpu_cores", lambda: None)  # JAX has started
+    monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
+    training, losses = case.Case("train", "published", 1), []
+    for module, way in ((ours, "host"), (ours, "resident"), (plain_flax, "")):
+        contender = module.build(training, way)
+        contender.run(1)
+        losses.append(warm_up(contender))
+        check_same_work(training, {way: {"losses": losses[-1], "parameters": contender.parameters}})
+    np.testing.assert_allclose(*losses[:2], rtol=1e-3)

@@ -39,7 +39,8 @@ def mean_move(name, move):
     return expressions(AFFECTNET_8.index(name))[1][move].mean()
 
 
-@pytest.mark.parametrize("image_size", [SIDE, 48, 64, 96])
+# A program each, of which other tests need these two.
+@pytest.mark.parametrize("image_size", [SIDE, 64, *(pytest.param(size, marks=pytest.mark.slow) for size in (48, 96))])
 def test_every_class_draws_at_every_size(image_size):
     drawn = faces(range(8), image_size=image_size)
     assert drawn.shape == (8, image_size, image_size, 3)

@@ -23,7 +23,9 @@ def test_every_command_says_a_search(command):
 def test_every_program_runs(program, tmp_path):
     if "optuna" in program:
         pytest.importorskip("optuna")
-    smaller = program.replace("drawn_train=700, drawn_val=140", "drawn_train=70, drawn_val=35, image_size=32")
+    # Of the sizes of tests/examples, which compile the same.
+    sizes = "drawn_train=42, drawn_val=21, image_size=32), batch_size=21"
+    smaller = program.replace("drawn_train=700, drawn_val=140)", sizes)
     assert smaller != program
     command = [sys.executable, "-c", smaller.replace("n_trials=10", "n_trials=3")]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import jax
+import networks
 import numpy as np
 import pytest
 import scipy.special
@@ -15,7 +15,7 @@ from jaxfer.models import ResNetFER
 from jaxfer.tasks import Expression
 from jaxfer.training import Objective, evaluate_split, make_eval_step
 
-MODEL = ResNetFER(width=8, stage_sizes=(1,))
+CONVOLUTIONAL, LINEAR = networks.Convolutional(), networks.Linear()
 N = 21
 
 
@@ -27,42 +27,44 @@ def split():
 
 
 @pytest.fixture(scope="module")
-def variables(split):
-    variables = jax.jit(MODEL.init)(jax.random.key(0), split.images)
-    # An untrained network is unsure of everything alike.
-    head = jax.tree.map(lambda x: 8 * x, variables["params"]["head"])
-    return variables | {"params": variables["params"] | {"head": head}}
+def logits(split):
+    """The network's variables, and its logits of all images at once."""
+    variables = networks.drawn(CONVOLUTIONAL, split.images)
+    return variables, np.asarray(networks.logits(CONVOLUTIONAL, variables, split.images))
 
 
 @pytest.mark.parametrize("parallel", [OneDevice, Sharded, Pmapped])
 @pytest.mark.parametrize("batch_size", [1, 6, 32])
-def test_every_example_is_predicted_once_and_in_order(split, variables, parallel, batch_size):
-    found = predict_split(MODEL, variables, split, batch_size=batch_size, parallel=parallel())
-    expected = np.asarray(MODEL.apply(variables, split.images)["logits"])
+def test_every_example_is_predicted_once_and_in_order(split, logits, parallel, batch_size):
+    variables, expected = logits
+    found = predict_split(CONVOLUTIONAL, variables, split, batch_size=batch_size, parallel=parallel())
+    assert np.ptp(expected, axis=0).min() > 0.01, "images that are all alike have no order"
     np.testing.assert_allclose(found.logits, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(found.labels, split.labels)
     np.testing.assert_allclose(found.probabilities, scipy.special.softmax(expected, axis=1), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("parallel", [OneDevice, Pmapped])
-def test_flipping_averages_the_probabilities_of_the_image_and_its_mirror(split, variables, parallel):
-    found = predict_split(MODEL, variables, split, batch_size=6, parallel=parallel(), flip=True)
+def test_flipping_averages_the_probabilities_of_the_image_and_its_mirror(split, parallel):
+    variables = networks.drawn(LINEAR, split.images)
+    found = predict_split(LINEAR, variables, split, batch_size=6, parallel=parallel(), flip=True)
     both = [
-        scipy.special.softmax(MODEL.apply(variables, x)["logits"], axis=1)
+        scipy.special.softmax(networks.logits(LINEAR, variables, x), axis=1)
         for x in (split.images, split.images[:, :, ::-1])
     ]
     assert np.abs(both[0] - both[1]).max() > 0.01
     np.testing.assert_allclose(found.probabilities, (both[0] + both[1]) / 2, rtol=1e-5, atol=1e-7)
     mirrored = dataclasses.replace(split, images=split.images[:, :, ::-1])
-    again = predict_split(MODEL, variables, mirrored, batch_size=6, flip=True)
+    again = predict_split(LINEAR, variables, mirrored, batch_size=6, flip=True)
     np.testing.assert_allclose(again.probabilities, found.probabilities, rtol=1e-4, atol=1e-6)
 
 
-def test_predictions_score_as_the_evaluation_step_does(split, variables):
-    loss = Objective(Expression(label_smoothing=0.1), l2=0.01)
-    step = make_eval_step(MODEL, loss)
+def test_predictions_score_as_the_evaluation_step_does(split):
+    loss, model = Objective(Expression(label_smoothing=0.1), l2=0.01), ResNetFER(width=4, stage_sizes=(1,))
+    variables = networks.drawn(model, split.images)
+    step = make_eval_step(model, loss)
     expected = evaluate_split(step, variables, split, batch_size=6).compute(AFFECTNET_7).to_dict()
-    found = predict_split(MODEL, variables, split, batch_size=6).scores(AFFECTNET_7, expected["loss"]).to_dict()
+    found = predict_split(model, variables, split, batch_size=6).scores(AFFECTNET_7, expected["loss"]).to_dict()
     assert found["confusion_matrix"] == expected["confusion_matrix"]
     for name in ("examples", "loss", "cross_entropy", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece"):
         assert found[name] == pytest.approx(expected[name], rel=1e-5), name

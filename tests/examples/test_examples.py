@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from jaxfer.emotions import AFFECTNET_7
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
 SWEEP = ROOT / "examples" / "sweep_affectnet.py"
+SMALL = ["--image-size", "32", "--batch-size", "21"]
+"""The same for all examples, so that what one of them compiles serves the others."""
 
 
 def run(script, *arguments, cwd):
@@ -22,6 +25,22 @@ def run(script, *arguments, cwd):
     # Warnings end these processes as they end the tests.
     environment = os.environ | {"PYTHONWARNINGS": "error"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Return a function that runs an example here, where JAX has started, and returns what it said of errors."""
+    monkeypatch.setattr("jaxfer.devices.cpu.use_cpu_cores", lambda: None)
+    monkeypatch.chdir(tmp_path)
+
+    def run(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+        assert ended.value.code == 2
+        return capsys.readouterr().err
+
+    return run
 
 
 def photographs(root, classes=AFFECTNET_7, per_class=3):
@@ -37,11 +56,11 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
     return root
 
 
-def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
+def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path, refused):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     flags = ["--data-dir", "faces", "--preset", "published", "--run-dir", "run"]
-    flags += ["--epochs", "2", "--image-size", "32", "--max-unreadable", "0.1"]
+    flags += ["--epochs", "2", *SMALL, "--max-unreadable", "0.1"]
     finished = run(TRAIN, *flags, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "left out: 1 unreadable" in finished.stdout
@@ -65,9 +84,7 @@ def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
     assert names == {"config.json", "metrics.jsonl", "summary.json", "report.html", "checkpoints"}
     assert "torn.jpg" in (tmp_path / "run" / "report.html").read_text()
 
-    again = run(TRAIN, *flags, cwd=tmp_path)
-    assert again.returncode == 2
-    assert again.stderr.startswith("error: run already holds a run: continue it with --resume")
+    assert refused(TRAIN, *flags).startswith("error: run already holds a run: continue it with --resume")
     resumed = run(TRAIN, "--run-dir", "run", "--resume", "--epochs", "3", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 3/3" in resumed.stdout
@@ -86,13 +103,12 @@ def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path):
     ],
     ids=["empty folder", "no folder", "class without images", "unknown label", "label order not declared"],
 )
-def test_data_that_cannot_be_used_ends_in_a_sentence_before_anything_is_written(tmp_path, prepare, words):
+def test_data_that_cannot_be_used_ends_in_a_sentence_before_anything_is_written(tmp_path, refused, prepare, words):
     prepare(tmp_path / "faces")
-    ended = run(TRAIN, "--data-dir", "faces", "--run-dir", "run", cwd=tmp_path)
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("error: ")
-    assert words in ended.stderr.replace("-", " ")
-    assert "Traceback" not in ended.stderr
+    errors = refused(TRAIN, "--data-dir", "faces", "--run-dir", "run")
+    assert errors.startswith("error: ")
+    assert words in errors.replace("-", " ")
+    assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
 
 
@@ -100,16 +116,22 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     script = ROOT / "examples" / "quickstart.py"
     _, _, program = script.read_text().partition('"""\n\n')
     assert program in (ROOT / "README.md").read_text()
-    smaller = tmp_path / "quickstart.py"
-    smaller.write_text(script.read_text().replace("2000", "140").replace("350", "70"))
+    smaller, text = tmp_path / "quickstart.py", script.read_text()
+    for asked, less in (
+        ("drawn_train=2000, drawn_val=350)", "drawn_train=140, drawn_val=70, image_size=32), batch_size=21"),
+        ("labels=np.array([3]))", "labels=np.array([3]), image_size=32)"),
+    ):
+        assert asked in text
+        text = text.replace(asked, less)
+    smaller.write_text(text)
     finished = run(smaller, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "on 70 images of val" in finished.stdout
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
 
 
-def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped(tmp_path):
-    small = ["--drawn-train", "42", "--drawn-val", "21", "--image-size", "32", "--batch-size", "21"]
+def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped(tmp_path, refused):
+    small = ["--drawn-train", "42", "--drawn-val", "21", *SMALL]
     grid = ["--rates", "0.003", "0.001", "--lengths", "1", "2", "--sweep-dir", "sweep"]
     finished = run(SWEEP, *grid, *small, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
@@ -135,6 +157,5 @@ def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped
     assert "run 2 of 2" in resumed.stdout
     assert "run 1 of 2" not in resumed.stdout
     assert (tmp_path / "sweep" / "table.csv").read_text() == table
-    again = run(SWEEP, *grid, *small, cwd=tmp_path)
-    assert again.returncode == 2
-    assert again.stderr.startswith("error: sweep already holds a sweep: continue it with --resume")
+    again = refused(SWEEP, *grid, *small)
+    assert again.startswith("error: sweep already holds a sweep: continue it with --resume")

@@ -1,10 +1,12 @@
 """Each way to convolve is XLA's convolution, in its value and in both gradients."""
 
+import itertools
 from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import networks
 import numpy as np
 import pytest
 from jax import lax
@@ -45,7 +47,8 @@ def direct(x, kernel, stride):
     return convolve_directly(x, kernel, (stride,) * 2)
 
 
-def tiled(x, kernel, _):
+def tiled(x, kernel, stride):
+    assert stride == 1
     return winograd(x, kernel)
 
 
@@ -61,25 +64,36 @@ def arrays(side, kernel, stride, channels=(5, 7), batch=3, dtype=jnp.float32):
     return [jnp.asarray(random.normal(size=shape), dtype) for shape in shapes]
 
 
-def assert_close(found, expected, tolerance):
+def assert_close(found, expected, tolerance, case=""):
     """Compare with the largest value: a sum of hundreds of products can be near zero by chance."""
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(np.abs(b).max()), err_msg=str(case))
 
 
-CASES = [
-    *(
-        (function, side, kernel, stride)
-        for function in (patched, placed)
-        for side in [(1, 1), (2, 2), (4, 4), (7, 5)]
-        for kernel in (1, 2, 3)
-        for stride in (1, 2)
-    ),
-    *((direct, side, kernel, stride) for side in [(3, 2), (9, 12)] for kernel in (4, 5, 7) for stride in (1, 2, 3)),
-    *((tiled, side, 3, 1) for side in [(1, 1), (2, 3), (4, 4), (5, 8), (9, 16), (15, 14)]),
-    *((ours, side, kernel, stride) for side in [(2, 2), (8, 8), (17, 9)] for kernel in (1, 3, 7) for stride in (1, 2)),
+SMALL = [
+    (side, kernel, stride) for side in [(1, 1), (2, 2), (4, 4), (7, 5)] for kernel in (1, 2, 3) for stride in (1, 2)
 ]
+ALL = {
+    patched: SMALL,
+    placed: SMALL,
+    direct: list(itertools.product([(3, 2), (9, 12)], (4, 5, 7), (1, 2, 3))),
+    tiled: [(side, 3, 1) for side in [(1, 1), (2, 3), (4, 4), (5, 8), (9, 16), (15, 14)]],
+    ours: list(itertools.product([(2, 2), (8, 8), (17, 9)], (1, 3, 7), (1, 2))),
+}
+"""The sides of a map, of a kernel and the stride, for each way."""
+
+FEW_SMALL = [
+    *[((1, 1), 2, 2), ((1, 1), 3, 1), ((2, 2), 1, 2), ((2, 2), 3, 2)],
+    *[((4, 4), 3, 1), ((7, 5), 1, 1), ((7, 5), 2, 2), ((7, 5), 3, 2)],
+]
+FEW = ALL | {
+    patched: FEW_SMALL,
+    placed: FEW_SMALL,
+    direct: [((3, 2), 4, 1), ((3, 2), 7, 3), ((9, 12), 4, 3), ((9, 12), 5, 1), ((9, 12), 7, 2)],
+    ours: [((2, 2), 3, 1), ((8, 8), 1, 2), ((8, 8), 3, 1), ((17, 9), 3, 2), ((17, 9), 7, 1)],
+}
+"""Every kernel, stride and kind of map once, since each case compiles for long."""
 
 
 def name(value):
@@ -87,12 +101,21 @@ def name(value):
     return getattr(value, "__name__", str(value))
 
 
-@pytest.mark.parametrize(("function", "side", "kernel", "stride"), CASES, ids=name)
-def test_values_and_gradients_are_xlas(function, side, kernel, stride):
-    case = arrays(side, kernel, stride)
-    run = jax.jit(partial(value_and_gradients, function, stride=stride))
-    expected = jax.jit(partial(value_and_gradients, xlas, stride=stride))(*case)
-    assert_close(run(*case), expected, 2e-5)
+@pytest.mark.parametrize(
+    ("function", "cases"),
+    [*FEW.items(), *(pytest.param(*every, marks=pytest.mark.slow) for every in ALL.items() if every[0] is not tiled)],
+    ids=lambda value: f"{len(value)} cases" if isinstance(value, list) else value.__name__,
+)
+def test_values_and_gradients_are_xlas(function, cases):
+    drawn, strides = [arrays(*case) for case in cases], [stride for _, _, stride in cases]
+
+    def run_all(function, drawn):
+        return [value_and_gradients(function, *case, stride) for case, stride in zip(drawn, strides, strict=True)]
+
+    # One program for all cases: starting the compiler for each would take longer than compiling it.
+    found, expected = (jax.jit(partial(run_all, way))(drawn) for way in (function, xlas))
+    for case, mine, theirs in zip(cases, found, expected, strict=True):
+        assert_close(mine, theirs, 2e-5, case)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +140,11 @@ def test_they_are_the_same_under_vmap_and_scan(function, side, stride):
 )
 def test_gradients_are_those_of_finite_differences(function, side, stride):
     x, kernel, _ = arrays(side, 3, stride, channels=(2, 3), batch=2)
+    convolve = jax.jit(partial(function, stride=stride))
     # Linear in each argument, so that a large step costs no accuracy.
-    check_grads(lambda x: function(x, kernel, stride), (x,), order=1, modes=["rev"], eps=1.0, rtol=1e-4, atol=1e-4)
-    check_grads(
-        lambda kernel: function(x, kernel, stride), (kernel,), order=1, modes=["rev"], eps=1.0, rtol=1e-4, atol=1e-4
-    )
+    options = {"order": 1, "modes": ["rev"], "eps": 1.0, "rtol": 1e-4, "atol": 1e-4}
+    check_grads(lambda x: convolve(x, kernel), (x,), **options)
+    check_grads(lambda kernel: convolve(x, kernel), (kernel,), **options)
 
 
 def test_whatever_is_not_a_plain_float32_convolution_is_xlas_bit_for_bit():
@@ -159,8 +182,9 @@ def test_a_network_without_kernels_or_an_axis_is_compiled_as_it_is():
 
 def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
-    one, each = ResNetFER(width=8), ResNetFER(width=8, kernels=SIDE_BY_SIDE)
-    variables = jax.vmap(one.init, in_axes=(0, None))(jax.random.split(jax.random.key(0)), images[0])
+    one = ResNetFER(width=8, stage_sizes=(1,))
+    each = one.clone(kernels=SIDE_BY_SIDE)
+    variables = jax.tree.map(lambda *leaves: np.stack(leaves), *(networks.drawn(one, images[0], n) for n in (0, 1)))
 
     def gradients(model, variables, images):
         loss = lambda params: model.apply(variables | {"params": params}, images)["logits"].var()  # noqa: E731
@@ -175,21 +199,29 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
     assert "conv_general_dilated" not in str(jax.make_jaxpr(together)(variables, images))
 
 
-# One block a stage, where the others convolve alike: the whole networks compile for minutes.
+# A block a stage, where the others convolve alike: the whole networks compile for minutes.
 @pytest.mark.parametrize(
     "model",
     [
-        ResNetFER(width=8),
-        ResNetFER18(width=8, stage_sizes=(1, 1, 1, 1)),
-        ResNetFER50(width=8, stage_sizes=(1, 1, 1, 1)),
-        pytest.param(ResNetFER18(width=8), marks=pytest.mark.slow),
-        pytest.param(ResNetFER50(width=8), marks=pytest.mark.slow),
+        ResNetFER(width=8, stage_sizes=(1,)),
+        ResNetFER18(width=8, stage_sizes=(1, 1, 1)),
+        ResNetFER50(width=8, stage_sizes=(1, 1)),
+        *(
+            pytest.param(model, marks=pytest.mark.slow)
+            for model in (
+                ResNetFER(width=8),
+                ResNetFER18(width=8, stage_sizes=(1, 1, 1, 1)),
+                ResNetFER50(width=8, stage_sizes=(1, 1, 1, 1)),
+                ResNetFER18(width=8),
+                ResNetFER50(width=8),
+            )
+        ),
     ],
-    ids=["published", "resnet18, a block a stage", "resnet50, a block a stage", "resnet18", "resnet50"],
+    ids=lambda model: f"{model.block.__name__} {model.stage_sizes}",
 )
 def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model):
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), np.uint8)
-    variables = jax.jit(model.init)(jax.random.key(0), images)
+    variables = networks.drawn(model, images)
 
     def run(model):
         def loss(params):

@@ -1,5 +1,7 @@
 """Training gives plain Flax's numbers, however the work is spread and whatever our layers replace."""
 
+from functools import cache
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -32,14 +34,15 @@ class PlainSeed(nn.Module):
     """The published network as anyone would write it in Flax, with our names for its parameters."""
 
     width: int
+    blocks: int
 
     @nn.compact
     def __call__(self, images):
         x = nn.Conv(self.width, (7, 7), strides=2, name="stem_conv")(images.astype(jnp.float32) / 255)
         x = nn.relu(nn.BatchNorm(False, momentum=0.99, epsilon=1e-3, name="stem_norm")(x))
         x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
-        for index in (1, 2):
-            x = PlainBlock(self.width, name=f"stage1_block{index}")(x)
+        for index in range(self.blocks):
+            x = PlainBlock(self.width, name=f"stage1_block{index + 1}")(x)
         x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
         return nn.Dense(7, name="head")(x.mean((1, 2)))
 
@@ -52,10 +55,10 @@ def batches():
         yield {"image": images.astype(np.uint8), "label": labels, "mask": np.ones(BATCH, bool)}
 
 
-@pytest.fixture(scope="module")
-def plain_step():
+@cache
+def plain_step(blocks):
     """Return `step(params, batch_stats, batch) -> (loss, params, batch_stats)` of SGD, as anyone would write it."""
-    model = PlainSeed(width=16)
+    model = PlainSeed(width=16, blocks=blocks)
 
     @jax.jit
     def step(params, statistics, batch):
@@ -71,24 +74,25 @@ def plain_step():
     return step
 
 
-@pytest.fixture(params=["ours", "XLA's"])
-def convolutions(request, monkeypatch):
-    if request.param == "XLA's":
-        monkeypatch.setattr(kinds, "CPU", kinds.XLA)
-
-
+# One block is as the next; what shares the devices knows nothing of who convolves.
+@pytest.mark.parametrize(
+    ("kernels", "blocks"),
+    [("ours", 1), pytest.param("ours", 2, marks=pytest.mark.slow), pytest.param("XLA's", 2, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("parallel", [OneDevice(), Sharded(), Pmapped()], ids=lambda parallel: type(parallel).__name__)
-def test_each_of_twenty_sgd_steps_is_plain_flaxs(plain_step, convolutions, parallel):
+def test_each_of_twenty_sgd_steps_is_plain_flaxs(kernels, blocks, parallel, monkeypatch):
+    if kernels == "XLA's":
+        monkeypatch.setattr(kinds, "CPU", kinds.XLA)
     # Each step of plain Flax starts from our parameters: let run by itself it would part from us as from any other
     # order of its own sums. Losses and statistics vary smoothly with rounding. A gradient jumps where two values are
     # equal to the last bits, and a max-pool or a ReLU takes the other one: in some steps, but never in most.
-    model, optimizer = ResNetFER(width=16), optax.sgd(RATE)
+    model, optimizer = ResNetFER(width=16, stage_sizes=(blocks,)), optax.sgd(RATE)
     state = parallel.place(create_state(model, optimizer, seed=0, image_size=64))
     step = make_train_step(model, optimizer, Objective(), parallel=parallel)
     losses, updates = [], []
     for batch in batches():
         before = jax.device_get((state.params, state.batch_stats))
-        loss, params, statistics = plain_step(*before, batch)
+        loss, params, statistics = plain_step(blocks)(*before, batch)
         state, metrics = step(state, batch)
         losses.append(float(metrics.loss) / BATCH)
         assert losses[-1] == pytest.approx(float(loss), rel=1e-6)

@@ -7,19 +7,19 @@ from html import unescape
 
 import numpy as np
 import pytest
-from jaxfer.data.one_split import OneSplit
 from made_runs import HISTORY, NAMES, SUMMARY, with_intervals, write_run
 
 from jaxfer.config import Config, DataConfig
-from jaxfer.data.dataset import Split
+from jaxfer.data.dataset import Dataset, Split
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.evaluation.predict import Predictions
-from jaxfer.metrics.scores import MEASURES, Measure
+from jaxfer.metrics.scores import Measure
 from jaxfer.reports import evaluation_faces, paper_figures, write_evaluation, write_report
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.terminal import print_evaluation, print_summary
 from jaxfer.runs.load import Trained
+from jaxfer.tasks import MEASURES, Task
 
 GAZE = {
     f"{of}_{name}": measure
@@ -35,7 +35,7 @@ def summary():
     """Return a summary with the scores of two heads that jaxfer does not know."""
     found = with_intervals(SUMMARY)
     for split, error in (("val", 0.25), ("train", 0.125)):
-        more = {"yaw_error": error, "yaw_hits": 0.75, "pitch_error": None, "pitch_hits": 0.5, "votes_kl": 1.5}
+        more = {"yaw_error": error, "yaw_hits": 0.75, "pitch_error": None, "pitch_hits": 0.5, "gait_kl": 1.5}
         counts = {"yaw_examples": 111, "pitch_examples": 99}
         bounds = found[split]["intervals"] | {"yaw_error": [error - 0.1, error + 0.1], "yaw_hits": [0.5, 0.875]}
         found[split] = found[split] | more | counts | {"intervals": bounds}
@@ -43,7 +43,7 @@ def summary():
 
 
 def history():
-    more = ("yaw_error", "yaw_hits", "pitch_error", "pitch_hits", "votes_kl")
+    more = ("yaw_error", "yaw_hits", "pitch_error", "pitch_hits", "gait_kl")
     return [row | {f"val_{name}": n / 8 for n, name in enumerate(more)} for row in HISTORY]
 
 
@@ -64,7 +64,7 @@ def test_a_report_has_every_score_with_its_title_interval_and_images(run_dir):
     assert "Yaw, angular error 0.250 0.150 to 0.350 0.125 0.025 to 0.225" in text
     assert "Yaw, hits 75.0% 50.0% to 87.5% 75.0% 50.0% to 87.5%" in text
     assert "Pitch, angular error n/a no interval n/a no interval" in text
-    assert "votes kl 1.500 no interval 1.500 no interval" in text
+    assert "gait kl 1.500 no interval 1.500 no interval" in text
     assert "Images whose yaw is known (n) 111 111 Images whose pitch is known (n) 99 99" in text
 
 
@@ -78,12 +78,12 @@ def test_leading_scores_of_one_title_share_a_curve_and_its_table(run_dir):
     text = text_of(write_report(run_dir, measures=MEASURES | GAZE))
     assert "Error of yaw and pitch by epoch. At epoch 4: yaw 0.000, pitch 0.250." in text
     assert "Error (angular error) of predicted and actual yaw and pitch on 211 validation images (“val”)." in text
-    assert "Votes kl by epoch. At epoch 4: votes kl 0.500." in text
-    assert "Votes kl on 211 validation images (“val”)." in text
-    headings = "Validation yaw, angular error Validation pitch, angular error Validation votes kl"
+    assert "Gait kl by epoch. At epoch 4: gait kl 0.500." in text
+    assert "Gait kl on 211 validation images (“val”)." in text
+    headings = "Validation yaw, angular error Validation pitch, angular error Validation gait kl"
     assert f"Validation loss {headings} 1 50.0%" in text
     drawings = paper_figures.of_run(read_run(run_dir), MEASURES | GAZE)
-    assert list(drawings)[6:] == ["error", "votes-kl"]
+    assert list(drawings)[6:] == ["error", "gait-kl"]
     (axes,) = drawings["error"](ink="#000000").axes
     assert [line.get_label() for line in axes.lines] == ["yaw", "pitch"]
     assert axes.get_ylabel() == "angular error"
@@ -94,7 +94,7 @@ def test_the_table_at_the_end_of_training_has_the_leading_scores(capsys):
     rows = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     found = {name.strip(): (train.strip(), val.strip()) for name, train, val in rows}
     assert list(found)[:2] == ["loss", "accuracy"]
-    assert list(found)[7:] == ["yaw_error", "pitch_error", "votes_kl"]
+    assert list(found)[7:] == ["yaw_error", "pitch_error", "gait_kl"]
     assert found["yaw_error"] == ("0.1250", "0.2500")
     assert found["pitch_error"] == ("not finite", "not finite")
 
@@ -129,23 +129,39 @@ def evaluation(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     labels = (np.arange(N) % 7).astype(np.int32)
     logits = (random.normal(size=(N, 7)) + np.eye(7)[labels]).astype(np.float32)
-    split = Split(HOSTILE, random.integers(0, 255, (N, 32, 32, 3)).astype(np.uint8), labels)
     names = tuple(f"{HOSTILE}-{row}.png" for row in range(N))
-    classes = ('"><i>$&{{ 7 * 7 }}', *NAMES[1:])  # figures have no room for more
     groups = {HOSTILE: np.where(np.arange(N) < 15, "<i>few</i>", "many")}
-    data = OneSplit(split, "val", names, classes, groups, HOSTILE, {HOSTILE: 3}, "1")
+    images = random.integers(0, 255, (N, 32, 32, 3)).astype(np.uint8)
+    split = Split(HOSTILE, images, labels, names=names, read_groups=lambda: groups)
+    classes = ('"><i>$&{{ 7 * 7 }}', *NAMES[1:])  # figures have no room for more
+    data = Dataset({"train": split, "val": split}, classes, HOSTILE, {HOSTILE: 3}, known_fingerprint="1")
     config = Config(data=DataConfig(image_size=32))
     trained = Trained(tmp_path / "a & b <i>", config, None, {}, 6, 2, True, HOSTILE, "1")  # pyright: ignore
-    return Evaluation(trained, data, Predictions(logits, labels), False, by=HOSTILE)
+    return Evaluation(trained, data, split, "val", Predictions(logits, labels), False, by=HOSTILE)
 
 
 def test_pairs_are_columns_of_the_predictions_and_figures_of_the_page(evaluation, capsys):
     actual = np.where(np.arange(N) < 10, np.nan, np.linspace(0, 10, N))
     pairs = {"yaw": (np.linspace(1, 9, N), actual), "pitch": (np.zeros(N), None)}
-    evaluation = dataclasses.replace(evaluation, by=None)
+
+    class Gaze(Task):
+        name, columns, measures = "gaze", ("yaw",), GAZE
+
+        def pairs(self, outputs, batch):
+            return pairs
+
+        def terms(self, outputs, batch):
+            return np.zeros((N, 1))
+
+        def scores(self, sums):
+            return {name: np.full(len(sums), 0.25) if sums.ndim > 1 else 0.25 for name in GAZE}
+
+    predictions = evaluation.predictions
+    predictions = Predictions(predictions.logits, predictions.labels, {}, {"yaw": actual}, (Gaze(),))
+    evaluation = dataclasses.replace(evaluation, predictions=predictions, by=None)
     evaluation.scores.update({"yaw_error": 0.25, "yaw_examples": 30})
     evaluation.scores["intervals"]["yaw_error"] = [0.125, 0.5]
-    folder = write_evaluation(evaluation, pairs=pairs, measures=MEASURES | GAZE)
+    folder = write_evaluation(evaluation)
     with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[11:] == ["actual_yaw", "predicted_yaw", "predicted_pitch"]

@@ -11,7 +11,7 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Normalised
+from networks import Convolutional
 from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run, two
 
 from jaxfer.config import AugmentConfig
@@ -33,7 +33,7 @@ ALL = AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5)
 @pytest.mark.parametrize(
     ("way", "model", "augment"),
     [
-        (OneDevice, Normalised(dropout=0.3), CONFIG.augment),
+        (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
         (Sharded, RESNET, ALL),  # its kernels, its statistics and every augmentation within a scan
         (Pmapped, MODEL, CONFIG.augment),
     ],

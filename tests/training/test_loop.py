@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import Normalised
+from networks import Convolutional
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import UserError
@@ -20,7 +20,7 @@ from jaxfer.training import Objective, Program, evaluate_split, fit, make_eval_s
 
 CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
 """Three steps an epoch, of 16, 16 and 12 examples."""
-MODEL = Normalised()
+MODEL = Convolutional()
 
 
 def with_rate(learning_rate, **changes):
@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data, progra
     with Checkpoints(copy / "checkpoints") as checkpoints:
         last = checkpoints.latest
 
-    class Poisoned(Normalised):
+    class Poisoned(Convolutional):
         def __call__(self, images, *, train=False, mask=None):
             return {"logits": jnp.nan * super().__call__(images, train=train, mask=mask)["logits"]}
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from networks import Normalised
+from networks import Convolutional
 from programs.small_run import CONFIG, MODEL, on_host, two, without_clock
 
 from jaxfer.config import Config, LossConfig, OptimizerConfig
@@ -51,7 +51,7 @@ OTHERS = [
 
 
 def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_are_alone(data):
-    model = Normalised(dropout=0.3)
+    model = Convolutional(dropout=0.3)
     program = Program(WITH_ALL, data, model=model)
     first, _ = fit(WITH_ALL, data, program=program)
     compiled.clear()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import chex
 import numpy as np
 import pytest
-from networks import Normalised
+from networks import Convolutional
 from programs.small_run import CONFIG, assert_same_to_rounding, finish, on_host, run, two, without_clock
 
 from jaxfer.config import AugmentConfig
@@ -24,7 +24,7 @@ from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_toget
 
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 FEED = ResidentFeed(steps=2)
-MODEL = Normalised(dropout=0.3)
+MODEL = Convolutional(dropout=0.3)
 CONFIG = dataclasses.replace(CONFIG, augment=AugmentConfig(flip=True))
 
 

@@ -1,8 +1,8 @@
-"""The kernels that a network computes with, and who chooses them: whoever compiles it, from the devices it is for.
+"""The kernels that a network computes with, chosen by whoever compiles it for a kind of device.
 
-A network made by hand computes with XLA's own. `compiled_for` gives it those of a kind of device. It cannot be the
-network that asks JAX for its backend, nor `jax.lax.platform_dependent`: a program made on a laptop for a GPU would hold
-a CPU's kernels, and Winograd's transforms of the forward pass would not be kept for the backward pass.
+A network made by hand computes with XLA's own; `compiled_for` gives it those of a kind of device. The network cannot
+ask JAX for its backend: a program made on a laptop for a GPU would hold a CPU's kernels. Nor would
+`jax.lax.platform_dependent` do: Winograd's transforms of the forward pass would not be kept for the backward pass.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,11 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Kernels:
-    """What a network convolves and pools with.
+    """The functions with which a network convolves and pools.
 
-    convolution: called as `jax.lax.conv_general_dilated` is.
-    max_pool: `max_pool(x, window, stride)` with SAME padding, of x [b, h, w, c].
+    Attributes:
+        convolution: Called as `jax.lax.conv_general_dilated` is.
+        max_pool: `max_pool(x, window, stride)` with SAME padding, of x [b, h, w, c].
     """
 
     convolution: Callable[..., jax.Array]
@@ -48,12 +49,18 @@ SIDE_BY_SIDE = Kernels(convolve_each, _xlas_max_pool)
 
 
 def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, side_by_side: bool = False) -> Module:
-    """Return a network as it is to be compiled for devices of a platform, such as `cpu` or `cuda`.
+    """Return a network as it is to be compiled for a kind of device.
 
-    Only a field that the network has is set: `kernels`, and `axis_name`, the mapped axis over which it shares its
-    statistics. A network without them runs as it is.
+    Only the fields `kernels` and `axis_name` are set, where the network has them. A network without them runs as it is.
 
-    side_by_side: whether `jax.vmap` will give each of several networks its own parameters.
+    Args:
+        model: The network.
+        platform: The platform of the devices, such as `cpu` or `cuda`.
+        axis_name: The mapped axis over which the network shares its statistics, or None.
+        side_by_side: Whether `jax.vmap` will give each of several networks its own parameters.
+
+    Returns:
+        A copy of the network, with the same parameters.
     """
     kernels = CPU if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
     fields = {"kernels": kernels, "axis_name": axis_name}

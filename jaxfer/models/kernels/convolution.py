@@ -1,12 +1,14 @@
-"""Convolutions for a CPU, whatever runs the shape at hand fastest, and for networks side by side.
+"""Convolutions for a CPU, by whatever method is fastest for a shape, and for networks side by side.
 
-XLA's own convolution is the fastest there is on accelerators, and on a CPU for the values of large kernels. On a CPU it
-leaves its fast path for small maps and for the gradients of strided convolutions and of large kernels, and for 3x3
-kernels it multiplies four times as often as it must. Networks side by side are another matter: `convolve_each`.
+XLA's own convolution is the fastest on accelerators, and on a CPU for the values of large kernels. On a CPU it leaves
+its fast path for small maps, and for the gradients of strided convolutions and of large kernels. For 3x3 kernels it
+multiplies four times as often as it must. Networks side by side need something else: `convolve_each`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +17,31 @@ from jax import lax
 
 from jaxfer.models.kernels.winograd import store, winograd
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
 
 def convolve(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str | Sequence[tuple[int, int]], **options: Any
-) -> jax.Array:
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "kh kw c d"],
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    **options: Any,
+) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `jax.lax.conv_general_dilated`, fast on a CPU; for the argument of that name of `flax.linen.Conv`.
 
-    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d] with SAME padding. All
-    that is not a float32 convolution with SAME padding, undilated and ungrouped, is XLA's, with `options`. The numbers
+    Float32 convolutions with SAME padding, undilated and ungrouped, are computed here; all others by XLA. The numbers
     are XLA's to float32 rounding, gradients included. Some lowerings have no forward-mode derivative.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
+        **options: The other arguments of `jax.lax.conv_general_dilated`.
+
+    Returns:
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
     if _is_plain(padding, options) and x.dtype == kernel.dtype == jnp.float32:
         return _lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
@@ -31,12 +49,27 @@ def convolve(
 
 
 def convolve_each(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str | Sequence[tuple[int, int]], **options: Any
-) -> jax.Array:
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "kh kw c d"],
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    **options: Any,
+) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `convolve` does, where `jax.vmap` gives each of several networks side by side its own kernel.
 
-    XLA then makes of a convolution a grouped one, for which an accelerator has no good kernels: a step of eight
-    published networks took an H200 6.3 ms, longer than eight steps of one. Products of patches become a batch of them.
+    XLA turns the convolution into a grouped one there, for which an accelerator has no good kernels. A step of eight
+    published networks took an H200 6.3 ms, longer than eight steps of one. A product of patches becomes a batched
+    product, which is fast.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
+        **options: The other arguments of `jax.lax.conv_general_dilated`.
+
+    Returns:
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
     if _is_plain(padding, options):
         return multiply_patches(x, kernel, strides)
@@ -69,17 +102,37 @@ def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -
     return multiply_patches
 
 
-def convolve_directly(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
-    """Convolve with SAME padding as XLA does; the kernel's gradient alone is ours, one matrix product.
+def convolve_directly(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+) -> Float[Array, "b h_out w_out d"]:
+    """Convolve with SAME padding by XLA, except for the gradient of the kernel: that is one matrix product.
 
-    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d]. It has no forward-mode
-    derivative.
+    It has no forward-mode derivative.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+
+    Returns:
+        Output, [b, ceil(h / stride), ceil(w / stride), d].
     """
     return cast(jax.Array, _directly(x, kernel, tuple(strides)))
 
 
-def xlas_convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
-    """Convolve with SAME padding wholly by XLA, gradients included: x [b, h, w, c] with kernel [kh, kw, c, d]."""
+def xlas_convolution(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+) -> Float[Array, "b h_out w_out d"]:
+    """Convolve with SAME padding wholly by XLA, gradients included.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+
+    Returns:
+        Output, [b, ceil(h / stride), ceil(w / stride), d].
+    """
     return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
@@ -95,10 +148,10 @@ def _directly_backward(strides: tuple[int, ...], residuals: tuple, gradient: jax
 
 
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], strides: Sequence[int]) -> jax.Array:
-    """Return the gradient for a kernel of this shape: all that its places meet, by places, times that for the output.
+    """Return the kernel's gradient: the inputs under each of its elements times the gradient of the output.
 
-    The outputs, which the product sums over, come last, so that only runs of neighbours are copied: first the inputs by
-    their place within a stride, then what each column of the kernel meets of them, then what each row does.
+    The product sums over the outputs. They come last, so that only runs of neighbours are copied: first the inputs by
+    their place within a stride, then those under each column of the kernel, then those under each row.
     """
     (kh, kw, c, d), (b, h, w, _), (out_h, out_w), (sh, sw) = shape, x.shape, gradient.shape[1:3], strides
     rows, columns = out_h + (kh - 1) // sh, out_w + (kw - 1) // sw
@@ -115,10 +168,18 @@ _directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2,))
 _directly.defvjp(_directly_forward, _directly_backward)
 
 
-def multiply_patches(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
-    """Convolve with SAME padding as one matrix product of the patches under the kernel, side by side, and the kernel.
+def multiply_patches(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+) -> Float[Array, "b h_out w_out d"]:
+    """Convolve with SAME padding as one matrix product of all patches under the kernel with the kernel.
 
-    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d].
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+
+    Returns:
+        Output, [b, ceil(h / stride), ceil(w / stride), d].
     """
     height, width = kernel.shape[:2]
     h, w = x.shape[1:3]
@@ -132,12 +193,20 @@ def multiply_patches(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) ->
     return jnp.dot(patches, kernel.reshape(-1, kernel.shape[-1]))
 
 
-def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Array:
-    """Convolve with SAME padding as a sum over the kernel's places, each with the inputs that it meets.
+def multiply_places(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+) -> Float[Array, "b h_out w_out d"]:
+    """Convolve with SAME padding as a sum over the elements of the kernel, each times the inputs under it.
 
-    On a map of 2x2 more than half of what a 3x3 kernel meets is padding, which patches would multiply too.
+    On a map of 2x2 more than half of what lies under a 3x3 kernel is padding, which patches would multiply too.
 
-    x: [b, h, w, c]. kernel: [kh, kw, c, d]. Returns [b, ceil(h / stride), ceil(w / stride), d].
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+
+    Returns:
+        Output, [b, ceil(h / stride), ceil(w / stride), d].
     """
     sizes = x.shape[1:3]
     padding = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, "SAME")
@@ -158,7 +227,7 @@ def multiply_places(x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> 
 
 
 def _met(size: int, out: int, shift: int, stride: int) -> tuple[slice, int, int]:
-    """Return the inputs 0 <= o * stride + shift < size of outputs o, and the number of outputs before and after."""
+    """Return the inputs 0 <= o * stride + shift < size of outputs o, and how many outputs come before and after."""
     met = [o for o in range(out) if 0 <= o * stride + shift < size]
     if not met:
         return slice(0, 0), 0, out

@@ -1,22 +1,33 @@
 """Max-pooling whose gradient XLA compiles well for a CPU."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
-def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
+
+def max_pool(x: Float[Array, "b h w c"], window: int, stride: int) -> Float[Array, "b h_out w_out c"]:
     """Max-pool over height and width with SAME padding.
 
-    x: [b, h, w, c], floating point. Returns [b, ceil(h / stride), ceil(w / stride), c] of the same dtype.
+    The values and the gradient are those of `flax.linen.max_pool`: the first maximum of a window, row by row, takes the
+    gradient. XLA lowers that gradient to select-and-scatter, which on a CPU takes 36 to 53 ms for [32, 32, 32, 64].
+    This one takes 2 to 3 ms: it is made of strided slices, first along the rows and then along the columns. It has no
+    forward-mode derivative.
 
-    The values and the gradient are those of `flax.linen.max_pool`, where the first maximum of a window, row by row,
-    takes the gradient. XLA lowers that gradient to select-and-scatter, which on a CPU takes 36 to 53 ms for
-    [32, 32, 32, 64]; this one is made of strided slices, first along the rows and then along the columns, and takes
-    2 to 3 ms. It has no forward-mode derivative.
+    Args:
+        x: Input, floating point [b, h, w, c].
+        window: Height and width of a window.
+        stride: Stride along both.
+
+    Returns:
+        Output of the same dtype, [b, ceil(h / stride), ceil(w / stride), c].
     """
     return _max_pool_along(_max_pool_along(x, 2, window, stride), 1, window, stride)
 

@@ -9,12 +9,17 @@ so that the sum over channels becomes 36 matrix products, one for each of the 6x
 and the gradients are the same pipeline run backwards, with 36 products for each of the two.
 """
 
-from typing import cast
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 _B_TRANSPOSED = np.array(
     [
@@ -36,11 +41,18 @@ _A_TRANSPOSED = np.array(
 
 
 @jax.custom_vjp
-def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolve x [b, h, w, c] with kernel [3, 3, c, d], stride 1 and SAME padding; returns [b, h, w, d].
+def winograd(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]) -> Float[Array, "b h w d"]:
+    """Convolve with a 3x3 kernel, stride 1 and SAME padding.
 
-    Meant for float32, where it is within about 1e-5 of the largest value of the direct sum; shorter floats lose too
+    Meant for float32: there the error is about 1e-5 of the largest value of the direct sum. Shorter floats lose too
     much in the transforms. It has no forward-mode derivative.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [3, 3, c, d].
+
+    Returns:
+        Output, [b, h, w, d].
     """
     return _forward(x, kernel)[0]
 
@@ -76,7 +88,7 @@ def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> jax.Array:
 
 
 def store(x: jax.Array) -> jax.Array:
-    """Have XLA write x to memory: fused into the second pass, the first would be computed anew for each term."""
+    """Have XLA write x to memory, so that it is not fused into the next pass and computed anew for each term there."""
     return cast(jax.Array, lax.optimization_barrier(x))
 
 
