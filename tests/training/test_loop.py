@@ -197,7 +197,7 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_load_for_prediction(data,
         load_run(run_dir.parent / "empty")
 
 
-def test_a_summary_names_split_count_checkpoint_and_versions(data, finished):
+def test_a_summary_names_split_count_checkpoint_and_versions(data, program, finished):
     _, state, history = finished
     summary = json.loads(json.dumps(summarize(CONFIG, data, state, history, model=MODEL)))
     for name, split in (("train", data.train), ("val", data.val)):
@@ -208,6 +208,6 @@ def test_a_summary_names_split_count_checkpoint_and_versions(data, finished):
         assert keys <= summary[name].keys()
     assert summary["val"]["accuracy"] == pytest.approx(history[-1]["val_accuracy"])
     assert summary["checkpoint"] == {"epoch": 2, "step": 6, "chosen": "last"}
-    assert summary["config"] == json.loads(to_json(CONFIG))
+    assert summary["config"] == json.loads(to_json(program.config_of(CONFIG)))
     assert summary["data"]["fingerprint"] == data.fingerprint
     assert {"jaxfer", "jax", "flax", "optax", "python", "device", "devices"} <= summary["environment"].keys()
