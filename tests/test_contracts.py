@@ -14,14 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small_data import bright_faces, dataset_of, evaluation_of
+from small_data import bright_faces, dataset_of
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.errors import UserError
+from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.evaluation.explain import grad_cam
 from jaxfer.metrics import formulas
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head, import_network, unit_range
 from jaxfer.reports.finish import finish_run
 from jaxfer.runs.folder import read_config
@@ -62,7 +64,7 @@ class Glasses(Task):
     name = "glasses"
     head = Head("glasses", 1)
     columns = ("glasses",)
-    measures = {"glasses_accuracy": "glasses, accuracy"}
+    measures = {"glasses_accuracy": Measure("accuracy", of="glasses", percent=True)}
 
     def loss(self, outputs, batch):
         known, logit = ~jnp.isnan(batch["glasses"]), outputs["glasses"][:, 0]
@@ -185,10 +187,11 @@ def test_a_run_is_loaded_summarised_evaluated_and_explained(run, data, tmp_path)
     _, passed, run_dir, state, rows = run
     summary = finish_run(run_dir, CONFIG, data, state, rows, **passed)
     assert json.loads((run_dir / "summary.json").read_text())["val"] == summary["val"]
-    assert "<html" in (run_dir / "report.html").read_text()
+    page = (run_dir / "report.html").read_text()
+    assert all(measure.title in page for task in passed.get("tasks", ()) for measure in task.measures.values())
     trained = load_run(run_dir, "last", **passed)
     chex.assert_trees_all_equal(jax.device_get(trained.variables), jax.device_get(state.variables))
-    evaluation = evaluation_of(trained, data)
+    evaluation = evaluate(trained, data)
     measured = {name.removeprefix("val_"): rows[-1][name] for name in rows[-1] if name.startswith("val_")}
     for name, value in measured.items():
         assert summary["val"][name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
@@ -207,7 +210,7 @@ def test_a_run_is_loaded_summarised_evaluated_and_explained(run, data, tmp_path)
 def test_a_head_is_logged_scored_and_has_intervals(data, tmp_path):
     options = {"model": TwoHeads(), "tasks": [Glasses()]}
     state, rows = fit(CONFIG, data, run_dir=tmp_path / "run", **options)
-    evaluation = evaluation_of(load_run(tmp_path / "run", "last", **options), data)
+    evaluation = evaluate(load_run(tmp_path / "run", "last", **options), data)
     logits = TwoHeads().apply(state.variables, data.val.images, train=False, mask=None)["glasses"][:, 0]
     worn = glasses(21)
     known = ~np.isnan(worn)
@@ -398,8 +401,7 @@ def test_a_program_serves_runs_of_other_numbers_and_none_of_another_network(data
 def test_a_sweep_trains_all_of_them(data, tmp_path):
     added = {"model": TwoHeads(), "tasks": [Glasses()], "transforms": [darken], "gradient": centred}
     search = grid(CONFIG, {"learning_rate": (0.05, 0.1), "epochs": (1, 2)})
-    finish = {"finish": finish_run} if "finish" in inspect.signature(sweep).parameters else {}
-    sweep(search, tmp_path / "sweep", load=lambda _: data, **finish, **added)
+    sweep(search, tmp_path / "sweep", load=lambda _: data, **added)
     runs = sorted((tmp_path / "sweep" / "cells").iterdir())
     assert len(runs) == 2
     for run_dir, rate in zip(runs, (0.05, 0.1), strict=True):
@@ -410,4 +412,4 @@ def test_a_sweep_trains_all_of_them(data, tmp_path):
         summary = json.loads((run_dir / "summary.json").read_text())
         assert summary["val"]["glasses_accuracy"] == pytest.approx(rows[-1]["val_glasses_accuracy"])
         trained = load_run(run_dir, "last", model=TwoHeads(), tasks=[Glasses()])
-        assert evaluation_of(trained, data).scores["accuracy"] == pytest.approx(rows[-1]["val_accuracy"])
+        assert evaluate(trained, data).scores["accuracy"] == pytest.approx(rows[-1]["val_accuracy"])

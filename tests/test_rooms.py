@@ -162,7 +162,7 @@ def test_only_models_and_the_command_line_import_what_the_user_names():
         if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")):
             return False
         # A package loads its own modules by their names when they are first asked for.
-        return not ast.unparse(node.args[0]).lstrip("f").strip("'").startswith("jaxfer.")
+        return not ast.unparse(node.args[0]).lstrip("f").strip("'\"").startswith(("jaxfer.", "{__name__}."))
 
     assert not lines_with(outside=("models", "cli"), holds=imports_any)
 

@@ -29,7 +29,7 @@ class Votes(Task):
 
     >>> outputs = {"votes": jnp.zeros((2, 10))}
     >>> batch = {"votes": jnp.array([[5.0, 5, *[0] * 8], [jnp.nan] * 10]), "mask": jnp.array([True, True])}
-    >>> [round(abs(float(loss)), 4) for loss in Votes().loss(outputs, batch)]
+    >>> [round(float(loss), 4) for loss in Votes().loss(outputs, batch)]
     [2.3026, 0.0]
     """
 
@@ -55,7 +55,7 @@ class Votes(Task):
         """
         shares, known = _shares(jnp.asarray(batch["votes"]))
         log_probabilities = jax.nn.log_softmax(jnp.asarray(outputs["votes"]))  # [b, 10]
-        cross_entropy = -(shares * log_probabilities).sum(axis=-1)
+        cross_entropy = (shares * -log_probabilities).sum(axis=-1)
         entropy = -jnp.where(shares > 0, shares * jnp.log(jnp.where(shares > 0, shares, 1)), 0).sum(axis=-1)
         met = known & (shares.argmax(axis=-1) == log_probabilities.argmax(axis=-1))
         return jnp.stack([known.astype(shares.dtype), cross_entropy, entropy, met.astype(shares.dtype)], axis=-1)

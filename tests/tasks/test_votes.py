@@ -12,12 +12,13 @@ import pytest
 import scipy.special
 import scipy.stats
 import sklearn.metrics
-from small_data import bright_faces, dataset_of, evaluation_of
+from small_data import bright_faces, dataset_of
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.errors import UserError
+from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions
 from jaxfer.models import unit_range
@@ -217,7 +218,7 @@ def test_a_run_learns_logs_and_scores_them(data, tmp_path):
     assert set(VOTES.measures) == {name.removeprefix("val_") for name in rows[0] if name.startswith("val_votes")}
     assert rows[-1]["val_votes_kl"] < rows[-1]["val_votes_cross_entropy"]
     trained = load_run(tmp_path / "run", "last", model=NETWORK)
-    evaluation = evaluation_of(trained, data)
+    evaluation = evaluate(trained, data)
     outputs = {"votes": evaluation.predictions.heads["votes"]}
     expected = by_hand(outputs, {"votes": votes_of(21, 1)})
     assert evaluation.scores["votes_examples"] == len(expected) == 16
