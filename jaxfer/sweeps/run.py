@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.config import DataConfig
-from jaxfer.data import load as load_data
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
@@ -32,7 +31,7 @@ def sweep(
     search: Search,
     sweep_dir: Path,
     *,
-    load: Callable[[DataConfig], Dataset] = load_data,
+    load: Callable[[DataConfig], Dataset] | None = None,
     resume: bool = False,
     progress: bool = False,
     tell: Callable[[str], object] = lambda _: None,
@@ -46,6 +45,7 @@ def sweep(
     cell's end; runs that differ only in numbers share their compiled program; images are loaded once. `table.csv` has
     a line for each cell. A run whose loss is no longer finite is recorded as failed, and the others go on.
 
+    load: takes the place of `jaxfer.data.load`.
     resume: whether `sweep_dir` holds this sweep, which then goes on where it ended, whatever ended it; without, it
         must not hold one.
     progress: whether to show of each run what `fit` does.
@@ -58,6 +58,8 @@ def sweep(
     Raises `UserError` for a folder of another sweep, and whatever else keeps the next run from training; everything
     that has been done is kept. Of several processes all must call this.
     """
+    if load is None:
+        from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
     if model is not None and "model.variant" in search.fields:
