@@ -12,6 +12,7 @@ import numpy as np
 from command import keep, parser
 from machine import versions
 
+from jaxfer.devices import use_cpu_cores
 from jaxfer.models.kernels.convolution import (
     Lowering,
     convolve_directly,
@@ -20,7 +21,6 @@ from jaxfer.models.kernels.convolution import (
     xlas_convolution,
 )
 from jaxfer.models.kernels.winograd import winograd
-from jaxfer.training import use_cpu_cores
 
 SHAPES = [
     *((side, 3, c, c, 1) for side, c in ((16, 64), (8, 128), (4, 256), (2, 512))),

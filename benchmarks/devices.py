@@ -1,7 +1,7 @@
 """A training step on one CPU device and on all of them: `python benchmarks/devices.py results/devices.json`.
 
 The published network and drawn faces, batches of 4 to 256. Each round times both ways in turn; the ratio is the median
-of the rounds' own ratios, with its quartiles. `jaxfer.training.choose_parallel` decides by these numbers.
+of the rounds' own ratios, with its quartiles. `jaxfer.devices.choose_parallel` decides by these numbers.
 """
 
 import json
@@ -11,21 +11,20 @@ import time
 from pathlib import Path
 
 import jax
-from jaxfer.training.losses import make_loss
 from machine import machine, versions
 
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data import load
 from jaxfer.data.batches import Batches
+from jaxfer.devices import OneDevice, Sharded, use_cpu_cores
 from jaxfer.models import make_model
 from jaxfer.training import (
-    OneDevice,
-    Sharded,
+    Hyperparameters,
     create_state,
+    make_objective,
     make_optimizer,
     make_schedule,
     make_train_step,
-    use_cpu_cores,
 )
 
 BATCHES = (4, 8, 16, 32, 64, 128, 256)
@@ -72,7 +71,8 @@ def step_function(train, parallel):
     config = PRESETS["published"]
     model = make_model(config.model, 7)
     optimizer = make_optimizer(config.optimizer, make_schedule(config.optimizer, steps_per_epoch=625, epochs=50))
-    step = make_train_step(model, optimizer, make_loss(config.loss, train.labels, 7), parallel=parallel)
+    objective = make_objective(config.loss, model, (), train.labels, 7, Hyperparameters.of(config))
+    step = make_train_step(model, optimizer, objective, parallel=parallel)
     box = [parallel.place(create_state(model, optimizer, seed=0, image_size=64))]
 
     def take(batch):

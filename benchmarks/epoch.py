@@ -21,7 +21,8 @@ from turns import quartiles
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.synthetic import drawn_dataset
-from jaxfer.training import choose_parallel, fit, use_cpu_cores
+from jaxfer.devices import choose_parallel, use_cpu_cores
+from jaxfer.training import fit
 
 STEPS, ROUNDS = 256, 3
 """Steps in an epoch, a third of the published run's, so that a checkpoint weighs three times as much; and epochs."""

@@ -28,8 +28,8 @@ from contenders.case import Case  # noqa: E402
 from machine import versions  # noqa: E402
 
 from jaxfer.config import ModelConfig  # noqa: E402
+from jaxfer.devices import choose_parallel  # noqa: E402
 from jaxfer.models import make_model  # noqa: E402
-from jaxfer.training import choose_parallel  # noqa: E402
 
 CASES = [
     *(Case("train", network, batch) for network, batch in (("published", 32), ("published", 256), ("resnet18", 32))),

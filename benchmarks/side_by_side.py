@@ -10,13 +10,12 @@ import tempfile
 from pathlib import Path
 
 from command import keep, parser
-from jaxfer.training.side_by_side import fit_side_by_side
 from machine import accelerator, versions
 
 from jaxfer.config import PRESETS, Config, DataConfig, ModelConfig
 from jaxfer.data.synthetic import drawn_dataset
 from jaxfer.errors import Diverged
-from jaxfer.training import Program, fit
+from jaxfer.training import Program, Run, fit_together
 
 COUNTS, EPOCHS = (1, 2, 4, 8), 4
 
@@ -41,16 +40,12 @@ def main() -> None:
 def epoch_seconds(config: Config, program: Program, count: int) -> float:
     """Return the seconds of an epoch of so many runs that differ in their seed."""
     with tempfile.TemporaryDirectory() as folder:
-        run_dirs = [Path(folder) / str(seed) for seed in range(count)]
-        if count == 1:
-            _, rows = fit(config, program.data, run_dir=run_dirs[0], program=program)
-        else:
-            configs = [dataclasses.replace(config, seed=seed) for seed in range(count)]
-            options = {"resume": [False] * count, "keep_epochs": [()] * count}
-            outcome = fit_side_by_side(configs, program, run_dirs=run_dirs, **options)[0]
-            if isinstance(outcome, Diverged):
-                raise outcome
-            _, rows = outcome
+        configs = [dataclasses.replace(config, seed=seed) for seed in range(count)]
+        runs = [Run(config=config, run_dir=Path(folder) / str(config.seed)) for config in configs]
+        outcome = fit_together(runs, program)[0]
+        if isinstance(outcome, Diverged):
+            raise outcome
+        _, rows = outcome
         # A run's seconds are its equal share of the time.
         return count * (rows[-1]["seconds"] - rows[0]["seconds"]) / (config.epochs - 1)
 

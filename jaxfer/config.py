@@ -80,7 +80,8 @@ class PrepareConfig(Section):
 
 
 def _is_variant(name: str) -> bool:
-    return name in VARIANTS or re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) is not None
+    # A class within a function has a name such as `make.<locals>.Network`, by which nobody can import it.
+    return name in VARIANTS or re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.<>]*", name) is not None
 
 
 def _are_heads(names: object) -> bool:

@@ -21,16 +21,19 @@ class Linear(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """Flax's own convolution and batch normalisation, which knows nothing of padding nor of other devices."""
+    """Flax's own convolution and batch normalisation, of which each device of `jax.pmap` has statistics of its own."""
 
     num_classes: int = 7
     width: int = 4
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(self, images, *, train=False, mask=None):
         x = nn.Conv(self.width, (5, 5), strides=4, name="conv")(_from_0_to_1(images))
-        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")(x))
-        return {"logits": nn.Dense(self.num_classes, name="head")(x.mean((1, 2)))}
+        norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")
+        x = nn.relu(norm(x, mask=None if mask is None else mask[:, None, None, None])).mean((1, 2))
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return {"logits": nn.Dense(self.num_classes, name="head")(x)}
 
 
 def _from_0_to_1(images):

@@ -11,18 +11,11 @@ from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
+from jaxfer.devices import choose_parallel, use_cpu_cores
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.models import Outputs, compiled_for, make_model
-from jaxfer.training import (
-    CrossEntropy,
-    HostFeed,
-    ResidentFeed,
-    choose_parallel,
-    create_state,
-    make_optimizer,
-    use_cpu_cores,
-)
-from jaxfer.training.step import Batch, train_function
+from jaxfer.training import HostFeed, Objective, ResidentFeed, create_state, make_optimizer
+from jaxfer.training.step import train_function
 
 PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
 
@@ -53,7 +46,7 @@ def build(case: Case, way: str) -> Contender:
         infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
         return Contender(infer, parameters, device(), PACKAGES)
 
-    step = train_function(model, optimizer, CrossEntropy(l2=case.l2), axis_name=None, augment=None, ema=None)
+    step = train_function(model, optimizer, Objective(l2=case.l2 or None, kernels=model.l2_kernels))
     batches = case.batches()
     images, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     split = Split("train", images, labels)
@@ -77,17 +70,17 @@ def build(case: Case, way: str) -> Contender:
     return Contender(run, parameters, device(), PACKAGES)
 
 
-def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[Batch]]:
+def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[dict[str, Any]]]:
     """Return what yields batches in turn, for so many steps."""
     turns = cycle([{"image": x, "label": labels, "mask": np.ones(len(x), bool)} for x, labels in batches])
     return lambda steps: islice(turns, steps)
 
 
-def portions_of_rows(batch: int) -> Callable[[int], Iterator[Batch]]:
+def portions_of_rows(batch: int) -> Callable[[int], Iterator[dict[str, Any]]]:
     """Return what yields where the batches lie, in turn, many at a time and those left over one by one."""
     both, turns = np.arange(2 * batch, dtype=np.int32).reshape(2, batch), cycle([0, 1])
 
-    def rows(steps: int) -> Batch:
+    def rows(steps: int) -> dict[str, Any]:
         return {"row": both[list(islice(turns, steps))], "mask": np.ones((steps, batch), bool)}
 
     return lambda steps: map(rows, [PORTION] * (steps // PORTION) + [1] * (steps % PORTION))

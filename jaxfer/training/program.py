@@ -91,6 +91,7 @@ class Program:
             _check_network(model, self.tasks, config.data.image_size, data)
         self.data = data
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
+        self._asked = config.model
         self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
@@ -139,7 +140,9 @@ class Program:
                 neither 0 nor None, in the seed, and in the number of epochs unless the learning rate depends on it.
             data: Its data, which must be the very object of this program.
         """
-        return data is self.data and structure(self.config_of(config)) == structure(self._config)
+        # Where the network is an object, a config read from a run's folder names its class.
+        named = config.model in (self._asked, self._config.model)
+        return named and data is self.data and structure(self.config_of(config)) == structure(self._config)
 
     @cached_property
     def facts(self) -> dict[str, str]:

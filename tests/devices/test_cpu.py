@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 import pytest
 
+from jaxfer.devices import use_cpu_cores
 from jaxfer.devices.cpu import _granted, cpu_cores
 from jaxfer.errors import UserError
-from jaxfer.training import use_cpu_cores
 
 
 def python(program: str) -> str:
@@ -21,7 +21,7 @@ def python(program: str) -> str:
 
 
 def test_every_core_becomes_a_device():
-    program = "from jaxfer.training import use_cpu_cores; use_cpu_cores(); import jax; print(jax.device_count())"
+    program = "from jaxfer.devices import use_cpu_cores; use_cpu_cores(); import jax; print(jax.device_count())"
     assert python(program) == str(cpu_cores())
 
 
@@ -33,7 +33,7 @@ def test_asking_for_cores_after_jax_has_started_is_refused():
 
 BLOCKS = """
 import ctypes, resource, threading
-from jaxfer.training import use_cpu_cores
+from jaxfer.devices import use_cpu_cores
 
 use_cpu_cores()
 libc = ctypes.CDLL(None)
@@ -70,7 +70,7 @@ def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(mebibytes):
 HUGE = """
 import re
 from pathlib import Path
-from jaxfer.training import use_cpu_cores
+from jaxfer.devices import use_cpu_cores
 
 use_cpu_cores()
 mappings = re.findall(r"^Size: +(\\d+) kB.*?^VmFlags: (.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)

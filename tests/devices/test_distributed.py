@@ -12,17 +12,17 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import programs
 import pytest
 from orbax.checkpoint import v1 as ocp
 
+from jaxfer.devices import OneDevice, Pmapped
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.devices.distributed import join_processes
 from jaxfer.errors import UserError
 from jaxfer.runs.checkpoints import Checkpoints
-from jaxfer.training import OneDevice, Pmapped
 
-CHILD = Path(__file__).parents[1] / "programs" / "process.py"
 TRAIN = Path(__file__).parents[2] / "examples" / "train_affectnet.py"
 STEPS_PER_EPOCH = 6  # of 16 faces each; `--odd` has 5 of 18
 
@@ -56,7 +56,8 @@ def run(*commands, environments=({}, {}), cwd=None):
 def train(run_dir, *flags, count=2, first=(), second=()):
     """Train in one process or two; `first` and `second` are flags that one of them alone gets."""
     port = free_port()
-    return run(*([CHILD, port, i, count, run_dir, *flags, *(second if i else first)] for i in range(count)))
+    each = [[port, i, count, run_dir, *flags, *(second if i else first)] for i in range(count)]
+    return run(*(programs.command("process", *arguments)[1:] for arguments in each), cwd=programs.TESTS)
 
 
 def finish(run_dir, *flags, count=2):
@@ -179,7 +180,8 @@ def test_a_refusal_of_the_first_process_ends_all_of_them(two):
 
 def test_a_folder_that_the_processes_do_not_share_is_named_by_who_does_not_see_it(tmp_path):
     port = free_port()
-    first, second = run(*([CHILD, port, i, 2, tmp_path / f"of-{i}"] for i in range(2)))
+    each = [programs.command("process", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
+    first, second = run(*each, cwd=programs.TESTS)
     assert (first.returncode, second.returncode) == (2, 2), (first, second)
     assert "of-1 is not the folder that process 0 writes: pass one that all machines share" in second.stderr
     assert "another process cannot go on: its own message says why" in first.stderr

@@ -8,10 +8,12 @@ import pytest
 import scipy.special
 
 from jaxfer.data.dataset import Split
+from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.models import ResNetFER
-from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, evaluate_split, make_eval_step
+from jaxfer.tasks import Expression
+from jaxfer.training import Objective, evaluate_split, make_eval_step
 
 CONVOLUTIONAL, LINEAR = networks.Convolutional(), networks.Linear()
 N = 21
@@ -58,7 +60,7 @@ def test_flipping_averages_the_probabilities_of_the_image_and_its_mirror(split, 
 
 
 def test_predictions_score_as_the_evaluation_step_does(split):
-    loss, model = CrossEntropy(label_smoothing=0.1, l2=0.01), ResNetFER(width=4, stage_sizes=(1,))
+    loss, model = Objective(Expression(label_smoothing=0.1), l2=0.01), ResNetFER(width=4, stage_sizes=(1,))
     variables = networks.drawn(model, split.images)
     step = make_eval_step(model, loss)
     expected = evaluate_split(step, variables, split, batch_size=6).compute(AFFECTNET_7).to_dict()

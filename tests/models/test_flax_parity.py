@@ -9,9 +9,10 @@ import numpy as np
 import optax
 import pytest
 
+from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.models import ResNetFER
 from jaxfer.models import kernels as kinds
-from jaxfer.training import CrossEntropy, OneDevice, Pmapped, Sharded, create_state, make_train_step
+from jaxfer.training import Objective, create_state, make_train_step
 
 STEPS, BATCH = 20, 16
 
@@ -87,7 +88,7 @@ def test_each_of_twenty_sgd_steps_is_plain_flaxs(kernels, blocks, parallel, monk
     # equal to the last bits, and a max-pool or a ReLU takes the other one: in some steps, but never in most.
     model, optimizer = ResNetFER(width=16, stage_sizes=(blocks,)), optax.sgd(RATE)
     state = parallel.place(create_state(model, optimizer, seed=0, image_size=64))
-    step = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel)
+    step = make_train_step(model, optimizer, Objective(), parallel=parallel)
     losses, updates = [], []
     for batch in batches():
         before = jax.device_get((state.params, state.batch_stats))

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from jaxfer.config import OptimizerConfig
+from jaxfer.devices import OneDevice
 from jaxfer.models import ResNetFER
-from jaxfer.training import CrossEntropy, OneDevice, create_state, make_optimizer, make_train_step
+from jaxfer.training import Objective, create_state, make_optimizer, make_train_step
 
 # Keras's variables do not know NumPy 2's `copy` keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -95,7 +96,7 @@ def test_five_adam_steps_give_the_same_losses_and_statistics(keras_network):
     state = create_state(model, optimizer, seed=0, image_size=64)
     assert jax.tree.structure(state.params) == jax.tree.structure(variables_of(network)["params"])
     state = OneDevice().place(state.replace(**variables_of(network)))
-    step = make_train_step(model, optimizer, CrossEntropy(l2=L2))
+    step = make_train_step(model, optimizer, Objective(l2=L2, kernels=model.l2_kernels))
 
     for index, (images, labels) in enumerate(batches(5)):
         theirs = network.train_on_batch(images.astype(np.float32) / 255, labels)

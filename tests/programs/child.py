@@ -1,6 +1,6 @@
 """A small run in a process of its own, for tests to end in every way.
 
-`child.py RUN_DIR [--resume | --tensorboard] [ENDING STEP]`.
+`python -m programs.child RUN_DIR [--resume] [--tensorboard] [ENDING STEP]`.
 
 ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, `fail` with an error, or
 `fill` the disk.
@@ -18,9 +18,11 @@ from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset, Split
+from jaxfer.devices import use_cpu_cores
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
-from jaxfer.training import fit, use_cpu_cores
+from jaxfer.reports import TensorBoard
+from jaxfer.training import fit
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
@@ -58,8 +60,8 @@ class EndingBatches(Batches):
 
 def main() -> None:
     run_dir, *rest = sys.argv[1:]
-    resume = "--resume" in rest
-    if len(rest) >= 2:
+    resume, writes = "--resume" in rest, "--tensorboard" in rest
+    if rest and rest[-1].isdigit():
         import importlib
 
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
@@ -67,7 +69,8 @@ def main() -> None:
     use_cpu_cores()
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
-    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, tensorboard="--tensorboard" in rest, model=model)
+    callbacks = [TensorBoard(Path(run_dir))] if writes else []
+    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=model)
 
 
 if __name__ == "__main__":

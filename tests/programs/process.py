@@ -1,4 +1,4 @@
-"""One of the processes of a small run, for tests: `process.py PORT INDEX COUNT RUN_DIR [--flags]`.
+"""One of the processes of a small run, for tests: `python -m programs.process PORT INDEX COUNT RUN_DIR [--flags]`.
 
 With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
 a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
@@ -12,17 +12,18 @@ import importlib
 from pathlib import Path
 
 import jax
-from child import CONFIG, EndingBatches, faces
-from small_run import finish
 
 from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset
-from jaxfer.devices import distributed
+from jaxfer.devices import Sharded, distributed
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
+from jaxfer.reports import ProgressBar
 from jaxfer.sweeps import grid, sweep
-from jaxfer.training import Sharded, fit, loop, program
+from jaxfer.training import fit, loop, program
+from programs.child import CONFIG, EndingBatches, faces
+from programs.small_run import finish
 
 # Plain SGD: what adds up in another order stays as near as it was, which Adam would not leave it.
 SGD = OptimizerConfig(optimizer="sgd", learning_rate=0.01, ema=0.9, clip_norm=1.0)
@@ -37,14 +38,14 @@ def train(config, run_dir, *, resume, other_images):
         train = dataclasses.replace(train, images=255 - train.images)
     data = Dataset({"train": train, "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
-    fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), progress=True)
+    fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), callbacks=[ProgressBar()])
 
 
 def train_grid(config, sweep_dir, *, resume):
-    program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
-    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
+    program.make_network = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
+    importlib.import_module("jaxfer.sweeps.run").finish_run = finish
     sweep(search, sweep_dir, load=lambda _: data, resume=resume)
 
 

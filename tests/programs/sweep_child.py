@@ -1,4 +1,4 @@
-"""A small sweep for tests to kill: `sweep_child.py FOLDER SEED KILLS`.
+"""A small sweep for tests to kill: `python -m programs.sweep_child FOLDER SEED KILLS`.
 
 It sweeps in `FOLDER/uninterrupted` first, and then again and again in processes that are killed at moments that SEED
 decides, `KILLS` times in all: in `FOLDER/killed-0` until that sweep is finished, then in `FOLDER/killed-1`, and so on.
@@ -13,17 +13,17 @@ import signal
 import sys
 from pathlib import Path
 
-from child import faces
-from small_run import finish
+from networks import Linear
 
 from jaxfer.config import Config, DataConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
 from jaxfer.emotions import AFFECTNET_7
-from jaxfer.models import ResNetFER
 from jaxfer.runs import checkpoints  # noqa: F401 - what a sweep imports, once for all its processes
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import program
+from programs.child import faces
+from programs.small_run import finish
 
 BASE = Config(data=DataConfig(image_size=32), optimizer=OptimizerConfig(optimizer="sgd"), batch_size=16)
 SEARCH = grid(BASE, {"learning_rate": (0.01, 1e30), "epochs": (1, 3), "seed": (0, 1)})
@@ -74,7 +74,7 @@ def attempt(sweep_dir, last):
 def run(sweep_dir, last):
     """Sweep in this process, which is killed at moment `last`; return how many moments there were."""
     moments = Moments(sweep_dir, last)
-    program.make_model = lambda *_: ResNetFER(width=8, stage_sizes=(1,))
+    program.make_network = lambda *_: Linear()
     data = Dataset({"train": faces(44, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
     sweep(SEARCH, sweep_dir, load=lambda _: data, resume=(sweep_dir / "sweep.json").exists())

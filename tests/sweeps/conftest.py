@@ -1,11 +1,9 @@
-"""A small learning problem, fast enough to sweep over for real in every test."""
+"""The small learning problem of `programs.small_run`, fast enough to train for real in every test."""
 
 import pytest
-from programs.small_run import small_data
-
-from jaxfer.data.dataset import Dataset
+from programs.small_run import DATA
 
 
-@pytest.fixture
-def data() -> Dataset:
-    return small_data()
+@pytest.fixture(scope="session")
+def data():
+    return DATA

@@ -2,11 +2,9 @@
 
 import csv
 import random
-import subprocess
-import sys
-from pathlib import Path
 
-CHILD = Path(__file__).parents[1] / "programs" / "sweep_child.py"
+import programs
+import pytest
 
 
 def table(sweep_dir):
@@ -15,10 +13,10 @@ def table(sweep_dir):
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def test_ten_kills_at_random_moments_change_nothing_in_the_table(tmp_path):
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_change_nothing_in_the_table(tmp_path, kills):
     seed = str(random.SystemRandom().randrange(2**32))
-    command = [sys.executable, str(CHILD), str(tmp_path), seed, "10"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    ended = programs.run("sweep_child", tmp_path, seed, kills)
     assert ended.returncode == 0, (seed, ended.stderr)
     expected, *others = map(table, sorted(tmp_path.iterdir(), reverse=True))
     assert [line["status"] for line in expected] == ["finished"] * 4 + ["failed"] * 4

@@ -8,19 +8,24 @@ from programs.small_run import CONFIG, MODEL
 
 from jaxfer.errors import Diverged, UserError
 from jaxfer.sweeps import LogUniform, Uniform, optuna_objective
-from jaxfer.training import fit
+from jaxfer.training import Program, fit
 
 optuna = pytest.importorskip("optuna")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 PLAIN = dataclasses.replace(CONFIG, augment=type(CONFIG.augment)())
 
 
+@pytest.fixture(scope="module")
+def program(data):
+    return Program(PLAIN, data, model=MODEL)
+
+
 @pytest.fixture(autouse=True)
-def small_network(monkeypatch):
-    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: MODEL)
+def small_network(program, monkeypatch):
+    monkeypatch.setattr("jaxfer.sweeps.optuna.Program", lambda *_: program)
 
 
-def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, tmp_path):
+def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, program, tmp_path):
     fields = {"learning_rate": LogUniform(1e-3, 1e-1), "seed": Uniform(0, 9)}
     train = optuna_objective(PLAIN, fields, data, folder=tmp_path)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
@@ -30,7 +35,8 @@ def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, tmp_path):
         assert config["optimizer"]["learning_rate"] == trial.params["optimizer.learning_rate"]
         assert config["seed"] == trial.params["seed"]
         optimizer = dataclasses.replace(PLAIN.optimizer, learning_rate=trial.params["optimizer.learning_rate"])
-        _, rows = fit(dataclasses.replace(PLAIN, optimizer=optimizer, seed=trial.params["seed"]), data)
+        config = dataclasses.replace(PLAIN, optimizer=optimizer, seed=trial.params["seed"])
+        _, rows = fit(config, data, program=program)
         assert trial.intermediate_values == {row["epoch"]: row["val_accuracy"] for row in rows}
         assert trial.value == rows[-1]["val_accuracy"]
 

@@ -5,22 +5,18 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
+import programs
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-CHILD = Path(__file__).parents[1] / "programs" / "child.py"
 STEPS_PER_EPOCH, STEPS = 6, 24
 
 
 def run(run_dir, *arguments):
-    command = [sys.executable, str(CHILD), str(run_dir), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    return programs.run("child", run_dir, *arguments)
 
 
 def final_state(run_dir):

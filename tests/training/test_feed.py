@@ -11,22 +11,38 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jaxfer.training.losses import CrossEntropy
-from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+from networks import Convolutional
+from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run, two
 
+from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Split
+from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.metrics.metrics import Metrics
-from jaxfer.training import HostFeed, OneDevice, Pmapped, ResidentFeed, Sharded, choose_feed, create_state
+from jaxfer.models import ResNetFER
+from jaxfer.training import HostFeed, Objective, ResidentFeed, choose_feed, create_state
 from jaxfer.training.step import train_function
 
 WAYS = [OneDevice, Sharded, Pmapped]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way):
-    host = run(CONFIG, data, parallel=way(), feed=HostFeed())
-    assert_same_to_rounding(run(CONFIG, data, parallel=way(), feed=ResidentFeed(steps=3)), host)
+RESNET = ResNetFER(width=8, stage_sizes=(1,), dropout=0.3)
+ALL = AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5)
+
+
+@pytest.mark.parametrize(
+    ("way", "model", "augment"),
+    [
+        (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
+        (Sharded, RESNET, ALL),  # its kernels, its statistics and every augmentation within a scan
+        (Pmapped, MODEL, CONFIG.augment),
+    ],
+)
+def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way, model, augment):
+    config = dataclasses.replace(CONFIG, augment=augment)
+    options = {"parallel": two(way), "model": model}
+    host = run(config, data, feed=HostFeed(), **options)
+    assert_same_to_rounding(run(config, data, feed=ResidentFeed(steps=2), **options), host)
 
 
 def test_soft_labels_and_sampled_rows_live_on_the_devices_too(data):
@@ -36,9 +52,9 @@ def test_soft_labels_and_sampled_rows_live_on_the_devices_too(data):
 
     sampled = dataclasses.replace(CONFIG, epochs=1, data=dataclasses.replace(CONFIG.data, sampling="sqrt"))
     soft = dataclasses.replace(data, splits={name: softened(split) for name, split in data.splits.items()})
-    host, resident = (run(sampled, soft, parallel=Sharded(), feed=feed) for feed in (HostFeed(), ResidentFeed()))
+    host, resident = (run(sampled, soft, parallel=two(Sharded), feed=feed) for feed in (HostFeed(), ResidentFeed()))
     assert_same_to_rounding(resident, host)
-    assert resident[1][-1]["loss"] > run(sampled, data, parallel=Sharded(), feed=ResidentFeed())[1][-1]["loss"]
+    assert resident[1][-1]["loss"] > run(sampled, data, parallel=two(Sharded), feed=ResidentFeed())[1][-1]["loss"]
 
 
 def numbered(count):
@@ -68,7 +84,7 @@ class Seen:
 
 @pytest.mark.parametrize("way", [OneDevice, Sharded])
 def test_a_resident_step_sees_exactly_the_batches_of_the_host(way):
-    batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt"), way()
+    batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt"), two(way)
     training = ResidentFeed(steps=4).training(lambda taken, batch: (taken + 1, Seen(batch)), batches.split, parallel)
     taken, latest = parallel.place((jnp.zeros((), jnp.int32), Seen(batches[0])))
     steps = iter(range(12))
@@ -104,8 +120,8 @@ def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size,
 @pytest.mark.parametrize("feed", [HostFeed(), ResidentFeed()], ids=["host", "resident"])
 @pytest.mark.parametrize("way", WAYS)
 def test_the_memory_of_the_state_is_reused_and_that_of_the_running_metrics_is_not(data, way, feed):
-    parallel, optimizer = way(), optax.adam(1e-3)
-    function = train_function(MODEL, optimizer, CrossEntropy(), axis_name=parallel.axis_name, augment=None, ema=0.9)
+    parallel, optimizer = two(way), optax.adam(1e-3)
+    function = train_function(MODEL, optimizer, Objective(), axis_name=parallel.axis_name, ema=0.9)
     training = feed.training(function, data.train, parallel)
     state = parallel.place(create_state(MODEL, optimizer, seed=0, image_size=32, ema=True))
     empty = parallel.place(Metrics.empty(7))

@@ -7,22 +7,23 @@ import jax
 import numpy as np
 import optax
 import pytest
-from jaxfer.training.numbers import numbers_of, structure, with_numbers
-from programs.small_run import CONFIG, MODEL, on_host, without_clock
+from networks import Convolutional
+from programs.small_run import CONFIG, MODEL, on_host, two, without_clock
 
-from jaxfer.config import LossConfig, OptimizerConfig
+from jaxfer.config import Config, LossConfig, OptimizerConfig
+from jaxfer.devices import OneDevice, Pmapped, Sharded
+from jaxfer.tasks import Affect
 from jaxfer.training import (
     HostFeed,
-    OneDevice,
-    Pmapped,
+    Hyperparameters,
     Program,
     ResidentFeed,
-    Sharded,
     fit,
-    make_loss,
+    make_objective,
     make_optimizer,
     make_schedule,
 )
+from jaxfer.training.hyperparameters import structure
 
 compiled = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -50,7 +51,8 @@ OTHERS = [
 
 
 def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_are_alone(data):
-    program = Program(WITH_ALL, data, model=MODEL)
+    model = Convolutional(dropout=0.3)
+    program = Program(WITH_ALL, data, model=model)
     first, _ = fit(WITH_ALL, data, program=program)
     compiled.clear()
     together = [fit(config, data, program=program) for config in OTHERS]
@@ -58,19 +60,36 @@ def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_
     for state, _ in together:
         assert not np.array_equal(state.params["head"]["kernel"], first.params["head"]["kernel"]), "it did nothing"
     for index in (0, 2, 5):
-        alone, rows = fit(OTHERS[index], data, model=MODEL)
+        alone, rows = fit(OTHERS[index], data, model=model)
         chex.assert_trees_all_equal(on_host(together[index][0]), on_host(alone))
         assert without_clock(together[index][1]) == without_clock(rows)
 
 
+def traced(values):
+    """Return the numbers as a step has them: arrays that are no constants of its program."""
+    return jax.tree.map(jax.numpy.asarray, values)
+
+
+def test_a_configs_numbers_are_float32_and_what_is_0_is_none():
+    numbers = Hyperparameters.of(WITH_ALL)
+    fields = {**vars(WITH_ALL.loss), **vars(WITH_ALL.optimizer)}
+    for name, value in vars(numbers).items():
+        assert value is None if not fields[name] else value == np.float32(fields[name])
+        assert value is None or value.dtype == np.float32
+    assert {"momentum", "sam"} == {name for name, value in vars(numbers).items() if value is None}
+    assert Hyperparameters.of(replaced(CONFIG, "optimizer", sam=0.05)).sam == np.float32(0.05)
+
+
 @pytest.mark.parametrize("config", [SGD, ADAMW, OptimizerConfig()], ids=["sgd", "adamw", "adam"])
 def test_an_optimizer_of_traced_numbers_is_that_of_constants_to_rounding(config):
-    config, random = dataclasses.replace(CONFIG, optimizer=config), np.random.default_rng(0)
+    random = np.random.default_rng(0)
     params = {"kernel": random.normal(size=(20, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}
+    numbers = Hyperparameters.of(Config(optimizer=config))
 
-    def train(numbers, gradients):
-        kind = with_numbers(config, numbers).optimizer
-        optimizer = make_optimizer(kind, make_schedule(kind, steps_per_epoch=2, epochs=4))
+    def train(hyper, gradients):
+        peak = None if hyper is None else hyper.learning_rate
+        schedule = make_schedule(config, steps_per_epoch=2, epochs=4, peak=peak)
+        optimizer = make_optimizer(config, schedule, hyper)
         state, moved = optimizer.init(params), params
         for gradient in gradients:
             updates, state = optimizer.update(gradient, state, moved)
@@ -78,29 +97,33 @@ def test_an_optimizer_of_traced_numbers_is_that_of_constants_to_rounding(config)
         return moved
 
     steps = [{name: random.normal(size=p.shape).astype(np.float32) for name, p in params.items()} for _ in range(5)]
-    constant = jax.jit(lambda gradients: train({}, gradients))(steps)
-    chex.assert_trees_all_close(jax.jit(train)(numbers_of(config), steps), constant, rtol=1e-5, atol=1e-6)
+    constant = jax.jit(lambda gradients: train(None, gradients))(steps)
+    chex.assert_trees_all_close(jax.jit(train)(traced(numbers), steps), constant, rtol=1e-5, atol=1e-6)
 
 
-def test_a_loss_of_traced_numbers_is_that_of_constants_to_rounding():
+def test_an_objective_of_traced_numbers_is_that_of_constants_to_rounding():
     random = np.random.default_rng(0)
-    logits, labels = random.normal(size=(9, 7)).astype(np.float32), np.arange(9, dtype=np.int32) % 7
+    outputs = {"logits": random.normal(size=(9, 7)).astype(np.float32), "affect": np.full((9, 2), 0.5, np.float32)}
+    batch = {"label": np.arange(9, dtype=np.int32) % 7, "mask": np.arange(9) < 8}
+    batch |= {"valence": np.linspace(-1, 1, 9, dtype=np.float32)}
     params = {name: {"kernel": random.normal(size=(5, 4)).astype(np.float32)} for name in ("stem_conv", "head")}
+    config = replaced(WITH_ALL, "loss", head_weight=0.5)
 
-    def losses(numbers):
-        loss = make_loss(with_numbers(WITH_ALL, numbers).loss, labels, 7)
-        return loss.per_example(logits, labels), loss.penalty(params)
+    def losses(hyper):
+        objective = make_objective(config.loss, MODEL, (Affect(),), batch["label"], 7, hyper)
+        return objective.losses(outputs, batch), objective.penalty(params)
 
-    chex.assert_trees_all_close(jax.jit(losses)(numbers_of(WITH_ALL)), losses({}), rtol=1e-6)
+    numbers = Hyperparameters.of(config)
+    chex.assert_trees_all_close(jax.jit(losses)(traced(numbers)), losses(numbers), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("way", "feed"), [(OneDevice, ResidentFeed(steps=3)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
+    ("way", "feed"), [(OneDevice, ResidentFeed(steps=2)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
 )
 def test_numbers_reach_every_device_however_images_do(data, way, feed):
     still = replaced(CONFIG, "optimizer", learning_rate=1e-30, ema=None)
     moving = replaced(CONFIG, "optimizer", learning_rate=0.05, ema=None)
-    program = Program(moving, data, model=MODEL, parallel=way(), feed=feed)
+    program = Program(moving, data, model=MODEL, parallel=two(way), feed=feed)
     begun = on_host(program.start(still)[0])
     moved, _ = fit(moving, data, program=program)
     stood, _ = fit(still, data, program=program)
@@ -121,8 +144,9 @@ def test_what_a_program_leaves_out_or_computes_otherwise_is_no_number(data):
         dataclasses.replace(cosine, epochs=9),
     ]
     assert len({structure(config) for config in [CONFIG, *others]}) == 1 + len(others)
-    assert "l2" not in numbers_of(others[1])["loss"]
-    program = Program(CONFIG, data, model=MODEL)
+    assert Hyperparameters.of(others[1]).l2 is None
+    program = Program(CONFIG, data)
+    assert program.serves(CONFIG, data)
     for config in others:
         assert not program.serves(config, data)
     with pytest.raises(ValueError, match="differ from this one in more than numbers"):

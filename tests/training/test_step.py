@@ -6,23 +6,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from networks import Linear
 
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Split
+from jaxfer.devices import OneDevice, Pmapped, Sharded, choose_parallel
 from jaxfer.models import ResNetFER, ResNetFER18
-from jaxfer.training import (
-    CrossEntropy,
-    OneDevice,
-    Pmapped,
-    Sharded,
-    choose_parallel,
-    create_state,
-    make_eval_step,
-    make_train_step,
-)
+from jaxfer.tasks import Expression
+from jaxfer.training import Objective, create_state, make_eval_step, make_train_step
 
-LOSS = CrossEntropy(l2=0.01, label_smoothing=0.1, class_weights=(1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0))
+EXPRESSION = Expression(label_smoothing=0.1, class_weights=(1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0))
+LOSS = Objective(EXPRESSION, l2=0.01)
 WAYS = [OneDevice, Sharded, Pmapped]
+RESNET, STEM = (ResNetFER(width=8, stage_sizes=sizes) for sizes in ((1, 1), ()))
+"""A network with all there is, and one of a convolution and its statistics, which compiles in a third of the time."""
 
 
 def start(model, optimizer, parallel, **options):
@@ -43,9 +40,11 @@ def run(model, optimizer, parallel, batches, steps, **options):
     return state, metrics
 
 
-@pytest.mark.parametrize("batch_size", [16, 14], ids=["divisible", "not divisible by the devices"])
+@pytest.mark.parametrize(
+    ("model", "batch_size"), [(STEM, 16), (RESNET, 14)], ids=["divisible", "not divisible by the devices"]
+)
 @pytest.mark.parametrize("way", WAYS[1:])
-def test_every_way_gives_the_gradients_and_parameters_of_one_device(model, data, way, batch_size):
+def test_every_way_gives_the_gradients_and_parameters_of_one_device(data, way, model, batch_size):
     # Plain SGD: the change of the parameters is the gradient, which Adam would hide behind its scaling. The third
     # and the fourth batch are partial ones. Each step starts from the same state, so that rounding has no time to grow.
     batches, optimizer = Batches(data.train, batch_size, seed=0), optax.sgd(0.05)
@@ -64,28 +63,28 @@ def test_every_way_gives_the_gradients_and_parameters_of_one_device(model, data,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_padding_changes_no_number(model, data, way):
+def test_padding_changes_no_number(data, way):
     split = Split("train", data.train.images[:10], data.train.labels[:10])
     exact, padded = Batches(split, 10, seed=0), Batches(split, 16, seed=0)
-    reference, reference_metrics = run(model, optax.sgd(0.05), OneDevice(), exact, 3)
-    state, metrics = run(model, optax.sgd(0.05), way(), padded, 3)
+    reference, reference_metrics = run(STEM, optax.sgd(0.05), OneDevice(), exact, 3)
+    state, metrics = run(STEM, optax.sgd(0.05), way(), padded, 3)
     chex.assert_trees_all_close(copy_to_host(state.params), copy_to_host(reference.params), rtol=0, atol=1e-5)
     chex.assert_trees_all_close(metrics, reference_metrics, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_step_keeps_structure_dtypes_and_shardings_and_is_traced_once(model, data, way):
+def test_a_step_keeps_structure_dtypes_and_shardings_and_is_traced_once(data, way):
     traces = []
 
-    class Counting(CrossEntropy):
-        def per_example(self, logits, labels):
+    class Counting(Expression):
+        def loss(self, outputs, batch):
             traces.append(1)
-            return super().per_example(logits, labels)
+            return super().loss(outputs, batch)
 
-    batches, optimizer, parallel = Batches(data.train, 16, seed=0), optax.adam(1e-3), way()
+    model, batches, optimizer, parallel = Linear(), Batches(data.train, 16, seed=0), optax.adam(1e-3), way()
     state = start(model, optimizer, parallel, ema=True)
     before = jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), state)
-    step = make_train_step(model, optimizer, Counting(), parallel=parallel, ema=0.9)
+    step = make_train_step(model, optimizer, Objective(Counting()), parallel=parallel, ema=0.9)
     for k in range(4):
         state, _ = step(state, batches[k])
     assert jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), state) == before
@@ -94,16 +93,34 @@ def test_a_step_keeps_structure_dtypes_and_shardings_and_is_traced_once(model, d
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_evaluation_covers_every_example_once_however_it_is_run(model, data, way):
-    parallel = way()
+def test_evaluation_covers_every_example_once_however_it_is_run(data, way):
+    model, parallel = STEM, way()
     state = start(model, optax.sgd(0.1), parallel)
     step = make_eval_step(model, LOSS, parallel=parallel)
     batch = Batches(data.train, 14, seed=0)[3]  # 2 examples and 12 rows of padding
     logits = model.apply(jax.device_get(state.variables), batch["image"][:2])["logits"]
-    expected = LOSS.per_example(logits, batch["label"][:2]).mean() + LOSS.penalty(state.params)
+    expected = EXPRESSION.loss({"logits": logits}, {"label": batch["label"][:2]}).mean() + LOSS.penalty(state.params)
     metrics = step(state.variables, batch)
     assert int(metrics.count) == 2
     assert float(metrics.loss) / 2 == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_one_compiled_step_serves_all_hyper_parameters(data):
+    traces, batches, parallel = [], Batches(data.train, 16, seed=0), OneDevice()
+
+    def optimizer(rate):
+        traces.append(1)
+        return optax.sgd(rate)
+
+    step = make_train_step(Linear(), optimizer, lambda rate: Objective(l2=rate), parallel=parallel)
+    for rate in (0.5, 0.25):
+        state = start(Linear(), optax.sgd(rate), parallel)
+        expected, _ = make_train_step(Linear(), optax.sgd(rate), Objective(l2=rate))(
+            start(Linear(), optax.sgd(rate), parallel), batches[0]
+        )
+        found, _ = step(state, batches[0], jnp.float32(rate))
+        chex.assert_trees_all_close(found.params, expected.params, rtol=1e-6, atol=1e-7)
+    assert len(traces) == 1
 
 
 def test_sixteen_images_are_learned_by_heart(data):
@@ -113,8 +130,8 @@ def test_sixteen_images_are_learned_by_heart(data):
     assert np.trace(metrics[-1].confusion_matrix) == 16
 
 
-def test_the_average_follows_the_parameters_and_is_what_is_evaluated(model, data):
-    optimizer, batches = optax.sgd(0.1), Batches(data.train, 16, seed=0)
+def test_the_average_follows_the_parameters_and_is_what_is_evaluated(data):
+    model, optimizer, batches = Linear(), optax.sgd(0.1), Batches(data.train, 16, seed=0)
     first = copy_to_host(start(model, optimizer, OneDevice()).params)
     state, _ = run(model, optimizer, OneDevice(), batches, 1, ema=0.75)
     expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * np.asarray(new), first, state.params)
@@ -123,15 +140,16 @@ def test_the_average_follows_the_parameters_and_is_what_is_evaluated(model, data
 
 
 def test_randomness_is_a_function_of_key_and_step(data):
-    model, optimizer = ResNetFER(width=8, dropout=0.5), optax.sgd(0.1)
+    model, optimizer = Linear(dropout=0.5), optax.sgd(0.1)
     batches = Batches(data.train, 16, seed=0)
 
-    def noisy(key, images):
-        return images / 255 + 0.1 * jax.random.normal(key, images.shape)
+    def noisy(key, batch):
+        images = batch["image"] / 255
+        return batch | {"image": images + 0.1 * jax.random.normal(key, images.shape)}
 
-    runs = [run(model, optimizer, OneDevice(), batches, 2, augment=noisy)[0] for _ in range(2)]
+    runs = [run(model, optimizer, OneDevice(), batches, 2, transform=noisy)[0] for _ in range(2)]
     chex.assert_trees_all_equal(copy_to_host(runs[0].params), copy_to_host(runs[1].params))
-    step = make_train_step(model, optimizer, CrossEntropy(), augment=noisy)
+    step = make_train_step(model, optimizer, Objective(), transform=noisy)
     losses = []
     for at in (0, 1):
         state = start(model, optimizer, OneDevice())
@@ -141,14 +159,14 @@ def test_randomness_is_a_function_of_key_and_step(data):
 
 
 def test_pmapped_devices_do_not_share_their_noise(data):
-    model, optimizer, parallel = ResNetFER(width=8), optax.sgd(0.0), Pmapped()
+    model, optimizer, parallel = Linear(), optax.sgd(0.0), Pmapped()
     seen = []
 
-    def record(key, images):
+    def record(key, batch):
         jax.debug.callback(lambda k: seen.append(tuple(np.asarray(k))), jax.random.key_data(key))
-        return images / 255
+        return batch
 
-    step = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel, augment=record)
+    step = make_train_step(model, optimizer, Objective(), parallel=parallel, transform=record)
     jax.block_until_ready(step(start(model, optimizer, parallel), Batches(data.train, 16, seed=0)[0]))
     jax.effects_barrier()
     assert len(set(seen)) == len(parallel.devices)

@@ -1,21 +1,28 @@
 """TensorBoard's event files, read back by TensorBoard itself."""
 
+import dataclasses
 import json
-import subprocess
 import sys
-from pathlib import Path
+from types import SimpleNamespace
 
+import programs
 import pytest
-from jaxfer.training.tensorboard import EventFiles
+from programs.small_run import CONFIG, MODEL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jaxfer.config import Config, DataConfig
+from jaxfer.cli.flags import TrainingFlags
+from jaxfer.cli.start import StartUp
+from jaxfer.cli.train import train
 from jaxfer.errors import UserError
-from jaxfer.training import fit
+from jaxfer.reports import TensorBoard
+from jaxfer.training import Begun, Program, fit
 
-CHILD = Path(__file__).parents[1] / "programs" / "child.py"
-CONFIG = Config(data=DataConfig(image_size=32), epochs=2, batch_size=16)
 TAGS = {"train": ["accuracy", "learning_rate", "loss"], "val": ["accuracy", "loss", "macro_f1", "mse", "r2"]}
+
+
+@pytest.fixture(scope="module")
+def program(data):
+    return Program(CONFIG, data, model=MODEL)
 
 
 def points(run_dir):
@@ -42,44 +49,59 @@ def assert_as_logged(run_dir, epochs):
         assert values == [(row["epoch"], pytest.approx(row[name], rel=1e-6)) for row in logged]
 
 
-def test_tensorboard_reads_what_the_history_holds(data, model, tmp_path):
-    fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
-    assert_as_logged(tmp_path / "run", epochs=2)
+def test_tensorboard_reads_what_the_history_holds(data, program, tmp_path):
+    run_dir = tmp_path / "run"
+    fit(CONFIG, data, program=program, run_dir=run_dir, callbacks=[TensorBoard(run_dir)])
+    assert_as_logged(run_dir, epochs=2)
 
 
 def test_a_killed_run_resumes_without_repeating_or_losing_a_point(tmp_path):
     run_dir = tmp_path / "run"
-    for arguments, code in ((["--tensorboard", "kill", "15"], -9), (["--resume"], 0)):
-        ended = subprocess.run([sys.executable, CHILD, run_dir, *arguments], capture_output=True, timeout=600)
+    for arguments, code in ((["--tensorboard", "kill", "15"], -9), (["--resume", "--tensorboard"], 0)):
+        ended = programs.run("child", run_dir, *arguments)
         assert ended.returncode == code, ended.stderr
         assert points(run_dir)["val", "loss"]
     assert_as_logged(run_dir, epochs=4)
 
 
-def test_points_keep_their_times_when_they_are_written_again(tmp_path):
+def test_the_command_goes_on_with_the_event_files_of_a_run(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxfer.cli.train.start_jax", lambda _: StartUp())
+    monkeypatch.setattr("jaxfer.data.load", lambda _: data)
+    monkeypatch.setattr("jaxfer.training.program.make_network", lambda *_: MODEL)
+    monkeypatch.setattr("jaxfer.reports.finish.finish_run", lambda *_, **__: {})
+    flags = TrainingFlags(config=dataclasses.replace(CONFIG, epochs=1), run_dir=tmp_path / "run", tensorboard=True)
+    train(flags, "jaxfer train", as_json=True)
+    train(dataclasses.replace(flags, config=CONFIG, resume=True, tensorboard=False), "jaxfer train", as_json=True)
+    assert_as_logged(tmp_path / "run", epochs=2)
+
+
+def test_points_keep_their_times_when_they_are_written_again(tmp_path, monkeypatch):
     row = {"epoch": 1, "seconds": 30.0, "learning_rate": 0.1, "loss": 1.0, "accuracy": 0.5, "val_loss": float("nan")}
-    for _ in range(2):
-        files = EventFiles(tmp_path, [row], begun=1000.0)
-        files.close()
+    # The run began at 1000, by the clock of each process: the second one finds 50 seconds of training done.
+    for now, seconds in ((1000.0, 0.0), (2000.0, 1000.0)):
+        monkeypatch.setattr("jaxfer.reports.tensorboard.time", SimpleNamespace(time=lambda now=now: now))
+        files = TensorBoard(tmp_path)
+        files.begin(Begun(CONFIG, tmp_path, steps_per_epoch=4, step=0, rows=[row], seconds=seconds))
+        files.end()
         events = EventAccumulator(str(tmp_path / "tensorboard" / "train"))
         events.Reload()
         assert [event.wall_time for event in events.Scalars("loss")] == [1030.0]
 
 
-def test_without_the_flag_there_is_no_such_folder(data, model, tmp_path):
-    fit(CONFIG, data, model=model, run_dir=tmp_path / "run")
+def test_without_the_callback_there_is_no_such_folder(data, program, tmp_path):
+    fit(CONFIG, data, program=program, run_dir=tmp_path / "run")
     assert not (tmp_path / "run" / "tensorboard").exists()
 
 
-def test_without_the_package_a_sentence_says_so_before_anything_is_written(data, model, tmp_path, monkeypatch):
+def test_without_the_package_a_sentence_says_so_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UserError, match=r"pip install 'jaxfer\[tensorboard\]'"):
-        fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
+        TensorBoard(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("link", ["tensorboard", "tensorboard/train"])
-def test_event_files_are_neither_written_nor_removed_through_a_link(data, model, tmp_path, link):
+def test_event_files_are_neither_written_nor_removed_through_a_link(tmp_path, link):
     (tmp_path / "theirs/train").mkdir(parents=True)
     for folder in (tmp_path / "theirs", tmp_path / "theirs/train"):
         (folder / "events.out.tfevents.1").write_text("theirs")
@@ -87,10 +109,5 @@ def test_event_files_are_neither_written_nor_removed_through_a_link(data, model,
     (tmp_path / "run" / link).symlink_to(tmp_path / "theirs")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=f"{link} is a link"):
-        fit(CONFIG, data, model=model, run_dir=tmp_path / "run", tensorboard=True)
+        TensorBoard(tmp_path / "run")
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_event_files_need_a_folder(data, model):
-    with pytest.raises(UserError, match="event files need the folder of the run"):
-        fit(CONFIG, data, model=model, tensorboard=True)

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
-from jaxfer.metrics.affect import AFFECT_MEASURES, AFFECTS
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig
+from jaxfer.data.batches import columns
 from jaxfer.data.dataset import Dataset, Split
+from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.evaluation.evaluate import compare, evaluate
@@ -26,16 +27,8 @@ from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.run_page import render
 from jaxfer.runs.load import load_run
-from jaxfer.training import (
-    CrossEntropy,
-    OneDevice,
-    Pmapped,
-    Sharded,
-    create_state,
-    fit,
-    make_eval_step,
-    make_train_step,
-)
+from jaxfer.tasks import Affect
+from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step
 from jaxfer.training.optimizers import make_optimizer
 
 CONFIG = Config(
@@ -46,6 +39,7 @@ CONFIG = Config(
     epochs=20,
     batch_size=16,
 )
+AFFECT = Affect()
 
 
 def predictions(n, seed=0, share_known=0.8):
@@ -53,11 +47,23 @@ def predictions(n, seed=0, share_known=0.8):
     actual = random.uniform(-1, 1, (n, 2)).astype(np.float32)
     guess = np.clip(0.6 * actual + random.normal(0.1, 0.3, (n, 2)), -1, 1).astype(np.float32)
     actual[random.uniform(size=(n, 2)) > share_known] = np.nan
-    return Predictions(np.zeros((n, 7), np.float32), np.zeros(n, np.int32), guess, actual)
+    return predicted(guess, actual)
+
+
+def predicted(guess, actual):
+    """Return predictions of valence and arousal [n, 2], of faces whose data says `actual` [n, 2]."""
+    known = {"valence": actual[:, 0], "arousal": actual[:, 1]}
+    logits, labels = np.zeros((len(guess), 7), np.float32), np.zeros(len(guess), np.int32)
+    return Predictions(logits, labels, {"affect": guess}, known, (AFFECT,))
+
+
+def actual_of(made):
+    """Return what the data says of the valence and the arousal of predicted faces, [n, 2]."""
+    return np.stack([actual for _, actual in made.pairs.values()], axis=1)
 
 
 def scores_of(made):
-    return made.scores(AFFECTNET_7).affect
+    return made.scores(AFFECTNET_7).tasks
 
 
 def faces(n, seed):
@@ -96,9 +102,10 @@ def evaluation(finished, data):
 def test_measures_are_those_of_their_definitions(seed):
     made = predictions(200, seed)
     found = scores_of(made)
-    for column, affect in enumerate(("valence", "arousal")):
-        known = ~np.isnan(made.actual_affect[:, column])
-        x, y = (np.float64(values[known, column]) for values in (made.affect, made.actual_affect))
+    for affect in ("valence", "arousal"):
+        guess, actual = made.pairs[affect]
+        known = ~np.isnan(actual)
+        x, y = np.float64(guess[known]), np.float64(actual[known])
         assert found[f"{affect}_examples"] == known.sum() < 200
         correlation = np.corrcoef(x, y)[0, 1]
         ccc = 2 * correlation * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
@@ -108,11 +115,9 @@ def test_measures_are_those_of_their_definitions(seed):
 
 
 def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_see():
-    actual = predictions(300, share_known=1).actual_affect
-    zeros = np.zeros((300, 7), np.float32), np.zeros(300, np.int32)
+    actual = actual_of(predictions(300, share_known=1))
     exact, halved, shifted, opposite = (
-        scores_of(Predictions(*zeros, guess, actual))["valence_ccc"]
-        for guess in (actual, actual / 2, actual + 0.3, -actual)
+        scores_of(predicted(guess, actual))["valence_ccc"] for guess in (actual, actual / 2, actual + 0.3, -actual)
     )
     assert exact == pytest.approx(1)
     assert halved < 0.85
@@ -123,57 +128,65 @@ def test_concordance_falls_with_a_shift_and_a_scale_that_correlation_does_not_se
 def test_intervals_hold_the_measure_and_shrink_with_more_faces():
     few, many = (intervals(predictions(n)) for n in (60, 6000))
     scores = scores_of(predictions(6000))
-    for name in AFFECT_MEASURES:
+    for name in AFFECT.measures:
         low, high = many[name]
         assert low < scores[name] < high
         assert high - low < (few[name][1] - few[name][0]) / 4
-    assert not set(AFFECT_MEASURES) & set(intervals(Predictions(np.zeros((3, 7)), np.zeros(3, int))))
+    assert not set(AFFECT.measures) & set(intervals(Predictions(np.zeros((3, 7)), np.zeros(3, int))))
 
 
 def test_what_the_data_never_says_has_no_score():
     made = predictions(20)
-    assert scores_of(dataclasses.replace(made, actual_affect=None)) == {}
+    assert scores_of(dataclasses.replace(made, columns={}, tasks=())) == {}
     nothing = np.full((20, 2), np.nan, np.float32)
-    found = scores_of(dataclasses.replace(made, actual_affect=nothing))
+    found = scores_of(predicted(made.heads["affect"], nothing))
     assert found["valence_examples"] == 0
-    assert all(np.isnan(found[name]) for name in AFFECT_MEASURES)
+    assert all(np.isnan(found[name]) for name in AFFECT.measures)
     constant = np.full((20, 2), 0.1, np.float32)
-    found = scores_of(dataclasses.replace(made, affect=constant, actual_affect=constant))
+    found = scores_of(predicted(constant, constant))
     assert np.isnan(found["valence_ccc"]), "of one constant, concordance is not defined"
     assert found["valence_rmse"] == 0
 
 
 def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
     guess = jnp.array([[0.5, -0.5], [0.2, 0.4]])
-    actual = jnp.array([[0.25, jnp.nan], [jnp.nan, jnp.nan]])
-    loss = CrossEntropy(affect_weight=2.0)
-    np.testing.assert_allclose(loss.affect_error(guess, actual), [2 * 0.25**2, 0])
-    gradient = jax.grad(lambda x: loss.affect_error(x, actual).sum())(guess)
-    np.testing.assert_allclose(gradient, [[2 * 2 * 0.25, 0], [0, 0]])
+    batch = {"valence": jnp.array([0.25, jnp.nan]), "arousal": jnp.full(2, jnp.nan)}
+    batch |= {"label": jnp.zeros(2, jnp.int32), "mask": jnp.array([True, True])}
+    objective = Objective(tasks=(AFFECT,), head_weight=2.0)
+
+    def losses(guess):
+        certain = jnp.array([[200.0, 0.0], [200.0, 0.0]])  # of the expression, whose loss is 0
+        return objective.losses({"logits": certain, "affect": guess}, batch)
+
+    np.testing.assert_allclose(AFFECT.loss({"affect": guess}, batch), [0.25**2, 0])
+    np.testing.assert_allclose(losses(guess), [2 * 0.25**2, 0])
+    np.testing.assert_allclose(jax.grad(lambda x: losses(x).sum())(guess), [[2 * 2 * 0.25, 0], [0, 0]])
 
 
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_every_way_takes_the_step_of_one_device(data, way):
-    model = ResNetFER(width=8, stage_sizes=(1,), valence_arousal=True)
-    split = data.train
-    batch = {"image": split.images[:14], "label": split.labels[:14], "mask": np.arange(14) < 11}
-    batch |= {name: split.columns[name][:14] for name in ("valence", "arousal")}
+    model = ResNetFER(width=8, stage_sizes=(1,), heads=(AFFECT.head,))
+    known = columns(data.train)
+    actual = np.stack([known["valence"], known["arousal"]], axis=1)[:11]
+    batch = {name: values[:14] for name, values in known.items()} | {"mask": np.arange(14) < 11}
+    objective = Objective(tasks=(AFFECT,))
     optimizer, taken = make_optimizer(OptimizerConfig(optimizer="sgd"), lambda _: 0.1), []
     for parallel in (OneDevice(), way()):
         state = parallel.place(create_state(model, optimizer, seed=0, image_size=32))
-        state, metrics = make_train_step(model, optimizer, CrossEntropy(), parallel=parallel)(state, batch)
-        scored = make_eval_step(model, CrossEntropy(), parallel=parallel)(state.variables, batch)
-        taken.append(jax.device_get((state.params, metrics.loss, scored.affect / scored.count)))
+        state, metrics = make_train_step(model, optimizer, objective, parallel=parallel)(state, batch)
+        scored = make_eval_step(model, objective, tasks=(AFFECT,), parallel=parallel)(state.variables, batch)
+        taken.append(jax.device_get((state.params, metrics.loss, scored.tasks["affect"] / scored.count)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), *taken)
     assert np.abs(taken[0][0]["affect_head"]["kernel"]).max() > 0
-    known = ~np.isnan(split.affect[:11])
+    known = ~np.isnan(actual)
     np.testing.assert_allclose(taken[0][2][:, 0], known.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(taken[0][2][:, 2], np.where(known, split.affect[:11], 0).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(taken[0][2][:, 2], np.where(known, actual, 0).mean(axis=0), rtol=1e-5)
 
 
 def test_the_network_without_it_is_the_same_as_before():
     images = np.zeros((1, 32, 32, 3), np.uint8)
-    plain, both = (ResNetFER(valence_arousal=on).init(jax.random.key(0), images)["params"] for on in (False, True))
+    networks = (ResNetFER(heads=heads) for heads in ((), (AFFECT.head,)))
+    plain, both = (network.init(jax.random.key(0), images)["params"] for network in networks)
     assert set(both) - set(plain) == {"affect_head"}
     jax.tree.map(np.testing.assert_array_equal, plain, {name: both[name] for name in plain})
 
@@ -185,7 +198,7 @@ def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     assert summary["train"]["arousal_ccc"] > 0.5
     assert summary["val"]["valence_examples"] == 42
     assert summary["val"]["loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-5)
-    for name in AFFECT_MEASURES:  # of sums in float32 that add up over batches, as against float64
+    for name in AFFECT.measures:  # of sums in float32 that add up over batches, as against float64
         assert history[-1][f"val_{name}"] == pytest.approx(summary["val"][name], abs=1e-5)
     low, high = summary["val"]["intervals"]["valence_ccc"]
     assert low < summary["val"]["valence_ccc"] < high
@@ -195,7 +208,7 @@ def test_the_report_shows_them_by_epoch(finished, data):
     run_dir, state, history = finished
     run = read_run(run_dir, json.dumps(summarize(CONFIG, data, state, history)))
     page = render(run)
-    valence, arousal = (f"{history[-1][f'val_{affect}_ccc']:.3f}" for affect in AFFECTS)
+    valence, arousal = (f"{history[-1][f'val_{affect}_ccc']:.3f}" for affect in ("valence", "arousal"))
     assert f"Concordance of valence and arousal by epoch. At epoch 20: valence {valence}, arousal {arousal}." in page
     # In their own row: other numbers of the page may have the same three digits.
     row = rf'<tr><th scope="row">20</th>(<td>[^<]*</td>)*<td>{valence}</td><td>{arousal}</td></tr>'
@@ -207,15 +220,18 @@ def test_the_report_shows_them_by_epoch(finished, data):
 def test_flipping_averages_both_predictions(finished, data):
     trained = load_run(finished[0], "last")
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
-    options = {"batch_size": 16, "parallel": Pmapped()}
+    options = {"batch_size": 16, "parallel": Pmapped(), "tasks": trained.tasks}
     plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
     flipped = predict_split(trained.model, trained.variables, data.val, **options, flip=True)
-    np.testing.assert_allclose(flipped.affect, (plain.affect + other.affect) / 2, atol=1e-5)
-    np.testing.assert_array_equal(plain.actual_affect, data.val.affect)
+    both = [one.heads["affect"] for one in (plain, other)]
+    np.testing.assert_allclose(flipped.heads["affect"], sum(both) / 2, atol=1e-5)
+    for name, (_, actual) in plain.pairs.items():
+        np.testing.assert_array_equal(actual, columns(data.val)[name])
+    assert plain.pairs.keys() == {"valence", "arousal"}
 
 
 def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluation):
-    assert set(AFFECT_MEASURES) < set(evaluation.measures)
+    assert set(AFFECT.measures) < set(evaluation.measures)
     assert all(group["valence_ccc"] is not None for group in evaluation.groups.values())
     folder = write_evaluation(evaluation)
     text = (folder / "evaluation.html").read_text(encoding="utf-8")
@@ -223,7 +239,7 @@ def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluati
     assert "n\u00a0=\u00a042" in text
     with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    guess, truth = evaluation.predictions.affect, evaluation.predictions.actual_affect
+    guess, truth = evaluation.predictions.heads["affect"], actual_of(evaluation.predictions)
     np.testing.assert_allclose([float(row["predicted_valence"]) for row in rows], guess[:, 0], rtol=1e-5)
     said = [float(row["actual_arousal"] or "nan") for row in rows]
     np.testing.assert_allclose(said, truth[:, 1], rtol=1e-5)
@@ -247,6 +263,7 @@ def test_seeds_are_averaged(evaluation):
 def test_data_without_them_is_refused(data, tmp_path):
     train = dataclasses.replace(data.train, columns={})
     silent = dataclasses.replace(data, splits={"train": train, "val": data.val})
-    with pytest.raises(UserError, match=r"says neither valence nor arousal .* leave out valence_arousal"):
+    words = r"says nothing .* that the head 'affect' could learn \(valence or arousal\): leave it out"
+    with pytest.raises(UserError, match=words):
         fit(CONFIG, silent, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
-from jaxfer.data.augment import augment
 
 from jaxfer.config import AugmentConfig
-from jaxfer.data import augment as augmentations
+from jaxfer.data import transforms
+from jaxfer.data.transforms import augment
 
 CONFIGS = {
     "flip": AugmentConfig(flip=True),
@@ -23,7 +23,7 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 KEY = jax.random.key(7)
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 40, 3)).astype(np.uint8)
 jitted = jax.jit(augment, static_argnames="config")
-move = jax.jit(augmentations.move, static_argnames=("shift", "rotate", "scale"))
+move = jax.jit(transforms.move, static_argnames=("shift", "rotate", "scale"))
 
 
 def copies(image, count):
@@ -87,7 +87,7 @@ def test_nothing_asked_for_changes_nothing():
 
 def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest():
     image = IMAGES[0].astype(np.float32) / 255
-    out = np.asarray(augmentations.flip(KEY, jnp.asarray(copies(image, 400))))
+    out = np.asarray(transforms.flip(KEY, jnp.asarray(copies(image, 400))))
     mirrored, kept = (out == image[:, ::-1]).all((1, 2, 3)), (out == image).all((1, 2, 3))
     assert (mirrored ^ kept).all()
     assert 140 < mirrored.sum() < 260  # six standard deviations
@@ -95,7 +95,7 @@ def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest():
 
 def test_flipping_twice_gives_the_images_back():
     images = jnp.asarray(IMAGES, jnp.float32)
-    np.testing.assert_array_equal(augmentations.flip(KEY, augmentations.flip(KEY, images)), images)
+    np.testing.assert_array_equal(transforms.flip(KEY, transforms.flip(KEY, images)), images)
 
 
 # Move
@@ -159,7 +159,7 @@ def test_brightness_adds_one_number_to_an_image_and_clips():
     images = jnp.asarray(IMAGES, jnp.float32) / 255
     change = np.asarray(jax.random.uniform(KEY, (12, 1, 1, 1), minval=-0.4, maxval=0.4))
     reference = np.clip(images + change, 0, 1)
-    np.testing.assert_allclose(augmentations.change_brightness(KEY, images, 0.4), reference, atol=1e-6)
+    np.testing.assert_allclose(transforms.change_brightness(KEY, images, 0.4), reference, atol=1e-6)
     assert change.min() < -0.1
     assert change.max() > 0.1
 
@@ -169,7 +169,7 @@ def test_contrast_stretches_an_image_about_its_mean_and_clips():
     factor = np.asarray(jax.random.uniform(KEY, (12, 1, 1, 1), minval=0.1, maxval=1.9))
     mean = images.mean((1, 2, 3), keepdims=True)
     reference = np.clip(mean + factor * (images - mean), 0, 1)
-    np.testing.assert_allclose(augmentations.change_contrast(KEY, images, 0.9), reference, atol=1e-5)
+    np.testing.assert_allclose(transforms.change_contrast(KEY, images, 0.9), reference, atol=1e-5)
     assert factor.min() < 0.9
     assert factor.max() > 1.1
 
@@ -177,7 +177,7 @@ def test_contrast_stretches_an_image_about_its_mean_and_clips():
 # Erase
 
 GRAY = jnp.full((200, 64, 64, 3), 0.5)
-erase = jax.jit(augmentations.erase)
+erase = jax.jit(transforms.erase)
 
 
 def erased(probability):

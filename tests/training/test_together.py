@@ -10,17 +10,22 @@ from types import SimpleNamespace
 import chex
 import numpy as np
 import pytest
-from jaxfer.training.side_by_side import fit_side_by_side
-from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, finish, on_host, run, without_clock
+from networks import Convolutional
+from programs.small_run import CONFIG, assert_same_to_rounding, finish, on_host, run, two, without_clock
 
+from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batches
+from jaxfer.devices import OneDevice, Sharded
 from jaxfer.errors import Diverged, Interrupted, UserError
+from jaxfer.models import ResNetFER
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import grid, sweep
-from jaxfer.training import HostFeed, OneDevice, ResidentFeed, Sharded, fit
-from jaxfer.training.program import Program
+from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_together
 
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
+FEED = ResidentFeed(steps=2)
+MODEL = Convolutional(dropout=0.3)
+CONFIG = dataclasses.replace(CONFIG, augment=AugmentConfig(flip=True))
 
 
 def replaced(rate, seed=0, **fields):
@@ -32,15 +37,17 @@ def replaced(rate, seed=0, **fields):
 CONFIGS = [replaced(rate, seed) for rate, seed in zip(RATES, SEEDS, strict=True)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def program(data):
-    return Program(CONFIG, data, model=MODEL, parallel=OneDevice(), feed=ResidentFeed(steps=3))
+    return Program(CONFIG, data, model=MODEL, parallel=OneDevice(), feed=FEED)
 
 
-def together(program, folder, configs=CONFIGS, *, resume=False, **options):
-    options = {"keep_epochs": [()] * len(configs)} | options
-    run_dirs = [folder / str(number) for number in range(len(configs))]
-    return fit_side_by_side(configs, program, run_dirs=run_dirs, resume=[resume] * len(configs), **options)
+def together(program, folder, configs=CONFIGS, *, resume=False, keep_epochs=((), (), ())):
+    runs = [
+        Run(config=config, run_dir=folder / str(number), resume=resume, keep_epochs=keep_epochs[number])
+        for number, config in enumerate(configs)
+    ]
+    return fit_together(runs, program)
 
 
 def assert_same(found, expected):
@@ -49,12 +56,13 @@ def assert_same(found, expected):
 
 
 def alone(config, program):
-    return run(config, program.data, parallel=program.parallel, feed=ResidentFeed(steps=3))
+    return run(config, program.data, program=program)
 
 
-@pytest.mark.parametrize("way", [OneDevice, Sharded])
-def test_each_run_has_the_numbers_the_log_and_the_checkpoints_of_its_run_alone(data, tmp_path, way):
-    program = Program(CONFIG, data, model=MODEL, parallel=way(), feed=ResidentFeed(steps=3))
+# Jaxfer's own network has a kernel for many at once.
+@pytest.mark.parametrize(("way", "model"), [(OneDevice, ResNetFER(width=8, stage_sizes=(1,))), (Sharded, MODEL)])
+def test_each_run_has_the_numbers_the_log_and_the_checkpoints_of_its_run_alone(data, tmp_path, way, model):
+    program = Program(CONFIG, data, model=model, parallel=two(way), feed=FEED)
     found = together(program, tmp_path, keep_epochs=[(1,), (), ()])
     for number, (config, outcome) in enumerate(zip(CONFIGS, found, strict=True)):
         assert_same(outcome, alone(config, program))
@@ -77,7 +85,7 @@ def test_they_share_the_time(program, tmp_path, monkeypatch):
             return super().rows(step)
 
     monkeypatch.setattr("jaxfer.training.program.Batches", Slow)
-    monkeypatch.setattr("jaxfer.training.history.time", SimpleNamespace(monotonic=lambda: sum(passed)))
+    monkeypatch.setattr("jaxfer.runs.history.time", SimpleNamespace(monotonic=lambda: sum(passed)))
     # A second for each run at each step.
     for _, rows in together(program, tmp_path):
         assert [row["seconds"] for row in rows] == [row["step"] for row in rows]
@@ -100,26 +108,24 @@ def test_a_signal_saves_all_and_they_go_on_together_or_alone(program, tmp_path, 
 
     class Watched(Batches):
         def rows(self, asked):
-            if asked == 6 and not sent:
+            if asked == 4 and not sent:
                 sent.append(os.kill(os.getpid(), signal.SIGTERM))
             return super().rows(asked)
 
     with monkeypatch.context() as patch:
         patch.setattr("jaxfer.training.program.Batches", Watched)
         with pytest.raises(Interrupted, match="stopped by SIGTERM"):
-            together(program, tmp_path, CONFIGS[:2])
+            together(program, tmp_path)
     shutil.copytree(tmp_path, tmp_path / "copy")
-    resumed = together(program, tmp_path, CONFIGS[:2], resume=True)
-    for (state, rows), (other, expected) in zip(
-        resumed, together(program, tmp_path / "whole", CONFIGS[:2]), strict=True
-    ):
+    resumed = together(program, tmp_path, resume=True)
+    for (state, rows), (other, expected) in zip(resumed, together(program, tmp_path / "whole"), strict=True):
         chex.assert_trees_all_equal(on_host(state), on_host(other))
         assert without_clock(rows) == without_clock(expected)
 
     found = fit(CONFIGS[0], program.data, program=program, run_dir=tmp_path / "copy" / "0", resume=True)
     assert_same(found, alone(CONFIGS[0], program))
     with pytest.raises(ValueError, match="only runs that have saved the same step"):
-        together(program, tmp_path / "copy", CONFIGS[:2], resume=True)
+        together(program, tmp_path / "copy", resume=True)
 
 
 def test_only_runs_of_one_program_and_length_whose_images_are_on_the_devices(program, data, tmp_path):
@@ -134,24 +140,24 @@ def test_only_runs_of_one_program_and_length_whose_images_are_on_the_devices(pro
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: MODEL)
-    monkeypatch.setattr("jaxfer.training.program.choose_feed", lambda *_: ResidentFeed(steps=3))
-    groups, original = [], fit_side_by_side
+def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(program, data, tmp_path, monkeypatch):
+    groups, original = [], fit_together
 
-    def watched(configs, *arguments, **options):
-        groups.append([config.optimizer.learning_rate for config in configs])
-        return original(configs, *arguments, **options)
+    def watched(runs, program):
+        groups.append([run.config.optimizer.learning_rate for run in runs])
+        return original(runs, program)
 
-    monkeypatch.setattr("jaxfer.sweeps.run.fit_side_by_side", watched)
-    fields = {"learning_rate": (0.05, 1e30, 0.005), "epochs": (1, 2)}
+    monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_: program)
+    monkeypatch.setattr("jaxfer.sweeps.run.fit_together", watched)
+    fields = {"learning_rate": (0.05, 1e30, 0.005, 0.02), "epochs": (1, 2)}
     monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
     options = {"load": lambda _: data}
     search = grid(CONFIG, fields)
     expected = sweep(search, tmp_path / "apart", **options)
-    assert not groups
-    found = sweep(search, tmp_path / "together", side_by_side=2, **options)
-    assert groups == [[0.05, 1e30]]
+    assert groups == [[0.05], [1e30], [0.005], [0.02]]
+    groups.clear()
+    found = sweep(search, tmp_path / "together", side_by_side=3, **options)
+    assert groups == [[0.05, 1e30, 0.005], [0.02]]
     for row, other in zip(found.rows, expected.rows, strict=True):
         assert (row.values, row.status, row.reason, row.epoch) == (
             other.values,
