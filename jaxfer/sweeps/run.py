@@ -45,6 +45,7 @@ def sweep(
     cell's end; runs that differ only in numbers share their compiled program; images are loaded once. `table.csv` has
     a line for each cell. A run whose loss is no longer finite is recorded as failed, and the others go on.
 
+    load: takes the place of `jaxfer.data.load`.
     resume: whether `sweep_dir` holds this sweep, which then goes on where it ended, whatever ended it; without, it
         must not hold one.
     progress: whether to show of each run what `fit` does.
@@ -58,7 +59,7 @@ def sweep(
     that has been done is kept. Of several processes all must call this.
     """
     if load is None:
-        from jaxfer.data import load  # the libraries that reading takes
+        from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
     if model is not None and "model.variant" in search.fields:
