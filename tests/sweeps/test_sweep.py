@@ -79,7 +79,7 @@ def test_every_cell_has_the_numbers_and_the_checkpoint_of_its_own_separate_run(r
         names = ("accuracy", "loss", "macro_f1", "mse", "r2")
         known = {"split": "val", "examples": 21, "intervals": {"accuracy": [history[-1]["val_accuracy"], 1.0]}}
         assert row.scores == {name: history[-1][f"val_{name}"] for name in names} | known
-        with Checkpoints(row.run / "checkpoints") as checkpoints:
+        with Checkpoints(row.run / "checkpoints", read_only=True) as checkpoints:
             like = {"state": program.start(cell.config)[0]}
             saved = checkpoints.restore(history[-1]["step"], like)["state"]
         chex.assert_trees_all_equal(*map(on_host, (saved, state)))

@@ -58,6 +58,7 @@ def uninterrupted(tmp_path_factory):
 pytestmark = pytest.mark.filterwarnings("ignore:Sharding info not provided")
 
 
+# Slow, as all here: each process imports JAX, and the bits are those of jaxfer's own network.
 def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(uninterrupted, tmp_path):
     run_dir = tmp_path / "killed"
     anywhere = random.SystemRandom().randrange(STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH)

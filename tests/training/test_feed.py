@@ -34,7 +34,7 @@ ALL = AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5)
     ("way", "model", "augment"),
     [
         (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
-        (Sharded, RESNET, ALL),  # its kernels, its statistics and every augmentation within a scan
+        (Sharded, RESNET, ALL),  # slow: kernels, statistics and every augmentation, compiled twice, once in a scan
         (Pmapped, MODEL, CONFIG.augment),
     ],
 )

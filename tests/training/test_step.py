@@ -40,6 +40,7 @@ def run(model, optimizer, parallel, batches, steps, **options):
     return state, metrics
 
 
+# Slow: the second network is compiled for one device and for four.
 @pytest.mark.parametrize(
     ("model", "batch_size"), [(STEM, 16), (RESNET, 14)], ids=["divisible", "not divisible by the devices"]
 )

@@ -59,7 +59,7 @@ def alone(config, program):
     return run(config, program.data, program=program)
 
 
-# Jaxfer's own network has a kernel for many at once.
+# Slow: jaxfer's own network has a kernel for many at once, compiled here beside the one for a run alone.
 @pytest.mark.parametrize(("way", "model"), [(OneDevice, ResNetFER(width=8, stage_sizes=(1,))), (Sharded, MODEL)])
 def test_each_run_has_the_numbers_the_log_and_the_checkpoints_of_its_run_alone(data, tmp_path, way, model):
     program = Program(CONFIG, data, model=model, parallel=two(way), feed=FEED)
