@@ -20,8 +20,9 @@ SMALL = ["--image-size", "32", "--batch-size", "21"]
 """The same for all examples, so that what one of them compiles serves the others."""
 
 
-def run(script, *arguments, cwd):
-    command = [sys.executable, str(script), *map(str, arguments)]
+def run(*arguments, cwd):
+    """Run Python with these arguments in a process of its own."""
+    command = [sys.executable, *map(str, arguments)]
     # Warnings end these processes as they end the tests.
     environment = os.environ | {"PYTHONWARNINGS": "error"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
@@ -56,7 +57,7 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
     return root
 
 
-def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path, refused):
+def test_training_on_photographs_writes_a_whole_run_that_resumes_and_can_be_evaluated(tmp_path, refused):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     flags = ["--data-dir", "faces", "--preset", "published", "--run-dir", "run"]
@@ -90,6 +91,9 @@ def test_training_on_photographs_writes_a_whole_run_and_resumes(tmp_path, refuse
     assert "epoch 3/3" in resumed.stdout
     assert "epoch 2/3" not in resumed.stdout
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+    evaluated = run("-c", "from jaxfer.cli.main import main; main()", "evaluate", "run", cwd=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "Page: " in evaluated.stdout
 
 
 @pytest.mark.parametrize(
