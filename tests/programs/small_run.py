@@ -38,9 +38,8 @@ def faces(count: int, name: str, seed: int) -> Split:
 
 def small_data() -> Dataset:
     """Return 44 faces to train on and 21 to validate on; batches of 16 leave a partial one of 12."""
-    return Dataset(
-        train=faces(44, "train", 0), val=faces(21, "val", 1), class_names=AFFECTNET_7, source="noise", left_out={}
-    )
+    splits = {"train": faces(44, "train", 0), "val": faces(21, "val", 1)}
+    return Dataset(splits, AFFECTNET_7, source="noise", left_out={})
 
 
 def run(config, data, **options):

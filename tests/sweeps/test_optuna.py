@@ -15,14 +15,9 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 PLAIN = dataclasses.replace(CONFIG, augment=type(CONFIG.augment)())
 
 
-@pytest.fixture(autouse=True)
-def small_network(monkeypatch):
-    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: MODEL)
-
-
 def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, tmp_path):
     fields = {"learning_rate": LogUniform(1e-3, 1e-1), "seed": Uniform(0, 9)}
-    train = optuna_objective(PLAIN, fields, data, folder=tmp_path)
+    train = optuna_objective(PLAIN, fields, data, folder=tmp_path, model=MODEL)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(train, n_trials=2)
     for trial in study.trials:
@@ -30,13 +25,13 @@ def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, tmp_path):
         assert config["optimizer"]["learning_rate"] == trial.params["optimizer.learning_rate"]
         assert config["seed"] == trial.params["seed"]
         optimizer = dataclasses.replace(PLAIN.optimizer, learning_rate=trial.params["optimizer.learning_rate"])
-        _, rows = fit(dataclasses.replace(PLAIN, optimizer=optimizer, seed=trial.params["seed"]), data)
+        _, rows = fit(dataclasses.replace(PLAIN, optimizer=optimizer, seed=trial.params["seed"]), data, model=MODEL)
         assert trial.intermediate_values == {row["epoch"]: row["val_accuracy"] for row in rows}
         assert trial.value == rows[-1]["val_accuracy"]
 
 
 def test_a_pruner_ends_a_run_after_an_epoch_and_a_diverged_one_ends_no_study(data, tmp_path):
-    train = optuna_objective(PLAIN, {"learning_rate": (0.01, 1e30)}, data, folder=tmp_path)
+    train = optuna_objective(PLAIN, {"learning_rate": (0.01, 1e30)}, data, folder=tmp_path, model=MODEL)
     pruner = optuna.pruners.ThresholdPruner(lower=2.0)
     study = optuna.create_study(direction="maximize", pruner=pruner)
     for rate in (0.01, 1e30):

@@ -3,19 +3,20 @@
 import csv
 import dataclasses
 import json
+import math
 import shutil
 
 import chex
 import pytest
-from programs.small_run import finish, on_host
+from programs.small_run import MODEL, finish, on_host
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import Interrupted, UserError
-from jaxfer.models import ResNetFER
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import LogUniform, continued, grid, random_search, read_search, read_sweep, sweep
 from jaxfer.sweeps.plan import plan
-from jaxfer.training import fit
+from jaxfer.training import Callback, fit
+from jaxfer.training.loop import divergence, fit_together
 from jaxfer.training.program import Program
 
 BASE = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), batch_size=16, epochs=2)
@@ -26,7 +27,6 @@ GRID = {"learning_rate": (0.01, 0.001), "epochs": (1, 2, 4)}
 @pytest.fixture
 def run(data, tmp_path, monkeypatch):
     """Return a function that sweeps with the small network, and what it loaded under `loaded`."""
-    monkeypatch.setattr("jaxfer.training.program.make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
     monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
 
     def run(search, name="sweep", *, images=data, **options):
@@ -34,7 +34,7 @@ def run(data, tmp_path, monkeypatch):
             run.loaded.append(config)
             return images
 
-        return sweep(search, tmp_path / name, load=load, **options)
+        return sweep(search, tmp_path / name, load=load, **{"model": MODEL} | options)
 
     run.loaded = []
     return run
@@ -52,7 +52,7 @@ def rows_of(run_dir):
 def test_every_cell_has_the_numbers_and_the_checkpoint_of_its_own_separate_run(run, data, tmp_path):
     found = run(grid(BASE, GRID))
     assert found.epochs == (8, 14)
-    program = Program(BASE, data)
+    program = Program(BASE, data, model=MODEL)
     assert len(run.loaded) == 1
     assert len({row.run for row in found.rows}) == 2
     for cell, row in zip(grid(BASE, GRID).cells, found.rows, strict=True):
@@ -63,9 +63,9 @@ def test_every_cell_has_the_numbers_and_the_checkpoint_of_its_own_separate_run(r
         names = ("accuracy", "loss", "macro_f1", "mse", "r2")
         known = {"split": "val", "examples": 21, "intervals": {"accuracy": [history[-1]["val_accuracy"], 1.0]}}
         assert row.scores == {name: history[-1][f"val_{name}"] for name in names} | known
-        with Checkpoints(row.run / "checkpoints") as checkpoints:
-            like = program.start(cell.config)
-            saved = checkpoints.restore(history[-1]["step"], {"state": like[0], "running": like[1]})["state"]
+        with Checkpoints(row.run / "checkpoints", read_only=True) as checkpoints:
+            like, *_ = program.start(cell.config)
+            saved = checkpoints.restore(history[-1]["step"], {"state": like})["state"]
         chex.assert_trees_all_equal(*map(on_host, (saved, state)))
     seconds = [json.loads(line)["seconds"] for line in (row.run / "metrics.jsonl").read_text().splitlines()]
     assert [other.seconds for other in found.rows if other.run == row.run] == [
@@ -102,7 +102,7 @@ def test_a_run_that_diverges_is_a_row_with_its_reason_and_is_not_repeated(run, t
     assert [row.status for row in found.rows] == ["failed", "finished"]
     assert "the loss became nan at step" in found.rows[0].reason
     assert not found.rows[0].scores
-    monkeypatch.setattr("jaxfer.sweeps.run.fit", None)
+    monkeypatch.setattr("jaxfer.sweeps.run.fit_together", None)
     assert run(search, resume=True) == found
     line, _ = table(tmp_path / "sweep")
     assert (line["status"], line["val_accuracy"]) == ("failed", "")
@@ -110,40 +110,39 @@ def test_a_run_that_diverges_is_a_row_with_its_reason_and_is_not_repeated(run, t
 
 def test_shorter_cells_of_a_run_that_diverges_later_are_finished(run, monkeypatch):
     # The second epoch's validation is reached, the third's is not.
-    original = fit
+    original = divergence
 
-    def diverging(*arguments, **options):
-        def after(row):
-            if row["epoch"] == 3:
-                from jaxfer.errors import Diverged
+    def diverging(done, losses, saved_step):
+        return original(done, losses if done < 7 else losses * math.nan, saved_step)
 
-                raise Diverged("the loss became nan at step 10")
-
-        return original(*arguments, **options, after_epoch=after)
-
-    monkeypatch.setattr("jaxfer.sweeps.run.fit", diverging)
+    monkeypatch.setattr("jaxfer.training.loop.divergence", diverging)
     found = run(grid(BASE, {"epochs": (1, 2, 4)}))
     assert [row.status for row in found.rows] == ["finished", "finished", "failed"]
-    assert found.rows[2].reason == "the loss became nan at step 10"
+    assert found.rows[2].reason.startswith("the loss became nan at step 7")
 
 
 def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_on(run, tmp_path, monkeypatch):
     expected = run(grid(COSINE, {"seed": (0, 1, 2)}), "whole")
     search = grid(COSINE, {"seed": (0, 1, 2)})
-    trained, original = [], fit
+    trained, original = [], fit_together
 
-    def stopping(config, *arguments, **options):
-        def after(row):
-            trained.append((config.seed, row["epoch"]))
+    class Stopping(Callback):
+        def __init__(self, seed):
+            self.seed = seed
+
+        def epoch(self, row):
+            trained.append((self.seed, row["epoch"]))
             if trained == [(0, 1), (0, 2), (1, 1)]:
                 raise Interrupted(row["step"], 15)
 
-        return original(config, *arguments, **options, after_epoch=after)
+    def watched(trainings, program):
+        with_callbacks = [dataclasses.replace(one, callbacks=[Stopping(one.config.seed)]) for one in trainings]
+        return original(with_callbacks, program)
 
-    def failing(*arguments):
+    def failing(*arguments, **options):
         raise RuntimeError("no space for a report")
 
-    monkeypatch.setattr("jaxfer.sweeps.run.fit", stopping)
+    monkeypatch.setattr("jaxfer.sweeps.run.fit_together", watched)
     with pytest.raises(Interrupted):
         run(search)
     assert [row.status for row in read_sweep(tmp_path / "sweep").rows] == ["finished", "unfinished", "unfinished"]
@@ -195,7 +194,7 @@ def test_runs_are_not_written_through_a_link(run, tmp_path, link):
 
 
 def test_a_folder_that_is_a_run_is_no_place_for_a_sweep(run, data, tmp_path):
-    fit(dataclasses.replace(BASE, epochs=1), data, run_dir=tmp_path / "sweep")
+    fit(dataclasses.replace(BASE, epochs=1), data, model=MODEL, run_dir=tmp_path / "sweep")
     with pytest.raises(UserError, match="is not a folder for a sweep"):
         run(grid(COSINE, {"seed": (0,)}))
 
