@@ -8,6 +8,7 @@ from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.errors import UserError
 from jaxfer.files import refuse_links
+from jaxfer.models import Network
 from jaxfer.sweeps.fields import value_at
 from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
 from jaxfer.training import Callback, fit
@@ -20,6 +21,7 @@ def optuna_objective(
     data: Dataset,
     *,
     folder: Path | None = None,
+    model: Network | None = None,
 ) -> Callable[[Any], float]:
     """Return a function for `optuna.Study.optimize`, which maximises the validation accuracy after the last epoch.
 
@@ -30,6 +32,7 @@ def optuna_objective(
     fields: by dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
     data: what all trials train on.
     folder: where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
+    model: a network in place of the one that the configs name, as for `fit`.
 
     Raises `UserError` for a field that does not exist, or that decides which images there are.
     """
@@ -44,7 +47,7 @@ def optuna_objective(
 
         config = cell(base, {path: _suggest(trial, path, value_at(base, path), known[path]) for path in known}).config
         if not (programs and programs[0].serves(config, data)):
-            programs[:] = [Program(config, data)]
+            programs[:] = [Program(config, data, model=model)]
 
         class Pruner(Callback):
             def epoch(self, row: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def sweep(
         from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
-    if model is not None and "model.variant" in search.fields:
+    if model is not None and len(search.fields.get("model.variant", ())) > 1:
         raise UserError("the sweep changes variant, while one network is passed for all of its runs: leave out either")
     agreement = Agreement(choose_parallel(plan(search)[0].config.batch_size))
     agreement.together(lambda: check(sweep_dir, search, resume=resume) if is_first() else None)

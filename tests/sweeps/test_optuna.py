@@ -22,7 +22,7 @@ def program(data):
 
 @pytest.fixture(autouse=True)
 def small_network(program, monkeypatch):
-    monkeypatch.setattr("jaxfer.sweeps.optuna.Program", lambda *_: program)
+    monkeypatch.setattr("jaxfer.sweeps.optuna.Program", lambda *_, **__: program)
 
 
 def test_a_study_gets_the_accuracy_of_each_epoch_and_of_the_run(data, program, tmp_path):

@@ -37,7 +37,7 @@ def programs():
 def run(data, programs, tmp_path, monkeypatch):
     """Return a function that sweeps with the small network, and what it loaded under `loaded`."""
 
-    def program(config, images):
+    def program(config, images, **_):
         if not any(made.serves(config, images) for made in programs):
             programs.append(Program(config, images, model=MODEL))
         return next(made for made in programs if made.serves(config, images))
@@ -128,7 +128,7 @@ def test_shorter_cells_of_a_run_that_diverges_later_are_finished(run, data, monk
     # Of three steps an epoch: the second epoch's validation is reached, the fourth's is not.
     optimizer = optax.sgd(lambda count: jnp.where(count == 8, jnp.nan, 0.01))
     program = Program(BASE, data, model=MODEL, optimizer=optimizer)
-    monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_: program)
+    monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_, **__: program)
     found = run(grid(BASE, {"epochs": (1, 2, 4)}))
     assert [row.status for row in found.rows] == ["finished", "finished", "failed"]
     assert found.rows[2].reason.startswith("the loss became nan at step 10")
