@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batch
+from jaxfer.models import unit_range
 
 Transform = Callable[[jax.Array, Batch], Batch]
 """`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after."""
@@ -53,7 +54,7 @@ def augment(key: jax.Array, images: jax.Array, config: AugmentConfig) -> jax.Arr
 
     images: [b, h, w, c], uint8 from 0 to 255 or float32 from 0 to 1. Returns float32 from 0 to 1.
     """
-    images = _as_float(images)
+    images = unit_range(images)
     if config.crop:
         images = crop(jax.random.fold_in(key, 5), images, config.crop)
     keys = jax.random.split(key, 5)
@@ -189,7 +190,7 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
     pair_key, share_key = jax.random.split(key)
     partner = _partners(pair_key, batch["mask"])
     share = jax.random.beta(share_key, alpha, alpha, (partner.shape[0],))
-    images = _as_float(batch["image"])
+    images = unit_range(batch["image"])
     weight = share[:, None, None, None]
     return _mixed(batch, images * weight + images[partner] * (1 - weight), partner, share, num_classes)
 
@@ -203,7 +204,7 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> B
     """
     pair_key, share_key, place_key = jax.random.split(key, 3)
     partner = _partners(pair_key, batch["mask"])
-    images = _as_float(batch["image"])
+    images = unit_range(batch["image"])
     count, height, width, _ = images.shape
     side = jnp.sqrt(1 - jax.random.beta(share_key, alpha, alpha, (count,)))
     place = jax.random.uniform(place_key, (count, 2))
@@ -241,7 +242,3 @@ def _mixed(batch: Any, images: jax.Array, partner: jax.Array, share: jax.Array, 
 
     mixed = {name: mix(jnp.asarray(rows)) for name, rows in (columns | {"soft_label": soft, "label": labels}).items()}
     return batch | mixed | {"image": images}
-
-
-def _as_float(images: jax.Array) -> jax.Array:
-    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images

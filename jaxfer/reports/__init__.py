@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from jaxfer.reports.check_page import write_check
     from jaxfer.reports.evaluation_page import write_evaluation
     from jaxfer.reports.finish import finish_run
-    from jaxfer.reports.reading_bar import images_bar
     from jaxfer.reports.progress import ProgressBar
+    from jaxfer.reports.reading_bar import images_bar
     from jaxfer.reports.run_page import write_report
     from jaxfer.reports.sweep_page import write_sweep_report
     from jaxfer.reports.tensorboard import TensorBoard

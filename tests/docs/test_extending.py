@@ -1,0 +1,20 @@
+"""The programs of docs/extending.md, one after another."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+
+
+def test_its_programs_run():
+    programs = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert len(programs) == 4
+    names = {}
+    for program in programs:
+        exec(compile(program, "docs/extending.md", "exec"), names)
+        assert np.isfinite(names["rows"][-1]["val_loss"])
+    low, high = names["val"]["intervals"]["brightness_mae"]
+    assert low <= names["val"]["brightness_mae"] <= high
+    assert names["val"]["brightness_examples"] == 70
