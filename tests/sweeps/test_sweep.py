@@ -151,7 +151,7 @@ def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_
     def stopping(runs, program):
         return original([dataclasses.replace(run, callbacks=[Stopping()]) for run in runs], program)
 
-    def failing(*arguments):
+    def failing(*_, **__):
         raise RuntimeError("no space for a report")
 
     monkeypatch.setattr("jaxfer.sweeps.run.fit_together", stopping)
@@ -266,13 +266,13 @@ def test_what_is_no_number_is_compiled_and_loaded_anew(run, monkeypatch):
     made = []
 
     class Counted(Program):
-        def __init__(self, config, data):
+        def __init__(self, config, data, *, model):
             made.append(config.data.sampling)
-            super().__init__(config, data, model=MODEL)
+            super().__init__(config, data, model=model)
 
     monkeypatch.setattr("jaxfer.sweeps.run.Program", Counted)
     short = dataclasses.replace(BASE, epochs=1)
-    run(grid(short, {"learning_rate": (0.01, 0.02), "sampling": ("uniform", "sqrt")}))
+    run(grid(short, {"learning_rate": (0.01, 0.02), "sampling": ("uniform", "sqrt")}), model=MODEL)
     assert made == ["uniform", "sqrt"]
     assert [config.sampling for config in run.loaded] == ["uniform", "sqrt"]
 
