@@ -21,7 +21,7 @@ from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.reports import ProgressBar
 from jaxfer.sweeps import grid, sweep
-from jaxfer.training import fit, loop, program
+from jaxfer.training import fit, loop
 from programs.child import CONFIG, EndingBatches, faces
 from programs.small_run import finish
 
@@ -42,11 +42,11 @@ def train(config, run_dir, *, resume, other_images):
 
 
 def train_grid(config, sweep_dir, *, resume):
-    program.make_network = lambda *_: ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
-    sweep(search, sweep_dir, load=lambda _: data, resume=resume)
+    model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
+    sweep(search, sweep_dir, load=lambda _: data, resume=resume, model=model)
 
 
 def main():

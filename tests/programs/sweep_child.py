@@ -74,10 +74,10 @@ def attempt(sweep_dir, last):
 def run(sweep_dir, last):
     """Sweep in this process, which is killed at moment `last`; return how many moments there were."""
     moments = Moments(sweep_dir, last)
-    program.make_network = lambda *_: Linear()
     data = Dataset({"train": faces(44, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
-    sweep(SEARCH, sweep_dir, load=lambda _: data, resume=(sweep_dir / "sweep.json").exists())
+    resume = (sweep_dir / "sweep.json").exists()
+    sweep(SEARCH, sweep_dir, load=lambda _: data, resume=resume, model=Linear())
     return moments.count
 
 

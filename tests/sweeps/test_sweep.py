@@ -151,7 +151,7 @@ def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_
     def stopping(runs, program):
         return original([dataclasses.replace(run, callbacks=[Stopping()]) for run in runs], program)
 
-    def failing(*arguments):
+    def failing(*arguments, **options):
         raise RuntimeError("no space for a report")
 
     monkeypatch.setattr("jaxfer.sweeps.run.fit_together", stopping)
@@ -266,7 +266,7 @@ def test_what_is_no_number_is_compiled_and_loaded_anew(run, monkeypatch):
     made = []
 
     class Counted(Program):
-        def __init__(self, config, data):
+        def __init__(self, config, data, **_):
             made.append(config.data.sampling)
             super().__init__(config, data, model=MODEL)
 
