@@ -14,13 +14,14 @@ from machine import machine, versions
 
 from jaxfer.cli.program import run
 from jaxfer.data import check
+from jaxfer.reports import images_bar
 
 
 def main() -> None:
     """Check and count."""
     data_dir, out = map(Path, sys.argv[1:])
     start = time.perf_counter()
-    found = check(data_dir, progress=True).to_dict()
+    found = check(data_dir, watch=images_bar).to_dict()
     seconds = time.perf_counter() - start
     result = {
         "layout": found["layout"],

@@ -1,13 +1,14 @@
 """`jaxfer data`: what is wrong with a folder of faces, and preparing it once."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from jaxfer.config import LabelOrder
+from jaxfer.config import PrepareConfig
+from jaxfer.emotions import LabelOrder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,10 @@ class Check:
     def run(self) -> None:
         """Check, print, and write what was asked for."""
         from jaxfer.data.checking import check
-        from jaxfer.reports import print_check, write_check
+        from jaxfer.reports import images_bar, print_check, write_check
         from jaxfer.reports.html import write
 
-        found = check(self.data_dir, label_order=self.label_order, progress=True)
+        found = check(self.data_dir, label_order=self.label_order, watch=images_bar)
         print_check(found)
         if self.json is not None:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)
@@ -53,40 +54,14 @@ class Prepare:
     """Folder (or file) with the labelled faces; its layout is detected."""
     out: Path
     """Folder for the prepared data set."""
-    num_classes: Literal[7, 8] = 7
-    """7 for AffectNet's expressions without contempt, 8 with it."""
-    image_size: int = 64
-    """Side of the prepared images, in pixels."""
-    margin: float = 0.0
-    """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
-    label_order: LabelOrder | None = None
-    """What digits in folder names mean; needed for digit folders only."""
-    leaks: Literal["drop", "keep"] = "drop"
-    """Training images that are exact copies of a validation or test image."""
-    duplicates: Literal["keep", "drop"] = "keep"
-    """Later copies of an image within its own split."""
+    config: tyro.conf.OmitArgPrefixes[PrepareConfig] = field(default_factory=PrepareConfig)
 
     def run(self) -> None:
         """Prepare, and print what went in and came out."""
-        from jaxfer.config import PrepareConfig
         from jaxfer.data.prepared import prepare
-        from jaxfer.reports import print_prepared
+        from jaxfer.reports import images_bar, print_prepared
 
-        print_prepared(
-            prepare(
-                self.data_dir,
-                self.out,
-                PrepareConfig(
-                    num_classes=self.num_classes,
-                    image_size=self.image_size,
-                    margin=self.margin,
-                    label_order=self.label_order,
-                    leaks=self.leaks,
-                    duplicates=self.duplicates,
-                ),
-                progress=True,
-            )
-        )
+        print_prepared(prepare(self.data_dir, self.out, self.config, watch=images_bar))
 
 
 @dataclass(frozen=True, kw_only=True)

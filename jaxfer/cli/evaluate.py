@@ -86,6 +86,7 @@ class Evaluate:
         from jaxfer.data import load
         from jaxfer.data.groups import read_groups
         from jaxfer.evaluation.evaluate import evaluate
+        from jaxfer.reports import images_bar
         from jaxfer.runs.load import load_run
 
         trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
@@ -95,7 +96,7 @@ class Evaluate:
             config = self._data_config(one.config.data)
             if config not in loaded:
                 # A run may be somebody else's: what its config names is read and never written to.
-                loaded[config] = load(config, only=self.split, keep=self.data is not None)
+                loaded[config] = load(config, only=self.split, keep=self.data is not None, watch=images_bar)
             data, split = loaded[config], loaded[config].split(self.split)
             groups = read_groups(self.columns, split.names) if self.columns else {}
             if not self.json:

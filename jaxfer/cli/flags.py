@@ -215,10 +215,9 @@ def load_and_print(config: DataConfig) -> "Dataset":
     """Return the data that a config asks for, having printed what is in it, in the first of several processes."""
     from jaxfer.data import load
     from jaxfer.devices.distributed import is_first
+    from jaxfer.reports import images_bar, print_data
 
-    data = load(config)
+    data = load(config, watch=images_bar)
     if is_first():
-        from jaxfer.reports import print_data
-
         print_data(data)
     return data

@@ -16,7 +16,7 @@ from jaxfer.data.groups import groups_of
 from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
-from jaxfer.data.reading.progress import Tally, counting
+from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
 from jaxfer.data.releases import PROTOCOLS
 from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, select, without
 from jaxfer.errors import UserError
@@ -31,7 +31,7 @@ its key, what the data calls each split."""
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 
 
-def load(config: DataConfig, *, only: str | None = None, keep: bool = True) -> Dataset:
+def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watch: Watch = unwatched) -> Dataset:
     """Return the faces that `config` asks for.
 
     Without a `data_dir`, drawn faces. Where the data has no validation split, the share `val_fraction` of each class
@@ -49,6 +49,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True) -> D
         only: The one split that is wanted, as `Dataset.split` takes it, to evaluate on: the data need then have no
             training split, and where a test split is wanted nothing else is decoded or returned.
         keep: Whether to keep what is decoded; without, nothing is written beside the data, and what was kept is used.
+        watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
         UserError: `jaxfer.data.layouts.detect` or `jaxfer.data.selection.check` refuses the data, its layout cannot
@@ -63,7 +64,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True) -> D
             drawn.split(only)
         return drawn
     layout, match = detect(config.data_dir)
-    source = _Source(str(config.data_dir), layout, match.place, config)
+    source = _Source(str(config.data_dir), layout, match.place, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
     cache = Cache(match.place, config, read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
@@ -92,6 +93,7 @@ class _Source:
     layout: Layout
     place: Path
     config: DataConfig
+    watch: Watch
 
     @property
     def name(self) -> str:
@@ -190,7 +192,7 @@ class _Source:
         """Return a split, and the names of its unreadable images with the reasons."""
         check_alone(part, self.name, self.config)
         failures: dict[str, str] = {}
-        with counting("reading images", len(part.records)) as tally:
+        with counting("reading images", len(part.records), watch=self.watch) as tally:
             if self.is_pixels:
                 for _ in self._readable(part, failures, tally):
                     pass
@@ -213,7 +215,7 @@ class _Source:
         """Return what is readable of a selection, its splits with their images decoded, and their fingerprint."""
         images: dict[str, np.ndarray] = {}
         failures: dict[str, str] = {}
-        with counting("reading images", selection.count) as tally:
+        with counting("reading images", selection.count, watch=self.watch) as tally:
             for key, part in selection.parts.items():
                 images[key] = self._decode_part(part, partial(allocate, key), failures, tally)
         selection = drop_unreadable(selection, failures)
@@ -243,7 +245,7 @@ class _Source:
                 return selection, splits, fingerprint
             # All images are read once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
             failures: dict[str, str] = {}
-            with counting("looking at each image once", selection.count) as tally:
+            with counting("looking at each image once", selection.count, watch=self.watch) as tally:
                 parts = [(splits[key], self._readable(part, failures, tally)) for key, part in selection.parts.items()]
                 fingerprint = content_hash(self.class_names, parts)
             if failures:

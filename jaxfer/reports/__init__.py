@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jaxfer.reports.check_page import write_check
     from jaxfer.reports.evaluation_page import write_evaluation
     from jaxfer.reports.finish import finish_run
+    from jaxfer.reports.reading_bar import images_bar
     from jaxfer.reports.progress import ProgressBar
     from jaxfer.reports.run_page import write_report
     from jaxfer.reports.sweep_page import write_sweep_report
@@ -28,6 +29,7 @@ __all__ = [
     "ProgressBar",
     "TensorBoard",
     "finish_run",
+    "images_bar",
     "print_check",
     "print_comparison",
     "print_data",
@@ -45,6 +47,7 @@ _PLACES = {
     "ProgressBar": "progress",
     "TensorBoard": "tensorboard",
     "finish_run": "finish",
+    "images_bar": "reading_bar",
     "write_check": "check_page",
     "write_evaluation": "evaluation_page",
     "write_report": "run_page",

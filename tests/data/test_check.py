@@ -18,6 +18,7 @@ from jaxfer.data.reading.record import LINK, MISSING, OTHER_CLASS, UNLABELLED, U
 from jaxfer.data.releases import AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB, compare
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
+from jaxfer.reports import images_bar
 from jaxfer.reports.check_page import write_check as write_page
 from jaxfer.reports.terminal import print_check
 
@@ -462,10 +463,10 @@ def test_a_page_that_cannot_be_written_is_a_user_error(tmp_path):
 
 def test_progress_is_drawn_on_a_terminal_only(tmp_path, monkeypatch, capsys):
     word_folders(tmp_path)
-    check(tmp_path, progress=True)
+    check(tmp_path, watch=images_bar)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    check(tmp_path, progress=True)
+    check(tmp_path, watch=images_bar)
     output = capsys.readouterr()
     assert "images" in output.err
     assert output.out == ""

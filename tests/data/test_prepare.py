@@ -19,8 +19,10 @@ from jaxfer.data.prepared import builder, run
 from jaxfer.data.prepared import prepare as prepare_as
 from jaxfer.data.reading import pool
 from jaxfer.data.reading.images import decode
+from jaxfer.data.reading.progress import unwatched
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports import images_bar
 from jaxfer.reports.terminal import print_prepared
 
 CHILD = Path(__file__).parent / "preparing.py"
@@ -28,8 +30,8 @@ CHILD = Path(__file__).parent / "preparing.py"
 each_format = pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 
 
-def prepare(data_dir, out, *, progress=False, **options):
-    return prepare_as(data_dir, out, PrepareConfig(**options), progress=progress)
+def prepare(data_dir, out, *, watch=unwatched, **options):
+    return prepare_as(data_dir, out, PrepareConfig(**options), watch=watch)
 
 
 def records_in(path, **options):
@@ -280,7 +282,7 @@ def test_the_summary_in_the_terminal_names_counts_reasons_and_the_way_to_read_it
 
 def test_nothing_is_printed_where_there_is_no_terminal(tmp_path, capfd, caplog):
     folders(tmp_path / "raw")
-    prepare(tmp_path / "raw", tmp_path / "out", image_size=40, progress=True)
+    prepare(tmp_path / "raw", tmp_path / "out", image_size=40, watch=images_bar)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
 

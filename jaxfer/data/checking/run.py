@@ -15,7 +15,7 @@ from jaxfer.data.checking.findings import KINDS, Check, SplitCount
 from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.reading.progress import counting
+from jaxfer.data.reading.progress import Watch, counting
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
 
@@ -23,12 +23,12 @@ MOST_SIZES = 20
 """How many sizes of photographs are listed; the others are counted together."""
 
 
-def run(data_dir: Path, *, label_order: str | None, progress: bool) -> Check:
+def run(data_dir: Path, *, label_order: str | None, watch: Watch) -> Check:
     """See `jaxfer.data.checking.check`."""
     layout, match = detect(data_dir)
     scan = Scan()
     records = layout.read(match.place, ReadOptions(label_order=label_order))
-    with counting("reading images", shown=progress) as tally:  # a total would take reading all annotations twice
+    with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
         faces = scan.run(records, tally)
         try:
             tally.begin("comparing images")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import detect
 from jaxfer.data.layouts.prepared import NAME, config_name
-from jaxfer.data.reading.progress import counting
+from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.errors import UserError
 from jaxfer.files import TAG, no_link, own, refuse_links, remove
 
@@ -35,7 +35,7 @@ class Prepared:
     metadata: dict[str, Any]
 
 
-def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, progress: bool = False) -> Prepared:
+def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, watch: Watch = unwatched) -> Prepared:
     """Cut out the faces of a data set, resize them, and keep them below `out` as a tfds data set.
 
     It has the splits train, validation and test, as far as the raw data has usable images of them, in the order in
@@ -45,7 +45,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, p
         data_dir: The raw data, in any layout that `jaxfer.data.layouts.detect` recognises.
         out: The folder for prepared data sets, which may hold others.
         config: How faces are cut out and which are kept; by default `PrepareConfig()`.
-        progress: Whether to show how far it is, on standard error.
+        watch: Told how far it is, such as `jaxfer.reports.images_bar`.
 
     Raises:
         UserError: `detect` refuses the data, it has no usable image, or `out` lies in it, holds this data set already
@@ -63,7 +63,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, p
     try:
         with (
             workplace(out / f".preparing-{name}") as room,
-            counting("preparing", shown=progress) as tally,
+            counting("preparing", watch=watch) as tally,
         ):
             refuse_links(target.parent, target)
             # Not sooner: until now, another process may have been about to finish it.

@@ -1,20 +1,31 @@
-"""A line on the terminal that says how far work on many images is."""
+"""How far work on many images is, for whoever watches it."""
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-WORTH_A_BAR = 2000
-"""How many images take long enough that a bar helps."""
+from contextlib import AbstractContextManager, contextmanager
 
 EVERY = 50
-"""How many images are counted between two changes of the line."""
+"""How many images are counted between two times that it is told."""
+
+Show = Callable[[str, int], object]
+"""`show(what, count)` is told what is done, and of how many images."""
+
+Watch = Callable[[str, int | None], AbstractContextManager[Show]]
+"""`watch(what, total)` watches work on `total` images, None where their number is not known, as long as it lasts.
+
+`jaxfer.reports.images_bar` draws a bar.
+"""
+
+
+@contextmanager
+def unwatched(what: str, total: int | None) -> Iterator[Show]:
+    """Watch nothing."""
+    yield lambda what, count: None
 
 
 class Tally:
-    """Counts images, and calls `show(what, count)` now and then."""
+    """Counts images, and tells of them now and then."""
 
-    def __init__(self, what: str, show: Callable[[str, int], None]) -> None:
+    def __init__(self, what: str, show: Show) -> None:
         self._what, self._show, self._count = what, show, 0
 
     def count(self) -> None:
@@ -30,17 +41,7 @@ class Tally:
 
 
 @contextmanager
-def counting(what: str, total: int | None = None, *, shown: bool = True) -> Iterator[Tally]:
-    """Yield a tally, shown on standard error where that is a terminal, and `total`, where it is known, worth a bar."""
-    if not shown or not sys.stderr.isatty() or (total is not None and total < WORTH_A_BAR):
-        yield Tally(what, lambda what, count: None)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    open_end = (SpinnerColumn(), TextColumn("{task.completed:,.0f}"))
-    count = open_end if total is None else (BarColumn(), MofNCompleteColumn())
-    columns = (TextColumn("{task.description}"), *count, TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield Tally(what, lambda what, count: bar.update(task, description=what, completed=count))
+def counting(what: str, total: int | None = None, *, watch: Watch) -> Iterator[Tally]:
+    """Yield a tally that `watch` is told of."""
+    with watch(what, total) as show:
+        yield Tally(what, show)
