@@ -147,7 +147,7 @@ def test_a_sweep_side_by_side_has_the_table_of_one_run_after_another(program, da
         groups.append([run.config.optimizer.learning_rate for run in runs])
         return original(runs, program)
 
-    monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_: program)
+    monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_, **__: program)
     monkeypatch.setattr("jaxfer.sweeps.run.fit_together", watched)
     fields = {"learning_rate": (0.05, 1e30, 0.005, 0.02), "epochs": (1, 2)}
     monkeypatch.setattr("jaxfer.sweeps.run.finish_run", finish)
