@@ -5,9 +5,14 @@ import os
 # Compiles random numbers four times as fast as the highest level, to the same bits.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
+import hypothesis
 import jax
 
 from jaxfer.devices import compile_cache
+
+# How long an example takes says nothing where other tests run beside it.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_platforms", "cpu")

@@ -120,7 +120,7 @@ def test_words_sort_as_words(browser, pages):
     headings = browser.run("[...document.querySelectorAll('.sortable thead th')].map(one => one.textContent)")
     index = headings.index("variant")
     browser.run(f"document.querySelectorAll('.sortable thead button')[{index}].click()")
-    assert column(browser, index) == ["resnet18"] * 18 + ["published"] * 18
+    assert column(browser, index) == ["published"] * 18 + ["resnet18"] * 18
 
 
 def test_a_complaint_would_be_heard(browser, tmp_path):

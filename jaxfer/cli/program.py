@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -45,7 +46,12 @@ def _is_news(record: logging.LogRecord) -> bool:
 
     Orbax logs whole tracebacks, as asyncio does of its tasks, for errors that also reach us and end in a sentence.
     """
-    return "orbax" not in record.pathname and "orbax" not in record.getMessage()
+    error = record.exc_info[1] if record.exc_info else None
+    said = record.getMessage() + (type(error).__module__ if error else "")
+    while error is not None and error.__traceback__:
+        frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        said, error = said + " ".join(frames), error.__cause__
+    return "orbax" not in record.pathname + said
 
 
 def _unraisable(error: "sys.UnraisableHookArgs") -> None:

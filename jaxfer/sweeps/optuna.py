@@ -6,12 +6,15 @@ from typing import Any
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
+from jaxfer.data.transforms import Transform
 from jaxfer.errors import UserError
 from jaxfer.files import refuse_links
 from jaxfer.models import Network
 from jaxfer.sweeps.fields import value_at
 from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
+from jaxfer.tasks import Task
 from jaxfer.training import Callback, fit
+from jaxfer.training.gradients import Gradient, plain
 from jaxfer.training.program import Program
 
 
@@ -22,6 +25,9 @@ def optuna_objective(
     *,
     folder: Path | None = None,
     model: Network | None = None,
+    tasks: Sequence[Task] = (),
+    transforms: Sequence[Transform] = (),
+    gradient: Gradient = plain,
 ) -> Callable[[Any], float]:
     """Return a function for `optuna.Study.optimize`, which maximises the validation accuracy after the last epoch.
 
@@ -32,7 +38,7 @@ def optuna_objective(
     fields: by dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
     data: what all trials train on.
     folder: where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
-    model: a network in place of the one that the configs name, as for `fit`.
+    model, tasks, transforms, gradient: objects of one's own, as for `fit`, in every trial.
 
     Raises `UserError` for a field that does not exist, or that decides which images there are.
     """
@@ -41,13 +47,14 @@ def optuna_objective(
     if images:
         raise UserError(f"{images[0]} decides which images there are, and all trials have the same: leave it out")
     programs: list[Program] = []
+    objects = {"model": model, "tasks": tasks, "transforms": transforms, "gradient": gradient}
 
     def train(trial: Any) -> float:
         import optuna  # pyright: ignore[reportMissingImports] - who calls this has it
 
         config = cell(base, {path: _suggest(trial, path, value_at(base, path), known[path]) for path in known}).config
         if not (programs and programs[0].serves(config, data)):
-            programs[:] = [Program(config, data, model=model)]
+            programs[:] = [Program(config, data, **objects)]
 
         class Pruner(Callback):
             def epoch(self, row: dict[str, Any]) -> None:

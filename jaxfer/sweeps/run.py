@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Dataset
+from jaxfer.data.transforms import Transform
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import choose_parallel
@@ -21,6 +22,8 @@ from jaxfer.sweeps.folder import begin, check, runs_of
 from jaxfer.sweeps.plan import PlannedRun, plan
 from jaxfer.sweeps.results import FAILURE, SweepResult, ending, has_ended, read_sweep, summary_name, write_table
 from jaxfer.sweeps.search import Search
+from jaxfer.tasks import Task
+from jaxfer.training.gradients import Gradient, plain
 from jaxfer.training.hyperparameters import structure
 from jaxfer.training.loop import Outcome, fit_together
 from jaxfer.training.loop import Run as Training
@@ -37,6 +40,9 @@ def sweep(
     tell: Callable[[str], object] = lambda _: None,
     side_by_side: int = 1,
     model: Network | None = None,
+    tasks: Sequence[Task] = (),
+    transforms: Sequence[Transform] = (),
+    gradient: Gradient = plain,
 ) -> SweepResult:
     """Train all cells of a search and return what has come of them.
 
@@ -53,13 +59,14 @@ def sweep(
         several processes alone.
     side_by_side: how many runs that share a program may be trained at once, each step of theirs as one step: for
         accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
-    model: a network in place of the one that the configs name, as for `fit`.
+    model, tasks, transforms, gradient: objects of one's own, as for `fit`, in every run.
 
     Raises `UserError` for a folder of another sweep, and whatever else keeps the next run from training; everything
     that has been done is kept. Of several processes all must call this.
     """
     if load is None:
         from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without
+    objects = {"model": model, "tasks": tasks, "transforms": transforms, "gradient": gradient}
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")
     if model is not None and len(search.fields.get("model.variant", ())) > 1:
@@ -71,7 +78,7 @@ def sweep(
     # All processes decide what is left before any can end a run.
     left = [run for run in runs if not has_ended(folders[run.name])]
     begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
-    for group, program in _with_programs(_groups(left, folders, side_by_side), load, model):
+    for group, program in _with_programs(_groups(left, folders, side_by_side), load, objects):
         data = group[0].config.data
         done = [folders[other.name] for other in runs if other.config.data == data and other not in left]
         _check_images(sweep_dir, program.data, done)
@@ -101,7 +108,7 @@ def _groups(runs: Sequence[PlannedRun], folders: Mapping[str, Path], size: int) 
 
 
 def _with_programs(
-    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset], model: Network | None
+    groups: Sequence[list[PlannedRun]], load: Callable[[DataConfig], Dataset], objects: Mapping[str, Any]
 ) -> Iterator[tuple[list[PlannedRun], Program]]:
     """Yield each group with its program, which is the one before where that serves it, as are the images."""
     program, loaded = None, None
@@ -110,7 +117,7 @@ def _with_programs(
         data = program.data if program and config.data == loaded else load(config.data)
         loaded = config.data
         if program is None or not program.serves(config, data):
-            program = Program(config, data, model=model)
+            program = Program(config, data, **objects)
         yield group, program
 
 
@@ -139,7 +146,7 @@ def _end(
     data = program.data
     _finish_shorter(run, run_dir, program)
     if not isinstance(outcome, Diverged):
-        finish_run(run_dir, run.config, data, *outcome, model=program.model)
+        finish_run(run_dir, run.config, data, *outcome, model=program.model, tasks=program.own_tasks)
         return
     val = {"split": data.val.name, "examples": len(data.val)}
     RunFolder(run_dir).write(FAILURE, json.dumps({"reason": str(outcome), "val": val}, indent=2) + "\n")
@@ -162,7 +169,8 @@ def _finish_shorter(run: PlannedRun, run_dir: Path, program: Program) -> None:
             state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)
             name = summary_name(epoch)
-            finish_run(run_dir, config, program.data, state, rows[:epoch], name=name, model=program.model)
+            objects = {"model": program.model, "tasks": program.own_tasks}
+            finish_run(run_dir, config, program.data, state, rows[:epoch], name=name, **objects)
 
 
 def _check_images(sweep_dir: Path, data: Dataset, done: Sequence[Path]) -> None:

@@ -84,6 +84,7 @@ class Program:
         transforms: Sequence[Transform] = (),
         gradient: Gradient = plain,
     ) -> None:
+        self.own_tasks = tuple(tasks)
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_labels(data)
         _check_known(self.tasks, data)

@@ -12,10 +12,10 @@ from PIL import Image
 
 from jaxfer.config import DataConfig
 from jaxfer.data import Dataset, load
-from jaxfer.data.reading import progress
 from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports import images_bar, reading_bar
 
 SIZE = 32
 
@@ -265,11 +265,12 @@ def test_more_images_than_memory_can_hold_are_refused_before_anything_is_decoded
 
 def test_a_progress_bar_is_drawn_on_a_terminal_only(tmp_path, monkeypatch, capsys):
     write_faces(tmp_path, "train", per_class=2)
-    monkeypatch.setattr(progress, "WORTH_A_BAR", 1)
-    loaded(tmp_path)
+    monkeypatch.setattr(reading_bar, "WORTH_A_BAR", 1)
+    config = DataConfig(data_dir=tmp_path, image_size=SIZE)
+    load(config, watch=images_bar)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    loaded(tmp_path)
+    load(config, watch=images_bar)
     output = capsys.readouterr()
     assert "reading images" in output.err
     assert output.out == ""

@@ -65,7 +65,7 @@ def assert_same_to_rounding(found, expected):
         assert row == pytest.approx(other, rel=1e-4, abs=1e-5)
 
 
-def finish(run_dir, config, data, state, history, name="summary.json", model=None):
+def finish(run_dir, config, data, state, history, name="summary.json", **_):
     """Write as much of a summary as a sweep reads."""
     intervals = {"accuracy": [history[-1]["val_accuracy"], 1.0]}
     val = {"split": data.val.name, "examples": len(data.val), "intervals": intervals}

@@ -10,7 +10,7 @@ from jaxfer.reports.finish import finish_run
 
 
 def test_a_run_has_ended_once_its_page_is_there_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxfer.reports.finish.summarize", lambda *_: SUMMARY)
+    monkeypatch.setattr("jaxfer.reports.finish.summarize", lambda *_, **__: SUMMARY)
     folder = write_run(tmp_path / "run")
     (folder / "summary.json").unlink()
     (folder / "report.html").mkdir()

@@ -266,9 +266,9 @@ def test_what_is_no_number_is_compiled_and_loaded_anew(run, monkeypatch):
     made = []
 
     class Counted(Program):
-        def __init__(self, config, data, *, model):
+        def __init__(self, config, data, **objects):
             made.append(config.data.sampling)
-            super().__init__(config, data, model=model)
+            super().__init__(config, data, **objects)
 
     monkeypatch.setattr("jaxfer.sweeps.run.Program", Counted)
     short = dataclasses.replace(BASE, epochs=1)

@@ -10,9 +10,8 @@ import pytest
 from programs.small_run import CONFIG, MODEL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jaxfer.cli.flags import TrainingFlags
 from jaxfer.cli.start import StartUp
-from jaxfer.cli.train import train
+from jaxfer.cli.train import Train
 from jaxfer.errors import UserError
 from jaxfer.reports import TensorBoard
 from jaxfer.training import Begun, Program, fit
@@ -70,9 +69,9 @@ def test_the_command_goes_on_with_the_event_files_of_a_run(data, tmp_path, monke
     monkeypatch.setattr("jaxfer.data.load", lambda _: data)
     monkeypatch.setattr("jaxfer.training.program.make_network", lambda *_: MODEL)
     monkeypatch.setattr("jaxfer.reports.finish.finish_run", lambda *_, **__: {})
-    flags = TrainingFlags(config=dataclasses.replace(CONFIG, epochs=1), run_dir=tmp_path / "run", tensorboard=True)
-    train(flags, "jaxfer train", as_json=True)
-    train(dataclasses.replace(flags, config=CONFIG, resume=True, tensorboard=False), "jaxfer train", as_json=True)
+    shorter = dataclasses.replace(CONFIG, epochs=1)
+    Train(config=shorter, run_dir=tmp_path / "run", tensorboard=True, json=True).run()
+    Train(config=CONFIG, run_dir=tmp_path / "run", resume=True, json=True).run()
     assert_as_logged(tmp_path / "run", epochs=2)
 
 
