@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_without_repeating_or_losing_a_point(tmp_path):
 def test_the_command_goes_on_with_the_event_files_of_a_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxfer.cli.train.start_jax", lambda _: StartUp())
     monkeypatch.setattr("jaxfer.data.load", lambda _: data)
-    monkeypatch.setattr("jaxfer.training.program.make_network", lambda *_: MODEL)
+    monkeypatch.setattr("jaxfer.cli.train.own_network", lambda *_: MODEL)
     monkeypatch.setattr("jaxfer.reports.finish.finish_run", lambda *_, **__: {})
     shorter = dataclasses.replace(CONFIG, epochs=1)
     Train(config=shorter, run_dir=tmp_path / "run", tensorboard=True, json=True).run()
