@@ -53,17 +53,30 @@ def run(*commands, environments=({}, {}), cwd=None):
     ]
 
 
-def train(run_dir, *flags, count=2, first=(), second=()):
-    """Train in one process or two; `first` and `second` are flags that one of them alone gets."""
-    port = free_port()
-    each = [[port, i, count, run_dir, *flags, *(second if i else first)] for i in range(count)]
-    return run(*(programs.command("process", *arguments)[1:] for arguments in each), cwd=programs.TESTS)
+# What jaxfer's own network adds to any other with statistics are kernels, which compile for long.
+@pytest.fixture(scope="module", params=["Convolutional", pytest.param("ResNetFER", marks=pytest.mark.slow)])
+def train(request):
+    """Return what trains in one process or two; `first` and `second` are flags that one of them alone gets."""
+
+    def train(run_dir, *flags, count=2, first=(), second=()):
+        port = free_port()
+        own = [[run_dir, *flags, *(second if i else first)] for i in range(count)]
+        each = [programs.command("process", request.param, port, i, count, *own[i]) for i in range(count)]
+        return run(*(command[1:] for command in each), cwd=programs.TESTS)
+
+    return train
 
 
-def finish(run_dir, *flags, count=2):
-    ended = train(run_dir, *flags, count=count)
-    assert [process.returncode for process in ended] == [0] * count, ended
-    return run_dir
+@pytest.fixture(scope="module")
+def finish(train):
+    """Return what trains to the end and returns the folder of the run."""
+
+    def finish(run_dir, *flags, count=2):
+        ended = train(run_dir, *flags, count=count)
+        assert [process.returncode for process in ended] == [0] * count, ended
+        return run_dir
+
+    return finish
 
 
 def final_state(run_dir):
@@ -97,12 +110,12 @@ def assert_same_run(run_dir, reference, *, rounding):
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def one(finish, tmp_path_factory):
     return finish(tmp_path_factory.mktemp("runs") / "one", count=1)
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(finish, tmp_path_factory):
     return finish(tmp_path_factory.mktemp("runs") / "two")
 
 
@@ -110,7 +123,7 @@ def test_two_processes_train_what_one_does(one, two):
     assert_same_run(two, one, rounding=True)
 
 
-def killed(run_dir, step, first=()):
+def killed(train, run_dir, step, first=()):
     """Train until the second process is killed before a step, which ends the first."""
     ended, dead = train(run_dir, first=first, second=["--kill", step])
     assert dead.returncode == -signal.SIGKILL, dead.stderr
@@ -120,22 +133,26 @@ def killed(run_dir, step, first=()):
     return run_dir
 
 
-def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(two, tmp_path):
-    run_dir = killed(tmp_path / "killed", STEPS_PER_EPOCH + 3)
+def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(
+    train, finish, two, tmp_path
+):
+    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 3)
     assert [path.name for path in (run_dir / "checkpoints").iterdir()] == [str(STEPS_PER_EPOCH)]
     finish(run_dir, "--resume")
     assert_same_run(run_dir, two, rounding=False)
 
 
-def test_a_checkpoint_that_one_process_finds_due_is_saved_by_both_and_resumes_bit_identical(two, tmp_path):
-    run_dir = killed(tmp_path / "killed", STEPS_PER_EPOCH + 5, first=["--save-often"])
+def test_a_checkpoint_that_one_process_finds_due_is_saved_by_both_and_resumes_bit_identical(
+    train, finish, two, tmp_path
+):
+    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 5, first=["--save-often"])
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         assert STEPS_PER_EPOCH < checkpoints.latest < STEPS_PER_EPOCH + 5
     finish(run_dir, "--resume")
     assert_same_run(run_dir, two, rounding=False)
 
 
-def test_sigterm_to_one_stops_both_at_the_same_step_and_one_process_goes_on_alone(one, tmp_path):
+def test_sigterm_to_one_stops_both_at_the_same_step_and_one_process_goes_on_alone(train, finish, one, tmp_path):
     run_dir = tmp_path / "terminated"
     stopped = train(run_dir, second=["--terminate", 8])
     assert [process.returncode for process in stopped] == [128 + signal.SIGTERM] * 2, stopped
@@ -146,7 +163,7 @@ def test_sigterm_to_one_stops_both_at_the_same_step_and_one_process_goes_on_alon
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_with_a_run_of_one_whose_batches_fill_no_device(tmp_path):
+def test_two_processes_go_on_with_a_run_of_one_whose_batches_fill_no_device(train, finish, tmp_path):
     whole = finish(tmp_path / "whole", "--odd", count=1)
     (stopped,) = train(tmp_path / "parts", "--odd", "--terminate", 2, count=1)
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
@@ -154,7 +171,7 @@ def test_two_processes_go_on_with_a_run_of_one_whose_batches_fill_no_device(tmp_
     assert_same_run(tmp_path / "parts", whole, rounding=True)
 
 
-def test_processes_that_differ_are_refused_everywhere_before_anything_is_written(tmp_path):
+def test_processes_that_differ_are_refused_everywhere_before_anything_is_written(train, tmp_path):
     for ended in train(tmp_path / "run", second=["--other-images", "--other-seed"]):
         assert ended.returncode == 2, ended.stderr
         assert "error: the processes differ in their configuration and data: start each with the same" in ended.stderr
@@ -163,7 +180,7 @@ def test_processes_that_differ_are_refused_everywhere_before_anything_is_written
 
 
 @pytest.mark.slow
-def test_an_error_of_one_process_ends_it_with_its_status_and_then_the_other(tmp_path):
+def test_an_error_of_one_process_ends_it_with_its_status_and_then_the_other(train, tmp_path):
     # Process 0 fails while the other is in a sum that it will never take part in.
     first, second = train(tmp_path / "run", first=["--fail", 3])
     assert first.returncode == 1
@@ -171,7 +188,7 @@ def test_an_error_of_one_process_ends_it_with_its_status_and_then_the_other(tmp_
     assert second.returncode == -signal.SIGABRT, second.stderr
 
 
-def test_a_refusal_of_the_first_process_ends_all_of_them(two):
+def test_a_refusal_of_the_first_process_ends_all_of_them(train, two):
     first, second = train(two)
     assert (first.returncode, second.returncode) == (2, 2)
     assert "already holds a run: continue it with --resume" in first.stderr
@@ -180,7 +197,7 @@ def test_a_refusal_of_the_first_process_ends_all_of_them(two):
 
 def test_a_folder_that_the_processes_do_not_share_is_named_by_who_does_not_see_it(tmp_path):
     port = free_port()
-    each = [programs.command("process", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
+    each = [programs.command("process", "Convolutional", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
     first, second = run(*each, cwd=programs.TESTS)
     assert (first.returncode, second.returncode) == (2, 2), (first, second)
     assert "of-1 is not the folder that process 0 writes: pass one that all machines share" in second.stderr
@@ -200,9 +217,10 @@ def test_a_recognised_cluster_needs_one_flag_and_leaves_one_report(tmp_path):
     # What SLURM tells the processes of a step, from which JAX takes who they are.
     shared = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
     shared |= {"JAX_COORDINATOR_PORT": free_port(), "JAX_PLATFORMS": "cpu"}
-    slurm = [shared | {"SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)} for i in (0, 1)]
     flags = ["--cluster", "--run-dir", "run", "--epochs", "1", "--image-size", "32"]
-    flags += ["--drawn-train", "64", "--drawn-val", "21"]
+    flags += ["--drawn-train", "64", "--drawn-val", "21", "--network", "networks:Convolutional"]
+    shared["PYTHONPATH"] = os.pathsep.join(filter(None, [str(programs.TESTS), os.environ.get("PYTHONPATH")]))
+    slurm = [shared | {"SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)} for i in (0, 1)]
     first, second = run([TRAIN, *flags], [TRAIN, *flags], environments=slurm, cwd=tmp_path)
     assert (first.returncode, second.returncode) == (0, 0), (first.stderr, second.stderr)
     assert "epoch 1/1" in first.stdout
@@ -246,7 +264,7 @@ def test_incomplete_and_impossible_arguments_are_refused(arguments, words):
         join_processes(*arguments)
 
 
-def test_two_processes_sweep_together_and_a_cell_is_the_run_that_it_is_alone(one, tmp_path):
+def test_two_processes_sweep_together_and_a_cell_is_the_run_that_it_is_alone(finish, one, tmp_path):
     finish(tmp_path, "--sweep")
     cells = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [cell["status"] for cell in cells] == ["finished", "finished", "failed", "failed"]

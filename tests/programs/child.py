@@ -1,9 +1,9 @@
 """A small run in a process of its own, for tests to end in every way.
 
-`python -m programs.child RUN_DIR [--resume] [--tensorboard] [ENDING STEP]`.
+`python -m programs.child NETWORK RUN_DIR [--resume] [--tensorboard] [ENDING STEP]`.
 
-ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it politely, `fail` with an error, or
-`fill` the disk.
+NETWORK is one of `NETWORKS`. ENDING is what happens before step STEP is taken: `kill` the process, `terminate` it
+politely, `fail` with an error, or `fill` the disk.
 """
 
 import os
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from networks import Convolutional
 
 from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
@@ -32,6 +33,11 @@ CONFIG = Config(
     epochs=4,
     batch_size=16,
 )
+
+NETWORKS = {
+    "Convolutional": Convolutional(dropout=CONFIG.model.dropout),
+    "ResNetFER": ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout),
+}
 
 
 def faces(count: int, name: str) -> Split:
@@ -59,7 +65,7 @@ class EndingBatches(Batches):
 
 
 def main() -> None:
-    run_dir, *rest = sys.argv[1:]
+    network, run_dir, *rest = sys.argv[1:]
     resume, writes = "--resume" in rest, "--tensorboard" in rest
     if rest and rest[-1].isdigit():
         import importlib
@@ -68,9 +74,8 @@ def main() -> None:
         importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     use_cpu_cores()
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
-    model = ResNetFER(width=8, stage_sizes=(1,), dropout=CONFIG.model.dropout)
     callbacks = [TensorBoard(Path(run_dir))] if writes else []
-    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=model)
+    fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=NETWORKS[network])
 
 
 if __name__ == "__main__":

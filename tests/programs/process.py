@@ -1,4 +1,6 @@
-"""One of the processes of a small run, for tests: `python -m programs.process PORT INDEX COUNT RUN_DIR [--flags]`.
+"""One of the processes of a small run, for tests.
+
+`python -m programs.process NETWORK PORT INDEX COUNT RUN_DIR [--flags]`, where NETWORK is as for `programs.child`.
 
 With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
 a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
@@ -18,11 +20,10 @@ from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices import Sharded, distributed
 from jaxfer.emotions import AFFECTNET_7
-from jaxfer.models import ResNetFER
 from jaxfer.reports import ProgressBar
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import fit, loop
-from programs.child import CONFIG, EndingBatches, faces
+from programs.child import CONFIG, NETWORKS, EndingBatches, faces
 from programs.small_run import finish
 
 # Plain SGD: what adds up in another order stays as near as it was, which Adam would not leave it.
@@ -32,17 +33,15 @@ ODD = dataclasses.replace(EVEN, model=ModelConfig(), augment=AugmentConfig(), ba
 DEVICES = 4
 
 
-def train(config, run_dir, *, resume, other_images):
+def train(config, run_dir, model, *, resume, other_images):
     train = faces(84, "train")
     if other_images:
         train = dataclasses.replace(train, images=255 - train.images)
     data = Dataset({"train": train, "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
-    model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
     fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), callbacks=[ProgressBar()])
 
 
-def train_grid(config, sweep_dir, *, resume):
-    model = ResNetFER(width=8, stage_sizes=(1,), dropout=config.model.dropout)
+def train_grid(config, sweep_dir, model, *, resume):
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     search = grid(config, {"learning_rate": (0.01, 1e30), "epochs": (1, 2)})
     importlib.import_module("jaxfer.sweeps.run").finish_run = finish
@@ -51,7 +50,7 @@ def train_grid(config, sweep_dir, *, resume):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name, kind in (("port", int), ("index", int), ("count", int), ("run_dir", Path)):
+    for name, kind in (("network", str), ("port", int), ("index", int), ("count", int), ("run_dir", Path)):
         parser.add_argument(name, type=kind)
     for name in ("resume", "odd", "sweep", "other-images", "other-seed", "save-often"):
         parser.add_argument(f"--{name}", action="store_true")
@@ -70,10 +69,11 @@ def main():
         distributed.SILENT_SECONDS = 6
         distributed.join_processes(f"127.0.0.1:{flags.port}", flags.count, flags.index)
     config = dataclasses.replace(ODD if flags.odd else EVEN, seed=int(flags.other_seed))
+    model = NETWORKS[flags.network].clone(dropout=config.model.dropout)
     if flags.sweep:
-        train_grid(config, flags.run_dir, resume=flags.resume)
+        train_grid(config, flags.run_dir, model, resume=flags.resume)
     else:
-        train(config, flags.run_dir, resume=flags.resume, other_images=flags.other_images)
+        train(config, flags.run_dir, model, resume=flags.resume, other_images=flags.other_images)
 
 
 if __name__ == "__main__":

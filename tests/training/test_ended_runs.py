@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import signal
+from functools import partial
 
 import jax
 import numpy as np
@@ -15,8 +16,11 @@ from orbax.checkpoint import v1 as ocp
 STEPS_PER_EPOCH, STEPS = 6, 24
 
 
-def run(run_dir, *arguments):
-    return programs.run("child", run_dir, *arguments)
+# What jaxfer's own network adds to any other with statistics are kernels, which compile for long.
+@pytest.fixture(scope="module", params=["Convolutional", pytest.param("ResNetFER", marks=pytest.mark.slow)])
+def run(request):
+    """Return `run(run_dir, *arguments)`, which trains in a process of its own."""
+    return partial(programs.run, "child", request.param)
 
 
 def final_state(run_dir):
@@ -47,7 +51,7 @@ def assert_same_run(run_dir, reference):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(run, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
     finished = run(run_dir)
     assert finished.returncode == 0, finished.stderr
@@ -58,8 +62,7 @@ def uninterrupted(tmp_path_factory):
 pytestmark = pytest.mark.filterwarnings("ignore:Sharding info not provided")
 
 
-# Slow, as all here: each process imports JAX, and the bits are those of jaxfer's own network.
-def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(uninterrupted, tmp_path):
+def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "killed"
     anywhere = random.SystemRandom().randrange(STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH)
     # The second falls on the step after an epoch's end, while the checkpoint is still being written behind it.
@@ -71,7 +74,7 @@ def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one
     assert_same_run(run_dir, uninterrupted)
 
 
-def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(uninterrupted, tmp_path):
+def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "terminated"
     stopped = run(run_dir, "terminate", 9)
     assert stopped.returncode == 128 + signal.SIGTERM
@@ -83,7 +86,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(uninter
     assert_same_run(run_dir, uninterrupted)
 
 
-def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(uninterrupted, tmp_path):
+def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "full"
     # By then the first epoch's checkpoint stands, since the second epoch's save waited for it.
     full = run(run_dir, "fill", 2 * STEPS_PER_EPOCH + 1)
@@ -97,7 +100,7 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(uninterrupted, t
     assert_same_run(run_dir, uninterrupted)
 
 
-def test_a_damaged_checkpoint_is_named_and_left_alone(uninterrupted, tmp_path):
+def test_a_damaged_checkpoint_is_named_and_left_alone(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "damaged"
     shutil.copytree(uninterrupted, run_dir)
     checkpoint = run_dir / "checkpoints" / str(STEPS)

@@ -54,11 +54,10 @@ def test_tensorboard_reads_what_the_history_holds(data, program, tmp_path):
     assert_as_logged(run_dir, epochs=2)
 
 
-# Slow: two processes that import JAX and train with jaxfer's own network.
 def test_a_killed_run_resumes_without_repeating_or_losing_a_point(tmp_path):
     run_dir = tmp_path / "run"
     for arguments, code in ((["--tensorboard", "kill", "15"], -9), (["--resume", "--tensorboard"], 0)):
-        ended = programs.run("child", run_dir, *arguments)
+        ended = programs.run("child", "Convolutional", run_dir, *arguments)
         assert ended.returncode == code, ended.stderr
         assert points(run_dir)["val", "loss"]
     assert_as_logged(run_dir, epochs=4)
