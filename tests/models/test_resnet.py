@@ -14,6 +14,7 @@ from jaxfer.models import (
     ResNetFER18,
     ResNetFER34,
     ResNetFER50,
+    ResNetFERSmall,
     make_model,
 )
 
@@ -68,11 +69,32 @@ def test_the_standard_networks_have_the_published_parameter_counts(variant, para
     assert count(shapes(variant(num_classes=1000))["params"]) == parameters
 
 
-@pytest.mark.parametrize("variant", ["published", "resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize(
+    ("fields", "parameters"),
+    # A gray stem has 2 x 9 x 64 weights less; SE has for c channels 2 c (c / 8) weights and c + c / 8 biases a block.
+    [({}, 1_596_231), ({"gray": True}, 1_595_079), ({"squeeze": 8}, 1_623_575), ({"squeeze": 1000}, 1_598_156)],
+    ids=str,
+)
+def test_the_small_network_has_1_6_million_values(fields, parameters):
+    variables = shapes(ResNetFERSmall(**fields))
+    assert (count(variables["params"]), count(variables["batch_stats"])) == (parameters, 3456)
+
+
+NAMED = {
+    "published": ResNetFER,
+    "small": ResNetFERSmall,
+    "resnet18": ResNetFER18,
+    "resnet34": ResNetFER34,
+    "resnet50": ResNetFER50,
+}
+
+
+@pytest.mark.parametrize("variant", NAMED)
 def test_a_config_makes_the_network_that_it_names(variant):
-    networks = {"published": ResNetFER, "resnet18": ResNetFER18, "resnet34": ResNetFER34, "resnet50": ResNetFER50}
-    model = make_model(ModelConfig(variant=variant, dropout=0.25, dtype="bfloat16"), 8)
-    assert model == networks[variant](num_classes=8, dropout=0.25, dtype=jnp.dtype("bfloat16"))
+    same = {"gray": True, "standardize": True, "squeeze": 8, "dropout": 0.25}
+    model = make_model(ModelConfig(variant=variant, dtype="bfloat16", **same), 8)
+    assert model == NAMED[variant](num_classes=8, dtype=jnp.dtype("bfloat16"), **same)
+    assert make_model(ModelConfig(variant=variant), 7) == NAMED[variant]()
 
 
 @pytest.mark.parametrize("model", [ResNetFER(), ResNetFER18(num_classes=8)], ids=["published", "resnet18"])
