@@ -122,7 +122,7 @@ def own_names_of_resnets() -> set[str]:
 
     models = [
         ResNetFER(width=4, stage_sizes=(1, 1), block=BottleneckBlock),
-        ResNetFER(width=4, stage_sizes=(2, 2, 2, 2)),
+        ResNetFER(width=4, stage_sizes=(2, 2, 2, 2), squeeze=2),
     ]
     names: set[str] = set()
     for model in models:
@@ -134,7 +134,7 @@ def own_names_of_resnets() -> set[str]:
 
 def test_nobody_but_the_network_knows_the_names_of_its_modules():
     names = own_names_of_resnets()
-    assert {"stem_conv", "stage1_block1", "shortcut_conv", "head"} <= names
+    assert {"stem_conv", "stage1_block1", "shortcut_conv", "excitation", "head"} <= names
     # `head` is a word like any other; the others are nobody else's.
     names -= {"head"}
 
