@@ -39,10 +39,16 @@ class ProcessFlags:
 def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
-    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start, which
-    may then `listen`.
+    Programs call this once, after reading their flags and before anything of JAX.
 
-    flags: how to join other processes. Raises `UserError` where `jaxfer.devices.distributed.join_processes` does.
+    Args:
+        flags: How to join other processes; None joins none.
+
+    Returns:
+        The clock of the start, which may then `listen`, and is one of `fit`'s callbacks.
+
+    Raises:
+        UserError: JAX has already started, or `jaxfer.devices.distributed.join_processes` refuses.
     """
     start_up = StartUp()
     with start_up.part("import"):
