@@ -3,6 +3,7 @@
 # The annotations of Orbax's v1 interface do not fit its own classes yet.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
+import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tensorstore
 from orbax.checkpoint import v1 as ocp
 
 from jaxfer.errors import UserError
 from jaxfer.files import refuse_links
+
+_NOTES = "_CHECKPOINT_METADATA"
+"""The file of a checkpoint in which Orbax keeps its metrics and notes, as JSON."""
 
 PATIENCE_SECONDS = 300
 """How long processes wait for each other to save, after which those whose disks work give up on one whose does not."""
@@ -30,8 +35,7 @@ class Checkpoints:
     Args:
         directory: The folder of the checkpoints. It is created if it does not exist, and the rest of an interrupted
             save is removed.
-        read_only: Whether to create and remove nothing, so that the run may go on meanwhile. `restore` may then ask
-            for a part of what was saved.
+        read_only: Whether to create and remove nothing, so that the run may go on meanwhile.
 
     Raises:
         UserError: `directory` or something in it is a link; a checkpoint in it is damaged; or there is none, with
@@ -46,8 +50,11 @@ class Checkpoints:
         if not read_only:
             refuse_links(directory, *(directory.iterdir() if directory.is_dir() else ()))
         try:
+            # Orbax reads these as well, and writes a line into the terminal for each that is damaged.
+            for notes in directory.glob(f"*/{_NOTES}"):
+                json.loads(notes.read_text())
             self._orbax = self._open()
-        except Exception as error:  # a damaged file of metrics, which is read at once
+        except Exception as error:
             raise UserError(
                 f"one of the checkpoints in {directory} cannot be read ({error}): move the damaged one away"
             ) from error
@@ -59,7 +66,6 @@ class Checkpoints:
         )
         context = ocp.Context()
         context.asynchronous.timeout_secs = PATIENCE_SECONDS
-        context.pytree.loading.partial_load = self._read_only
         return ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -120,9 +126,11 @@ class Checkpoints:
         Raises:
             UserError: The checkpoint cannot be read.
         """
+        # Orbax's own way to them also reads the form of each array, and returns none where their file is damaged.
         try:
-            return self._orbax.metadata(step).custom_metadata or {}
-        except Exception as error:  # Orbax meets damage with OSError, ValueError, KeyError and errors of its own
+            notes = json.loads((self.directory / str(step) / _NOTES).read_text())["custom_metadata"]
+            return {**notes, "checksums": dict(notes["checksums"])}
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._unreadable(step) from error
 
     def restore(self, step: int, like: Any) -> Any:
@@ -130,7 +138,8 @@ class Checkpoints:
 
         Args:
             step: The step of the checkpoint.
-            like: A pytree of arrays with the same structure, shapes and dtypes, on the devices where they are to be.
+            like: A pytree of arrays with the same structure, shapes and dtypes, on the devices where they are to be;
+                with `read_only` it may be a part of what was saved.
 
         Returns:
             The pytree, with the bits that were saved.
@@ -138,17 +147,23 @@ class Checkpoints:
         Raises:
             UserError: The checkpoint cannot be read, holds another tree, or holds other bits than were saved.
         """
-        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        saved = self.notes(step).get("checksums", {})
-        try:
-            tree = self._orbax.load(step, abstract)
-        except Exception as error:
-            raise self._unreadable(step) from error
-        # Orbax finds out that a file is too short, but not that its numbers are others.
-        found = _checksums(tree)
-        if any(saved.get(name, checksum) != checksum for name, checksum in found.items()):
+        checksums = self.notes(step)["checksums"]
+        if not self._read_only and checksums.keys() != {_name(path) for path, _ in jax.tree.leaves_with_path(like)}:
             raise self._unreadable(step)
-        return tree
+        base = (self.directory.absolute() / str(step) / "state").as_uri()
+
+        def read(path: Any, leaf: Any) -> jax.Array:
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            store = {"driver": "ocdbt", "base": f"{base}/", "path": f"{name}/"}
+            array = tensorstore.open({"driver": "zarr3", "kvstore": store}, open=True, read=True).result()
+            return _placed(array.read().result(), leaf, checksums[_name(path)])
+
+        # One after another, by the library below Orbax: that reads all at once and, where an array is damaged, leaves
+        # the others to write tracebacks of their own into the terminal, from other threads and at any later moment.
+        try:
+            return jax.tree.map_with_path(read, like)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unreadable(step) from error
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -185,14 +200,33 @@ class Checkpoints:
         )
 
 
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
 def _checksums(tree: Any) -> dict[str, int]:
     """Return the CRC-32 of each array of a tree, by its path."""
-    checksums = {}
-    for path, leaf in jax.tree.leaves_with_path(tree):
-        plain = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        checksums[name] = zlib.crc32(np.ascontiguousarray(plain).reshape(-1).view(np.uint8))
-    return checksums
+    return {_name(path): _checksum(_plain(leaf)) for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def _checksum(array: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
+def _plain(leaf: Any) -> Any:
+    """Return an array of numbers: that of a random key is inside it."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _placed(array: np.ndarray, leaf: Any, checksum: int) -> jax.Array:
+    """Return what was read in the form and the place of `leaf`; `ValueError` if it does not fit or has other bits."""
+    like = jax.eval_shape(_plain, leaf)
+    if (array.shape, array.dtype) != (like.shape, like.dtype) or _checksum(array) != checksum:
+        raise ValueError("other numbers than were saved")
+    if leaf.dtype == like.dtype:
+        return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])
+    numbers = jax.device_put(array, _plain(leaf).sharding)
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
 
 
 class _Kept:

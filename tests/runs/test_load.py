@@ -3,8 +3,6 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -80,47 +78,20 @@ def test_an_incomplete_folder_is_a_sentence_and_stays_as_it_is(left, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-READ = """
-import json, logging, sys
-from pathlib import Path
-import numpy as np
-from jaxfer.errors import UserError
-from jaxfer.runs.load import load_run
-
-logging.disable()
-sys.unraisablehook = lambda _: None
-found = []
-for line in sys.stdin:
+def read_kernel(run_dir):
+    """Return the last kernel of a run, or the sentence that it ends in."""
     try:
-        kernel = load_run(Path(line.strip()), 2).variables["params"]["head"]["kernel"]
-        found.append(np.asarray(kernel).tolist())
+        return np.asarray(load_run(run_dir, 2).variables["params"]["head"]["kernel"])
     except UserError as error:
-        found.append(str(error))
-Path(sys.argv[1]).write_text(json.dumps(found))
-"""
+        return str(error)
 
 
-def read_all(run_dirs, found):
-    """Return the last kernel, or the sentence, for each run, read in a process of its own.
-
-    What Orbax leaves in the background after an error would fail tests that have nothing to do with it; what it prints
-    from there would come between what the process prints, which therefore writes a file, `found`.
-    """
-    lines = "".join(f"{run_dir}\n" for run_dir in run_dirs)
-    command = [sys.executable, "-c", READ, str(found)]
-    result = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=600, check=False)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(found.read_text())
-
-
-def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir, tmp_path):
+def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir):
     config = json.loads((run_dir / "config.json").read_text())
-    others = []
     for group, field, value in (("data", "num_classes", 8), ("model", "variant", "resnet18")):
-        others.append(shutil.copytree(run_dir, tmp_path / field))
         changed = config | {group: config[group] | {field: value}}
-        (others[-1] / "config.json").write_text(json.dumps(changed))
-    assert all("damaged, or of another network" in sentence for sentence in read_all(others, tmp_path / "found.json"))
+        (run_dir / "config.json").write_text(json.dumps(changed))
+        assert "damaged, or of another network" in read_kernel(run_dir)
 
 
 def damage(path, kind, dice):
@@ -136,19 +107,25 @@ def damage(path, kind, dice):
         path.write_bytes(changed)
 
 
-def test_a_damaged_checkpoint_is_a_sentence_or_is_read_as_it_was_saved(finished, run_dir, tmp_path):
+def test_a_damaged_checkpoint_is_a_sentence_and_nothing_else_or_is_read_as_it_was_saved(
+    finished, run_dir, tmp_path, capfd
+):
     files = sorted(path for path in (run_dir / "checkpoints/4").rglob("*") if path.is_file())
-    largest = max(files, key=lambda path: path.stat().st_size)
-    dice, copies, expected_refused = random.Random(0), [], []
+    largest, notes = max(files, key=lambda path: path.stat().st_size), run_dir / "checkpoints/4/_CHECKPOINT_METADATA"
+    assert notes in files
+    dice = random.Random(0)
     for kind in ("cut", "deleted", "flipped"):
         for path in [*files, *[largest] * (kind == "flipped")]:
-            copies.append(shutil.copytree(run_dir, tmp_path / f"{len(copies)}"))
-            damage(copies[-1] / path.relative_to(run_dir), kind, dice)
-            expected_refused.append(path == largest)
-    assert len(copies) > 20
-    for found, refused in zip(read_all(copies, tmp_path / "found.json"), expected_refused, strict=True):
-        if isinstance(found, str):
-            assert "cannot be read" in found or "keeps no checkpoint" in found
-        else:
-            assert not refused
-            np.testing.assert_array_equal(np.float32(found), finished[1])
+            copy = shutil.copytree(run_dir, tmp_path / "damaged")
+            damage(copy / path.relative_to(run_dir), kind, dice)
+            found = read_kernel(copy)
+            if isinstance(found, str):
+                assert "cannot be read" in found
+            else:
+                assert path not in (largest, notes)
+                np.testing.assert_array_equal(found, finished[1])
+            shutil.rmtree(copy)
+            printed = capfd.readouterr()
+            # Of a file that is missing altogether Orbax itself says so; a run that goes on may just have removed it.
+            if (kind, path) != ("deleted", notes):
+                assert printed == ("", "")
