@@ -12,7 +12,7 @@ import numpy as np
 from command import keep, parser
 from machine import versions
 
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 from jaxfer.models.kernels.convolution import (
     Lowering,
     convolve_directly,
@@ -37,7 +37,7 @@ BATCH, ROUNDS, CALLS = 32, 7, 4
 def main() -> None:
     """Measure, print and keep."""
     asked = parser(__doc__).parse_args()
-    use_cpu_cores()
+    tune_for_cpu()
     rows = []
     for shape in SHAPES:
         rows.append(dict(zip(("side", "kernel", "in", "out", "stride"), shape, strict=True)) | {"ms": measure(*shape)})

@@ -16,7 +16,7 @@ from machine import machine, versions
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data import load
 from jaxfer.data.batches import Batches
-from jaxfer.devices import OneDevice, Sharded, use_cpu_cores
+from jaxfer.devices import OneDevice, Sharded, tune_for_cpu
 from jaxfer.models import make_model
 from jaxfer.training import (
     Hyperparameters,
@@ -34,7 +34,7 @@ ROUNDS, IMAGES = 11, 512
 
 def main() -> None:
     """Measure, print and write."""
-    use_cpu_cores()
+    tune_for_cpu()
     if jax.device_count() < 2:
         sys.exit("there is one device: nothing to compare")
     train = load(DataConfig(drawn_train=1024, drawn_val=7)).train

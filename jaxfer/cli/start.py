@@ -53,12 +53,12 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     start_up = StartUp()
     with start_up.part("import"):
         from jaxfer.devices.compile_cache import keep_compiled_programs
-        from jaxfer.devices.cpu import use_cpu_cores
+        from jaxfer.devices.cpu import tune_for_cpu
         from jaxfer.devices.distributed import join_processes
         from jaxfer.evaluation import summary  # noqa: F401 - all that a run imports
         from jaxfer.runs.checkpoints import Checkpoints  # noqa: F401
 
-    use_cpu_cores()
+    tune_for_cpu()
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()

@@ -140,7 +140,7 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
         monkeypatch.setattr(module, "SIDE", 32)
     monkeypatch.setitem(case.BLOCKS, "published", (1,))
     monkeypatch.setattr(ours, "PORTION", 2)
-    monkeypatch.setattr(ours, "use_cpu_cores", lambda: None)  # JAX has started
+    monkeypatch.setattr(ours, "tune_for_cpu", lambda: None)  # JAX has started
     monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
     training, losses = case.Case("train", "published", 1), []
     for module, way in ((ours, "host"), (ours, "resident"), (plain_flax, "")):
