@@ -99,6 +99,18 @@ def test_other_networks_and_networks_that_do_not_learn_are_refused():
 
 
 @pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize(("rotating", "order"), [(True, "abcbca"), (False, "abcabc")])
+def test_ways_take_turns(rotating, order):
+    from turns import in_turn
+
+    taken = iter(range(6))
+    found = in_turn({name: lambda name=name: (name, next(taken)) for name in "abc"}, 2, rotating=rotating)
+    turns = sorted((turn for turns in found.values() for turn in turns), key=lambda turn: turn[1])
+    assert "".join(name for name, _ in turns) == order
+    assert list(found) == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_ratios_are_of_the_same_rounds():
     from turns import ratios
 
