@@ -175,6 +175,8 @@ class OptimizerConfig(Section):
     """Largest global norm of the gradients; None does not clip."""
     ema: Annotated[float | None, Must(lambda x: 0 < x < 1, "a decay between 0 and 1, such as 0.999, or None")] = None
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
+    statistics_images: Annotated[int, Must(lambda n: n >= 0, "a number of images, at least 0")] = 0
+    """Training images to measure batch normalisation's statistics on before each validation; 0: running averages."""
     sam: Annotated[float, NOT_NEGATIVE] = 0.0
     """Radius rho of sharpness-aware minimisation (Foret et al. 2021), such as 0.05; 0 takes the plain gradient."""
     accumulate: Annotated[int, AT_LEAST_1] = 1

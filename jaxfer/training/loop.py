@@ -191,6 +191,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
             for one in going:
                 one.tell_step(done)
             if ends_epoch:
+                state = steps.settle(state)
                 trained, val = running, steps.measure(state.variables, hyper)
                 running = nothing
                 for one, *sums in zip(going, _split(trained, several), _split(val, several), strict=True):
