@@ -12,7 +12,7 @@ from typing import Any, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from contenders.case import SIDE, Case
+from contenders.case import Case
 from turns import timed
 
 from jaxfer.config import ModelConfig
@@ -41,8 +41,9 @@ def operations(case: Case) -> Counter:
         return result
 
     model = make_model(ModelConfig(variant=cast(Any, case.network)), 7)
+    images = jax.ShapeDtypeStruct((case.batch, case.side, case.side, 3), jnp.float32)
     with nn.intercept_methods(count):
-        jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((case.batch, SIDE, SIDE, 3), jnp.float32))
+        jax.eval_shape(model.init, jax.random.key(0), images)
     return found
 
 

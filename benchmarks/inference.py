@@ -10,7 +10,7 @@ from turns import NETWORKS
 
 CASES = [
     Case("infer", network, batch, dtype)
-    for network in ("published", "resnet18")
+    for network in ("published", "small", "resnet18")
     for dtype in (("float32", "bfloat16") if accelerator() else ("float32",))
     for batch in (1, 256)
 ]

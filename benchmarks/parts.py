@@ -33,7 +33,10 @@ from jaxfer.devices import choose_parallel  # noqa: E402
 from jaxfer.models import make_model  # noqa: E402
 
 CASES = [
-    *(Case("train", network, batch) for network, batch in (("published", 32), ("published", 256), ("resnet18", 32))),
+    *(
+        Case("train", network, batch)
+        for network, batch in (("published", 32), ("published", 256), ("small", 128), ("resnet18", 32))
+    ),
     Case("infer", "resnet18", 1),
 ]
 

@@ -10,13 +10,16 @@ from contenders.case import Case
 from machine import accelerator
 from turns import NETWORKS, RESIDENT
 
-ON_CPU = [Case("train", network, batch) for network, batch in (("published", 32), ("published", 256), ("resnet18", 32))]
+ON_CPU = [
+    Case("train", network, batch)
+    for network, batch in (("published", 32), ("published", 256), ("small", 128), ("resnet18", 32))
+]
 ON_ACCELERATOR = [
     Case("train", network, batch, dtype)
     for network in ("published", "resnet18", "resnet50")
     for dtype in ("float32", "bfloat16")
     for batch in (32, 256, 1024)
-]
+] + [Case("train", "small", 128, dtype) for dtype in ("float32", "bfloat16")]
 
 if __name__ == "__main__":
     if accelerator():

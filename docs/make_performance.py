@@ -27,6 +27,9 @@ TARGETS = [
     ("... beside plain Flax", "train_step", ("resnet18", 32), ("Flax",), 8.0),
     ("one image through the published network", "inference", ("published", 1), (*TORCH, "ONNX Runtime"), 1.0),
     ("256 images through the published network", "inference", ("published", 256), (*TORCH, "ONNX Runtime"), 1.0),
+    ("a training step of ResNetFERSmall, batch 128", "train_step", ("small", 128), TORCH, 1.2),
+    ("one image through ResNetFERSmall", "inference", ("small", 1), (*TORCH, "ONNX Runtime"), 1.0),
+    ("256 images through ResNetFERSmall", "inference", ("small", 256), (*TORCH, "ONNX Runtime"), 1.0),
     ("one image through ResNetFER18", "inference", ("resnet18", 1), (*TORCH, "ONNX Runtime"), 1.0),
     ("256 images through ResNetFER18", "inference", ("resnet18", 256), (*TORCH, "ONNX Runtime"), 1.0),
 ]
@@ -47,7 +50,12 @@ TITLES = {
     "data": "## Gathering batches",
 }
 
-NETWORKS = {"published": "the published network", "resnet18": "ResNetFER18", "resnet50": "ResNetFER50"}
+NETWORKS = {
+    "published": "the published network",
+    "small": "ResNetFERSmall",
+    "resnet18": "ResNetFER18",
+    "resnet50": "ResNetFER50",
+}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ nothing. Everything else that is public is exported by its room: `jaxfer.data`, 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from jaxfer.version import __version__
 
 if TYPE_CHECKING:
     from jaxfer.config import PRESETS, Config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
     from jaxfer.metrics import Metrics
-    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50
+    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall
     from jaxfer.reports import ProgressBar, finish_run
     from jaxfer.runs import load_run
     from jaxfer.sweeps import grid, random_search, sweep
@@ -31,7 +31,7 @@ _ROOMS = {
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
     "metrics": ("Metrics",),
-    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50"),
+    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall"),
     "reports": ("ProgressBar", "finish_run"),
     "runs": ("load_run",),
     "sweeps": ("grid", "random_search", "sweep"),
@@ -53,10 +53,12 @@ __all__ = [
     "ResNetFER18",
     "ResNetFER34",
     "ResNetFER50",
+    "ResNetFERSmall",
     "Sharded",
     "Task",
     "TrainState",
     "UserError",
+    "__version__",
     "check",
     "evaluate",
     "finish_run",

@@ -10,7 +10,7 @@ import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, musts
 from jaxfer.emotions import LabelOrder
@@ -19,11 +19,12 @@ from jaxfer.errors import UserError
 Sampling = Literal["uniform", "balanced", "sqrt"]
 """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
 
-VARIANTS = ("published", "resnet18", "resnet34", "resnet50")
-"""Networks that jaxfer has, by name: that of the published experiment, and the standard ResNets."""
+VARIANTS = ("published", "small", "resnet18", "resnet34", "resnet50")
+"""Networks that jaxfer has, by name: that of the published experiment, a small one, and the standard ResNets."""
 
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
+PROBABILITY = Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,10 @@ def _are_heads(names: object) -> bool:
     return isinstance(names, tuple) and len(set(names)) == len(names) and all(map(str.isidentifier, names))
 
 
+_BUILT_IN: dict[str, Any] = {"gray": False, "standardize": False, "squeeze": None}
+"""What `ModelConfig` says of jaxfer's own networks alone, and how it is where the network is not one of these."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Section):
     """Which network to train."""
@@ -96,7 +101,13 @@ class ModelConfig(Section):
         str,
         Must(_is_variant, f"one of {', '.join(VARIANTS)}, or module:attribute of your own network"),
     ] = "published"
-    """The published network of 158,919 values, resnet18, resnet34, resnet50, or your own as module:attribute."""
+    """The published network of 158,919 values, small (1.6 million), resnet18, resnet34, resnet50, module:attribute."""
+    gray: bool = False
+    """See one channel: 0.299 R + 0.587 G + 0.114 B of images in colour."""
+    standardize: bool = False
+    """Bring each image to mean 0 and deviation 1 before the first layer, so that its light does not matter."""
+    squeeze: Annotated[int | None, Must(lambda ratio: ratio >= 1, "a whole number of at least 1, or None")] = None
+    """Reduction ratio of squeeze-and-excitation in each block (Hu et al. 2018), such as 8 or 16; None has none."""
     dropout: Annotated[float, PORTION] = 0.0
     """Share of the pooled features dropped before the last layer in training."""
     heads: Annotated[
@@ -110,6 +121,17 @@ class ModelConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the computation; parameters, statistics and logits stay float32."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if ":" in self.variant:
+            for name, default in _BUILT_IN.items():
+                wanted = f"{default} with a network of your own ({self.variant}), which decides that itself"
+                check(getattr(self, name) == default, name, getattr(self, name), wanted)
+
+    def naming(self, variant: str) -> Self:
+        """Return the config with `module:attribute` as its network, and without what jaxfer's networks alone have."""
+        return dataclasses.replace(self, variant=variant, **_BUILT_IN)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig(Section):
@@ -117,6 +139,8 @@ class AugmentConfig(Section):
 
     flip: bool = False
     """Mirror half of the images left to right."""
+    alternate_flip: bool = False
+    """Mirror each image in every other epoch, in place of half of them by chance, with `flip` or without."""
     crop: Annotated[int, Must(lambda pixels: pixels >= 0, "a number of pixels, at least 0")] = 0
     """Pixels of reflected border added on each side, from which a square of the old size is cut out at random."""
     shift: Annotated[float, PORTION] = 0.0
@@ -125,12 +149,20 @@ class AugmentConfig(Section):
     """Largest rotation either way, in degrees."""
     scale: Annotated[float, PORTION] = 0.0
     """Largest change of size: 0.1 draws the factor from 0.9 to 1.1."""
+    geometric_probability: Annotated[float, PROBABILITY] = 1.0
+    """Probability that an image is shifted, rotated and scaled; the others are none of it."""
     brightness: Annotated[float, PORTION] = 0.0
     """Largest change of brightness, as a share of the full range."""
     contrast: Annotated[float, PORTION] = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
-    erase: Annotated[float, Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")] = 0.0
-    """Probability that a random rectangle, 2% to 20% of the image, is replaced by noise."""
+    photometric_probability: Annotated[float, PROBABILITY] = 1.0
+    """Probability that brightness and contrast of an image are changed; the others keep both."""
+    erase: Annotated[float, PROBABILITY] = 0.0
+    """Probability that a random rectangle of the image, 2% of it or more, is filled with something else."""
+    erase_area: Annotated[float, Must(lambda x: 0.02 <= x <= 1, "a share from 0.02 to 1")] = 0.2
+    """Largest share of the image that the rectangle covers."""
+    erase_fill: Literal["noise", "mean"] = "noise"
+    """What the rectangle is filled with: uniform noise, or the image's own mean colour."""
     mixup: Annotated[float, NOT_NEGATIVE] = 0.0
     """Mix two images and their labels in shares of Beta(mixup, mixup) (Zhang et al. 2018); 0 mixes none."""
     cutmix: Annotated[float, NOT_NEGATIVE] = 0.0

@@ -34,16 +34,29 @@ NOTHING_DEFAULT = Config(
         drawn_train=60,
         drawn_val=14,
     ),
-    model=ModelConfig(variant="resnet50", dropout=0.3, heads=("affect", "votes"), dtype="bfloat16"),
+    model=ModelConfig(
+        variant="resnet50",
+        gray=True,
+        standardize=True,
+        squeeze=16,
+        dropout=0.3,
+        heads=("affect", "votes"),
+        dtype="bfloat16",
+    ),
     augment=AugmentConfig(
         flip=True,
+        alternate_flip=True,
         crop=8,
         shift=0.1,
         rotate=15.5,
         scale=0.2,
+        geometric_probability=0.5,
         brightness=0.3,
         contrast=0.4,
+        photometric_probability=0.25,
         erase=1.0,
+        erase_area=0.4,
+        erase_fill="mean",
         mixup=0.2,
         cutmix=1.0,
     ),
@@ -109,10 +122,12 @@ def test_the_published_preset_is_that_recipe():
     published = PRESETS["published"]
     assert (published.epochs, published.batch_size) == (50, 32)
     assert (published.data.image_size, published.data.num_classes) == (64, 7)
-    assert published.model == ModelConfig(variant="published", dropout=0.0, heads=(), dtype="float32")
+    assert published.model == ModelConfig(
+        variant="published", gray=False, standardize=False, squeeze=None, dropout=0.0, heads=(), dtype="float32"
+    )
     off = AugmentConfig(flip=False, shift=0, rotate=0, scale=0, brightness=0, contrast=0, erase=0)
     assert published.augment == off
-    assert (off.crop, off.mixup, off.cutmix) == (0, 0, 0)
+    assert (off.crop, off.mixup, off.cutmix, off.alternate_flip) == (0, 0, 0, False)
     assert published.loss == LossConfig(label_smoothing=0.0, class_weights="none", l2=0.01)
     rule = published.optimizer
     assert (rule.sam, rule.accumulate) == (0, 1)
@@ -138,8 +153,9 @@ INVALID = [
         ModelConfig,
         "variant",
         OTHER_VARIANTS,
-        "published, resnet18, resnet34, resnet50",
+        "published, small, resnet18, resnet34, resnet50",
     ),
+    (ModelConfig, "squeeze", (0, -8, "8"), "at least 1, or None"),
     (ModelConfig, "dropout", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (ModelConfig, "heads", (("affect", "affect"), ("a head",), "affect", ["affect"], None), "each once"),
     (ModelConfig, "dtype", ("float16",), "float32, bfloat16"),
@@ -149,7 +165,11 @@ INVALID = [
     (AugmentConfig, "scale", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "brightness", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "contrast", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "geometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
+    (AugmentConfig, "photometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
     (AugmentConfig, "erase", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
+    (AugmentConfig, "erase_area", (0, 0.01, 1.1, NAN), "a share from 0.02 to 1"),
+    (AugmentConfig, "erase_fill", ("black", 0, None), "one of noise, mean"),
     (AugmentConfig, "mixup", (-0.1, NAN, INF), "a number of at least 0"),
     (AugmentConfig, "cutmix", (-0.1, NAN, INF), "a number of at least 0"),
     (LossConfig, "label_smoothing", (-0.1, 1, NAN), "a share from 0 to below 1"),
@@ -192,7 +212,8 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    assert values - {"flip", "stream"} == {name for kind, name, *_ in INVALID if kind is section}
+    yes_or_no = {"flip", "alternate_flip", "stream", "gray", "standardize"}
+    assert values - yes_or_no == {name for kind, name, *_ in INVALID if kind is section}
 
 
 @pytest.mark.parametrize(
@@ -213,8 +234,8 @@ def test_every_field_that_can_be_invalid_is_in_the_table(section):
         ({"data": {"data_dir": 3}}, "data: data_dir is 3: pass a path"),
         ({"data": {"num_classes": "7"}}, "data: num_classes is '7': pass one of 7, 8"),
         ({"data": {"num_classes": 7.0}}, "data: num_classes is 7.0: pass one of 7, 8"),
-        ({"model": {"variant": "vgg"}}, "model: variant is 'vgg': pass one of published, resnet18"),
-        ({"model": {"variant": []}}, "model: variant is []: pass one of published, resnet18"),
+        ({"model": {"variant": "vgg"}}, "model: variant is 'vgg': pass one of published, small, resnet18"),
+        ({"model": {"variant": []}}, "model: variant is []: pass one of published, small, resnet18"),
         ({"model": {"heads": "affect"}}, "model: heads is 'affect': pass a list"),
         ({"model": {"heads": [1]}}, "model: heads is 1: pass a value of type str"),
         ({"model": {"valence_arousal": 1}}, "model is ['valence_arousal']: pass only the fields variant"),
@@ -248,6 +269,30 @@ def test_a_whole_number_in_json_serves_as_a_float():
 def test_a_network_of_ones_own_is_named_by_its_module_and_never_imported_here(variant):
     config = Config(model=ModelConfig(variant=variant))
     assert from_json(to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"gray": True}, "gray is True: pass False with a network of your own"),
+        ({"standardize": True}, "standardize is True: pass False with a network of your own"),
+        ({"squeeze": 8}, "squeeze is 8: pass None with a network of your own"),
+    ],
+)
+def test_what_jaxfers_networks_alone_do_is_refused_with_a_network_of_ones_own(fields, words):
+    with pytest.raises(UserError, match=words):
+        ModelConfig(variant="mine:Net", **fields)
+    ours = ModelConfig(variant="small", dropout=0.2, **fields)
+    assert ours.naming("mine:Net") == ModelConfig(variant="mine:Net", dropout=0.2)
+
+
+def test_a_config_without_the_newer_properties_of_a_network_has_the_network_of_its_day():
+    old = json.loads(to_json(Config(model=ModelConfig(variant="resnet18", dropout=0.1))))
+    for name in ("gray", "standardize", "squeeze"):
+        del old["model"][name]
+    assert from_json(json.dumps(old)).model == ModelConfig(
+        variant="resnet18", gray=False, standardize=False, squeeze=None, dropout=0.1
+    )
 
 
 def test_a_config_of_a_run_made_before_is_read_with_the_names_of_today():

@@ -379,6 +379,13 @@ def test_a_run_of_an_imported_network_is_read_back_by_its_name(own_module, data,
     chex.assert_trees_all_equal(jax.device_get(trained.variables), jax.device_get(state.variables))
 
 
+@pytest.mark.parametrize("fields", [{"gray": True}, {"standardize": True}, {"squeeze": 8}], ids=str)
+def test_a_config_that_says_what_a_network_of_ones_own_decides_is_refused(data, fields):
+    config = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, **fields))
+    with pytest.raises(UserError, match=rf"{next(iter(fields))} is .*: pass .* with a network of your own .*:Tiny"):
+        fit(config, data, model=Tiny())
+
+
 # One program for many runs
 
 

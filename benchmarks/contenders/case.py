@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 CLASSES, SIDE = 7, 64
+SIDES = {"small": 48}
+"""Side of the images of networks that are made for another."""
 IMAGES = 20_000
 """Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
 """Adam's, and the factor of the published penalty on the first and the last kernel; the standard ResNets have none."""
 
-BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
-"""Residual blocks in each stage of the networks."""
+BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "small": (2, 2, 1)}
+"""Residual blocks in each stage of the networks. All begin with 64 filters of 7x7 pixels and a pool, both of stride 2;
+`small` with 64 filters of 3x3 of stride 2 and no pool."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,23 @@ class Case:
     dtype: str = "float32"
 
     @property
+    def side(self) -> int:
+        """Side of the images, in pixels."""
+        return SIDES.get(self.network, SIDE)
+
+    @property
     def l2(self) -> float:
         """Factor of the penalty."""
         return L2 if self.network == "published" else 0.0
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return two batches in the host's memory: uint8 [b, 64, 64, 3] and int32 [b].
+        """Return two batches in the host's memory: uint8 [b, side, side, 3] and int32 [b].
 
         Noise with a brightness that tells the class, so that something can be learnt.
         """
         random = np.random.default_rng(0)
         labels = random.integers(0, CLASSES, (2, self.batch), np.int32)
-        noise = random.integers(0, 128, (2, self.batch, SIDE, SIDE, 3), np.uint8)
+        noise = random.integers(0, 128, (2, self.batch, self.side, self.side, 3), np.uint8)
         images = noise + (18 * labels).astype(np.uint8)[..., None, None, None]
         return list(zip(images, labels, strict=True))
 

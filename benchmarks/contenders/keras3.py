@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 import numpy as np
-from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, SIDE, Case, Contender
+from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, Case, Contender
 
 
 def build(case: Case, way: str) -> Contender:
@@ -68,7 +68,7 @@ def network(case: Case):
     import keras
     from keras import layers
 
-    published = case.network == "published"
+    published, small = case.network == "published", case.network == "small"
     decay = keras.regularizers.L2(case.l2) if case.l2 else None
     momentum, epsilon = (0.99, 1e-3) if published else (0.9, 1e-5)
 
@@ -86,9 +86,10 @@ def network(case: Case):
         y = conv(layers.ReLU()(y), last, 1, 1) if wide else y
         return layers.ReLU()(y + shortcut)
 
-    images = keras.Input((SIDE, SIDE, 3), batch_size=case.batch, dtype="uint8")
-    x = conv(layers.Rescaling(1 / 255)(images), 64, 7, 2, decay)
-    x = layers.MaxPooling2D(3, 2, "same")(layers.ReLU()(x))
+    images = keras.Input((case.side, case.side, 3), batch_size=case.batch, dtype="uint8")
+    x = conv(layers.Rescaling(1 / 255)(images), 64, 3 if small else 7, 2, decay)
+    x = layers.ReLU()(x)
+    x = x if small else layers.MaxPooling2D(3, 2, "same")(x)
     for stage, size in enumerate(BLOCKS[case.network]):
         for index in range(size):
             x = block(x, 64 * 2**stage, 2 if stage > 0 and index == 0 else 1)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import jax
 import numpy as np
-from contenders.case import CLASSES, SIDE, Case, Contender
+from contenders.case import CLASSES, Case, Contender
 from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
@@ -35,7 +35,7 @@ def build(case: Case, way: str) -> Contender:
     parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
     model = compiled_for(model, parallel.devices[0].platform)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
-    state = create_state(model, optimizer, seed=0, image_size=SIDE)
+    state = create_state(model, optimizer, seed=0, image_size=case.side)
     parameters = size(state.params)
     if case.work == "infer":
         mask = np.ones(case.batch, bool)

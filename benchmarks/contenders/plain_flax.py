@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, SIDE, Case, Contender
+from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, Case, Contender
 from contenders.jax_loop import device, inference, size
 from flax.training.train_state import TrainState
 
@@ -24,7 +24,7 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Map uint8 [b, h, w, 3] to logits [b, 7]."""
-        published = self.name_of_network == "published"
+        published, small = self.name_of_network == "published", self.name_of_network == "small"
         momentum, epsilon = (0.99, 1e-3) if published else (0.9, 1e-5)
         conv = partial(nn.Conv, use_bias=published, dtype=self.dtype)
         norm = partial(
@@ -32,8 +32,9 @@ class Network(nn.Module):
         )
         pool = partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding="SAME")
         x = images.astype(self.dtype) / 255
-        x = conv(64, (7, 7), strides=2, name="stem_conv")(x)
-        x = pool(nn.relu(norm(name="stem_norm")(x)))
+        x = conv(64, (3, 3) if small else (7, 7), strides=2, name="stem_conv")(x)
+        x = nn.relu(norm(name="stem_norm")(x))
+        x = x if small else pool(x)
         for stage, blocks in enumerate(BLOCKS[self.name_of_network]):
             for index in range(blocks):
                 stride = 2 if stage > 0 and index == 0 else 1
@@ -81,7 +82,7 @@ class State(TrainState):
 def build(case: Case, _: str) -> Contender:
     """Return the training step, or the network in evaluation mode."""
     network = Network(case.network, jnp.dtype(case.dtype))
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, SIDE, SIDE, 3), jnp.uint8))
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, case.side, case.side, 3), jnp.uint8))
     parameters = size(variables["params"])
     if case.work == "infer":
         apply = jax.jit(network.apply)

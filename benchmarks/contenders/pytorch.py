@@ -11,7 +11,7 @@ import torch
 from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, Case, Contender
 from torch import nn
 from torch._inductor import config as inductor
-from torch.nn.functional import cross_entropy, max_pool2d, relu
+from torch.nn.functional import cross_entropy, relu
 
 PACKAGES = ("torch", "numpy")
 
@@ -21,8 +21,9 @@ class Network(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        published = name == "published"
-        self.stem = _conv(3, 64, 7, 2, published)
+        published, small = name == "published", name == "small"
+        self.stem = _conv(3, 64, 3 if small else 7, 2, published)
+        self.pool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
         channels, blocks = 64, []
         for stage, size in enumerate(BLOCKS[name]):
             for index in range(size):
@@ -37,7 +38,7 @@ class Network(nn.Module):
         """Map uint8 [b, h, w, 3] to logits [b, 7]."""
         # The axes of a channels-last tensor are only named differently: nothing is copied here.
         x = images.permute(0, 3, 1, 2).float() / 255
-        x = max_pool2d(relu(self.stem(x)), 3, 2, 1)
+        x = self.pool(relu(self.stem(x)))
         x = self.final_pool(self.blocks(x))
         return self.head(x.mean((2, 3)))
 

@@ -90,7 +90,7 @@ class ConfigFlags:
             raise UserError(f"--resume needs the folder to go on with: pass {flag}")
         config = cls.begun_with(known.folder) if known.resume else PRESETS[known.preset]
         if known.network is not None:
-            config = dataclasses.replace(config, model=dataclasses.replace(config.model, variant=known.network))
+            config = dataclasses.replace(config, model=config.model.naming(known.network))
         fields: dict[str, Any] = {cls.FOLDER: known.folder}
         return cls(config=config, preset=known.preset, resume=known.resume, network=known.network, **fields)
 

@@ -2,6 +2,7 @@
 
 from jaxfer.models.batch_norm import BatchNorm
 from jaxfer.models.kernels import Kernels, compiled_for
+from jaxfer.models.pixels import luma, standardized, unit_range
 from jaxfer.models.resnet import (
     MODELS,
     BasicBlock,
@@ -13,13 +14,14 @@ from jaxfer.models.resnet import (
     ResNetFER18,
     ResNetFER34,
     ResNetFER50,
+    ResNetFERSmall,
+    SqueezeExcite,
     Stem,
     checked_outputs,
     import_network,
     l2_kernels,
     make_model,
     name_of,
-    unit_range,
 )
 
 __all__ = [
@@ -35,12 +37,16 @@ __all__ = [
     "ResNetFER18",
     "ResNetFER34",
     "ResNetFER50",
+    "ResNetFERSmall",
+    "SqueezeExcite",
     "Stem",
     "checked_outputs",
     "compiled_for",
     "import_network",
     "l2_kernels",
+    "luma",
     "make_model",
     "name_of",
+    "standardized",
     "unit_range",
 ]

@@ -73,6 +73,9 @@ def naming(model: Network, config: Config, num_classes: int) -> Config:
         model: The network.
         config: Any config. A `variant` of the form `module:attribute` is kept.
         num_classes: Logits per image.
+
+    Raises:
+        UserError: The config says of the network what only jaxfer's own take from it, such as `gray`.
     """
     try:
         named = make_network(config.model, num_classes)

@@ -175,8 +175,8 @@ class Program:
 
     def batches(self, config: Config) -> Batches:
         """Return the training batches of a run: of each, the rows of this process."""
-        options = {"sampling": config.data.sampling, "shard": self.parallel.shard}
-        return Batches(self.data.train, config.batch_size, config.seed, **options)
+        options = {"shard": self.parallel.shard, "alternate": config.augment.alternate_flip}
+        return Batches(self.data.train, config.batch_size, config.seed, sampling=config.data.sampling, **options)
 
     def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step, counted from 0.

@@ -62,6 +62,7 @@ def test_contenders_take_turns_and_who_is_not_there_is_left_out(compare, script,
     ("variant", "blocks"),
     [
         ("published", (2,)),
+        ("small", (1, 1, 1)),
         ("resnet18", (1, 1, 1, 1)),
         ("resnet50", (1, 1, 1, 1)),
         pytest.param("resnet18", (2, 2, 2, 2), marks=pytest.mark.slow),
@@ -69,9 +70,10 @@ def test_contenders_take_turns_and_who_is_not_there_is_left_out(compare, script,
     ],
 )
 def test_plain_flax_is_the_same_network(variant, blocks, monkeypatch):
+    from contenders.case import Case
     from contenders.plain_flax import BLOCKS, Network
 
-    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    images = Case("train", variant, 2).batches()[0][0]
     plain, ours = Network(variant, jnp.float32), make_model(ModelConfig(variant=variant), 7)
 
     def shapes(model):
@@ -137,6 +139,8 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
 
     once = {"stem": 2 * 32 * 32 * 64 * 7 * 7 * 3, "stage1": 4 * 2 * 16 * 16 * 64 * 3 * 3 * 64, "head": 2 * 64 * 7}
     assert operations(Case("infer", "published", 1)) == once
+    small = operations(Case("infer", "small", 1))
+    assert (small["stem"], small["head"]) == (2 * 24 * 24 * 64 * 3 * 3 * 3, 2 * 256 * 7)
     # In training each product has a gradient for either factor, but images need none.
     trained = {name: 4 * times * once[name] for name, times in {"stem": 2, "stage1": 3, "head": 3}.items()}
     assert operations(Case("train", "published", 4)) == trained
@@ -148,8 +152,7 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
     from contenders import case, ours, plain_flax
     from turns import check_same_work
 
-    for module in (case, ours, plain_flax):
-        monkeypatch.setattr(module, "SIDE", 32)
+    monkeypatch.setattr(case, "SIDE", 32)
     monkeypatch.setitem(case.BLOCKS, "published", (1,))
     monkeypatch.setattr(ours, "PORTION", 2)
     monkeypatch.setattr(ours, "tune_for_cpu", lambda: None)  # JAX has started

@@ -54,6 +54,8 @@ def test_a_map_is_that_of_numerical_derivatives():
     [
         lambda: ResNetFER(width=8, final_pool=False),
         lambda: ResNetFER(width=4, stage_sizes=(1, 1), block=BottleneckBlock, final_pool=False),
+        # The network makes one channel of the colours itself, and weighs channels within its blocks.
+        lambda: ResNetFER(width=8, final_pool=False, gray=True, standardize=True, squeeze=2),
     ],
 )
 def test_with_a_global_average_it_is_the_class_activation_map(make):

@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, compiled_for
+from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, ResNetFERSmall, compiled_for
 from jaxfer.models.kernels import SIDE_BY_SIDE
 from jaxfer.models.kernels.convolution import (
     convolve,
@@ -206,12 +206,14 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
         ResNetFER(width=8, stage_sizes=(1,)),
         ResNetFER18(width=8, stage_sizes=(1, 1, 1)),
         ResNetFER50(width=8, stage_sizes=(1, 1)),
+        ResNetFERSmall(width=8, stage_sizes=(1, 1, 1), gray=True, standardize=True, squeeze=4),
         *(
             pytest.param(model, marks=pytest.mark.slow)
             for model in (
                 ResNetFER(width=8),
                 ResNetFER18(width=8, stage_sizes=(1, 1, 1, 1)),
                 ResNetFER50(width=8, stage_sizes=(1, 1, 1, 1)),
+                ResNetFERSmall(width=8),
                 ResNetFER18(width=8),
                 ResNetFER50(width=8),
             )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from browser import PROGRAM, Browser
 
-from jaxfer.config import Config, DataConfig
+from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data import load
 from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.models import make_model
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """Write the fullest page there is: groups, and two more runs beside it."""
-    config = Config(data=DataConfig(drawn_train=7, drawn_val=70))
+    one_channel = ModelConfig(gray=True, standardize=True)  # of images that the page shows in colour
+    config = Config(data=DataConfig(drawn_train=7, drawn_val=70), model=one_channel)
     model = make_model(config.model, 7)
     data = load(config.data)
     groups = {"valence": np.where(np.arange(70) < 9, "negative", "positive")}

@@ -7,14 +7,18 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxfer.config import Config, DataConfig, LossConfig, to_json
+from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, to_json
 from jaxfer.data import load
 from jaxfer.errors import UserError
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
 CONFIG = Config(
-    data=DataConfig(drawn_train=28, drawn_val=14, image_size=32), loss=LossConfig(l2=0.0), epochs=2, batch_size=14
+    data=DataConfig(drawn_train=28, drawn_val=14, image_size=32),
+    model=ModelConfig(gray=True, standardize=True, squeeze=8),
+    loss=LossConfig(l2=0.0),
+    epochs=2,
+    batch_size=14,
 )
 
 
@@ -41,6 +45,7 @@ def test_a_checkpoint_says_when_it_was_saved_why_it_was_chosen_and_on_what_it_wa
     assert trained.checkpoint == {"epoch": 2, "step": 4, "ends_epoch": True, "chosen": "last"}
     assert (trained.name, trained.config, trained.fingerprint) == ("copy", CONFIG, finished[2])
     np.testing.assert_array_equal(trained.variables["params"]["head"]["kernel"], finished[1])
+    assert (trained.model.gray, trained.model.standardize, trained.model.squeeze) == (True, True, 8)
     assert load_run(run_dir, 2).chosen == "epoch 2"
     assert contents(run_dir) == before
 
@@ -88,7 +93,7 @@ def read_kernel(run_dir):
 
 def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir):
     config = json.loads((run_dir / "config.json").read_text())
-    for group, field, value in (("data", "num_classes", 8), ("model", "variant", "resnet18")):
+    for group, field, value in (("data", "num_classes", 8), ("model", "variant", "resnet18"), ("model", "gray", False)):
         changed = config | {group: config[group] | {field: value}}
         (run_dir / "config.json").write_text(json.dumps(changed))
         assert "damaged, or of another network" in read_kernel(run_dir)

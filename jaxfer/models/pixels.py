@@ -1,0 +1,62 @@
+"""What a network makes of pixels before its first layer: a common range, one channel, and one light for all images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+from jax import lax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, UInt8
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luma of ITU-R BT.601, section 2.5.1; they add up to 1."""
+
+
+def unit_range(
+    images: Float[Array, "b h w c"] | UInt8[Array, "b h w c"], dtype: Any = jnp.float32
+) -> Float[Array, "b h w c"]:
+    """Return images as floating point from 0 to 1.
+
+    Args:
+        images: uint8 from 0 to 255, or floating point from 0 to 1 already, [b, h, w, c].
+        dtype: Dtype of the result.
+
+    Returns:
+        The images in [0, 1], `dtype` [b, h, w, c].
+    """
+    scale = 255.0 if images.dtype == jnp.uint8 else 1.0
+    return images.astype(dtype) / scale
+
+
+def luma(images: Float[Array, "b h w 3"]) -> Float[Array, "b h w 1"]:
+    """Return images in one channel, 0.299 R + 0.587 G + 0.114 B: the luma of ITU-R BT.601, section 2.5.1.
+
+    Args:
+        images: RGB, floating point [b, h, w, 3].
+
+    Returns:
+        The luma, of the same dtype and range, [b, h, w, 1]. Where all three channels are equal it is each of them.
+    """
+    red, green, blue = (images[..., i : i + 1] * share for i, share in enumerate(LUMA))
+    return red + green + blue  # and no product of matrices, which an accelerator may take in short floats
+
+
+def standardized(images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Return each image with mean 0 and deviation 1 over all its pixels and channels.
+
+    Brightness and contrast of a whole image then change nothing. An image is divided by at least 1 / (255 sqrt(n)) for
+    its n values, the deviation where one value alone is a level of uint8 off: so flat images become zeros.
+
+    Args:
+        images: float32 from 0 to 1, [b, h, w, c].
+
+    Returns:
+        The images, float32 [b, h, w, c], with finite gradients for flat images too.
+    """
+    _, h, w, c = images.shape
+    centred = images - images.mean((1, 2, 3), keepdims=True)
+    variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
+    # The bound is on the variance: the square root of zero has no finite gradient.
+    return centred * lax.rsqrt(jnp.maximum(variance, 1 / (255**2 * h * w * c)))
