@@ -5,6 +5,7 @@ import math
 import mmap
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import jax
@@ -30,8 +31,8 @@ def tune_for_cpu() -> None:
 
 
 def use_cpu_cores() -> None:
-    """Call `tune_for_cpu`, which had this name before, with a note on the standard error; for one release more."""
-    print("note: use_cpu_cores() is tune_for_cpu() now; the next release knows no other", file=sys.stderr)
+    """Call `tune_for_cpu`, which had this name before, with a warning; for one release more."""
+    warnings.warn("use_cpu_cores() is tune_for_cpu() now; the next release knows no other", FutureWarning, stacklevel=2)
     tune_for_cpu()
 
 

@@ -32,12 +32,12 @@ def test_asking_for_cores_after_jax_has_started_is_refused():
         tune_for_cpu()
 
 
-def test_the_name_before_serves_with_a_note(monkeypatch, capsys):
+def test_the_name_before_serves_with_a_warning(monkeypatch):
     calls = []
     monkeypatch.setattr(cpu, "tune_for_cpu", lambda: calls.append("tuned"))
-    jaxfer.use_cpu_cores()
+    with pytest.warns(FutureWarning, match="use_cpu_cores\\(\\) is tune_for_cpu\\(\\) now"):
+        jaxfer.use_cpu_cores()
     assert calls == ["tuned"]
-    assert capsys.readouterr().err == "note: use_cpu_cores() is tune_for_cpu() now; the next release knows no other\n"
 
 
 BLOCKS = """
