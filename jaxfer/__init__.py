@@ -8,7 +8,7 @@ nothing. Everything else that is public is exported by its room: `jaxfer.data`, 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from jaxfer.version import __version__
 
 if TYPE_CHECKING:
     from jaxfer.config import PRESETS, Config
@@ -58,6 +58,7 @@ __all__ = [
     "Task",
     "TrainState",
     "UserError",
+    "__version__",
     "check",
     "evaluate",
     "finish_run",

@@ -24,6 +24,7 @@ VARIANTS = ("published", "small", "resnet18", "resnet34", "resnet50")
 
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
+PROBABILITY = Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,8 @@ class AugmentConfig(Section):
 
     flip: bool = False
     """Mirror half of the images left to right."""
+    alternate_flip: bool = False
+    """Mirror each image in every other epoch, in place of half of them by chance, with `flip` or without."""
     crop: Annotated[int, Must(lambda pixels: pixels >= 0, "a number of pixels, at least 0")] = 0
     """Pixels of reflected border added on each side, from which a square of the old size is cut out at random."""
     shift: Annotated[float, PORTION] = 0.0
@@ -146,12 +149,20 @@ class AugmentConfig(Section):
     """Largest rotation either way, in degrees."""
     scale: Annotated[float, PORTION] = 0.0
     """Largest change of size: 0.1 draws the factor from 0.9 to 1.1."""
+    geometric_probability: Annotated[float, PROBABILITY] = 1.0
+    """Probability that an image is shifted, rotated and scaled; the others are none of it."""
     brightness: Annotated[float, PORTION] = 0.0
     """Largest change of brightness, as a share of the full range."""
     contrast: Annotated[float, PORTION] = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
-    erase: Annotated[float, Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")] = 0.0
-    """Probability that a random rectangle, 2% to 20% of the image, is replaced by noise."""
+    photometric_probability: Annotated[float, PROBABILITY] = 1.0
+    """Probability that brightness and contrast of an image are changed; the others keep both."""
+    erase: Annotated[float, PROBABILITY] = 0.0
+    """Probability that a random rectangle of the image, 2% of it or more, is filled with something else."""
+    erase_area: Annotated[float, Must(lambda x: 0.02 <= x <= 1, "a share from 0.02 to 1")] = 0.2
+    """Largest share of the image that the rectangle covers."""
+    erase_fill: Literal["noise", "mean"] = "noise"
+    """What the rectangle is filled with: uniform noise, or the image's own mean colour."""
     mixup: Annotated[float, NOT_NEGATIVE] = 0.0
     """Mix two images and their labels in shares of Beta(mixup, mixup) (Zhang et al. 2018); 0 mixes none."""
     cutmix: Annotated[float, NOT_NEGATIVE] = 0.0
@@ -196,6 +207,8 @@ class OptimizerConfig(Section):
     """Largest global norm of the gradients; None does not clip."""
     ema: Annotated[float | None, Must(lambda x: 0 < x < 1, "a decay between 0 and 1, such as 0.999, or None")] = None
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
+    statistics_images: Annotated[int, Must(lambda n: n >= 0, "a number of images, at least 0")] = 0
+    """Training images to measure batch normalisation's statistics on before each validation; 0: running averages."""
     sam: Annotated[float, NOT_NEGATIVE] = 0.0
     """Radius rho of sharpness-aware minimisation (Foret et al. 2021), such as 0.05; 0 takes the plain gradient."""
     accumulate: Annotated[int, AT_LEAST_1] = 1

@@ -45,13 +45,18 @@ NOTHING_DEFAULT = Config(
     ),
     augment=AugmentConfig(
         flip=True,
+        alternate_flip=True,
         crop=8,
         shift=0.1,
         rotate=15.5,
         scale=0.2,
+        geometric_probability=0.5,
         brightness=0.3,
         contrast=0.4,
+        photometric_probability=0.25,
         erase=1.0,
+        erase_area=0.4,
+        erase_fill="mean",
         mixup=0.2,
         cutmix=1.0,
     ),
@@ -67,6 +72,7 @@ NOTHING_DEFAULT = Config(
         epsilon=1e-8,
         clip_norm=1.0,
         ema=0.999,
+        statistics_images=2048,
         sam=0.05,
         accumulate=7,
     ),
@@ -121,7 +127,7 @@ def test_the_published_preset_is_that_recipe():
     )
     off = AugmentConfig(flip=False, shift=0, rotate=0, scale=0, brightness=0, contrast=0, erase=0)
     assert published.augment == off
-    assert (off.crop, off.mixup, off.cutmix) == (0, 0, 0)
+    assert (off.crop, off.mixup, off.cutmix, off.alternate_flip) == (0, 0, 0, False)
     assert published.loss == LossConfig(label_smoothing=0.0, class_weights="none", l2=0.01)
     rule = published.optimizer
     assert (rule.sam, rule.accumulate) == (0, 1)
@@ -159,7 +165,11 @@ INVALID = [
     (AugmentConfig, "scale", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "brightness", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "contrast", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "geometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
+    (AugmentConfig, "photometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
     (AugmentConfig, "erase", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
+    (AugmentConfig, "erase_area", (0, 0.01, 1.1, NAN), "a share from 0.02 to 1"),
+    (AugmentConfig, "erase_fill", ("black", 0, None), "one of noise, mean"),
     (AugmentConfig, "mixup", (-0.1, NAN, INF), "a number of at least 0"),
     (AugmentConfig, "cutmix", (-0.1, NAN, INF), "a number of at least 0"),
     (LossConfig, "label_smoothing", (-0.1, 1, NAN), "a share from 0 to below 1"),
@@ -179,6 +189,7 @@ INVALID = [
     (OptimizerConfig, "ema", (0, 1, -0.1, NAN), "a decay between 0 and 1"),
     (OptimizerConfig, "sam", (-0.1, NAN, INF), "a number of at least 0"),
     (OptimizerConfig, "accumulate", (0, -1), "at least 1"),
+    (OptimizerConfig, "statistics_images", (-1,), "a number of images, at least 0"),
     (Config, "epochs", (0, -1), "at least 1"),
     (Config, "batch_size", (0, -1), "at least 1"),
     (Config, "seed", (-1, 2**32), "a whole number from 0 to 4294967295"),
@@ -201,7 +212,8 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    assert values - {"flip", "stream", "gray", "standardize"} == {name for kind, name, *_ in INVALID if kind is section}
+    yes_or_no = {"flip", "alternate_flip", "stream", "gray", "standardize"}
+    assert values - yes_or_no == {name for kind, name, *_ in INVALID if kind is section}
 
 
 @pytest.mark.parametrize(

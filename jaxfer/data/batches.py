@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Required, TypedDict, cast
+from typing import Any, NotRequired, Required, TypedDict, cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Batch(TypedDict, total=False):
         valence: float32 [b] in [-1, 1], NaN where unknown.
         arousal: Likewise.
         votes: float32 [b, 10], how many people chose each answer of FER+; rows of NaN where unknown.
+        mirrored: bool [b], whether it is the turn of the example's mirror image; where the run alternates them.
     """
 
     image: Required[Any]
@@ -38,13 +39,18 @@ class Batch(TypedDict, total=False):
     valence: Any
     arousal: Any
     votes: Any
+    mirrored: Any
 
 
 class Rows(TypedDict):
-    """Where a batch lies in its split: `row` int32 [b], into the split's arrays, and its `mask` bool [b]."""
+    """Where a batch lies in its split: `row` int32 [b], into the split's arrays, and its `mask` bool [b].
+
+    What else is known of a row at this step and not of its example always, such as `mirrored`, is here too.
+    """
 
     row: Any
     mask: Any
+    mirrored: NotRequired[Any]
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,26 @@ class Batches:
 
     `batches[k]` is the batch at step k, counted from 0 through all epochs, so that resuming needs the step alone.
     Every batch has `batch_size` rows, or this process's `shard` of them; those that pad the last one have `mask` False.
+    With `alternate` they have the column `mirrored`; see `turns`.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, seed: int, *, sampling: Sampling = "uniform", shard: Shard = WHOLE
+        self,
+        split: Split,
+        batch_size: int,
+        seed: int,
+        *,
+        sampling: Sampling = "uniform",
+        shard: Shard = WHOLE,
+        alternate: bool = False,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self._part = shard.rows(batch_size)
         self._columns = columns(split)
         self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(split.labels, sampling, seed=seed, epoch=epoch))
+        self._turns = lru_cache(maxsize=2)(lambda epoch: turns(self._order(epoch), len(split), seed=seed, epoch=epoch))
+        self._alternate = alternate
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,8 +108,11 @@ class Batches:
     def rows(self, step: int) -> Rows:
         """Return where the batch at `step` lies: `row` int32 [b], into the split's arrays, and `mask` bool [b]."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        rows = self._order(epoch)[index * self.batch_size :][: self.batch_size]
-        return _padded(rows, self.batch_size, self._part)
+        here = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        rows = _padded(self._order(epoch)[here], self.batch_size, self._part)
+        if self._alternate:
+            rows["mirrored"] = _filled(self._turns(epoch)[here], self.batch_size)[self._part]
+        return rows
 
     def __getitem__(self, step: int) -> Batch:
         return _batch(self._columns, self.rows(step))
@@ -124,7 +143,7 @@ def columns(split: Split) -> dict[str, Any]:
 def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
     """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
     gathered = {name: values[rows["row"]] for name, values in columns.items()}
-    return cast(Batch, {"mask": rows["mask"]} | gathered)
+    return cast(Batch, {name: values for name, values in rows.items() if name != "row"} | gathered)
 
 
 def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:
@@ -145,6 +164,31 @@ def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int
         for label, quota in zip(classes, _apportion(weights, len(labels)), strict=True)
     ]
     return random.permutation(np.concatenate(rows))
+
+
+def turns(order: np.ndarray, count: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Return which rows of an epoch show the mirror image of their example: a function of its arguments alone.
+
+    A coin for each example decides the first epoch, and from then on its two sides take turns, so that two epochs of
+    every row once show each example both ways: a fresh coin each time would show half of the examples one way twice.
+    An example that comes several times in an epoch takes turns within it too. The idea is that of
+    https://github.com/KellerJordan/cifar10-airbench.
+
+    Args:
+        order: The rows of the epoch, int [n], as `epoch_order` returns them.
+        count: Examples of the split.
+        seed: The seed of the run.
+        epoch: The epoch, counted from 0.
+
+    Returns:
+        bool [n], in the order of the epoch.
+    """
+    # The trailing 1 keeps these numbers apart from those of every epoch's order.
+    coins = np.random.default_rng([seed, 0, 1]).integers(2, size=count)
+    place = np.argsort(order, kind="stable")
+    earlier = np.empty_like(place)  # how often each row came before, in this epoch
+    earlier[place] = np.arange(len(order)) - np.searchsorted(order[place], order[place])
+    return (coins[order] + earlier + epoch) % 2 == 1
 
 
 def _apportion(weights: np.ndarray, total: int) -> np.ndarray:
@@ -179,5 +223,9 @@ def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iter
 def _padded(rows: np.ndarray, batch_size: int, part: slice) -> Rows:
     """Return a part of `rows` and of their mask, padded to `batch_size` with copies of the first."""
     mask = np.arange(batch_size) < len(rows)
-    rows = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])
-    return {"row": rows[part].astype(np.int32), "mask": mask[part]}
+    return {"row": _filled(rows, batch_size)[part].astype(np.int32), "mask": mask[part]}
+
+
+def _filled(values: np.ndarray, batch_size: int) -> np.ndarray:
+    """Return values [n], n at least 1, with copies of the first up to `batch_size`."""
+    return np.concatenate([values, np.repeat(values[:1], batch_size - len(values))])

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import optax
 
-import jaxfer
 from jaxfer.config import Config, to_json
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.placement import Parallel, choose_parallel
@@ -21,6 +20,7 @@ from jaxfer.models import Network
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
+from jaxfer.version import __version__
 
 
 def summarize(
@@ -107,7 +107,7 @@ def _objective(objective: Objective, params: Any, predictions: Predictions) -> f
 
 def environment() -> dict[str, Any]:
     """Return the versions of libraries and the devices on which numbers depend."""
-    versions = {"jaxfer": jaxfer.__version__, "python": platform.python_version(), "jax": jax.__version__}
+    versions = {"jaxfer": __version__, "python": platform.python_version(), "jax": jax.__version__}
     versions |= {"flax": flax.__version__, "optax": optax.__version__}
     device = jax.devices()[0]
     kind = f"{device.device_kind}, {platform.machine()}" if device.platform == "cpu" else device.device_kind

@@ -10,6 +10,7 @@ from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState, create_state
+from jaxfer.training.statistics import measure_statistics
 from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "make_optimizer",
     "make_schedule",
     "make_train_step",
+    "measure_statistics",
     "plain",
     "sam",
 ]

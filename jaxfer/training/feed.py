@@ -235,5 +235,5 @@ def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
 
 
 def _stack(rows: Sequence[Rows]) -> Rows:
-    """Return the rows of k batches as `row` int32 and `mask` bool, each [k, b]."""
-    return {"row": np.stack([one["row"] for one in rows]), "mask": np.stack([one["mask"] for one in rows])}
+    """Return the rows of k batches as `row` int32 and `mask` bool, each [k, b], and so what else they have."""
+    return jax.tree.map(lambda *each: np.stack(each), *rows)

@@ -191,6 +191,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
             for one in going:
                 one.tell_step(done)
             if ends_epoch:
+                state = steps.settle(state)
                 trained, val = running, steps.measure(state.variables, hyper)
                 running = nothing
                 for one, *sums in zip(going, _split(trained, several), _split(val, several), strict=True):
@@ -299,9 +300,8 @@ class _Batches:
         self.steps_per_epoch = each[0].steps_per_epoch
 
     def rows(self, step: int) -> dict[str, np.ndarray]:
-        """Return where the batches at `step` lie, as `Batches.rows` does: `row` and `mask`, [runs, b]."""
-        each = [batches.rows(step) for batches in self._each]
-        return {name: np.stack([rows[name] for rows in each]) for name in ("row", "mask")}
+        """Return where the batches at `step` lie, as `Batches.rows` does: `row`, `mask` and so on, [runs, b]."""
+        return jax.tree.map(lambda *rows: np.stack(rows), *(batches.rows(step) for batches in self._each))
 
 
 def divergence(done: int, losses: Float[np.ndarray, " steps"], saved_step: int | None) -> Diverged | None:

@@ -26,6 +26,7 @@ from jaxfer.training.hyperparameters import Hyperparameters, structure
 from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
+from jaxfer.training.statistics import statistics_function
 from jaxfer.training.step import eval_function, train_function
 
 
@@ -36,10 +37,12 @@ class Steps:
     Attributes:
         training: The training steps, which take `hyper` after the portion.
         measure: `measure(variables, hyper)` returns the metrics of the whole validation split.
+        settle: `settle(state)` returns the state to evaluate and to save after an epoch.
     """
 
     training: Training
     measure: Callable[..., Metrics]
+    settle: Callable[[TrainState], TrainState]
 
 
 class Program:
@@ -108,6 +111,7 @@ class Program:
         return Steps(
             self.feed.training(self._train(model), self.data.train, self.parallel),
             self.feed.scoring(self._evaluate(model), self.data.val, self.parallel, batch_size=self._config.batch_size),
+            self._settle(several=False),
         )
 
     @cached_property
@@ -125,6 +129,7 @@ class Program:
         return Steps(
             self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
             self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
+            self._settle(several=True),
         )
 
     def config_of(self, config: Config) -> Config:
@@ -170,8 +175,8 @@ class Program:
 
     def batches(self, config: Config) -> Batches:
         """Return the training batches of a run: of each, the rows of this process."""
-        options = {"sampling": config.data.sampling, "shard": self.parallel.shard}
-        return Batches(self.data.train, config.batch_size, config.seed, **options)
+        options = {"shard": self.parallel.shard, "alternate": config.augment.alternate_flip}
+        return Batches(self.data.train, config.batch_size, config.seed, sampling=config.data.sampling, **options)
 
     def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step, counted from 0.
@@ -209,6 +214,14 @@ class Program:
             return eval_function(model, self._objective(hyper), **options)(variables, batch)
 
         return measure
+
+    def _settle(self, *, several: bool) -> Callable[[TrainState], TrainState]:
+        images = self._config.optimizer.statistics_images
+        if not images:
+            return lambda state: state
+        options = {"images": images, "batch_size": self._config.batch_size, "parallel": self.parallel}
+        measure = statistics_function(self.model, self.data.train, several=several, **options)
+        return lambda state: dataclasses.replace(state, batch_stats=measure(state.variables))
 
     def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
         # The peak is traced, so that one program serves all learning rates.

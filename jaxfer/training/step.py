@@ -45,7 +45,8 @@ def make_train_step(
         parallel: How to use the devices; by default one.
         transform: Changes each batch on the device, before the network sees it; None leaves it as it is.
         gradient: The way to the gradient (`jaxfer.training.gradients`).
-        ema: Decay of the moving average in `state.ema`, which must then exist.
+        ema: Decay of the moving average in `state.ema`, which must then exist. In the step t, counted from 0, it is at
+            most (1 + t) / (10 + t), so that the average soon forgets the parameters it began with.
 
     Returns:
         The step.
@@ -130,7 +131,7 @@ def train_function(
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
+        average = state.ema if ema is None else optax.incremental_update(params, state.ema, _change(ema, state.step))
         metrics = _total(Metrics.of_batch(outputs["logits"], batch["label"], batch["mask"], loss=loss), axis_name)
         state = dataclasses.replace(
             state, step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
@@ -203,6 +204,11 @@ def _check(batch: Batch) -> None:
     chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
     chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
     chex.assert_type([batch["label"], batch["mask"]], [int, bool])
+
+
+def _change(decay: float, step: jax.Array) -> jax.Array:
+    """Return the share of new parameters in a moving average, 1 minus its decay, which rises to `decay`."""
+    return jnp.maximum(1 - decay, 9 / (10 + step))
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:

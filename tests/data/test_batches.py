@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxfer.data.batches import Batches, columns, evaluation_batches
+from jaxfer.data.batches import Batches, Shard, columns, evaluation_batches, turns
 from jaxfer.data.dataset import Split
 
 
@@ -105,3 +107,65 @@ def test_batches_leave_the_split_alone():
     batch = Batches(split, 8, seed=0)[0]
     batch["image"][:], batch["label"][:], batch["valence"][:] = 0, 0, 0
     assert_same(columns(split), columns(numbered(5, affect=True)))
+
+
+# Mirror images in turn
+
+
+def sides_of(batches, epoch):
+    """Return which sides each example shows in an epoch, in order: a list of truth values by number."""
+    sides = {}
+    for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
+        batch = batches[step]
+        for number, side in zip(examples(batch), batch["mirrored"][batch["mask"]].tolist(), strict=True):
+            sides.setdefault(number, []).append(side)
+    return sides
+
+
+@given(COUNTS, SIZES, st.integers(0, 2**32 - 1), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_an_example_is_seen_both_ways_within_two_epochs(count, batch_size, seed, epoch):
+    batches = Batches(numbered(count), batch_size, seed, alternate=True)
+    one, other = (sides_of(batches, epoch + more) for more in range(2))
+    assert one.keys() == other.keys() == set(range(count))
+    assert all(one[number] == [not other[number][0]] for number in one)
+
+
+def test_about_half_of_an_epoch_is_mirrored_and_which_half_is_the_seeds():
+    firsts = [sides_of(Batches(numbered(200), 16, seed, alternate=True), 0) for seed in range(3)]
+    for first in firsts:
+        assert 70 < sum(side for (side,) in first.values()) < 130  # four standard deviations
+    for one, other in itertools.pairwise(firsts):
+        assert 60 < sum(one[number] != other[number] for number in one) < 140
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "sqrt"])
+def test_an_example_that_comes_several_times_in_an_epoch_takes_turns_within_it(sampling):
+    split = numbered(60)
+    split = Split("train", split.images, (np.arange(60) < 4).astype(np.int32))
+    batches = Batches(split, 8, seed=0, sampling=sampling, alternate=True)
+    sides = sides_of(batches, 0)
+    assert max(map(len, sides.values())) > 3
+    for seen in sides.values():
+        assert all(one != other for one, other in itertools.pairwise(seen))
+
+
+def test_turns_change_nothing_else_of_a_batch_and_are_a_function_of_the_step():
+    with_turns, plain = Batches(numbered(19), 4, 3, alternate=True), Batches(numbered(19), 4, 3)
+    for step in (14, 3, 9, 4):
+        batch = with_turns[step]
+        assert (batch["mirrored"].dtype, batch["mirrored"].shape) == (bool, (4,))
+        assert_same(batch, Batches(numbered(19), 4, 3, alternate=True)[step])
+        assert_same({name: values for name, values in batch.items() if name != "mirrored"}, plain[step])
+        shards = [Batches(numbered(19), 4, 3, alternate=True, shard=Shard(index, 2))[step] for index in range(2)]
+        np.testing.assert_array_equal(np.concatenate([shard["mirrored"] for shard in shards]), batch["mirrored"])
+    assert "mirrored" not in plain.rows(0)
+
+
+def test_turns_of_an_epoch_by_hand():
+    order = np.array([2, 0, 2, 1, 2, 0])
+    first = turns(order, 3, seed=5, epoch=0)
+    np.testing.assert_array_equal(turns(order, 3, seed=5, epoch=1), ~first)
+    np.testing.assert_array_equal(turns(order, 3, seed=5, epoch=2), first)
+    assert first[0] == (not first[2]) == first[4]
+    assert first[1] == (not first[5])

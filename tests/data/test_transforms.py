@@ -7,6 +7,7 @@ import scipy.ndimage
 from jaxfer.config import AugmentConfig
 from jaxfer.data import transforms
 from jaxfer.data.transforms import augment
+from jaxfer.errors import UserError
 
 CONFIGS = {
     "flip": AugmentConfig(flip=True),
@@ -16,6 +17,9 @@ CONFIGS = {
     "brightness": AugmentConfig(brightness=0.4),
     "contrast": AugmentConfig(contrast=0.9),
     "erase": AugmentConfig(erase=1.0),
+    "erase to the mean": AugmentConfig(erase=1.0, erase_area=0.6, erase_fill="mean"),
+    "half moved": AugmentConfig(rotate=10, scale=0.15, geometric_probability=0.5),
+    "half changed": AugmentConfig(brightness=0.3, contrast=0.3, photometric_probability=0.5),
     "all": AugmentConfig(flip=True, shift=0.1, rotate=15, scale=0.1, brightness=0.2, contrast=0.2, erase=0.5),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -54,7 +58,10 @@ def test_the_key_decides(config):
 @every_config
 def test_equal_images_of_a_batch_come_out_different(config):
     out = jitted(KEY, copies(IMAGES[0], 12), config)
-    assert distinct(out) == (2 if config == CONFIGS["flip"] else 12)
+    if 0.5 in (config.geometric_probability, config.photometric_probability):
+        assert 3 < distinct(out) < 12  # those that are left alone are one
+    else:
+        assert distinct(out) == (2 if config == CONFIGS["flip"] else 12)
 
 
 @every_config
@@ -96,6 +103,49 @@ def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest():
 def test_flipping_twice_gives_the_images_back():
     images = jnp.asarray(IMAGES, jnp.float32)
     np.testing.assert_array_equal(transforms.flip(KEY, transforms.flip(KEY, images)), images)
+
+
+def test_alternate_flip_mirrors_those_whose_turn_it_is():
+    turns, images = np.arange(12) % 3 == 0, IMAGES.astype(np.float32) / 255
+    for config in (AugmentConfig(alternate_flip=True), AugmentConfig(alternate_flip=True, flip=True)):
+        out = np.asarray(jitted(KEY, images, config, turns))
+        np.testing.assert_array_equal(out[turns], images[turns, :, ::-1])
+        np.testing.assert_array_equal(out[~turns], images[~turns])
+        (transform,) = transforms.transforms_of(config, 7)
+        np.testing.assert_array_equal(transform(KEY, {"image": images, "mirrored": turns})["image"], out)
+        with pytest.raises(UserError, match=r"no column 'mirrored': make its batches with Batches\(\.\.\., alternate"):
+            transform(KEY, {"image": images})
+
+
+# Who is changed
+
+
+@pytest.mark.parametrize(
+    ("amounts", "name"),
+    [
+        ({"shift": 0.2, "rotate": 20, "scale": 0.2}, "geometric_probability"),
+        ({"brightness": 0.3, "contrast": 0.3}, "photometric_probability"),
+    ],
+)
+def test_a_probability_says_who_is_changed_and_the_others_keep_every_bit(amounts, name):
+    images = np.random.default_rng(3).uniform(0.2, 0.8, (300, 12, 12, 1)).astype(np.float32)
+    whole, half, none = (
+        np.asarray(jitted(KEY, images, AugmentConfig(**amounts, **{name: probability})))
+        for probability in (1.0, 0.4, 0.0)
+    )
+    kept = (half == images).all((1, 2, 3))
+    assert 0.6 - 4 * np.sqrt(0.24 / 300) < kept.mean() < 0.6 + 4 * np.sqrt(0.24 / 300)
+    # Whoever is changed is changed as without a choice: its numbers are the same.
+    np.testing.assert_allclose(half[~kept], whole[~kept], atol=1e-5)
+    np.testing.assert_array_equal(none, images)
+
+
+def test_who_is_moved_and_whose_light_is_changed_are_two_questions():
+    images = np.random.default_rng(3).uniform(0.2, 0.8, (400, 8, 8, 1)).astype(np.float32)
+    moved = AugmentConfig(rotate=20, geometric_probability=0.5)
+    lit = AugmentConfig(brightness=0.3, photometric_probability=0.5)
+    one, other = ((np.asarray(jitted(KEY, images, config)) != images).any((1, 2, 3)) for config in (moved, lit))
+    assert 140 < (one == other).sum() < 260  # six standard deviations
 
 
 # Move
@@ -177,26 +227,45 @@ def test_contrast_stretches_an_image_about_its_mean_and_clips():
 # Erase
 
 GRAY = jnp.full((200, 64, 64, 3), 0.5)
-erase = jax.jit(transforms.erase)
+erase = jax.jit(transforms.erase, static_argnames=("fill",))
 
 
-def erased(probability):
+def erased(probability, largest=0.2):
     """Return where each of 200 gray images of 64x64 was erased, bool [200, 64, 64]."""
-    return np.asarray((erase(KEY, GRAY, probability) != GRAY).any(3))
+    return np.asarray((erase(KEY, GRAY, probability, largest=largest) != GRAY).any(3))
 
 
-def test_erase_replaces_one_rectangle_of_2_to_20_percent():
+@pytest.mark.parametrize("largest", [0.02, 0.1, 0.2, 0.25])
+def test_erase_replaces_one_rectangle_of_2_percent_to_its_largest_area(largest):
     areas = []
-    for hole in erased(1.0):
+    for hole in erased(1.0, largest):
         rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
         height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
         assert hole.sum() == height * width
         assert (height - 0.5) / (width + 0.5) < 3.3
         assert (width - 0.5) / (height + 0.5) < 1 / 0.3
         areas.append(height * width)
-    # Each side is rounded by up to half a pixel, which at the longest sides is 11 of 82 pixels and 35 of 819.
+    # Each side is rounded by up to half a pixel, which at the longest sides is 11 of 82 pixels and 39 of 1024.
     assert 0.02 * 64**2 - 11 <= min(areas) < 0.03 * 64**2
-    assert 0.19 * 64**2 < max(areas) <= 0.2 * 64**2 + 35
+    assert 0.93 * largest * 64**2 < max(areas) <= largest * 64**2 + (11 if largest == 0.02 else 39)
+    assert np.mean(areas) == pytest.approx((0.02 + largest) / 2 * 64**2, rel=0.08)
+
+
+def test_erase_may_take_the_whole_image_and_never_more():
+    shares = erased(1.0, 1.0).mean((1, 2))
+    assert 0.8 < shares.max() <= 1
+    assert shares.min() < 0.1
+
+
+def test_what_is_erased_to_the_mean_becomes_the_mean_of_each_channel():
+    images = jnp.asarray(IMAGES, jnp.float32) / 255
+    out = np.asarray(erase(KEY, images, 1.0, largest=0.4, fill="mean"))
+    noisy = np.asarray(erase(KEY, images, 1.0, largest=0.4))
+    hole = (noisy != images).any(-1)  # the same rectangle
+    assert hole.any((1, 2)).all()
+    for image, one, where in zip(np.asarray(images), out, hole, strict=True):
+        np.testing.assert_array_equal(one[~where], image[~where])
+        np.testing.assert_allclose(one[where], np.broadcast_to(image.mean((0, 1)), one[where].shape), atol=1e-5)
 
 
 def test_what_is_erased_becomes_uniform_noise():

@@ -82,9 +82,10 @@ class Seen:
         return other
 
 
+@pytest.mark.parametrize("alternate", [False, True])
 @pytest.mark.parametrize("way", [OneDevice, Sharded])
-def test_a_resident_step_sees_exactly_the_batches_of_the_host(way):
-    batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt"), two(way)
+def test_a_resident_step_sees_exactly_the_batches_of_the_host(way, alternate):
+    batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt", alternate=alternate), two(way)
     training = ResidentFeed(steps=4).training(lambda taken, batch: (taken + 1, Seen(batch)), batches.split, parallel)
     taken, latest = parallel.place((jnp.zeros((), jnp.int32), Seen(batches[0])))
     steps = iter(range(12))

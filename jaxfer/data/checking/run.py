@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from jaxfer import __version__
 from jaxfer.data.checking.duplicates import find_copies
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import KINDS, Check, SplitCount
@@ -18,6 +17,7 @@ from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading.progress import Watch, counting
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
+from jaxfer.version import __version__
 
 MOST_SIZES = 20
 """How many sizes of photographs are listed; the others are counted together."""

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 
-import jaxfer
 from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import Layout, ReadOptions, Record
 from jaxfer.data.layouts.prepared import CREATED_BY
@@ -23,6 +22,7 @@ from jaxfer.data.reading.progress import Tally
 from jaxfer.data.reading.record import UNREADABLE, Split
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class RawFaces:
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
-        versions = {"jaxfer": jaxfer.__version__, "python": platform.python_version()}
+        versions = {"jaxfer": __version__, "python": platform.python_version()}
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},

@@ -1,0 +1,27 @@
+"""Random changes to a training batch, made on the device inside the step.
+
+A `Transform` is `(key, batch) -> batch`. Those of images alone are functions of a key and float32 images [b, h, w, c]
+from 0 to 1 that return the same shape, dtype and range, every image changed independently of the others.
+"""
+
+from jaxfer.data.transforms.colour import change_brightness, change_contrast
+from jaxfer.data.transforms.composition import Transform, augment, compose, transforms_of
+from jaxfer.data.transforms.erasing import erase
+from jaxfer.data.transforms.geometry import crop, flip, mirror, move
+from jaxfer.data.transforms.mixing import cutmix, mixup
+
+__all__ = [
+    "Transform",
+    "augment",
+    "change_brightness",
+    "change_contrast",
+    "compose",
+    "crop",
+    "cutmix",
+    "erase",
+    "flip",
+    "mirror",
+    "mixup",
+    "move",
+    "transforms_of",
+]

@@ -1,0 +1,108 @@
+"""What a config asks for, and transforms one after another."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxfer.config import AugmentConfig
+from jaxfer.data.batches import Batch
+from jaxfer.data.transforms.colour import change_brightness, change_contrast
+from jaxfer.data.transforms.erasing import erase
+from jaxfer.data.transforms.geometry import crop, flip, mirror, move
+from jaxfer.data.transforms.mixing import cutmix, mixup
+from jaxfer.errors import UserError
+from jaxfer.models import unit_range
+
+Transform = Callable[[jax.Array, Batch], Batch]
+"""`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after."""
+
+_OTHERS = 2**16
+
+
+def compose(*transforms: Transform) -> Transform | None:
+    """Return transforms one after another, each with randomness of its own; None of none."""
+    if not transforms:
+        return None
+
+    def composed(key: jax.Array, batch: Batch) -> Batch:
+        for index, transform in enumerate(transforms):
+            # The first has the key itself, with which runs were trained before there were others. Smaller numbers
+            # would give the others what it gets by splitting that: `split(key)[1]` is `fold_in(key, 1)`.
+            batch = transform(key if index == 0 else jax.random.fold_in(key, _OTHERS + index), batch)
+        return batch
+
+    return composed
+
+
+def transforms_of(config: AugmentConfig, num_classes: int) -> list[Transform]:
+    """Return what a config asks for, in order: changes of single images, then of pairs.
+
+    With `alternate_flip` they need the column `mirrored`, which `Batches` give with `alternate`.
+    """
+    transforms: list[Transform] = []
+    if _changes_images(config):
+        transforms.append(
+            lambda key, batch: {**batch, "image": augment(key, batch["image"], config, mirrored=batch.get("mirrored"))}
+        )
+    if config.mixup:
+        transforms.append(lambda key, batch: mixup(key, batch, alpha=config.mixup, num_classes=num_classes))
+    if config.cutmix:
+        transforms.append(lambda key, batch: cutmix(key, batch, alpha=config.cutmix, num_classes=num_classes))
+    return transforms
+
+
+def _changes_images(config: AugmentConfig) -> bool:
+    """Return whether a config asks for any change of single images."""
+    moves = (config.flip, config.alternate_flip, config.crop, config.shift, config.rotate, config.scale)
+    return any((*moves, config.brightness, config.contrast, config.erase))
+
+
+def augment(key: jax.Array, images: jax.Array, config: AugmentConfig, mirrored: jax.Array | None = None) -> jax.Array:
+    """Change single images as a config asks for: geometry first, then light, then what is erased.
+
+    Args:
+        key: Of all that is drawn. What a config does not ask for draws nothing, and leaves the others their numbers.
+        images: [b, h, w, c], uint8 from 0 to 255 or float32 from 0 to 1.
+        config: What to change, and by how much.
+        mirrored: bool [b], which images `alternate_flip` mirrors.
+
+    Returns:
+        The images, float32 [b, h, w, c] from 0 to 1.
+
+    Raises:
+        UserError: The config has `alternate_flip`, and `mirrored` is not given.
+    """
+    # Of keys made from one, `split(key, 5)[i]` is `fold_in(key, i)`: what came later has the numbers from 5 on.
+    keys = jax.random.split(key, 5)
+    images = unit_range(images)
+    if config.crop:
+        images = crop(jax.random.fold_in(key, 5), images, config.crop)
+    if config.alternate_flip:
+        if mirrored is None:
+            raise UserError(
+                "alternate_flip needs to know whose turn it is, and the batch has no column 'mirrored': make its "
+                "batches with Batches(..., alternate=True), or leave out --alternate-flip"
+            )
+        images = mirror(images, mirrored)
+    elif config.flip:
+        images = flip(keys[0], images)
+    if config.shift or config.rotate or config.scale:
+        chosen = _chosen(jax.random.fold_in(key, 6), len(images), config.geometric_probability)
+        images = move(keys[1], images, shift=config.shift, rotate=config.rotate, scale=config.scale, chosen=chosen)
+    if config.brightness or config.contrast:
+        changed = images
+        if config.brightness:
+            changed = change_brightness(keys[2], changed, config.brightness)
+        if config.contrast:
+            changed = change_contrast(keys[3], changed, config.contrast)
+        chosen = _chosen(jax.random.fold_in(key, 7), len(images), config.photometric_probability)
+        images = changed if chosen is None else jnp.where(chosen[:, None, None, None], changed, images)
+    if config.erase:
+        images = erase(keys[4], images, config.erase, largest=config.erase_area, fill=config.erase_fill)
+    return images
+
+
+def _chosen(key: jax.Array, count: int, probability: float) -> jax.Array | None:
+    """Return which of the images to change, bool [b]; None where it is all of them, for which nothing is drawn."""
+    return None if probability == 1 else jax.random.bernoulli(key, probability, (count,))
