@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
     from jaxfer.metrics import Metrics
-    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall
+    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall, ResNetFERStrong
     from jaxfer.reports import ProgressBar, finish_run
     from jaxfer.runs import load_run
     from jaxfer.sweeps import grid, random_search, sweep
@@ -31,7 +31,7 @@ _ROOMS = {
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
     "metrics": ("Metrics",),
-    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall"),
+    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall", "ResNetFERStrong"),
     "reports": ("ProgressBar", "finish_run"),
     "runs": ("load_run",),
     "sweeps": ("grid", "random_search", "sweep"),
@@ -54,6 +54,7 @@ __all__ = [
     "ResNetFER34",
     "ResNetFER50",
     "ResNetFERSmall",
+    "ResNetFERStrong",
     "Sharded",
     "Task",
     "TrainState",
