@@ -146,6 +146,7 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
+# Slow: plain Flax's network and jaxfer's are compiled for training, with batches and with images on the device.
 @pytest.mark.usefixtures("benchmarks")
 def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
     from contender import warm_up

@@ -1,4 +1,7 @@
-"""Two processes that train one run: the numbers of one process, and an end for both whatever happens to either."""
+"""Two processes that train one run: the numbers of one process, and an end for both whatever happens to either.
+
+Slow, since most tests start two processes, often twice: each imports all of jaxfer and compiles or loads its programs.
+"""
 
 import csv
 import json
@@ -215,6 +218,7 @@ def test_what_runs_in_one_process_is_refused_in_several(monkeypatch, way):
         Agreement(parallel)
 
 
+# Slow: two processes of the example with jaxfer's own network, under a cluster's environment.
 def test_a_recognised_cluster_needs_one_flag_and_leaves_one_report(tmp_path):
     # What SLURM tells the processes of a step, from which JAX takes who they are.
     shared = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}

@@ -59,6 +59,7 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
     return root
 
 
+# Slow: the example trains the published network, is resumed and evaluated, each in a process of its own.
 def test_training_on_photographs_writes_a_whole_run_that_resumes_and_can_be_evaluated(tmp_path, refused):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
@@ -136,6 +137,7 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
 
 
+# Slow: a grid of runs of the published network, in processes that are stopped and resumed.
 def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped(tmp_path, refused):
     small = ["--drawn-train", "42", "--drawn-val", "21", *SMALL]
     grid = ["--rates", "0.003", "0.001", "--lengths", "1", "2", "--sweep-dir", "sweep"]
