@@ -13,7 +13,7 @@ from jaxfer.version import __version__
 if TYPE_CHECKING:
     from jaxfer.config import PRESETS, Config
     from jaxfer.data import Dataset, check, load, prepare
-    from jaxfer.devices import OneDevice, Pmapped, Sharded, use_cpu_cores
+    from jaxfer.devices import OneDevice, Pmapped, Sharded, tune_for_cpu, use_cpu_cores
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
     from jaxfer.metrics import Metrics
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "config": ("Config", "PRESETS"),
     "data": ("Dataset", "check", "load", "prepare"),
-    "devices": ("OneDevice", "Pmapped", "Sharded", "use_cpu_cores"),
+    "devices": ("OneDevice", "Pmapped", "Sharded", "tune_for_cpu", "use_cpu_cores"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
     "metrics": ("Metrics",),
@@ -72,6 +72,7 @@ __all__ = [
     "random_search",
     "summarize",
     "sweep",
+    "tune_for_cpu",
     "use_cpu_cores",
 ]
 

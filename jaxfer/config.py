@@ -269,10 +269,10 @@ def from_json(text: str, source: str = "config.json") -> Config:
 
     Args:
         text: JSON; a missing field takes its default.
-        source: what errors call it, such as its file.
+        source: What errors call it, such as its file.
 
     Raises:
-        UserError: for text that is not JSON, unknown fields, and values of the wrong type or out of range.
+        UserError: The text is not JSON, a field is unknown, or a value is of the wrong type or out of range.
 
     >>> from_json(to_json(PRESETS["demo"])) == PRESETS["demo"]
     True
@@ -285,7 +285,15 @@ def from_json(text: str, source: str = "config.json") -> Config:
 
 
 def from_fields(values: Any, source: str) -> Config:
-    """Return the config with these fields, an object as JSON has it in today's names; otherwise as `from_json`."""
+    """Return the config with these fields.
+
+    Args:
+        values: An object as JSON has it, in today's names; a missing field takes its default.
+        source: What errors call it, such as its file.
+
+    Raises:
+        UserError: A field is unknown, or a value is of the wrong type or out of range.
+    """
     import msgspec  # here, since networks are built on machines that have JAX, Flax and NumPy alone
 
     _check_names(Config, values, source)

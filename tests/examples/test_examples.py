@@ -31,7 +31,7 @@ def run(*arguments, cwd):
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
     """Return a function that runs an example here, where JAX has started, and returns what it said of errors."""
-    monkeypatch.setattr("jaxfer.devices.cpu.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("jaxfer.devices.cpu.tune_for_cpu", lambda: None)
     monkeypatch.chdir(tmp_path)
 
     def run(script, *arguments):

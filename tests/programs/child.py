@@ -19,7 +19,7 @@ from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.reports import TensorBoard
@@ -72,7 +72,7 @@ def main() -> None:
 
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
         importlib.import_module("jaxfer.training.program").Batches = EndingBatches
-    use_cpu_cores()
+    tune_for_cpu()
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     callbacks = [TensorBoard(Path(run_dir))] if writes else []
     fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=NETWORKS[network])
