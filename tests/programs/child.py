@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,19 @@ def faces(count: int, name: str) -> Split:
 
 
 class EndingBatches(Batches):
-    """Batches that end the process when a step is asked for."""
+    """Batches that end the process when a step is asked for, once a checkpoint of `saved` or a later step is there."""
 
     ending, at = "", -1
+    checkpoints, saved = Path(), 0
+
+    def _wait(self):
+        # Saving goes on in the background, for longer than a small network's next steps take.
+        while not any(path.name.isdigit() and int(path.name) >= self.saved for path in self.checkpoints.iterdir()):
+            time.sleep(0.01)
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        if step == self.at and self.saved:
+            self._wait()
         if step == self.at and self.ending == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif step == self.at and self.ending == "terminate":
