@@ -73,7 +73,9 @@ class Protocol:
     def differences(self, release: Release, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Return a sentence for each split with other numbers of images than a release of the data.
 
-        counts: the number of images of each class in `train` and `val`.
+        Args:
+            release: The one that counts are held against.
+            counts: The number of images of each class in `train` and `val`.
         """
         sentences = []
         for split in sorted(counts.keys() & release.counts.keys()):
@@ -141,10 +143,12 @@ class _Part:
 
 
 def compare(splits: Mapping[str, tuple[str, Classes]], release: Release | None) -> Comparison:
-    """Compare counts with those of `release`, or without one with the published data that they are nearest to.
+    """Compare counts with those of published data; without contempt, with those of the other seven classes.
 
-    splits: by name, the use and the number of images of each class. Data without contempt is compared with the other
-    seven classes. Without a `release`, only data of the same classes and about the same size comes into question.
+    Args:
+        splits: By name, the use and the number of images of each class.
+        release: What to compare with. By default that which the counts are nearest to: only data of the same classes
+            and about the same size comes into question.
     """
     parts = _by_use(splits)
     held = {name for part in parts.values() for name, count in part.classes.items() if count}

@@ -23,7 +23,7 @@ def close_pairs(
 
     Args:
         first: uint64 [n].
-        second: uint64 [n], as `first`, or hashes of the mirror images.
+        second: uint64 [n]: those of `first`, or of the mirror images.
         distance: In how many bits, of 64, two hashes may differ.
         seeks_later: bool [n]. A pair is left out where neither `seeks_later[i]` nor `seeks_earlier[j]` is set.
         seeks_earlier: bool [n].

@@ -53,7 +53,11 @@ class StoredImage(Protocol):
     """An image inside of a larger file, read when it is needed, in any thread."""
 
     def read(self) -> bytes | np.ndarray:
-        """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3]. Raises `OSError` where it cannot be read."""
+        """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3].
+
+        Raises:
+            OSError: It cannot be read.
+        """
         ...
 
 
