@@ -13,11 +13,11 @@ from jaxfer.version import __version__
 if TYPE_CHECKING:
     from jaxfer.config import PRESETS, Config
     from jaxfer.data import Dataset, check, load, prepare
-    from jaxfer.devices import OneDevice, Pmapped, Sharded, use_cpu_cores
+    from jaxfer.devices import OneDevice, Pmapped, Sharded, tune_for_cpu, use_cpu_cores
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
     from jaxfer.metrics import Metrics
-    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall
+    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall, ResNetFERStrong
     from jaxfer.reports import ProgressBar, finish_run
     from jaxfer.runs import load_run
     from jaxfer.sweeps import grid, random_search, sweep
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 _ROOMS = {
     "config": ("Config", "PRESETS"),
     "data": ("Dataset", "check", "load", "prepare"),
-    "devices": ("OneDevice", "Pmapped", "Sharded", "use_cpu_cores"),
+    "devices": ("OneDevice", "Pmapped", "Sharded", "tune_for_cpu", "use_cpu_cores"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
     "metrics": ("Metrics",),
-    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall"),
+    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall", "ResNetFERStrong"),
     "reports": ("ProgressBar", "finish_run"),
     "runs": ("load_run",),
     "sweeps": ("grid", "random_search", "sweep"),
@@ -54,6 +54,7 @@ __all__ = [
     "ResNetFER34",
     "ResNetFER50",
     "ResNetFERSmall",
+    "ResNetFERStrong",
     "Sharded",
     "Task",
     "TrainState",
@@ -72,6 +73,7 @@ __all__ = [
     "random_search",
     "summarize",
     "sweep",
+    "tune_for_cpu",
     "use_cpu_cores",
 ]
 

@@ -59,9 +59,10 @@ RELEASES = (AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB)
 class Protocol:
     """How a number on AffectNet is made.
 
-    class_names: the classes, in the order of the labels.
-    rows: which rows of the data count.
-    validation: what the number is measured on.
+    Attributes:
+        class_names: The classes, in the order of the labels.
+        rows: Which rows of the data count.
+        validation: What the number is measured on.
     """
 
     name: str
@@ -113,13 +114,14 @@ Classes = Mapping[str, int]
 class Comparison:
     """How the usable images compare with those of a published data set.
 
-    name: of the data set; None where none fits.
-    fits: whether each count is the published one, in every split that the data has.
-    summary: all of this in words.
-    published: for splits of the data, by their own names, the published number of images of each class. Splits that
-        are used for the same are compared as one, under their joined names.
-    differences: likewise how many images there are beyond those, negative where some are missing; without zeros.
-    absent: the uses of published splits that the data lacks.
+    Attributes:
+        name: Of the data set; None where none fits.
+        fits: Whether each count is the published one, in every split that the data has.
+        summary: All of this in words.
+        published: For splits of the data, by their own names, the published number of images of each class. Splits that
+            are used for the same are compared as one, under their joined names.
+        differences: Likewise how many images there are beyond those, negative where some are missing; without zeros.
+        absent: The uses of published splits that the data lacks.
     """
 
     name: str | None

@@ -75,7 +75,17 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
 
 
 def of_split(scores: Mapping[str, Any], epoch: int, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `scores.html.jinja` shows of the scores of a split, whose `kind` says what the split is for."""
+    """Return what `scores.html.jinja` shows of the scores of a split.
+
+    Args:
+        scores: A split of `summary.json`, or `Evaluation.scores`.
+        epoch: Of the checkpoint.
+        kind: What the split is for, such as `validation`.
+        drawings: Figures by the names under which the page shows them, to which those of the split are added.
+
+    Returns:
+        The template's variables by name.
+    """
     drawn = {"classes": figures.per_class, "calibration": figures.reliability}
     predicted = [sum(column) for column in zip(*scores["confusion_matrix"], strict=True)]
     counted = zip(scores["per_class"].items(), predicted, figures.related(scores), strict=True)

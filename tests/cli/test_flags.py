@@ -77,7 +77,13 @@ def test_help_explains_every_flag_with_its_default(capsys):
         TrainingFlags.parse(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {published,demo}", "--resume"):
+    for words in (
+        "--learning-rate FLOAT",
+        "(default: 0.001)",
+        "--data-dir",
+        "--preset {published,demo,fast,small,strong}",
+        "--resume",
+    ):
         assert words in text
 
 

@@ -44,11 +44,13 @@ class UnreadableError(Exception):
 class Face:
     """A face cut out of its photograph.
 
-    picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
-    extent: width and height of `crop` in pixels of `picture`: a fraction less than its own where a decoder rounds up.
-    crop: left, top, width and height of what `picture` shows, in pixels of the upright photograph.
-    photograph: width and height of the upright photograph, in pixels.
-    mode: how the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
+    Attributes:
+        picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
+        extent: Width and height of `crop` in pixels of `picture`: a fraction less than its own where a decoder rounds
+            up.
+        crop: Left, top, width and height of what `picture` shows, in pixels of the upright photograph.
+        photograph: Width and height of the upright photograph, in pixels.
+        mode: How the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
     """
 
     picture: Image.Image
