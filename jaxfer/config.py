@@ -149,14 +149,22 @@ class AugmentConfig(Section):
     """Largest rotation either way, in degrees."""
     scale: Annotated[float, PORTION] = 0.0
     """Largest change of size: 0.1 draws the factor from 0.9 to 1.1."""
+    resized_crop: Annotated[float, PORTION] = 0.0
+    """Largest share of the area that is cut off before the rest is enlarged again: 0.2 keeps from 0.8 to all of it."""
+    trivial: Annotated[float, Must(lambda x: 0 <= x <= 3, "a strength from 0 to 3")] = 0.0
+    """One of none, shear, shift and rotation an image, at 1 up to 0.3, 30% and 30 degrees (TrivialAugment, 2021)."""
     geometric_probability: Annotated[float, PROBABILITY] = 1.0
-    """Probability that an image is shifted, rotated and scaled; the others are none of it."""
+    """Probability that `shift`, `rotate`, `scale`, `resized_crop` and `trivial` change an image; others stay as is."""
     brightness: Annotated[float, PORTION] = 0.0
     """Largest change of brightness, as a share of the full range."""
     contrast: Annotated[float, PORTION] = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
+    saturation: Annotated[float, PORTION] = 0.0
+    """Largest change of saturation: 0.2 draws the factor from 0.8 to 1.2. It changes nothing that is gray."""
+    hue: Annotated[float, Must(lambda x: 0 <= x <= 180, "degrees from 0 to 180")] = 0.0
+    """Largest turn of the hue either way, in degrees. It changes nothing that is gray."""
     photometric_probability: Annotated[float, PROBABILITY] = 1.0
-    """Probability that brightness and contrast of an image are changed; the others keep both."""
+    """Probability that `brightness`, `contrast`, `saturation` and `hue` change an image; others stay as is."""
     erase: Annotated[float, PROBABILITY] = 0.0
     """Probability that a random rectangle of the image, 2% of it or more, is filled with something else."""
     erase_area: Annotated[float, Must(lambda x: 0.02 <= x <= 1, "a share from 0.02 to 1")] = 0.2
