@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxfer.devices import OneDevice, Pmapped, Sharded, tune_for_cpu, use_cpu_cores
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
+    from jaxfer.inference import FaceModel, load_model, save_model
     from jaxfer.metrics import Metrics
     from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall, ResNetFERStrong
     from jaxfer.reports import ProgressBar, finish_run
@@ -30,6 +31,7 @@ _ROOMS = {
     "devices": ("OneDevice", "Pmapped", "Sharded", "tune_for_cpu", "use_cpu_cores"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
+    "inference": ("FaceModel", "load_model", "save_model"),
     "metrics": ("Metrics",),
     "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall", "ResNetFERStrong"),
     "reports": ("ProgressBar", "finish_run"),
@@ -45,6 +47,7 @@ __all__ = [
     "Callback",
     "Config",
     "Dataset",
+    "FaceModel",
     "Metrics",
     "OneDevice",
     "Pmapped",
@@ -66,11 +69,13 @@ __all__ = [
     "fit",
     "grid",
     "load",
+    "load_model",
     "load_run",
     "make_eval_step",
     "make_train_step",
     "prepare",
     "random_search",
+    "save_model",
     "summarize",
     "sweep",
     "tune_for_cpu",

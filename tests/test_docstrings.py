@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "jaxfer"
-ROOMS = ("metrics", "models", "data", "tasks", "devices", "runs", "training", "evaluation", "reports", "sweeps", "cli")
+ROOMS = (
+    "metrics",
+    "models",
+    "data",
+    "tasks",
+    "devices",
+    "runs",
+    "training",
+    "evaluation",
+    "inference",
+    "reports",
+    "sweeps",
+    "cli",
+)
 """The folders whose docstrings have sections, as those of the files beside them have."""
 FILES = sorted([*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))])
 MANY = 2
