@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image
 
 from jaxfer.config import PRESETS, DataConfig, ModelConfig
 from jaxfer.emotions import AFFECTNET_7
+from jaxfer.models import ResNetFER
+from jaxfer.models.resnet import MODELS
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
@@ -188,6 +191,7 @@ def fer2013(folder, rows=42, votes=42):
 
 def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monkeypatch, capsys):
     fer2013(tmp_path / "faces")
+    monkeypatch.setitem(MODELS, "published", partial(ResNetFER, width=8, stage_sizes=()))
     tiny = {"data": DataConfig(image_size=32), "model": ModelConfig(gray=True, standardize=True), "batch_size": 21}
     monkeypatch.setitem(PRESETS, "small", dataclasses.replace(PRESETS["small"], **tiny))
     monkeypatch.setattr("jaxfer.devices.cpu.tune_for_cpu", lambda: None)

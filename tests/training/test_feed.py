@@ -36,7 +36,8 @@ ALL = AugmentConfig(
     ("way", "model", "augment"),
     [
         (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
-        (Sharded, RESNET, ALL),  # slow: kernels, statistics and every augmentation, compiled twice, once in a scan
+        # Kernels, statistics and every augmentation, compiled twice, once in a scan.
+        pytest.param(Sharded, RESNET, ALL, marks=pytest.mark.slow),
         (Pmapped, MODEL, CONFIG.augment),
     ],
 )
