@@ -68,7 +68,11 @@ class Evaluate:
     """Print all numbers as JSON, and nothing else, to the standard output."""
 
     def run(self) -> None:
-        """Evaluate, print, and write the folders."""
+        """Evaluate, print, and write the folders.
+
+        Raises:
+            UserError: No run is named or one twice, or what is asked for cannot be evaluated.
+        """
         if not self.runs:
             raise UserError("no run was named: pass the folder of at least one")
         folders = [path.resolve() for path in self.runs]

@@ -76,7 +76,7 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
     html.write(_predictions(evaluation, pairs), folder / "predictions.csv")
-    html.write(render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
+    html.write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
     html.write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
     return folder
 
@@ -117,7 +117,7 @@ def _predictions(evaluation: Evaluation, pairs: Pairs) -> str:
     return text.getvalue()
 
 
-def render(
+def _render(
     evaluation: Evaluation, comparison: Mapping[str, Any] | None, pairs: Pairs, measures: Mapping[str, Measure]
 ) -> str:
     """Return the page as HTML text that needs no other file; see `write_evaluation`."""

@@ -80,10 +80,13 @@ def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mappi
     """Return what `scores.html.jinja` shows of the scores of a split.
 
     Args:
-        scores: Of the split.
+        scores: A split of `summary.json`, or `Evaluation.scores`.
         network: Whose they are, as `where` takes it.
-        kind: What the split is for.
-        drawings: Further ones.
+        kind: What the split is for, such as `validation`.
+        drawings: Figures by the names under which the page shows them, to which those of the split are added.
+
+    Returns:
+        The template's variables by name, but for `calibrated`.
     """
     drawn = {"classes": figures.per_class, "calibration": figures.reliability}
     predicted = [sum(column) for column in zip(*scores["confusion_matrix"], strict=True)]

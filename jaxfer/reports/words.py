@@ -32,7 +32,12 @@ def percent(share: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 3, missing: str = "n/a") -> str:
-    """Return a number with so many digits after the point; None is what JSON has for NaN.
+    """Return a number in words.
+
+    Args:
+        value: None is what JSON has for NaN.
+        digits: How many come after the point.
+        missing: The word for None.
 
     >>> decimal(0.25), decimal(None, missing="not finite")
     ('0.250', 'not finite')
@@ -55,7 +60,7 @@ class Measures:
     What it needs of other rooms imports JAX, and is imported when used: a check of data does without.
 
     Args:
-        known: measures by their name, in the order in which they are listed: `jaxfer.tasks.MEASURES`, and
+        known: Measures by their name, in the order in which they are listed: `jaxfer.tasks.MEASURES`, and
             those of one's own. A score that is not among them is called by its name, with blanks for underscores.
     """
 
@@ -123,12 +128,13 @@ def known_of(split: Mapping[str, Any]) -> dict[str, int]:
 
 
 def where(split: Mapping[str, Any], network: str, name: str = "") -> str:
-    """Return what belongs beside every number: the split, of how many of its images a score is, and whose it is.
+    """Return what belongs beside every number: the split, the number of its images, and which network it is of.
 
     Args:
-        split: The scores of the split.
-        network: Whose they are, such as the epoch.
-        name: Of the score.
+        split: A split of `summary.json`, or `Evaluation.scores`.
+        network: Whose number it is, such as the epoch of the checkpoint.
+        name: Of the score; where it is one of a quantity that some images lack, such as `valence_ccc`, the images that
+            have it are counted.
     """
     examples = known_of(split).get(name.partition("_")[0], split["examples"])
     return f"{split['split']}, n\u00a0=\u00a0{examples:,}, {network}"

@@ -163,6 +163,7 @@ def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
     np.testing.assert_allclose(jax.grad(lambda x: losses(x).sum())(guess), [[2 * 2 * 0.25, 0], [0, 0]])
 
 
+# Slow: a network is compiled for one device and for four.
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_every_way_takes_the_step_of_one_device(data, way):
     model = ResNetFER(width=8, stage_sizes=(1,), heads=(AFFECT.head,))
@@ -191,6 +192,7 @@ def test_the_network_without_it_is_the_same_as_before():
     jax.tree.map(np.testing.assert_array_equal, plain, {name: both[name] for name in plain})
 
 
+# Slow: jaxfer's own network is compiled for training and evaluation, and trained until it has learnt.
 def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     _, state, history = finished
     summary = summarize(CONFIG, data, state, history)

@@ -41,7 +41,7 @@ def expected(data):
 @pytest.mark.parametrize(
     ("way", "feed", "model"),
     [
-        (OneDevice, HostFeed(), MODEL),
+        (OneDevice, HostFeed(), MODEL),  # slow: jaxfer's own network is compiled, which has kernels of its own
         (Sharded, HostFeed(), STEM),
         (Pmapped, HostFeed(), STEM),
         (OneDevice, ResidentFeed(), STEM),

@@ -27,7 +27,9 @@ WAYS = [OneDevice, Sharded, Pmapped]
 
 
 RESNET = ResNetFER(width=8, stage_sizes=(1,), dropout=0.3)
-ALL = AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5)
+ALL = AugmentConfig(
+    alternate_flip=True, shift=0.1, rotate=10, geometric_probability=0.7, trivial=0.5, hue=20, brightness=0.1, erase=0.5
+)
 
 
 @pytest.mark.parametrize(
