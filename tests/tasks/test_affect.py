@@ -224,7 +224,7 @@ def test_flipping_averages_both_predictions(finished, data):
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
     options = {"batch_size": 16, "parallel": Pmapped(), "tasks": trained.tasks}
     plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
-    flipped = predict_split(trained.model, trained.variables, data.val, **options, flip=True)
+    flipped = predict_split(trained.model, trained.variables, data.val, **options, views="flip")
     both = [one.heads["affect"] for one in (plain, other)]
     np.testing.assert_allclose(flipped.heads["affect"], sum(both) / 2, atol=1e-5)
     for name, (_, actual) in plain.pairs.items():
