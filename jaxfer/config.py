@@ -218,6 +218,8 @@ class OptimizerConfig(Section):
     """Largest global norm of the gradients; None does not clip."""
     ema: Annotated[float | None, Must(lambda x: 0 < x < 1, "a decay between 0 and 1, such as 0.999, or None")] = None
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
+    ema_warmup: bool = False
+    """Let that decay rise with the steps t, to at most (1 + t) / (10 + t), so that the start is soon forgotten."""
     statistics_images: Annotated[int, Must(lambda n: n >= 0, "a number of images, at least 0")] = 0
     """Training images to measure batch normalisation's statistics on before each validation; 0: running averages."""
     sam: Annotated[float, NOT_NEGATIVE] = 0.0
@@ -286,6 +288,7 @@ _RECIPE = Config(
         warmup_epochs=2.0,
         weight_decay=5e-4,
         ema=0.997,
+        ema_warmup=True,
         statistics_images=4096,
     ),
     batch_size=128,

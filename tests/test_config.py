@@ -76,6 +76,7 @@ NOTHING_DEFAULT = Config(
         epsilon=1e-8,
         clip_norm=1.0,
         ema=0.999,
+        ema_warmup=True,
         statistics_images=2048,
         sam=0.05,
         accumulate=7,
@@ -220,7 +221,7 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    yes_or_no = {"flip", "alternate_flip", "stream", "gray", "standardize"}
+    yes_or_no = {"flip", "ema_warmup", "alternate_flip", "stream", "gray", "standardize"}
     assert values - yes_or_no == {name for kind, name, *_ in INVALID if kind is section}
 
 

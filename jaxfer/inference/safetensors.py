@@ -70,8 +70,8 @@ def decode(content: bytes) -> dict[str, np.ndarray]:
 
 def _place(name: str, entry: Any) -> tuple[int, int]:
     """Return where the bytes of an entry of a header begin and end, once all in it is of the kinds that it must be."""
-    parts = [entry.get(key) for key in ("shape", "data_offsets")] if isinstance(entry, dict) else [None]
-    whole = all(isinstance(part, list) and all(type(x) is int and x >= 0 for x in part) for part in parts)
-    if not whole or len(parts[1]) != 2 or entry.get("dtype") not in list(DTYPES):
-        raise ValueError(f"what it says of {name} is not understood")
-    return tuple(parts[1])
+    match entry:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [begin, end]}:
+            if dtype in DTYPES and all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+                return begin, end
+    raise ValueError(f"what it says of {name} is not understood")
