@@ -90,6 +90,8 @@ class Program:
         self.own_tasks = tuple(tasks)
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_labels(data)
+        _check_classes(config, data)
+        _check_names(self.tasks, data)
         _check_known(self.tasks, data)
         if model is not None:
             _check_network(model, self.tasks, config.data.image_size, data)
@@ -246,6 +248,27 @@ def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
                 f"{data.source} says nothing of its faces in {data.train.name} that the head {task.name!r} could learn "
                 f"({' or '.join(task.columns)}): leave it out (--heads)"
             )
+
+
+def _check_classes(config: Config, data: Dataset) -> None:
+    if len(data.class_names) != config.data.num_classes:
+        raise UserError(
+            f"{data.source} has {len(data.class_names)} classes, and the config says num_classes "
+            f"{config.data.num_classes}: pass data of as many, or say so in the config"
+        )
+
+
+def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
+    """Refuse names that would stand for two things in a batch, in outputs, or among the scores."""
+    taken = [*(field.name for field in dataclasses.fields(Scores)), *(name for task in tasks for name in task.measures)]
+    for what, names in (
+        ("task", ["logits", "image", "label", "mask", *(task.name for task in tasks)]),
+        ("measure", taken),
+        *(("column", ["image", "label", "mask", *split.columns]) for split in (data.train, data.val)),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UserError(f"the name of a {what}, {twice[0]!r}, is taken already: give it another")
 
 
 def _check_labels(data: Dataset) -> None:
