@@ -97,7 +97,7 @@ class Program:
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
         self._asked = config.model
         self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
-        self.parallel = parallel or choose_parallel(config.batch_size, self.model)
+        self.parallel = parallel or choose_parallel(config.batch_size, self.model, config.data.image_size)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
 
