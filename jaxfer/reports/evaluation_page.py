@@ -154,10 +154,11 @@ def _render(
 
 
 def _network(evaluation: Evaluation) -> str:
-    """Return what belongs beside every number besides the split: which network, and what it was shown of an image."""
+    """Return what belongs beside every number besides the split: which network, and how it was asked."""
     together = isinstance(evaluation, Ensemble)
     parts = [f"{len(evaluation.members)} runs" if together else f"epoch\u00a0{evaluation.trained.epoch}"]
     parts += [] if evaluation.views == "one" else [f"views: {evaluation.views}"]
+    parts += ["statistics measured anew"] if evaluation.statistics_images else []
     return ", ".join(parts)
 
 
