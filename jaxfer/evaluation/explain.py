@@ -27,6 +27,10 @@ AT_ONCE = 16
 """Images whose maps are computed together."""
 
 
+class NoFeatureMap(UserError):
+    """A network has no feature map on which it could be explained."""
+
+
 def grad_cam(
     model: Network,
     variables: dict[str, Any],
@@ -49,7 +53,7 @@ def grad_cam(
         The maps, float32 [n, h', w'], at least 0.
 
     Raises:
-        UserError: The network has no feature map.
+        NoFeatureMap: The network has none.
     """
     model = compiled_for(model, OneDevice().device.platform)
     explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes))
@@ -108,7 +112,7 @@ def _count_maps(apply: Callable[[], Any]) -> int:
     with nn.intercept_methods(intercept):
         jax.eval_shape(counted)
     if not count:
-        raise UserError(
+        raise NoFeatureMap(
             "the network has no feature map, a module's output [b, h, w, k] outside of jit, vmap, scan and remat, on "
             "which to explain it"
         )
