@@ -7,7 +7,7 @@ ask JAX for its backend: a program made on a laptop for a GPU would hold a CPU's
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -64,6 +64,6 @@ def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, 
         A copy of the network, with the same parameters.
     """
     kernels = CPU if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
-    fields = {"kernels": kernels} if isinstance(getattr(model, "kernels", None), Kernels) else {}
+    fields: dict[str, Any] = {"kernels": kernels} if isinstance(getattr(model, "kernels", None), Kernels) else {}
     fields |= {"axis_name": axis_name} if hasattr(model, "axis_name") else {}
     return model.clone(**fields)
