@@ -27,7 +27,7 @@ from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.statistics import statistics_function
-from jaxfer.training.step import eval_function, train_function
+from jaxfer.training.step import eval_function, sparing_padding, train_function
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,8 @@ class Program:
 
     def _train(self, model: Network) -> TrainFunction:
         classes, parts = len(self.data.class_names), self._config.optimizer.accumulate
-        transform = compose(*transforms_of(self._config.augment, classes), *self._transforms)
+        own = map(sparing_padding, self._transforms)
+        transform = compose(*transforms_of(self._config.augment, classes), *own)
 
         def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
             def gradient(evaluate: Any) -> Any:

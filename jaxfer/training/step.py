@@ -62,6 +62,7 @@ def make_train_step(
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
+    transform = transform and sparing_padding(transform)
     options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema, "ema_warmup": ema_warmup}
 
     def step(state: TrainState, batch: Batch, hyper: Any = None) -> tuple[TrainState, Metrics]:
@@ -131,8 +132,6 @@ def train_function(
         if transform is not None:
             batch = transform(transform_key, batch)
             _check(batch)
-            # Whatever became of rows of padding: NaN would reach the gradients, however little a row counts.
-            batch = {**batch, "image": jnp.where(batch["mask"][:, None, None, None], batch["image"], 0)}
         found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -148,6 +147,21 @@ def train_function(
         return state, metrics
 
     return step
+
+
+def sparing_padding(transform: Transform) -> Transform:
+    """Return a transform of one's own with black images in rows of padding, whatever it makes of them.
+
+    NaN there, as of a division by their deviation, would reach the gradients, however little a row counts. jaxfer's
+    own transforms make none, and keep the bits that they have always had.
+    """
+
+    def spared(key: jax.Array, batch: Batch) -> Batch:
+        changed = transform(key, batch)
+        _check(changed)
+        return {**changed, "image": jnp.where(changed["mask"][:, None, None, None], changed["image"], 0)}
+
+    return spared
 
 
 def make_eval_step(
