@@ -20,24 +20,27 @@ from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.files import write
 
-USAGES = ("Training", "PublicTest", "PrivateTest")
 CHOICES = 10  # columns of votes, the last of fer2013new.csv
 
 
 def join(faces: Path, votes: Path, joined: Path) -> None:
     """Write the rows of `fer2013.csv` and the votes of `fer2013new.csv`, one line for each of them, as one npz."""
-    with faces.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    from jaxfer.data.layouts.fer2013.csv_file import USAGES, rows
+
+    found = list(rows(faces))
+    for row in found:
+        if row.image is None or row.code < 0 or row.usage not in USAGES:
+            raise UserError(f"{faces} line {row.line} is not as published ({row.damage or 'another code or usage'})")
     with votes.open(newline="") as lines:
         counts = np.array([line[-CHOICES:] for line in list(csv.reader(lines))[1:]], np.uint8)
-    if len(counts) != len(rows):
-        raise UserError(f"{votes} has {len(counts):,} rows and {faces} has {len(rows):,}: pass the files as published")
+    if len(counts) != len(found):
+        raise UserError(f"{votes} has {len(counts):,} rows and {faces} has {len(found):,}: pass the files as published")
     npz = io.BytesIO()
     np.savez_compressed(
         npz,
-        images=np.array([np.array(row["pixels"].split(), np.uint8).reshape(48, 48) for row in rows]),
-        labels=np.array([row["emotion"] for row in rows], np.uint8),
-        usage=np.array([USAGES.index(row["Usage"]) for row in rows], np.uint8),
+        images=np.array([row.image for row in found]),
+        labels=np.array([row.code for row in found], np.uint8),
+        usage=np.array([USAGES.index(row.usage) for row in found], np.uint8),
         ferplus_votes=counts,
     )
     joined.parent.mkdir(parents=True, exist_ok=True)

@@ -129,7 +129,7 @@ def ensemble(evaluations: Sequence[Evaluation]) -> Ensemble:
 
 
 def mean_prediction(predictions: Sequence[Predictions]) -> Predictions:
-    """Return the mean of predictions of the same examples: of their log-probabilities, normalised, and of their heads.
+    """Return the mean of predictions of the same examples: of their log-probabilities and of their heads.
 
     Args:
         predictions: Those of each network, at least one.
@@ -139,14 +139,11 @@ def mean_prediction(predictions: Sequence[Predictions]) -> Predictions:
     """
     first = predictions[0]
     mean = np.mean([one.log_probabilities for one in predictions], axis=0, dtype=np.float64)
-    top = mean.max(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):  # what is undefined in one network is so in the mean
-        logits = mean - top - np.log(np.exp(mean - top).sum(axis=1, keepdims=True))
     shared = [name for name in first.heads if all(name in one.heads for one in predictions)]
     heads = {name: np.mean([one.heads[name] for one in predictions], axis=0, dtype=np.float64) for name in shared}
     return dataclasses.replace(
         first,
-        logits=logits.astype(np.float32),
+        logits=mean.astype(np.float32),  # normalised by `Predictions.log_probabilities`
         heads={name: values.astype(np.float32) for name, values in heads.items()},
         tasks=tuple(task for task in first.tasks if task.name in shared),
     )
