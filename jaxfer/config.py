@@ -181,6 +181,8 @@ class LossConfig(Section):
     """Factor of the sum of squares of the stem's and the last layer's kernels: the published recipe's L2 term."""
     head_weight: Annotated[float, POSITIVE] = 1.0
     """Factor of the losses of the network's further heads, such as the squared errors of valence and arousal."""
+    logit_adjustment: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Factor tau of the logarithm of each class's share of what an epoch shows, added to its logit in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +244,9 @@ class Config(Section):
         check(crop < side, "crop", crop, f"fewer pixels than the images have, {side}")
         parts = self.optimizer.accumulate
         check(self.batch_size % parts == 0, "accumulate", parts, f"a number that divides batch_size {self.batch_size}")
+        adjustment, sampling = self.loss.logit_adjustment, self.data.sampling
+        evened = bool(adjustment) and sampling == "balanced"
+        check(not evened, "logit_adjustment", adjustment, "0 with balanced sampling, which evens out classes already")
 
     @property
     def depends_on_epochs(self) -> bool:

@@ -60,7 +60,7 @@ NOTHING_DEFAULT = Config(
         mixup=0.2,
         cutmix=1.0,
     ),
-    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0, head_weight=0.5),
+    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0, head_weight=0.5, logit_adjustment=1.5),
     optimizer=OptimizerConfig(
         optimizer="adamw",
         learning_rate=1 / 3,
@@ -176,6 +176,7 @@ INVALID = [
     (LossConfig, "class_weights", ("inverse",), "none, balanced"),
     (LossConfig, "l2", (-0.1, NAN, INF), "a number of at least 0"),
     (LossConfig, "head_weight", (0, -0.1, NAN, INF), "a number above 0"),
+    (LossConfig, "logit_adjustment", (-0.1, NAN, INF), "a number of at least 0"),
     (OptimizerConfig, "optimizer", ("rmsprop",), "adam, adamw, sgd"),
     (OptimizerConfig, "learning_rate", (0, -0.1, NAN, INF), "a number above 0"),
     (OptimizerConfig, "schedule", ("linear",), "constant, cosine, step"),
@@ -311,6 +312,10 @@ def test_a_config_of_a_run_made_before_is_read_with_the_names_of_today():
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
+        (
+            {"data": DataConfig(sampling="balanced"), "loss": LossConfig(logit_adjustment=1.0)},
+            "logit_adjustment is 1.0: pass 0 with balanced sampling, which evens out classes already",
+        ),
         ({"augment": AugmentConfig(crop=64)}, "crop is 64: pass fewer pixels than the images have, 64"),
         ({"optimizer": OptimizerConfig(accumulate=5)}, "accumulate is 5: pass a number that divides batch_size 32"),
     ],

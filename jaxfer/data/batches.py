@@ -158,12 +158,25 @@ def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int
     if sampling == "uniform":
         return random.permutation(len(labels))
     classes, counts = np.unique(labels, return_counts=True)
-    weights = np.ones(len(classes)) if sampling == "balanced" else np.sqrt(counts)
+    weights = class_weights(counts, sampling)
     rows = [
         _cycle(random, np.flatnonzero(labels == label), quota)
         for label, quota in zip(classes, _apportion(weights, len(labels)), strict=True)
     ]
     return random.permutation(np.concatenate(rows))
+
+
+def class_weights(counts: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """Return numbers [c] in proportion to which an epoch has rows of each class.
+
+    Args:
+        counts: Images of each class, int [c], above 0.
+        sampling: As for `epoch_order`.
+
+    >>> class_weights(np.array([9, 1]), "sqrt")
+    array([3., 1.])
+    """
+    return {"uniform": counts, "balanced": np.ones(len(counts)), "sqrt": np.sqrt(counts)}[sampling]
 
 
 def turns(order: np.ndarray, count: int, *, seed: int, epoch: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxfer.metrics import scores
 from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, make_model, name_of
 from jaxfer.tasks.affect import Affect
-from jaxfer.tasks.expression import Expression, balanced_class_weights
+from jaxfer.tasks.expression import Expression, balanced_class_weights, class_log_shares
 from jaxfer.tasks.task import Arrays, Task, sums_of
 from jaxfer.tasks.votes import Votes
 
@@ -25,6 +25,7 @@ __all__ = [
     "Task",
     "Votes",
     "balanced_class_weights",
+    "class_log_shares",
     "make_network",
     "naming",
     "sums_of",

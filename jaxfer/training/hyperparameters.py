@@ -9,7 +9,7 @@ from flax import struct
 from jaxfer.config import Config
 
 _SECTIONS = {
-    "loss": ("label_smoothing", "l2", "head_weight"),
+    "loss": ("label_smoothing", "l2", "head_weight", "logit_adjustment"),
     "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm", "sam"),
 }
 
@@ -26,6 +26,7 @@ class Hyperparameters:
         label_smoothing: `LossConfig.label_smoothing`.
         l2: `LossConfig.l2`.
         head_weight: `LossConfig.head_weight`.
+        logit_adjustment: `LossConfig.logit_adjustment`.
         learning_rate: `OptimizerConfig.learning_rate`.
         weight_decay: `OptimizerConfig.weight_decay`.
         momentum: `OptimizerConfig.momentum`.
@@ -37,6 +38,7 @@ class Hyperparameters:
     label_smoothing: Any = None
     l2: Any = None
     head_weight: Any = None
+    logit_adjustment: Any = None
     learning_rate: Any = None
     weight_decay: Any = None
     momentum: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxfer.config import LossConfig
+from jaxfer.config import LossConfig, Sampling
 from jaxfer.models import Network, l2_kernels
-from jaxfer.tasks import Arrays, Expression, Task, balanced_class_weights
+from jaxfer.tasks import Arrays, Expression, Task, balanced_class_weights, class_log_shares
 from jaxfer.training.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Objective:
                 losses += self.head_weight * own
         return jnp.where(batch["mask"], losses, 0)
 
+    def evaluated(self) -> Objective:
+        """Return the objective that is reported of evaluation: without what is for training alone."""
+        return dataclasses.replace(self, expression=dataclasses.replace(self.expression, adjustment=None))
+
     def penalty(self, params: Any) -> Float[Array, ""]:
         """Return the L2 term of parameters, float32 []."""
         if self.l2 is None:
@@ -73,6 +78,7 @@ def make_objective(
     labels: Int[np.ndarray, " n"],
     num_classes: int,
     hyper: Hyperparameters,
+    sampling: Sampling = "uniform",
 ) -> Objective:
     """Return the objective that a config describes.
 
@@ -80,12 +86,18 @@ def make_objective(
         config: The config; its numbers are taken from `hyper`.
         model: The network, which may name the kernels of the L2 term.
         tasks: The tasks of its other heads.
-        labels: The labels of the training images, int32 [n], for class weights.
+        labels: The labels of the training images, int32 [n], for class weights and logit adjustment.
         num_classes: Number of classes.
         hyper: The hyper-parameters.
+        sampling: How an epoch is drawn from those images, for logit adjustment.
+
+    Raises:
+        UserError: The config needs training images of every class, and there are none of one.
     """
     weights = balanced_class_weights(labels, num_classes) if config.class_weights == "balanced" else None
     smoothing = 0.0 if hyper.label_smoothing is None else hyper.label_smoothing
     weight = 1.0 if hyper.head_weight is None else hyper.head_weight
-    expression = Expression(label_smoothing=smoothing, class_weights=weights)
+    tau = hyper.logit_adjustment
+    adjustment = None if tau is None else tau * class_log_shares(labels, num_classes, sampling)
+    expression = Expression(label_smoothing=smoothing, class_weights=weights, adjustment=adjustment)
     return Objective(expression, tasks, weight, hyper.l2, partial(l2_kernels, model))

@@ -70,8 +70,8 @@ class Program:
         gradient: As for `fit`.
 
     Raises:
-        UserError: The data says nothing of what a head is to predict, or the network is not one for this data and
-            these tasks.
+        UserError: The data says nothing of what a head is to predict, or lacks a class that the config needs; or the
+            network is not one for this data and these tasks.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Program:
         self.own_tasks = tuple(tasks)
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_labels(data)
+        _check_classes(config, data)
         _check_known(self.tasks, data)
         if model is not None:
             _check_network(model, self.tasks, config.data.image_size, data)
@@ -100,6 +101,7 @@ class Program:
         self.parallel = parallel or choose_parallel(config.batch_size, self.model)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
+        self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -230,7 +232,8 @@ class Program:
 
     def _objective(self, hyper: Hyperparameters) -> Objective:
         labels, classes = self.data.train.labels, len(self.data.class_names)
-        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper)
+        sampling = self._config.data.sampling
+        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper, sampling)
 
 
 _IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
@@ -255,6 +258,22 @@ def _check_labels(data: Dataset) -> None:
                 f"{split.name} of {data.source} has the label {wrong[0]}: pass indices into its class names, 0 to "
                 f"{len(data.class_names) - 1}"
             )
+
+
+def _check_classes(config: Config, data: Dataset) -> None:
+    """Refuse training images without one of the classes, where the config mixes or evens out classes."""
+    reasons = {
+        "--sampling balanced": config.data.sampling == "balanced",
+        "--mixup": config.augment.mixup,
+        "--cutmix": config.augment.cutmix,
+    }
+    asked = [flag for flag, there in reasons.items() if there]
+    missing = np.setdiff1d(np.arange(len(data.class_names)), data.train.labels)
+    if asked and missing.size:
+        raise UserError(
+            f"{data.train.name} of {data.source} has no image of {data.class_names[missing[0]]}, and {asked[0]} needs "
+            f"some of every class: pass data that has them all, or leave out {asked[0]}"
+        )
 
 
 def _check_network(model: Network, tasks: Sequence[Task], image_size: int, data: Dataset) -> None:
