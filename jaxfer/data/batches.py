@@ -14,6 +14,9 @@ from jaxfer.errors import UserError
 THREADS = 4
 """Batches that are read or decoded at the same time, where images are not in memory."""
 
+TEACHER = "teacher_"
+"""What the columns of teachers begin with, before the name of a network's output."""
+
 AHEAD = 8
 """Batches that are ready before they are asked for, where images are not in memory."""
 
@@ -30,6 +33,9 @@ class Batch(TypedDict, total=False):
         arousal: Likewise.
         votes: float32 [b, 10], how many people chose each answer of FER+; rows of NaN where unknown.
         mirrored: bool [b], whether it is the turn of the example's mirror image; where the run alternates them.
+        teacher_logits: Where the run has teachers, the logarithms of their probabilities for each class: float16
+            [b, views, classes], and float32 [b, classes] once a view of each example is drawn.
+        teacher_votes: Likewise for each answer of FER+.
     """
 
     image: Required[Any]
@@ -40,6 +46,8 @@ class Batch(TypedDict, total=False):
     arousal: Any
     votes: Any
     mirrored: Any
+    teacher_logits: Any
+    teacher_votes: Any
 
 
 class Rows(TypedDict):

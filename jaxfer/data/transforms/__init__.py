@@ -7,21 +7,25 @@ from 0 to 1 that return the same shape, dtype and range, every image changed ind
 from jaxfer.data.transforms.colour import change_brightness, change_contrast
 from jaxfer.data.transforms.composition import Transform, augment, compose, transforms_of
 from jaxfer.data.transforms.erasing import erase
-from jaxfer.data.transforms.geometry import crop, flip, mirror, move
+from jaxfer.data.transforms.geometry import crop, cut, flip, mirror, move
 from jaxfer.data.transforms.mixing import cutmix, mixup
+from jaxfer.data.transforms.views import Views, show_views
 
 __all__ = [
     "Transform",
+    "Views",
     "augment",
     "change_brightness",
     "change_contrast",
     "compose",
     "crop",
+    "cut",
     "cutmix",
     "erase",
     "flip",
     "mirror",
     "mixup",
     "move",
+    "show_views",
     "transforms_of",
 ]
