@@ -10,6 +10,7 @@ from jaxfer.config import Config
 
 _SECTIONS = {
     "loss": ("label_smoothing", "l2", "head_weight", "logit_adjustment"),
+    "distill": ("teacher_weight", "teacher_temperature"),
     "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm", "sam"),
 }
 
@@ -27,6 +28,8 @@ class Hyperparameters:
         l2: `LossConfig.l2`.
         head_weight: `LossConfig.head_weight`.
         logit_adjustment: `LossConfig.logit_adjustment`.
+        teacher_weight: `DistillConfig.teacher_weight`.
+        teacher_temperature: `DistillConfig.teacher_temperature`.
         learning_rate: `OptimizerConfig.learning_rate`.
         weight_decay: `OptimizerConfig.weight_decay`.
         momentum: `OptimizerConfig.momentum`.
@@ -39,6 +42,8 @@ class Hyperparameters:
     l2: Any = None
     head_weight: Any = None
     logit_adjustment: Any = None
+    teacher_weight: Any = None
+    teacher_temperature: Any = None
     learning_rate: Any = None
     weight_decay: Any = None
     momentum: Any = None

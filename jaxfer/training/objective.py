@@ -14,8 +14,9 @@ import numpy as np
 from flax import struct
 
 from jaxfer.config import LossConfig, Sampling
+from jaxfer.data.batches import TEACHER
 from jaxfer.models import Network, l2_kernels
-from jaxfer.tasks import Arrays, Expression, Task, balanced_class_weights, class_log_shares
+from jaxfer.tasks import Arrays, Distillation, Expression, Task, balanced_class_weights, class_log_shares
 from jaxfer.training.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Objective:
         l2: Factor of the sum of squares of the kernels, a number or float32 []; None for no such term. As in Keras the
             sum is not halved, and every loss that is reported contains the term.
         kernels: `kernels(params)` returns the kernels of the L2 term; by default all.
+        distillation: What a head of logits learns from teachers, where the batch has the column `teacher_` and the
+            head's name; None for nothing.
     """
 
     expression: Expression = Expression()
@@ -44,6 +47,7 @@ class Objective:
     head_weight: Any = 1.0
     l2: Any = None
     kernels: Callable[[Any], list[jax.Array]] = struct.field(pytree_node=False, default=_all_kernels)
+    distillation: Distillation | None = None
 
     def losses(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
         """Return the loss of each example, float32 [b]; 0 for padding.
@@ -52,17 +56,23 @@ class Objective:
             outputs: The network's outputs, with `logits` float32 [b, c].
             batch: The batch, with `label` int32 [b], `mask` bool [b] and the columns of the tasks.
         """
-        losses = self.expression.loss(outputs, batch)
+        losses = self._taught("logits", self.expression.loss(outputs, batch), outputs, batch)
         for task in self.tasks:
             if task.name in outputs and task.known(batch):
                 own = task.loss(outputs, batch)
                 chex.assert_equal_shape([losses, own], custom_message=f"the loss of the task {task.name} is not [b]")
-                losses += self.head_weight * own
+                losses += self.head_weight * self._taught(task.name, own, outputs, batch)
         return jnp.where(batch["mask"], losses, 0)
 
     def evaluated(self) -> Objective:
         """Return the objective that is reported of evaluation: without what is for training alone."""
         return dataclasses.replace(self, expression=dataclasses.replace(self.expression, adjustment=None))
+
+    def _taught(self, name: str, own: jax.Array, outputs: Arrays, batch: Arrays) -> jax.Array:
+        """Return the losses [b] of a head with what it is to learn from teachers, where the batch has that."""
+        if self.distillation is None or TEACHER + name not in batch:
+            return own
+        return self.distillation.loss(own, outputs[name], batch[TEACHER + name])
 
     def penalty(self, params: Any) -> Float[Array, ""]:
         """Return the L2 term of parameters, float32 []."""
@@ -100,4 +110,6 @@ def make_objective(
     tau = hyper.logit_adjustment
     adjustment = None if tau is None else tau * class_log_shares(labels, num_classes, sampling)
     expression = Expression(label_smoothing=smoothing, class_weights=weights, adjustment=adjustment)
-    return Objective(expression, tasks, weight, hyper.l2, partial(l2_kernels, model))
+    share, temperature = hyper.teacher_weight, hyper.teacher_temperature
+    distillation = None if share is None else Distillation(share, temperature)
+    return Objective(expression, tasks, weight, hyper.l2, partial(l2_kernels, model), distillation)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,8 +14,9 @@ import optax
 
 from jaxfer.config import Config
 from jaxfer.data.batches import Batch, Batches, columns
-from jaxfer.data.dataset import Dataset
+from jaxfer.data.dataset import Dataset, Split
 from jaxfer.data.transforms import Transform, compose, transforms_of
+from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
@@ -28,6 +30,7 @@ from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.statistics import statistics_function
 from jaxfer.training.step import eval_function, train_function
+from jaxfer.training.teachers import Watch, load_teachers
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Program:
         gradient: As for `fit`.
 
     Raises:
-        UserError: The data says nothing of what a head is to predict, or lacks a class that the config needs; or the
-            network is not one for this data and these tasks.
+        UserError: The data says nothing of what a head is to predict, or lacks a class that the config needs; the
+            network is not one for this data and these tasks; or a teacher is none for this run.
     """
 
     def __init__(
@@ -102,6 +105,8 @@ class Program:
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
         self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
+        self._teachers = load_teachers(self._config, data, self.model) if config.distill.is_on else None
+        self._taught: dict[str, np.ndarray] | None = None
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -111,7 +116,7 @@ class Program:
         """The steps of one run."""
         model = self._compiled()
         return Steps(
-            self.feed.training(self._train(model), self.data.train, self.parallel),
+            self.feed.training(self._train(model), self._learnt(), self.parallel),
             self.feed.scoring(self._evaluate(model), self.data.val, self.parallel, batch_size=self._config.batch_size),
             self._settle(several=False),
         )
@@ -123,16 +128,53 @@ class Program:
         Raises:
             UserError: Images come from the host, as on a CPU, which one run fills.
         """
-        if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
-            raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
+        feed = self.check_side_by_side()
         model = self._compiled(side_by_side=True)
         # Each run has its own variables and numbers, but all are measured on the same batches: None.
         evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
         return Steps(
-            self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
+            feed.training(jax.vmap(self._train(model)), self._learnt(), self.parallel, axis=1),
             self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
             self._settle(several=True),
         )
+
+    def check_side_by_side(self) -> ResidentFeed:
+        """Return the feed, having checked that several runs can be trained at once with it.
+
+        Raises:
+            UserError: As for `side_by_side`.
+        """
+        if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
+            raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
+        return self.feed
+
+    def teach(
+        self, folder: Path | None = None, agreement: Agreement | None = None, watch: Watch = lambda done, images: None
+    ) -> None:
+        """Have the teachers see the training images, unless they have. With several processes all must call this.
+
+        Whoever asks for `alone` or `side_by_side` without it has it done then.
+
+        Args:
+            folder: Where to keep what they say, and where that may be already; None keeps it in memory alone.
+            agreement: That of the run's processes.
+            watch: Told how many images they have seen.
+        """
+        if self._teachers is not None and self._taught is None:
+            heads = ("logits", *(task.name for task in self.tasks if task.is_distribution))
+            agreement = agreement or Agreement(self.parallel)
+            options = {"batch_size": self._config.batch_size, "parallel": self.parallel, "agreement": agreement}
+            self._taught = self._teachers.columns(self.data, heads, folder=folder, watch=watch, **options)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers of its runs should know, one sentence each."""
+        return self._teachers.notes if self._teachers else ()
+
+    @property
+    def teachers_fingerprint(self) -> str:
+        """A hash of the teachers' networks; empty without teachers."""
+        return self._teachers.fingerprint if self._teachers else ""
 
     def config_of(self, config: Config) -> Config:
         """Return a run's config as its folder keeps it. A network passed as an object is named by its class."""
@@ -154,14 +196,15 @@ class Program:
 
     @cached_property
     def facts(self) -> dict[str, str]:
-        """Hashes of the images and of every column that is learnt, which must be the same on resuming."""
+        """Hashes of the images, of every column that is learnt, and of teachers, which must be the same on resuming."""
         # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
         known = columns(self.data.train)
         more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
         digest = hashlib.blake2b(digest_size=16)
         for name in more:
             digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
-        return {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+        facts = {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+        return facts | ({"teachers": self._teachers.fingerprint} if self._teachers else {})
 
     def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
         """Return a run's state at step 0, empty metrics, and its hyper-parameters, all on the devices."""
@@ -178,7 +221,11 @@ class Program:
     def batches(self, config: Config) -> Batches:
         """Return the training batches of a run: of each, the rows of this process."""
         options = {"shard": self.parallel.shard, "alternate": config.augment.alternate_flip}
-        return Batches(self.data.train, config.batch_size, config.seed, sampling=config.data.sampling, **options)
+        return Batches(self._learnt(), config.batch_size, config.seed, sampling=config.data.sampling, **options)
+
+    def steps_per_epoch(self, config: Config) -> int:
+        """Return the number of steps in an epoch of a run."""
+        return -(-len(self.data.train) // config.batch_size)
 
     def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step, counted from 0.
@@ -187,8 +234,14 @@ class Program:
             config: The config of the run.
             peak: As for `make_schedule`.
         """
-        per_epoch = -(-len(self.data.train) // config.batch_size)
+        per_epoch = self.steps_per_epoch(config)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
+
+    def _learnt(self) -> Split:
+        """Return the training images with all that is learnt of them."""
+        self.teach()
+        split = self.data.train
+        return dataclasses.replace(split, columns={**split.columns, **self._taught}) if self._taught else split
 
     def _compiled(self, *, side_by_side: bool = False) -> Network:
         platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
@@ -196,7 +249,8 @@ class Program:
 
     def _train(self, model: Network) -> TrainFunction:
         classes, parts = len(self.data.class_names), self._config.optimizer.accumulate
-        transform = compose(*transforms_of(self._config.augment, classes), *self._transforms)
+        views = self._teachers.views if self._teachers else None
+        transform = compose(*transforms_of(self._config.augment, classes, views), *self._transforms)
 
         def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
             def gradient(evaluate: Any) -> Any:
