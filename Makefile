@@ -13,7 +13,7 @@ train: $(VENV)/installed
 
 # Each file of tests in one of up to four processes: compiling, which takes most of the time, uses one core. What it
 # compiles is kept for the next time, see tests/conftest.py. A test of more than ten seconds needs a reason.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 25
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 25
 
 test: $(VENV)/tested
 	$(PYTEST)

@@ -6,15 +6,14 @@
 import json
 import statistics
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from contenders.case import Case
+from turns import timed
 
 from jaxfer.config import ModelConfig
 from jaxfer.models import make_model
@@ -54,13 +53,6 @@ def product_rate(side: int, dtype: str = "float32") -> float:
     product = jax.jit(jnp.matmul)
     seconds = [timed(lambda _: product(matrix, matrix).block_until_ready(), 1) for _ in range(12)][2:]
     return 2e-9 * side**3 / statistics.median(seconds)
-
-
-def timed(run: Callable[[int], object], steps: int) -> float:
-    """Return the seconds that so many steps take."""
-    begun = time.perf_counter()
-    run(steps)
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

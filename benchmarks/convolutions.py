@@ -5,14 +5,15 @@ kernel's alone. `jaxfer.models.kernels.convolution` chooses by them.
 """
 
 import statistics
-import time
+from functools import partial
 
 import jax
 import numpy as np
 from command import keep, parser
 from machine import versions
+from turns import in_turn, timed
 
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 from jaxfer.models.kernels.convolution import (
     Lowering,
     convolve_directly,
@@ -37,7 +38,7 @@ BATCH, ROUNDS, CALLS = 32, 7, 4
 def main() -> None:
     """Measure, print and keep."""
     asked = parser(__doc__).parse_args()
-    use_cpu_cores()
+    tune_for_cpu()
     rows = []
     for shape in SHAPES:
         rows.append(dict(zip(("side", "kernel", "in", "out", "stride"), shape, strict=True)) | {"ms": measure(*shape)})
@@ -58,26 +59,25 @@ def measure(side: int, size: int, channels: int, filters: int, stride: int) -> d
         ways["places"] = multiply_places
     if (size, stride) == (3, 1):
         ways["Winograd"] = lambda x, kernel, _: winograd(x, kernel)
-    compiled = {name: compile_way(way, (stride, stride), images=channels == 3) for name, way in ways.items()}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(ROUNDS + 1):
-        for name, run in compiled.items():
-            begun = time.perf_counter()
-            jax.block_until_ready([run(*arrays) for _ in range(CALLS)])
-            if turn:  # the first compiles
-                times[name].append((time.perf_counter() - begun) / CALLS)
-    return {name: round(1e3 * statistics.median(seconds), 2) for name, seconds in times.items()}
+    calls = {name: calling(way, arrays, (stride, stride), images=channels == 3) for name, way in ways.items()}
+    turns = {name: partial(timed, call, CALLS) for name, call in calls.items()}
+    seconds = in_turn(turns, ROUNDS + 1, rotating=False)  # the first round compiles
+    return {name: round(1e3 * statistics.median(taken[1:]) / CALLS, 2) for name, taken in seconds.items()}
 
 
-def compile_way(way, strides, *, images: bool):
-    """Return a function of x, the kernel and a cotangent that gives the value and the gradients; of images one."""
+def calling(way, arrays, strides, *, images: bool):
+    """Return what asks so many times for the value and the gradients, of images one, and waits for them.
+
+    arrays: x, the kernel and a cotangent.
+    """
 
     def run(x, kernel, cotangent):
         value, pull = jax.vjp(lambda x, kernel: way(x, kernel, strides), x, kernel)
         for_x, for_kernel = pull(cotangent)
         return (value, for_kernel) if images else (value, for_x, for_kernel)
 
-    return jax.jit(run)
+    compiled = jax.jit(run)
+    return lambda calls: jax.block_until_ready([compiled(*arrays) for _ in range(calls)])
 
 
 if __name__ == "__main__":

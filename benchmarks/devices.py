@@ -7,16 +7,17 @@ of the rounds' own ratios, with its quartiles. `jaxfer.devices.choose_parallel` 
 import json
 import statistics
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import jax
 from machine import machine, versions
+from turns import in_turn, timed
 
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data import load
 from jaxfer.data.batches import Batches
-from jaxfer.devices import OneDevice, Sharded, use_cpu_cores
+from jaxfer.devices import OneDevice, Sharded, tune_for_cpu
 from jaxfer.models import make_model
 from jaxfer.training import (
     Hyperparameters,
@@ -34,7 +35,7 @@ ROUNDS, IMAGES = 11, 512
 
 def main() -> None:
     """Measure, print and write."""
-    use_cpu_cores()
+    tune_for_cpu()
     if jax.device_count() < 2:
         sys.exit("there is one device: nothing to compare")
     train = load(DataConfig(drawn_train=1024, drawn_val=7)).train
@@ -54,40 +55,32 @@ def main() -> None:
 def measure(train, size: int) -> dict[str, float | list[float]]:
     """Return the medians of both ways for batches of `size` images, and how many times faster all devices are."""
     batch = Batches(train, size, 0)[0]
-    ways = {"one": step_function(train, OneDevice()), "all": step_function(train, Sharded())}
     steps = max(2, IMAGES // size)
-    times = {name: [seconds(step, batch, steps)] for name, step in ways.items()}
-    for _ in range(ROUNDS):
-        for name, step in ways.items():
-            times[name].append(seconds(step, batch, steps))
-    one, every = times["one"][1:], times["all"][1:]  # the first round warms up
+    ways = {name: taking(train, batch, parallel) for name, parallel in (("one", OneDevice()), ("all", Sharded()))}
+    turns = {name: partial(timed, run, steps) for name, run in ways.items()}
+    found = in_turn(turns, ROUNDS + 1, rotating=False).values()
+    one, every = ([seconds / steps for seconds in taken[1:]] for taken in found)  # the first round warms up
     low, middle, high = statistics.quantiles([a / b for a, b in zip(one, every, strict=True)], n=4)
     medians = {f"{name}_ms": round(1e3 * statistics.median(t), 3) for name, t in (("one", one), ("all", every))}
     return {"batch": size, **medians, "speedup": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)]}
 
 
-def step_function(train, parallel):
-    """Return a function that takes one training step on a batch and waits for it."""
+def taking(train, batch, parallel):
+    """Return a function that takes so many training steps on a batch, and waits for each."""
     config = PRESETS["published"]
     model = make_model(config.model, 7)
     optimizer = make_optimizer(config.optimizer, make_schedule(config.optimizer, steps_per_epoch=625, epochs=50))
     objective = make_objective(config.loss, model, (), train.labels, 7, Hyperparameters.of(config))
     step = make_train_step(model, optimizer, objective, parallel=parallel)
-    box = [parallel.place(create_state(model, optimizer, seed=0, image_size=64))]
+    state = parallel.place(create_state(model, optimizer, seed=0, image_size=64))
 
-    def take(batch):
-        box[0], metrics = step(box[0], batch)
-        jax.block_until_ready(metrics)
+    def run(steps: int) -> None:
+        nonlocal state
+        for _ in range(steps):
+            state, metrics = step(state, batch)
+            jax.block_until_ready(metrics)
 
-    return take
-
-
-def seconds(step, batch, steps: int) -> float:
-    """Return the mean time of a step over some of them."""
-    begun = time.perf_counter()
-    for _ in range(steps):
-        step(batch)
-    return (time.perf_counter() - begun) / steps
+    return run
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from turns import quartiles
 from jaxfer.config import PRESETS, DataConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.synthetic import drawn_dataset
-from jaxfer.devices import choose_parallel, use_cpu_cores
+from jaxfer.devices import choose_parallel, tune_for_cpu
 from jaxfer.training import fit
 
 STEPS, ROUNDS = 256, 3
@@ -74,7 +74,7 @@ class TakingTurns:
 def main() -> None:
     """Measure, print and keep."""
     asked = parser(__doc__).parse_args()
-    use_cpu_cores()
+    tune_for_cpu()
     if jax.devices()[0].platform != "cpu":
         sys.exit("on an accelerator the loop dispatches many steps at once: fifty_epochs.py measures it")
     data = DataConfig(drawn_train=32 * STEPS, drawn_val=32)

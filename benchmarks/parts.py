@@ -21,11 +21,12 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_dump_to={DUM
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from arithmetic import operations, product_rate, timed  # noqa: E402
+from arithmetic import operations, product_rate  # noqa: E402
 from command import keep, parser  # noqa: E402
 from contenders import ours  # noqa: E402
 from contenders.case import Case  # noqa: E402
 from machine import versions  # noqa: E402
+from turns import timed  # noqa: E402
 
 from jaxfer.config import ModelConfig  # noqa: E402
 from jaxfer.devices import choose_parallel  # noqa: E402

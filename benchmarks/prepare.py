@@ -23,6 +23,7 @@ import numpy as np
 from machine import machine, versions
 from PIL import Image
 from prepare_peer import processor_seconds
+from turns import in_turn
 
 from jaxfer.config import PrepareConfig
 from jaxfer.data.prepared import builder, prepare  # noqa: F401 - imported before the clock starts, as the peer's torch
@@ -45,17 +46,17 @@ def main() -> None:
         contenders: dict[str, Callable[[], Round]] = {"jaxfer": lambda: prepare_once(folder.parent)}
         for kind in ("float32", "uint8"):
             contenders[f"peer {kind}"], peer_versions = peer(stack, peer_python, folder, kind)
-        rounds = [alternate(contenders, turn) for turn in range(ROUNDS + 1)][1:]  # the first one warms up
+        rounds = {name: turns[1:] for name, turns in in_turn(contenders, ROUNDS + 1).items()}  # the first warms up
+    rates = {name: [turn["images"] / turn["seconds"] for turn in turns] for name, turns in rounds.items()}
     result = {
         "what": f"images a second, JPEG of {SIDE} pixels (quality {QUALITY}, {size / 1e3:.1f} kB) to {SIZE} pixels",
-        "images_per_second": {name: spread([rate(turn[name]) for turn in rounds]) for name in contenders},
+        "images_per_second": {name: spread(values) for name, values in rates.items()},
         "processor_ms_per_image": {
-            name: spread([1e3 * turn[name]["processor"] / turn[name]["images"] for turn in rounds])
-            for name in contenders
+            name: spread([1e3 * turn["processor"] / turn["images"] for turn in turns]) for name, turns in rounds.items()
         },
         "ratio_to": {
-            name: spread([rate(turn["jaxfer"]) / rate(turn[name]) for turn in rounds])
-            for name in contenders
+            name: spread([ours / theirs for ours, theirs in zip(rates["jaxfer"], values, strict=True)])
+            for name, values in rates.items()
             if name != "jaxfer"
         },
         "images": IMAGES,
@@ -105,18 +106,6 @@ def peer(stack: ExitStack, python: str, folder: Path, kind: str) -> tuple[Callab
         return json.loads(answers.readline())
 
     return once, json.loads(answers.readline())
-
-
-def alternate(contenders: dict[str, Callable[[], Round]], turn: int) -> dict[str, Round]:
-    """Time each contender once, in an order that changes from turn to turn."""
-    names = list(contenders)
-    names = names[turn % len(names) :] + names[: turn % len(names)]
-    return {name: contenders[name]() for name in names}
-
-
-def rate(turn: Round) -> float:
-    """Return the images a second of one round."""
-    return turn["images"] / turn["seconds"]
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -9,7 +9,6 @@ not change the seconds.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from command import keep, parser
 from machine import accelerator, versions
+from turns import in_turn, quartiles
 
 RATES = (0.01, 0.005, 0.003, 0.002, 0.001, 0.0005, 0.0003, 0.0001)
 TIMED = 0.001
@@ -86,18 +86,15 @@ class Command:
 
 def compare(command: Command, rates: Sequence[float], epochs: Sequence[int], *, rounds: int) -> dict:
     """Return the seconds of a sweep and of its cells' separate runs, in turn, and the median of the rounds' ratios."""
-    together, apart = [], []
-    for number in range(rounds):
-        ways = [
-            lambda: together.append(command.sweep(rates, epochs)),
-            lambda: apart.append(len(rates) * sum(command.train(TIMED, length) for length in epochs)),
-        ]
-        for way in ways if number % 2 == 0 else reversed(ways):
-            way()
-    ratio = statistics.median(one / other for one, other in zip(together, apart, strict=True))
+    ways = {
+        "together": lambda: command.sweep(rates, epochs),
+        "apart": lambda: len(rates) * sum(command.train(TIMED, length) for length in epochs),
+    }
+    together, apart = in_turn(ways, rounds).values()
+    ratio = quartiles(together, apart)["median"]
     seconds = {"sweep_s": [round(s, 2) for s in together], "runs_s": [round(s, 2) for s in apart]}
     cells = {"learning_rates": list(rates), "epochs": list(epochs), "timed_rate": TIMED}
-    return cells | seconds | {"ratio": round(ratio, 3)}
+    return cells | seconds | {"ratio": ratio}
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 from contenders.case import Case
 
@@ -42,6 +42,26 @@ HERE = {"ours", "plain_flax", "ours_batches"}
 
 TURN = 0.7
 """Seconds that a turn lasts, about: as many steps as fit, at least one."""
+
+Turn = TypeVar("Turn")
+"""What is learnt in one turn."""
+
+
+def timed(run: Callable[[int], object], steps: int) -> float:
+    """Return the seconds that so many steps take."""
+    begun = time.perf_counter()
+    run(steps)
+    return time.perf_counter() - begun
+
+
+def in_turn(ways: Mapping[str, Callable[[], Turn]], rounds: int, *, rotating: bool = True) -> dict[str, list[Turn]]:
+    """Return what each way gives in each round; where they rotate, the next one begins the next round."""
+    names, found = list(ways), {name: [] for name in ways}
+    for number in range(rounds):
+        first = number % len(names) if rotating else 0
+        for name in names[first:] + names[:first]:
+            found[name].append(ways[name]())
+    return found
 
 
 class Process:
@@ -114,13 +134,11 @@ def measure(case: Case, names: Sequence[str], *, rounds: int, peers: str) -> dic
         check_same_work(case, ready)
         for process in present:
             process.steps = max(1, round(TURN / process.turn()["seconds"]))
-        times, idle, begun = {name: [] for name in ready}, 0.0, time.perf_counter()
-        for number in range(rounds):
-            for process in present[number % len(present) :] + present[: number % len(present)]:
-                turn = process.turn()
-                times[process.name].append(1e3 * turn["seconds"])
-                idle += turn["idle_seconds"]
-        idle_share = idle / (time.perf_counter() - begun) if present else 0.0
+        begun = time.perf_counter()
+        turns = in_turn({process.name: process.turn for process in present}, rounds)
+        idle = sum(turn["idle_seconds"] for taken in turns.values() for turn in taken)
+        idle_share = idle / (time.perf_counter() - begun)
+    times = {name: [1e3 * turn["seconds"] for turn in taken] for name, taken in turns.items()}
     return asdict(case) | {
         "ms": {name: [round(ms, 4) for ms in values] for name, values in times.items()},
         "ratio_to": ratios(times),

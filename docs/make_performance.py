@@ -128,47 +128,57 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 
 def sweeps(run: Run) -> str:
     """Return how long sweeps and their separate runs took."""
-    lines = [
-        "## Sweeps",
-        "",
-        f"Seconds from the start of the commands to their end, {run['images']:,} drawn faces, batch 32, all programs kept "
-        "from a run before.",
-        f"Of the separate runs those of learning rate {run['grid']['timed_rate']:g} were timed, and count for all: a rate does not change the seconds.",
-        "What a sweep saves for each run is the start of Python, JAX and its programs: the shorter the runs, the more it "
-        "weighs. Of long",
-        "runs the shared beginnings remain, 250 epochs in place of 525 in the published grid.",
-        "",
-        "| what | runs | epochs of each | one sweep | separate runs | ratio |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, (what, *_) in SWEEP_TARGETS.items():
         found = run[name]
         runs, epochs = len(found["learning_rates"]) * len(found["epochs"]), ", ".join(map(str, found["epochs"]))
         sweep_s, runs_s = (statistics.median(found[way]) for way in ("sweep_s", "runs_s"))
-        lines.append(f"| {what} | {runs} | {epochs} | {sweep_s:.0f} s | {runs_s:.0f} s | {found['ratio']:.2f} |")
-    return "\n".join(lines)
+        rows.append(f"| {what} | {runs} | {epochs} | {sweep_s:.0f} s | {runs_s:.0f} s | {found['ratio']:.2f} |")
+    return f"""## Sweeps
+
+Seconds from the start of the commands to their end, {run["images"]:,} drawn faces, batch 32, all programs kept from a run before.
+Of the separate runs those of learning rate {run["grid"]["timed_rate"]:g} were timed, and count for all: a rate does not change the seconds.
+What a sweep saves for each run is the start of Python, JAX and its programs: the shorter the runs, the more it weighs. Of long
+runs the shared beginnings remain, 250 epochs in place of 525 in the published grid.
+
+| what | runs | epochs of each | one sweep | separate runs | ratio |
+|---|---|---|---|---|---|
+{chr(10).join(rows)}"""
 
 
 def parts(run: Run, first: dict[str, float]) -> str:
-    """Return where a step's time goes, beside what the processor could do."""
+    """Return where a step's time goes, beside what the processor could do, and what was tried about it.
+
+    `first` is each way's time for the first convolution.
+    """
     rates = run["rates"]
-    lines = [
-        "## Where the time goes",
-        "",
-        "XLA's own profile of jaxfer's steps by part of the network, in milliseconds: matrix products and convolutions of "
-        "the forward and of the",
-        "backward pass, and all else (normalisation, Winograd's transforms, padding, pooling; the update is Adam's). The "
-        "bound is what the",
-        f"convolutions' operations, done directly, take at {rates['gflop_s']:.0f} GFLOP/s, which a product of matrices of "
-        "2048 reaches on all cores: Winograd",
-        f"needs fewer. Reading memory that no cache holds goes at {rates['gb_s']:.0f} GB/s.",
-        "",
-        "| what | part | forward | backward | all else | bound, direct |",
-        "|---|---|---|---|---|---|",
-    ]
-    for case in run["cases"]:
-        lines += part_rows(case, rates)
-    return "\n".join([*lines, "", *remarks(run, first)])
+    cases = {(case["work"], case["network"], case["batch"]): case for case in run["cases"]}
+    small, large = (cases["train", "published", batch] for batch in (32, 256))
+    least, most = (
+        1e3 * sum(spent["rest"] for spent in case["parts"].values()) / case["batch"] for case in (small, large)
+    )
+    one = cases["infer", "resnet18", 1]
+    reading, last = one["parameter_mb"] / rates["gb_s"], sum(one["parts"]["stage4"].values())
+    return f"""## Where the time goes
+
+XLA's own profile of jaxfer's steps by part of the network, in milliseconds: matrix products and convolutions of the forward and of the
+backward pass, and all else (normalisation, Winograd's transforms, padding, pooling; the update is Adam's). The bound is what the
+convolutions' operations, done directly, take at {rates["gflop_s"]:.0f} GFLOP/s, which a product of matrices of 2048 reaches on all cores: Winograd
+needs fewer. Reading memory that no cache holds goes at {rates["gb_s"]:.0f} GB/s.
+
+| what | part | forward | backward | all else | bound, direct |
+|---|---|---|---|---|---|
+{chr(10).join(row for case in run["cases"] for row in part_rows(case, rates))}
+
+- **The first convolution** and its kernel's gradient take {first["XLA"]:.0f} ms for 32 images on one device where both are XLA's, and {first["direct"]:.0f} ms
+  since the gradient is one matrix product of all that the kernel's places meet, laid out along the product's sum.
+- **Large batches.** All but products takes {least:.0f} microseconds an image at batch 32 and {most:.0f} at batch 256: passes over maps and
+  over Winograd's tiles, which outgrow the caches. Cutting the batch of each convolution into pieces of 32 images was tried: a little
+  faster for the published network, slower for ResNetFER18.
+- **One image.** ResNetFER18 reads {one["parameter_mb"]:.1f} MB of parameters for it, which takes the memory {reading:.2f} ms. {last:.2f} of the {one["ms"]:.2f} ms are spent in
+  the last stage, where a kernel of 9.4 MB meets four positions. ONNX Runtime lays kernels out for its products once, when it loads them;
+  here they are arguments of the program. Tried, and no faster in the whole network: cutting a product's sum in two, for both
+  cores; one position at a time, or one place of the kernel at a time."""
 
 
 def part_rows(case: dict[str, Any], rates: dict[str, float]) -> Iterable[str]:
@@ -187,68 +197,25 @@ def part_rows(case: dict[str, Any], rates: dict[str, float]) -> Iterable[str]:
         label = ""
 
 
-def remarks(run: Run, first: dict[str, float]) -> Iterable[str]:
-    """Yield what the table shows, and what was tried about it; `first` is each way's time for the first convolution."""
-    yield (
-        f"- **The first convolution** and its kernel's gradient take {first['XLA']:.0f} ms for 32 images on one device where "
-        f"both are XLA's, and {first['direct']:.0f} ms"
-    )
-    yield (
-        "  since the gradient is one matrix product of all that the kernel's places meet, laid out along the product's sum."
-    )
-    cases = {(case["work"], case["network"], case["batch"]): case for case in run["cases"]}
-    small, large = (cases["train", "published", batch] for batch in (32, 256))
-    least, most = (
-        1e3 * sum(spent["rest"] for spent in case["parts"].values()) / case["batch"] for case in (small, large)
-    )
-    yield (
-        f"- **Large batches.** All but products takes {least:.0f} microseconds an image at batch 32 and {most:.0f} at batch 256: "
-        "passes over maps and"
-    )
-    yield (
-        "  over Winograd's tiles, which outgrow the caches. Cutting the batch of each convolution into pieces of 32 images was "
-        "tried: a little"
-    )
-    yield ("  faster for the published network, slower for ResNetFER18.")
-    one = cases["infer", "resnet18", 1]
-    reading, last = one["parameter_mb"] / run["rates"]["gb_s"], sum(one["parts"]["stage4"].values())
-    yield (
-        f"- **One image.** ResNetFER18 reads {one['parameter_mb']:.1f} MB of parameters for it, which takes the memory "
-        f"{reading:.2f} ms. {last:.2f} of the {one['ms']:.2f} ms are spent in"
-    )
-    yield (
-        "  the last stage, where a kernel of 9.4 MB meets four positions. ONNX Runtime lays kernels out for its products "
-        "once, when it loads them;"
-    )
-    yield (
-        "  here they are arguments of the program. Tried, and no faster in the whole network: cutting a product's sum in "
-        "two, for both\n  cores; one position at a time, or one place of the kernel at a time."
-    )
-
-
 def convolutions(files: Sequence[Runs]) -> str:
     """Return the tables that `jaxfer.models.kernels.convolution` decides by."""
     ways = ("XLA", "direct", "patches", "places", "Winograd")
-    lines = [
-        "## Ways to convolve on a CPU",
-        "",
-        "Milliseconds for the value and both gradients, float32, one device. The last row leaves out the gradient of the "
-        "images, which",
-        "nothing needs; measured with AVX-512 it has it. `jaxfer.models.kernels.convolution` chooses by shape, and says what the ways are.",
-    ]
+    text = """## Ways to convolve on a CPU
+
+Milliseconds for the value and both gradients, float32, one device. The last row leaves out the gradient of the images, which
+nothing needs; measured with AVX-512 it has it. `jaxfer.models.kernels.convolution` chooses by shape, and says what the ways are."""
     for run in (runs[-1] for runs in files):
-        lines += [
-            "",
-            f"{machine(run)}, jax {run['versions']['jax']}, {run['batch']} images, medians of {run['rounds']} rounds:",
-            "",
-            f"| map | kernel | stride | {' | '.join(ways)} |",
-            "|---|---|---|" + "---|" * len(ways),
-        ]
+        text += f"""
+
+{machine(run)}, jax {run["versions"]["jax"]}, {run["batch"]} images, medians of {run["rounds"]} rounds:
+
+| map | kernel | stride | {" | ".join(ways)} |
+|---|---|---|{"---|" * len(ways)}"""
         for row in run["shapes"]:
             numbers = " | ".join(f"{row['ms'][way]:,.1f}" if way in row["ms"] else "" for way in ways)
             kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
-            lines.append(f"| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |")
-    return "\n".join(lines)
+            text += f"\n| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |"
+    return text
 
 
 def targets(measured: dict[str, Any]) -> Iterable[str]:
@@ -327,7 +294,7 @@ def section(name: str, runs: Runs) -> str:
         lines += [f"{machine(runs[0])}; {versions(runs)}.", ""]
     rates, gflop = runs[0].get("gflop_s"), runs[0].get("gflop", [])
     if rates:
-        lines += accelerator_words(kind, rates)
+        lines.append(accelerator_words(kind, rates))
     heads = [
         "what",
         "who",
@@ -355,22 +322,16 @@ def section(name: str, runs: Runs) -> str:
     return "\n".join(lines)
 
 
-def accelerator_words(kind: str, rates: dict[str, float]) -> list[str]:
+def accelerator_words(kind: str, rates: dict[str, float]) -> str:
     """Return what to know of a table of an accelerator."""
-    trained = [
-        "All take batches from the host's memory. jaxfer also has the images on the device and takes many steps a dispatch, as `fit` "
-        "does where there is",
-        "room: that is what the others are compared with. Fed from the host, a step of a small network waits for its launches, in "
-        "jaxfer longer than in",
-        "plain Flax. PyTorch's loss and backward pass are compiled.",
-    ]
+    trained = """All take batches from the host's memory. jaxfer also has the images on the device and takes many steps a dispatch, as `fit` does where there is
+room: that is what the others are compared with. Fed from the host, a step of a small network waits for its launches, in jaxfer longer than in
+plain Flax. PyTorch's loss and backward pass are compiled.
+"""
     reached = " and ".join(f"{rate / 1e3:,.0f} TFLOP/s in {dtype}" for dtype, rate in rates.items())
-    return [
-        *(trained if kind == "train_step" else []),
-        f"Products of large matrices reach {reached}; the last column is what the network's products, with convolutions done",
-        "directly, make of that. PyTorch has channels last, autocast and TF32; its graphs are CUDA's.",
-        "",
-    ]
+    return f"""{trained if kind == "train_step" else ""}Products of large matrices reach {reached}; the last column is what the network's products, with convolutions done
+directly, make of that. PyTorch has channels last, autocast and TF32; its graphs are CUDA's.
+"""
 
 
 def faster_by(case: dict[str, Any], who: str) -> dict[str, float]:

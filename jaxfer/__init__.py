@@ -13,11 +13,12 @@ from jaxfer.version import __version__
 if TYPE_CHECKING:
     from jaxfer.config import PRESETS, Config
     from jaxfer.data import Dataset, check, load, prepare
-    from jaxfer.devices import OneDevice, Pmapped, Sharded, use_cpu_cores
+    from jaxfer.devices import OneDevice, Pmapped, Sharded, tune_for_cpu, use_cpu_cores
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
+    from jaxfer.inference import FaceModel, load_model, save_model
     from jaxfer.metrics import Metrics
-    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall
+    from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall, ResNetFERStrong
     from jaxfer.reports import ProgressBar, finish_run
     from jaxfer.runs import load_run
     from jaxfer.sweeps import grid, random_search, sweep
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 _ROOMS = {
     "config": ("Config", "PRESETS"),
     "data": ("Dataset", "check", "load", "prepare"),
-    "devices": ("OneDevice", "Pmapped", "Sharded", "use_cpu_cores"),
+    "devices": ("OneDevice", "Pmapped", "Sharded", "tune_for_cpu", "use_cpu_cores"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
+    "inference": ("FaceModel", "load_model", "save_model"),
     "metrics": ("Metrics",),
-    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall"),
+    "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall", "ResNetFERStrong"),
     "reports": ("ProgressBar", "finish_run"),
     "runs": ("load_run",),
     "sweeps": ("grid", "random_search", "sweep"),
@@ -45,6 +47,7 @@ __all__ = [
     "Callback",
     "Config",
     "Dataset",
+    "FaceModel",
     "Metrics",
     "OneDevice",
     "Pmapped",
@@ -54,6 +57,7 @@ __all__ = [
     "ResNetFER34",
     "ResNetFER50",
     "ResNetFERSmall",
+    "ResNetFERStrong",
     "Sharded",
     "Task",
     "TrainState",
@@ -65,13 +69,16 @@ __all__ = [
     "fit",
     "grid",
     "load",
+    "load_model",
     "load_run",
     "make_eval_step",
     "make_train_step",
     "prepare",
     "random_search",
+    "save_model",
     "summarize",
     "sweep",
+    "tune_for_cpu",
     "use_cpu_cores",
 ]
 

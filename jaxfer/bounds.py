@@ -12,7 +12,12 @@ from jaxfer.errors import UserError
 
 @dataclass(frozen=True)
 class Must:
-    """What a field's value must be: whether it `holds` of a value, and the `words` for it, after "pass"."""
+    """What a field's value must be.
+
+    Attributes:
+        holds: Whether a value is that; a `TypeError` counts as a no.
+        words: What follows "pass" in the error.
+    """
 
     holds: Callable[[Any], bool]
     words: str
@@ -28,7 +33,11 @@ RISING = Must(
 
 
 class Section:
-    """Base of dataclasses that refuse values which their fields' annotations exclude: a `Literal` or a `Must`."""
+    """Base of dataclasses that refuse values which their fields' annotations exclude: a `Literal` or a `Must`.
+
+    Raises:
+        UserError: A value is excluded.
+    """
 
     def __post_init__(self) -> None:
         for name, must in musts(type(self)).items():
@@ -36,7 +45,17 @@ class Section:
 
 
 def check(holds: bool, name: str, value: object, wanted: str) -> None:
-    """Raise `UserError` with a field's name, its value and what is wanted, unless `holds`."""
+    """Refuse the value of a field unless it is what it must be.
+
+    Args:
+        holds: Whether it is.
+        name: The field's name.
+        value: Its value.
+        wanted: What to pass instead, in words.
+
+    Raises:
+        UserError: `holds` is false; the sentence has the name, the value and what is wanted.
+    """
     if not holds:
         raise UserError(f"{name} is {value!r}: pass {wanted}")
 

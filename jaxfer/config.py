@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,8 +19,11 @@ from jaxfer.errors import UserError
 Sampling = Literal["uniform", "balanced", "sqrt"]
 """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
 
-VARIANTS = ("published", "small", "resnet18", "resnet34", "resnet50")
-"""Networks that jaxfer has, by name: that of the published experiment, a small one, and the standard ResNets."""
+Views = Literal["one", "flip", "five", "ten"]
+"""What a network is shown of each image in evaluation, by names that `jaxfer.evaluation.views` explains."""
+
+VARIANTS = ("published", "small", "strong", "resnet18", "resnet34", "resnet50")
+"""Networks that jaxfer has, by name: that of the published experiment, two for small pictures, the standard ResNets."""
 
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
@@ -101,7 +104,7 @@ class ModelConfig(Section):
         str,
         Must(_is_variant, f"one of {', '.join(VARIANTS)}, or module:attribute of your own network"),
     ] = "published"
-    """The published network of 158,919 values, small (1.6 million), resnet18, resnet34, resnet50, module:attribute."""
+    """published (158,919 values), small (1.6 million), strong (11 million), resnet18, 34 or 50, or module:attribute."""
     gray: bool = False
     """See one channel: 0.299 R + 0.587 G + 0.114 B of images in colour."""
     standardize: bool = False
@@ -149,14 +152,22 @@ class AugmentConfig(Section):
     """Largest rotation either way, in degrees."""
     scale: Annotated[float, PORTION] = 0.0
     """Largest change of size: 0.1 draws the factor from 0.9 to 1.1."""
+    resized_crop: Annotated[float, PORTION] = 0.0
+    """Largest share of the area that is cut off before the rest is enlarged again: 0.2 keeps from 0.8 to all of it."""
+    trivial: Annotated[float, Must(lambda x: 0 <= x <= 3, "a strength from 0 to 3")] = 0.0
+    """One of none, shear, shift and rotation an image, at 1 up to 0.3, 30% and 30 degrees (TrivialAugment, 2021)."""
     geometric_probability: Annotated[float, PROBABILITY] = 1.0
-    """Probability that an image is shifted, rotated and scaled; the others are none of it."""
+    """Probability that `shift`, `rotate`, `scale`, `resized_crop` and `trivial` change an image; others stay as is."""
     brightness: Annotated[float, PORTION] = 0.0
     """Largest change of brightness, as a share of the full range."""
     contrast: Annotated[float, PORTION] = 0.0
     """Largest change of contrast: 0.2 draws the factor from 0.8 to 1.2."""
+    saturation: Annotated[float, PORTION] = 0.0
+    """Largest change of saturation: 0.2 draws the factor from 0.8 to 1.2. It changes nothing that is gray."""
+    hue: Annotated[float, Must(lambda x: 0 <= x <= 180, "degrees from 0 to 180")] = 0.0
+    """Largest turn of the hue either way, in degrees. It changes nothing that is gray."""
     photometric_probability: Annotated[float, PROBABILITY] = 1.0
-    """Probability that brightness and contrast of an image are changed; the others keep both."""
+    """Probability that `brightness`, `contrast`, `saturation` and `hue` change an image; others stay as is."""
     erase: Annotated[float, PROBABILITY] = 0.0
     """Probability that a random rectangle of the image, 2% of it or more, is filled with something else."""
     erase_area: Annotated[float, Must(lambda x: 0.02 <= x <= 1, "a share from 0.02 to 1")] = 0.2
@@ -234,6 +245,8 @@ class OptimizerConfig(Section):
     """Largest global norm of the gradients; None does not clip."""
     ema: Annotated[float | None, Must(lambda x: 0 < x < 1, "a decay between 0 and 1, such as 0.999, or None")] = None
     """Decay of an exponential moving average of the parameters that is evaluated in their place; None keeps none."""
+    ema_warmup: bool = False
+    """Let that decay rise with the steps t, to at most (1 + t) / (10 + t), so that the start is soon forgotten."""
     statistics_images: Annotated[int, Must(lambda n: n >= 0, "a number of images, at least 0")] = 0
     """Training images to measure batch normalisation's statistics on before each validation; 0: running averages."""
     sam: Annotated[float, NOT_NEGATIVE] = 0.0
@@ -283,11 +296,48 @@ class Config(Section):
         return self.optimizer.schedule == "cosine"
 
 
+_RECIPE = Config(
+    data=DataConfig(image_size=48),
+    model=ModelConfig(variant="small", gray=True, standardize=True, dropout=0.2),
+    augment=AugmentConfig(
+        alternate_flip=True,
+        crop=4,
+        rotate=10.0,
+        scale=0.15,
+        geometric_probability=0.5,
+        brightness=0.3,
+        contrast=0.3,
+        photometric_probability=0.5,
+        erase=0.5,
+        erase_fill="mean",
+    ),
+    loss=LossConfig(label_smoothing=0.1, l2=0.0, head_weight=0.5),
+    optimizer=OptimizerConfig(
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="cosine",
+        warmup_epochs=2.0,
+        weight_decay=5e-4,
+        ema=0.997,
+        ema_warmup=True,
+        statistics_images=4096,
+    ),
+    batch_size=128,
+)
+
 PRESETS = {
     "published": Config(),
     "demo": Config(epochs=6, loss=LossConfig(l2=0.001), optimizer=OptimizerConfig(schedule="cosine")),
+    "fast": replace(_RECIPE, epochs=20),
+    "small": replace(_RECIPE, epochs=100),
+    "strong": replace(_RECIPE, epochs=100, model=replace(_RECIPE.model, variant="strong")),
 }
-"""`published` is that experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes."""
+"""Where configs start from.
+
+`published` is that experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes. `small` is a
+recipe for gray pictures of 40 to 64 pixels and a network small enough to ship, `fast` a fifth of it, for a CPU, and
+`strong` the same for a network of 11 million values, for an accelerator.
+"""
 
 
 def to_json(config: Config) -> str:
@@ -300,10 +350,10 @@ def from_json(text: str, source: str = "config.json") -> Config:
 
     Args:
         text: JSON; a missing field takes its default.
-        source: what errors call it, such as its file.
+        source: What errors call it, such as its file.
 
     Raises:
-        UserError: for text that is not JSON, unknown fields, and values of the wrong type or out of range.
+        UserError: The text is not JSON, a field is unknown, or a value is of the wrong type or out of range.
 
     >>> from_json(to_json(PRESETS["demo"])) == PRESETS["demo"]
     True
@@ -316,7 +366,15 @@ def from_json(text: str, source: str = "config.json") -> Config:
 
 
 def from_fields(values: Any, source: str) -> Config:
-    """Return the config with these fields, an object as JSON has it in today's names; otherwise as `from_json`."""
+    """Return the config with these fields.
+
+    Args:
+        values: An object as JSON has it, in today's names; a missing field takes its default.
+        source: What errors call it, such as its file.
+
+    Raises:
+        UserError: A field is unknown, or a value is of the wrong type or out of range.
+    """
     import msgspec  # here, since networks are built on machines that have JAX, Flax and NumPy alone
 
     _check_names(Config, values, source)

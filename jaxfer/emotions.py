@@ -61,10 +61,14 @@ def from_word(word: str) -> str | None:
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:
     """Return the class names, in order, that codes 0 to `num_classes - 1` stand for, or 1 to 7 in RAF-DB's own order.
 
-    `name` is a key of `LABEL_ORDERS`; `num_classes` is 7 or 8. Seven alphabetical classes are the eight without
-    contempt, so their codes differ from the eight's.
+    Seven alphabetical classes are the eight without contempt, so their codes differ from the eight's.
 
-    Raises `UserError` for an unknown name, or a number of classes that the order does not have.
+    Args:
+        name: A key of `LABEL_ORDERS`.
+        num_classes: 7 or 8.
+
+    Raises:
+        UserError: The name is unknown, or the order does not have that number of classes.
 
     >>> label_order("affectnet", 7)[3], label_order("alphabetical", 7)[3], label_order("alphabetical", 8)[3]
     ('surprise', 'happy', 'fear')

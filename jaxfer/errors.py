@@ -18,7 +18,9 @@ class Diverged(UserError):
 class Interrupted(Exception):
     """A run was asked to stop and has saved itself.
 
-    step: steps taken, all of them saved. signum: the signal that asked.
+    Attributes:
+        step: Steps taken, all of them saved.
+        signum: The signal that asked.
     """
 
     def __init__(self, step: int, signum: int) -> None:

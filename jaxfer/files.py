@@ -19,7 +19,8 @@ _MARK = b"Signature: 8a477f597d28d172789f06886806bc55\n# jaxfer made this folder
 def write(content: str | bytes, path: Path) -> Path:
     """Write a file, whole or not at all, and return its path; a link in its place is replaced and not followed.
 
-    Raises `UserError` where that cannot be done.
+    Raises:
+        UserError: That cannot be done.
     """
     partial = path.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
     try:
@@ -35,7 +36,11 @@ def write(content: str | bytes, path: Path) -> Path:
 
 
 def append(text: str, path: Path) -> None:
-    """Add text to a file, where readers see it at once. Raises `UserError` where it is a link or cannot be written."""
+    """Add text to a file, where readers see it at once.
+
+    Raises:
+        UserError: It is a link, or cannot be written.
+    """
     refuse_links(path)
     try:
         with open(path, "ab", opener=no_link) as file:
@@ -45,12 +50,20 @@ def append(text: str, path: Path) -> None:
 
 
 def no_link(path: str, flags: int) -> int:
-    """Open a file for `open(..., opener=no_link)`. Raises `OSError` where it is a link."""
+    """Open a file for `open(..., opener=no_link)`.
+
+    Raises:
+        OSError: It is a link.
+    """
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def refuse_links(*paths: Path) -> None:
-    """Raise `UserError` where one of these files and folders of ours is a link, wherever it leads."""
+    """Check that none of these files and folders of ours is a link, wherever it leads.
+
+    Raises:
+        UserError: One is.
+    """
     for path in paths:
         if path.is_symlink():
             raise UserError(f"{path} is a link, and jaxfer writes through none: move it away")
@@ -59,9 +72,14 @@ def refuse_links(*paths: Path) -> None:
 def own(folder: Path, names: re.Pattern[str]) -> None:
     """Make a folder from which `remove` may remove what it is told to.
 
-    names: what jaxfer puts there. A folder that is not marked becomes ours unless it holds something else.
+    Args:
+        folder: Made if need be. One that is not marked becomes ours unless it holds something else than `names` and
+            hidden files.
+        names: Matches the names of what jaxfer puts there.
 
-    Raises `UserError` where it is a link or somebody else's, `OSError` where it cannot be made.
+    Raises:
+        UserError: It is a link or somebody else's, or its mark cannot be written.
+        OSError: It cannot be made.
     """
     refuse_links(folder)
     folder.mkdir(parents=True, exist_ok=True)

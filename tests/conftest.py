@@ -38,3 +38,12 @@ def share_programs() -> None:
 
 
 share_programs()
+
+
+SLOWEST = ("devices", "examples", "training", "docs", "tasks", "benchmarks", "sweeps")
+"""The folders whose tests take longest: begun first, none of them keeps one process busy when all others have ended."""
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))

@@ -51,9 +51,13 @@ NOTHING_DEFAULT = Config(
         shift=0.1,
         rotate=15.5,
         scale=0.2,
+        resized_crop=0.2,
+        trivial=0.5,
         geometric_probability=0.5,
         brightness=0.3,
         contrast=0.4,
+        saturation=0.5,
+        hue=20.0,
         photometric_probability=0.25,
         erase=1.0,
         erase_area=0.4,
@@ -76,6 +80,7 @@ NOTHING_DEFAULT = Config(
         epsilon=1e-8,
         clip_norm=1.0,
         ema=0.999,
+        ema_warmup=True,
         statistics_images=2048,
         sam=0.05,
         accumulate=7,
@@ -157,7 +162,7 @@ INVALID = [
         ModelConfig,
         "variant",
         OTHER_VARIANTS,
-        "published, small, resnet18, resnet34, resnet50",
+        "published, small, strong, resnet18, resnet34, resnet50",
     ),
     (ModelConfig, "squeeze", (0, -8, "8"), "at least 1, or None"),
     (ModelConfig, "dropout", (-0.1, 1, NAN), "a share from 0 to below 1"),
@@ -169,6 +174,10 @@ INVALID = [
     (AugmentConfig, "scale", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "brightness", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "contrast", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "resized_crop", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "trivial", (-0.1, 3.1, NAN, INF), "a strength from 0 to 3"),
+    (AugmentConfig, "saturation", (-0.1, 1, NAN), "a share from 0 to below 1"),
+    (AugmentConfig, "hue", (-1, 181, NAN), "degrees from 0 to 180"),
     (AugmentConfig, "geometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
     (AugmentConfig, "photometric_probability", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
     (AugmentConfig, "erase", (-0.1, 1.1, NAN), "a probability from 0 to 1"),
@@ -221,7 +230,7 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    yes_or_no = {"flip", "alternate_flip", "stream", "gray", "standardize"}
+    yes_or_no = {"flip", "ema_warmup", "alternate_flip", "stream", "gray", "standardize"}
     assert values - yes_or_no == {name for kind, name, *_ in INVALID if kind is section}
 
 
@@ -243,8 +252,8 @@ def test_every_field_that_can_be_invalid_is_in_the_table(section):
         ({"data": {"data_dir": 3}}, "data: data_dir is 3: pass a path"),
         ({"data": {"num_classes": "7"}}, "data: num_classes is '7': pass one of 7, 8"),
         ({"data": {"num_classes": 7.0}}, "data: num_classes is 7.0: pass one of 7, 8"),
-        ({"model": {"variant": "vgg"}}, "model: variant is 'vgg': pass one of published, small, resnet18"),
-        ({"model": {"variant": []}}, "model: variant is []: pass one of published, small, resnet18"),
+        ({"model": {"variant": "vgg"}}, "model: variant is 'vgg': pass one of published, small, strong, resnet18"),
+        ({"model": {"variant": []}}, "model: variant is []: pass one of published, small, strong, resnet18"),
         ({"model": {"heads": "affect"}}, "model: heads is 'affect': pass a list"),
         ({"model": {"heads": [1]}}, "model: heads is 1: pass a value of type str"),
         ({"model": {"valence_arousal": 1}}, "model is ['valence_arousal']: pass only the fields variant"),

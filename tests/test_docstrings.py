@@ -10,9 +10,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "jaxfer"
-ROOMS = ("metrics", "models", "tasks", "devices", "runs", "training", "evaluation")
-"""The folders whose docstrings have sections."""
-FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+ROOMS = (
+    "metrics",
+    "models",
+    "data",
+    "tasks",
+    "devices",
+    "runs",
+    "training",
+    "evaluation",
+    "inference",
+    "reports",
+    "sweeps",
+    "cli",
+)
+"""The folders whose docstrings have sections, as those of the files beside them have."""
+FILES = sorted([*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))])
 MANY = 2
 """Parameters that a summary can name; a function of more describes each in `Args:`."""
 

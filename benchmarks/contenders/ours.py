@@ -11,7 +11,7 @@ from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
-from jaxfer.devices import choose_parallel, use_cpu_cores
+from jaxfer.devices import choose_parallel, tune_for_cpu
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.models import Outputs, compiled_for, make_model
 from jaxfer.training import HostFeed, Objective, ResidentFeed, create_state, make_optimizer
@@ -30,7 +30,7 @@ def build(case: Case, way: str) -> Contender:
         and takes many steps a dispatch, as `fit` does on accelerators that have room.
     """
     network = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
-    use_cpu_cores()
+    tune_for_cpu()
     model = make_model(network, CLASSES)
     parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
     model = compiled_for(model, parallel.devices[0].platform)

@@ -5,19 +5,20 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from jaxfer.cli.flags import own_network
 from jaxfer.cli.start import start_jax
-from jaxfer.config import VARIANTS, DataConfig, LabelOrder
+from jaxfer.config import VARIANTS, DataConfig, LabelOrder, Views
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
     from jaxfer.evaluation.evaluate import Evaluation
     from jaxfer.models import Network
+    from jaxfer.runs.load import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,11 @@ class Evaluate:
 
     jaxfer evaluate runs/first
 
-    jaxfer evaluate runs/first --data fer2013 --split PrivateTest --flip
+    jaxfer evaluate runs/first --data fer2013 --split PrivateTest --views ten
 
     jaxfer evaluate runs/seed-0 runs/seed-1 runs/seed-2 --by valence --json
+
+    jaxfer evaluate runs/seed-0 runs/seed-1 runs/seed-2 --ensemble
 
     jaxfer evaluate runs/first --columns people.csv --by age
     """
@@ -43,8 +46,15 @@ class Evaluate:
     """The split: train, val, test, or the data's own name, such as PublicTest."""
     epoch: Literal["last", "best"] | int = "last"
     """The checkpoint: after the last step, of the best validation accuracy, or after this epoch, where it is kept."""
-    flip: bool = False
-    """Average the probabilities over each image and its mirror image."""
+    views: Views = "one"
+    """What the networks are shown of each image, to average their probabilities: the image itself; flip, its mirror
+    image too; five, itself and moved a little towards each corner; ten, those five and their mirror images."""
+    ensemble: bool = False
+    """Evaluate the runs as one network too, by the mean of their log-probabilities."""
+    without_copies: bool = False
+    """Score the images apart that have no exact copy among those that the run was trained on."""
+    statistics_images: int = 0
+    """Measure the statistics of batch normalisation anew on so many of the run's training images, before evaluating."""
     by: str | None = None
     """Score the groups of a column apart: valence, arousal, agreement, face_size or folder, where the data has it, or
     one of --columns."""
@@ -58,29 +68,41 @@ class Evaluate:
     """Print all numbers as JSON, and nothing else, to the standard output."""
 
     def run(self) -> None:
-        """Evaluate, print, and write the folders."""
+        """Evaluate, print, and write the folders.
+
+        Raises:
+            UserError: No run is named or one twice, or what is asked for cannot be evaluated.
+        """
         if not self.runs:
             raise UserError("no run was named: pass the folder of at least one")
         folders = [path.resolve() for path in self.runs]
         if len(set(folders)) < len(folders):
             raise UserError("a run is named twice: pass each once")
+        if self.ensemble and len(folders) < 2:
+            raise UserError("an ensemble is of two runs or more: pass their folders")
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
-        from jaxfer.evaluation.evaluate import compare
-        from jaxfer.reports import print_comparison, print_evaluation, write_evaluation
+        from jaxfer.evaluation import compare, ensemble
+        from jaxfer.reports import print_comparison, print_evaluation, print_tests, write_evaluation
 
         evaluations = self._evaluations()
         comparison = compare(evaluations) if len(evaluations) > 1 else None
+        together = ensemble(evaluations) if self.ensemble else None
         written = [write_evaluation(evaluation, comparison) for evaluation in evaluations]
+        page = together and write_evaluation(together, together.comparison)
         if self.json:
-            found = [json.loads((folder / "evaluation.json").read_text(encoding="utf-8")) for folder in written]
-            print(json.dumps({"evaluations": found, "comparison": comparison}, indent=2))
+            found = {"evaluations": [_written(folder) for folder in written], "comparison": comparison}
+            print(json.dumps(found | ({"ensemble": _written(page)} if page else {}), indent=2))
             return
         for evaluation, folder in zip(evaluations, written, strict=True):
             print_evaluation(evaluation)
             print(f"Page: {folder / 'evaluation.html'}")
         if comparison:
             print_comparison(comparison)
+        if together and page:
+            print_evaluation(together)
+            print_tests(together.comparison)
+            print(f"Page: {page / 'evaluation.html'}")
 
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data import load
@@ -101,9 +123,21 @@ class Evaluate:
             groups = read_groups(self.columns, split.names) if self.columns else {}
             if not self.json:
                 print(f"evaluating {one.name} on {len(split):,} images", file=sys.stderr)
-            options = {"flip": self.flip, "by": self.by, "images": self.images, "more_groups": groups}
-            evaluations.append(evaluate(one, data, self.split, **options))
+            options = {"views": self.views, "by": self.by, "images": self.images, "more_groups": groups}
+            options |= {"statistics_images": self.statistics_images, "without_copies": self.without_copies}
+            evaluations.append(evaluate(one, data, self.split, own=self._own(one, config, data), **options))
         return evaluations
+
+    def _own(self, trained: "Trained", config: DataConfig, data: "Dataset") -> "Dataset | None":
+        """Return the data that a run was trained on, where they are needed; `data` are those that `config` names."""
+        from jaxfer.data import load
+        from jaxfer.reports import images_bar
+
+        if not (self.statistics_images or self.without_copies):
+            return None
+        if config == trained.config.data and "train" in data.splits:
+            return data
+        return load(trained.config.data, keep=False, watch=images_bar)
 
     def _network(self, run_dir: Path) -> "Network | None":
         """Return the network of the run in a folder, where it is none of jaxfer's and --network says which."""
@@ -120,3 +154,7 @@ class Evaluate:
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         return dataclasses.replace(trained, **options)
+
+
+def _written(folder: Path) -> Any:
+    return json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))

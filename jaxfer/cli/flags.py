@@ -62,8 +62,8 @@ class ConfigFlags:
             description: What `--help` says of the program.
 
         Raises:
-            UserError: for values that a config refuses, and where `with_folder` does.
-            SystemExit: for what is no flag, with tyro's words.
+            UserError: Values that a config refuses, or a folder that `defaults` or `with_folder` does.
+            SystemExit: What is no flag, with tyro's words.
         """
         arguments = with_new_names(sys.argv[1:] if arguments is None else arguments)
         flags = tyro.cli(cls, args=arguments, default=cls.defaults(arguments), description=description)
@@ -73,8 +73,10 @@ class ConfigFlags:
     def defaults(cls, arguments: Sequence[str]) -> Self:
         """Return the flags before `arguments` change them, which `--help` shows.
 
-        They are those of the preset that the arguments name, or with --resume of what the folder began with. Raises
-        `UserError` where it holds nothing, or is not named.
+        They are those of the preset that the arguments name, or with --resume of what the folder began with.
+
+        Raises:
+            UserError: --resume names no folder, or one that holds nothing to go on with.
         """
         flag = f"--{cls.FOLDER.replace('_', '-')}"
         early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -94,7 +96,11 @@ class ConfigFlags:
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
-        """Return the configuration that a folder began with. Raises `UserError` where there is none."""
+        """Return the configuration that a folder began with.
+
+        Raises:
+            UserError: There is none, or it is damaged.
+        """
         raise NotImplementedError
 
     @property
@@ -105,7 +111,8 @@ class ConfigFlags:
     def with_folder(self) -> Self:
         """Return the flags with a folder, a new one under runs/ where none was given.
 
-        Raises `UserError` where several processes would each choose their own.
+        Raises:
+            UserError: Several processes would each choose their own.
         """
         if self.folder != NEW:
             return self
@@ -147,7 +154,11 @@ class TrainingFlags(ConfigFlags):
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
-        """Return the configuration that the run in a folder began with. Raises `UserError` where there is none."""
+        """Return the configuration that the run in a folder began with.
+
+        Raises:
+            UserError: There is none, or it is damaged.
+        """
         # What reads a run imports JAX, which `--help` and mistaken flags need not wait for.
         from jaxfer.runs.folder import read_config
 
@@ -167,7 +178,11 @@ class SweepFlags(ConfigFlags):
 
     @classmethod
     def begun_with(cls, folder: Path) -> Config:
-        """Return the configuration around what a folder's sweep changes. Raises `UserError` where there is none."""
+        """Return the configuration around what a folder's sweep changes.
+
+        Raises:
+            UserError: There is none, or it is damaged.
+        """
         from jaxfer.sweeps import read_search
 
         return read_search(folder).base
@@ -181,8 +196,10 @@ class SweepFlags(ConfigFlags):
     def continued_by(self, program: str) -> Iterator[None]:
         """Print how to go on with the sweep where a signal ends it inside.
 
-        program: how the person started this, such as `jaxfer sweep`. SIGTERM ends it as Ctrl-C does, where no run is
-        there to save itself first.
+        SIGTERM ends it as Ctrl-C does, where no run is there to save itself first.
+
+        Args:
+            program: How the person started this, such as `jaxfer sweep`.
         """
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
@@ -198,9 +215,17 @@ class SweepFlags(ConfigFlags):
 
 
 def own_network(name: str | None, num_classes: int) -> "Network | None":
-    """Return the network that a person names as module:attribute, from the folder they are in too; None without name.
+    """Return the network that a person names; its module may lie in the folder they are in.
 
-    Raises `UserError` where `jaxfer.models.import_network` does.
+    Args:
+        name: As module:attribute, or None.
+        num_classes: How many classes it is to tell apart.
+
+    Returns:
+        The network; None without a name.
+
+    Raises:
+        UserError: `jaxfer.models.import_network` refuses.
     """
     from jaxfer.models import import_network
 

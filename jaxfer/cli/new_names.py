@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 WORDS = {"--preset": {"seed": "published"}, "--variant": {"seed": "published"}}
 """Values that have another name now, by flag."""
@@ -14,6 +14,9 @@ FLAGS = {
 }
 """Flags that have another name now."""
 
+FLAGS_OF = {"evaluate": {"--flip": ["--views", "flip"], "--no-flip": ["--views", "one"]}}
+"""Flags that have another name now in one command alone, by its verb."""
+
 
 def with_new_names(arguments: Sequence[str]) -> list[str]:
     """Return arguments in today's words, having said on the standard error which of them are old.
@@ -22,22 +25,23 @@ def with_new_names(arguments: Sequence[str]) -> list[str]:
     ['train', '--preset', 'published', '--variant=resnet18']
     """
     found: list[str] = []
-    for old, new in _pairs(arguments):
+    flags = FLAGS | FLAGS_OF.get(arguments[0], {}) if arguments else FLAGS
+    for old, new in _pairs(arguments, flags):
         if old != new:
             print(f"note: {' '.join(old)} is {' '.join(new)} now; the next release knows no other", file=sys.stderr)
         found += new
     return found
 
 
-def _pairs(arguments: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _pairs(arguments: Sequence[str], flags: Mapping[str, list[str]]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield the arguments, a flag with the value that is looked at, as they are and in today's words."""
     left = list(arguments)
     while left:
         name, equals, value = left[0].partition("=")
         flag = name.replace("_", "-")
         old, left = left[:1], left[1:]
-        if flag in FLAGS:
-            new = FLAGS[flag]
+        if flag in flags:
+            new = flags[flag]
             yield old, [*new[:-1], new[-1] + equals + value]
         elif flag in WORDS or flag == "--over":
             if not equals and left:

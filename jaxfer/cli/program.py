@@ -13,6 +13,8 @@ from rich.console import Console
 
 from jaxfer.errors import Interrupted, UserError
 
+_LOST = "another process of the run has ended or is not reached: start all of them again with --resume"
+
 PARTING_SECONDS = 5
 """How long a program that fails waits for other processes of its run to do the same."""
 
@@ -37,6 +39,9 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         if not _joined():
             raise
+        if _lost(error):
+            errors.print(f"error: {_LOST} ({str(error).splitlines()[0]})")
+            _exit(2)
         sys.excepthook(type(error), error, error.__traceback__)
         _exit(1)
 
@@ -64,6 +69,13 @@ def _joined() -> bool:
     """Return whether this is one of several processes of a run."""
     jax = sys.modules.get("jax")  # a mistake may have ended the program before it needed JAX
     return jax is not None and jax.distributed.is_initialized()
+
+
+def _lost(error: Exception) -> bool:
+    """Return whether a sum over several processes failed, which it does where one of them is gone."""
+    import jax
+
+    return isinstance(error, jax.errors.JaxRuntimeError) and "Gloo" in str(error)
 
 
 def _exit(status: int) -> NoReturn:

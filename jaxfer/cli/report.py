@@ -23,7 +23,11 @@ class Report:
     """Folder for the figures of the report as PNG and SVG, one column of a paper wide."""
 
     def run(self) -> None:
-        """Write the page, and the figures where they are asked for."""
+        """Write the page, and the figures where they are asked for.
+
+        Raises:
+            UserError: The folder is none of a run or of a sweep, or a file cannot be read or written.
+        """
         # Matplotlib takes long to import.
         from jaxfer.reports import paper_figures
 

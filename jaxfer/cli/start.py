@@ -39,20 +39,26 @@ class ProcessFlags:
 def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     """Prepare this process and import what training needs: every CPU core a device, compiled programs kept.
 
-    Programs call this once, after reading their flags and before anything of JAX. Returns the clock of the start, which
-    may then `listen`.
+    Programs call this once, after reading their flags and before anything of JAX.
 
-    flags: how to join other processes. Raises `UserError` where `jaxfer.devices.distributed.join_processes` does.
+    Args:
+        flags: How to join other processes; None joins none.
+
+    Returns:
+        The clock of the start, which may then `listen`, and is one of `fit`'s callbacks.
+
+    Raises:
+        UserError: JAX has already started, or `jaxfer.devices.distributed.join_processes` refuses.
     """
     start_up = StartUp()
     with start_up.part("import"):
         from jaxfer.devices.compile_cache import keep_compiled_programs
-        from jaxfer.devices.cpu import use_cpu_cores
+        from jaxfer.devices.cpu import tune_for_cpu
         from jaxfer.devices.distributed import join_processes
         from jaxfer.evaluation import summary  # noqa: F401 - all that a run imports
         from jaxfer.runs.checkpoints import Checkpoints  # noqa: F401
 
-    use_cpu_cores()
+    tune_for_cpu()
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()

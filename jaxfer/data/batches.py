@@ -1,15 +1,20 @@
 """Batches of a split: the batch at step k is a function of (data, seed, k), and of nothing else."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NotRequired, Required, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NotRequired, Required, TypedDict, cast
 
 import numpy as np
 
 from jaxfer.config import Sampling
 from jaxfer.data.dataset import Split
 from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float16, Float32, Int, Int32, Num, UInt8
 
 THREADS = 4
 """Batches that are read or decoded at the same time, where images are not in memory."""
@@ -24,41 +29,46 @@ AHEAD = 8
 class Batch(TypedDict, total=False):
     """Some examples of a split, with each of its columns; `b` is their number, the same in all batches.
 
+    On the host they are arrays of NumPy, in a step those of JAX.
+
     Attributes:
-        image: uint8 [b, h, w, c].
-        label: int32 [b].
-        mask: bool [b], False for rows that pad the last batch: copies that count for nothing.
-        soft_label: float32 [b, classes], rows that sum to 1.
-        valence: float32 [b] in [-1, 1], NaN where unknown.
+        image: From 0 to 255, or after a transform from 0 to 1.
+        label: Indices into the data set's `class_names`.
+        mask: False for rows that pad the last batch: copies that count for nothing.
+        soft_label: Rows that sum to 1.
+        valence: In [-1, 1], NaN where unknown.
         arousal: Likewise.
-        votes: float32 [b, 10], how many people chose each answer of FER+; rows of NaN where unknown.
-        mirrored: bool [b], whether it is the turn of the example's mirror image; where the run alternates them.
-        teacher_logits: Where the run has teachers, the logarithms of their probabilities for each class: float16
-            [b, views, classes], and float32 [b, classes] once a view of each example is drawn.
+        votes: How many people chose each answer of FER+; rows of NaN where unknown.
+        mirrored: Whether it is the turn of the example's mirror image; where the run alternates them.
+        teacher_logits: Where the run has teachers, the logarithms of their probabilities for each class; of all views,
+            and once a view of each example is drawn, of that view.
         teacher_votes: Likewise for each answer of FER+.
     """
 
-    image: Required[Any]
-    label: Required[Any]
-    mask: Required[Any]
-    soft_label: Any
-    valence: Any
-    arousal: Any
-    votes: Any
-    mirrored: Any
-    teacher_logits: Any
-    teacher_votes: Any
+    image: Required[UInt8[Array, "b h w c"] | Float32[Array, "b h w c"]]
+    label: Required[Int32[Array, " b"]]
+    mask: Required[Bool[Array, " b"]]
+    soft_label: Float32[Array, "b classes"]
+    valence: Float32[Array, " b"]
+    arousal: Float32[Array, " b"]
+    votes: Float32[Array, "b 10"]
+    mirrored: Bool[Array, " b"]
+    teacher_logits: Float16[Array, "b views classes"] | Float32[Array, "b classes"]
+    teacher_votes: Float16[Array, "b views 10"] | Float32[Array, "b 10"]
 
 
 class Rows(TypedDict):
-    """Where a batch lies in its split: `row` int32 [b], into the split's arrays, and its `mask` bool [b].
+    """Where a batch lies in its split, and what is known of a row at this step and not of its example always.
 
-    What else is known of a row at this step and not of its example always, such as `mirrored`, is here too.
+    Attributes:
+        row: Indices into the split's arrays.
+        mask: As in `Batch`.
+        mirrored: As in `Batch`.
     """
 
-    row: Any
-    mask: Any
-    mirrored: NotRequired[Any]
+    row: Int32[Array, " b"] | Int32[np.ndarray, " b"]
+    mask: Bool[Array, " b"] | Bool[np.ndarray, " b"]
+    mirrored: NotRequired[Bool[Array, " b"] | Bool[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,11 @@ class Shard:
     count: int = 1
 
     def rows(self, batch_size: int) -> slice:
-        """Return which rows of a batch these are. Raises `UserError` where the processes do not divide the batch."""
+        """Return which rows of a batch of `batch_size` examples, of all processes together, these are.
+
+        Raises:
+            UserError: The processes do not divide the batch.
+        """
         if batch_size % self.count:
             raise UserError(
                 f"a batch of {batch_size} cannot be shared equally by {self.count} processes: pass a multiple of "
@@ -86,8 +100,18 @@ class Batches:
     """The training batches of `split`, reshuffled each epoch, the last and partial one of an epoch included.
 
     `batches[k]` is the batch at step k, counted from 0 through all epochs, so that resuming needs the step alone.
-    Every batch has `batch_size` rows, or this process's `shard` of them; those that pad the last one have `mask` False.
-    With `alternate` they have the column `mirrored`; see `turns`.
+    Rows that pad the last batch have `mask` False.
+
+    Args:
+        split: The examples.
+        batch_size: Rows in every batch, of all processes together.
+        seed: Of the order of each epoch, from 0.
+        sampling: How often the examples of each class come; see `epoch_order`.
+        shard: The part of every batch that this process serves.
+        alternate: Whether batches have the column `mirrored`; see `turns`.
+
+    Raises:
+        UserError: The processes do not divide the batch.
     """
 
     def __init__(
@@ -114,7 +138,7 @@ class Batches:
         return -(-len(self.split) // self.batch_size)
 
     def rows(self, step: int) -> Rows:
-        """Return where the batch at `step` lies: `row` int32 [b], into the split's arrays, and `mask` bool [b]."""
+        """Return where the batch at `step` lies."""
         epoch, index = divmod(step, self.steps_per_epoch)
         here = slice(index * self.batch_size, (index + 1) * self.batch_size)
         rows = _padded(self._order(epoch)[here], self.batch_size, self._part)
@@ -123,7 +147,7 @@ class Batches:
         return rows
 
     def __getitem__(self, step: int) -> Batch:
-        return _batch(self._columns, self.rows(step))
+        return gather(self._columns, self.rows(step))
 
     def between(self, start: int, end: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `end - 1`, read ahead in threads where the images are streamed."""
@@ -131,13 +155,31 @@ class Batches:
 
 
 def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:
-    """Yield every example exactly once, in order; rows that pad the last batch have `mask` False."""
+    """Yield every example exactly once, in order; rows that pad the last batch have `mask` False.
+
+    Args:
+        split: The examples.
+        batch_size: As for `Batches`.
+        shard: As for `Batches`.
+
+    Raises:
+        UserError: The processes do not divide the batch.
+    """
     rows, held = evaluation_rows(len(split), batch_size, shard), columns(split)
-    return _served(split, lambda index: _batch(held, rows[index]), range(len(rows)))
+    return _served(split, lambda index: gather(held, rows[index]), range(len(rows)))
 
 
 def evaluation_rows(count: int, batch_size: int, shard: Shard = WHOLE) -> list[Rows]:
-    """Return where those batches lie in a split of `count` examples, as `Batches.rows` does."""
+    """Return where the batches of `evaluation_batches` lie.
+
+    Args:
+        count: Examples of the split.
+        batch_size: As for `Batches`.
+        shard: As for `Batches`.
+
+    Raises:
+        UserError: The processes do not divide the batch.
+    """
     starts = range(0, count, batch_size)
     part = shard.rows(batch_size)
     return [_padded(np.arange(start, min(start + batch_size, count)), batch_size, part) for start in starts]
@@ -154,13 +196,19 @@ def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
     return cast(Batch, {name: values for name, values in rows.items() if name != "row"} | gathered)
 
 
-def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int) -> np.ndarray:
-    """Return the rows of one epoch, int [n], for labels int [n]: a function of its arguments and of nothing else.
+def epoch_order(labels: Int[np.ndarray, " n"], sampling: Sampling, *, seed: int, epoch: int) -> Int[np.ndarray, " n"]:
+    """Return the rows of one epoch: a function of its arguments and of nothing else.
 
-    `uniform` is every row once. `balanced` gives every class the same number of rows, `sqrt` a number in proportion to
-    the square root of its images (Mahajan et al. 2018, https://arxiv.org/abs/1805.00932): rows of small classes then
-    come several times, those of large ones not all in one epoch. Within a class no row comes twice before each other
-    has come, and the numbers are exact but for rounding, so that an epoch varies less than independent draws would.
+    Within a class no row comes twice before each other has come, and the numbers of rows are exact but for rounding, so
+    that an epoch varies less than independent draws would.
+
+    Args:
+        labels: The class of each row.
+        sampling: `uniform` is every row once. `balanced` gives every class the same number of rows, `sqrt` a number in
+            proportion to the square root of its images (Mahajan et al. 2018, https://arxiv.org/abs/1805.00932): rows of
+            small classes then come several times, those of large ones not all in one epoch.
+        seed: The seed of the run, from 0.
+        epoch: The epoch, counted from 0.
     """
     random = np.random.default_rng([seed, epoch])
     if sampling == "uniform":
@@ -174,11 +222,11 @@ def epoch_order(labels: np.ndarray, sampling: Sampling, *, seed: int, epoch: int
     return random.permutation(np.concatenate(rows))
 
 
-def class_weights(counts: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """Return numbers [c] in proportion to which an epoch has rows of each class.
+def class_weights(counts: Int[np.ndarray, " c"], sampling: Sampling) -> Num[np.ndarray, " c"]:
+    """Return numbers in proportion to which an epoch has rows of each class.
 
     Args:
-        counts: Images of each class, int [c], above 0.
+        counts: Images of each class, above 0.
         sampling: As for `epoch_order`.
 
     >>> class_weights(np.array([9, 1]), "sqrt")
@@ -187,7 +235,7 @@ def class_weights(counts: np.ndarray, sampling: Sampling) -> np.ndarray:
     return {"uniform": counts, "balanced": np.ones(len(counts)), "sqrt": np.sqrt(counts)}[sampling]
 
 
-def turns(order: np.ndarray, count: int, *, seed: int, epoch: int) -> np.ndarray:
+def turns(order: Int[np.ndarray, " n"], count: int, *, seed: int, epoch: int) -> Bool[np.ndarray, " n"]:
     """Return which rows of an epoch show the mirror image of their example: a function of its arguments alone.
 
     A coin for each example decides the first epoch, and from then on its two sides take turns, so that two epochs of
@@ -196,13 +244,13 @@ def turns(order: np.ndarray, count: int, *, seed: int, epoch: int) -> np.ndarray
     https://github.com/KellerJordan/cifar10-airbench.
 
     Args:
-        order: The rows of the epoch, int [n], as `epoch_order` returns them.
+        order: The rows of the epoch, as `epoch_order` returns them.
         count: Examples of the split.
         seed: The seed of the run.
         epoch: The epoch, counted from 0.
 
     Returns:
-        bool [n], in the order of the epoch.
+        Whether it is the mirror image's turn, in the order of the epoch.
     """
     # The trailing 1 keeps these numbers apart from those of every epoch's order.
     coins = np.random.default_rng([seed, 0, 1]).integers(2, size=count)
@@ -225,10 +273,6 @@ def _cycle(random: np.random.Generator, rows: np.ndarray, count: int) -> np.ndar
     """Return `count` of the rows: as many whole permutations as that takes, the last one in part."""
     passes = -(-count // len(rows))
     return np.concatenate([random.permutation(rows) for _ in range(passes)] or [rows[:0]])[:count]
-
-
-def _batch(columns: Mapping[str, Any], rows: Rows) -> Batch:
-    return cast(Batch, gather(columns, rows))
 
 
 def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iterator[Batch]:

@@ -42,12 +42,15 @@ ReadRows = Callable[[str, np.ndarray], Images]
 
 
 class Cache:
-    """What was decoded before from the data at `place`, a folder or a file, as `config` asks for it.
+    """What was decoded before from some data.
 
     An entry is valid as long as the config, Pillow, and the names, sizes and times of change of the data's files stay
     the same. Where the disk does not allow one, or a link is in the way, everything works without it.
 
-    read_only: whether nothing may be written or removed, as beside data that others have chosen.
+    Args:
+        place: The data, a folder or a file.
+        config: How it is asked for.
+        read_only: Whether nothing may be written or removed, as beside data that others have chosen.
     """
 
     def __init__(self, place: Path, config: DataConfig, *, read_only: bool = False) -> None:

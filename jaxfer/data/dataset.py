@@ -97,10 +97,15 @@ class Split:
 
 
 class LazySplits(Mapping[str, Split]):
-    """Splits of which some are decoded when they are asked for, and then kept."""
+    """Splits of which some are decoded when they are asked for, and then kept.
+
+    Args:
+        decoded: Those that are decoded already, by their names; they come first.
+        later: The names of the others, or of all.
+        decode: Returns the split of a name.
+    """
 
     def __init__(self, decoded: Mapping[str, Split], later: Iterable[str], decode: Callable[[str], Split]) -> None:
-        """Hold the splits `decoded`, and after them those of the names `later`, which `decode` returns."""
         self._splits: dict[str, Split | None] = {**dict.fromkeys(later), **decoded}
         self._keys = tuple(dict.fromkeys((*decoded, *self._splits)))
         self._decode = decode
@@ -165,7 +170,11 @@ class Dataset:
         return self.splits[self._key(name)]
 
     def use(self, name: str) -> Use:
-        """Return what the split that a name means is for. Raises `UserError` where there is no such split."""
+        """Return what the split that a name means is for.
+
+        Raises:
+            UserError: There is no such split.
+        """
         return use_of(self._key(name))
 
     def _key(self, name: str) -> str:

@@ -17,20 +17,34 @@ UNKNOWN = "unknown"
 def groups_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
     """Return each way to divide the records: the group of each face, in words, str [n].
 
-    valence, arousal: their sign. agreement: the share of the votes that the most chosen class has. face_size: the
-    longer side of the face's box, in pixels of the photograph. folder: that of the image.
+    Returns:
+        By what divides them; left out is what the data says of no face.
+
+        - `valence`: Its sign.
+        - `arousal`: Its sign.
+        - `agreement`: The share of the votes that the most chosen class has.
+        - `face_size`: The longer side of the face's box, in pixels of the photograph.
+        - `folder`: That of the image.
     """
     found = {name: np.array([group(record) for record in records], str) for name, group in _GROUPS.items()}
     return {name: groups for name, groups in found.items() if len(groups) and not (groups == UNKNOWN).all()}
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return what each column of a csv of images says of each of `names`, str [n], or `unknown`.
+    """Return what a csv of images says of some of them.
 
     Its first line names the columns. One of them, found by its values, has the images: names, or ends of names that no
     two images share, such as `12.jpg` of `faces/12.jpg`. Rows of other images are passed over.
 
-    Raises `UserError` for a file that is no such csv, and for two values of one image.
+    Args:
+        path: The csv.
+        names: The n images.
+
+    Returns:
+        By each other column what it says of each image, str [n], or `unknown`.
+
+    Raises:
+        UserError: The file is no such csv, or has two values of one image.
     """
     header, rows = _rows(path)
     ends = _ends(names)

@@ -59,9 +59,10 @@ RELEASES = (AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB)
 class Protocol:
     """How a number on AffectNet is made.
 
-    class_names: the classes, in the order of the labels.
-    rows: which rows of the data count.
-    validation: what the number is measured on.
+    Attributes:
+        class_names: The classes, in the order of the labels.
+        rows: Which rows of the data count.
+        validation: What the number is measured on.
     """
 
     name: str
@@ -72,7 +73,9 @@ class Protocol:
     def differences(self, release: Release, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Return a sentence for each split with other numbers of images than a release of the data.
 
-        counts: the number of images of each class in `train` and `val`.
+        Args:
+            release: The one that counts are held against.
+            counts: The number of images of each class in `train` and `val`.
         """
         sentences = []
         for split in sorted(counts.keys() & release.counts.keys()):
@@ -113,13 +116,14 @@ Classes = Mapping[str, int]
 class Comparison:
     """How the usable images compare with those of a published data set.
 
-    name: of the data set; None where none fits.
-    fits: whether each count is the published one, in every split that the data has.
-    summary: all of this in words.
-    published: for splits of the data, by their own names, the published number of images of each class. Splits that
-        are used for the same are compared as one, under their joined names.
-    differences: likewise how many images there are beyond those, negative where some are missing; without zeros.
-    absent: the uses of published splits that the data lacks.
+    Attributes:
+        name: Of the data set; None where none fits.
+        fits: Whether each count is the published one, in every split that the data has.
+        summary: All of this in words.
+        published: For splits of the data, by their own names, the published number of images of each class. Splits that
+            are used for the same are compared as one, under their joined names.
+        differences: Likewise how many images there are beyond those, negative where some are missing; without zeros.
+        absent: The uses of published splits that the data lacks.
     """
 
     name: str | None
@@ -139,10 +143,12 @@ class _Part:
 
 
 def compare(splits: Mapping[str, tuple[str, Classes]], release: Release | None) -> Comparison:
-    """Compare counts with those of `release`, or without one with the published data that they are nearest to.
+    """Compare counts with those of published data; without contempt, with those of the other seven classes.
 
-    splits: by name, the use and the number of images of each class. Data without contempt is compared with the other
-    seven classes. Without a `release`, only data of the same classes and about the same size comes into question.
+    Args:
+        splits: By name, the use and the number of images of each class.
+        release: What to compare with. By default that which the counts are nearest to: only data of the same classes
+            and about the same size comes into question.
     """
     parts = _by_use(splits)
     held = {name for part in parts.values() for name, count in part.classes.items() if count}

@@ -108,8 +108,13 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
 
     A class without training images cannot be learnt; one without validation images makes macro averages meaningless.
 
+    Args:
+        selection: What is used of the data.
+        source: What messages call the data.
+        config: The classes that are asked for, and `max_unreadable`.
+
     Raises:
-        UserError: A larger share of images than `max_unreadable` is unreadable, or a class is missing.
+        UserError: There is no image, a larger share of them than `max_unreadable` is unreadable, or a class is missing.
     """
     used = selection.count
     bad = len(selection.unreadable)
@@ -131,7 +136,16 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
 
 
 def check_alone(part: Part, source: str, config: DataConfig) -> None:
-    """Raise `UserError` where a split that a network is to be evaluated on lacks one of its classes."""
+    """Refuse a split that is not fit to evaluate a network on.
+
+    Args:
+        part: The split.
+        source: What messages call the data.
+        config: The classes that the network knows.
+
+    Raises:
+        UserError: The split lacks one of them.
+    """
     missing = _missing(part, config)
     if missing:
         raise UserError(

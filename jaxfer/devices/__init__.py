@@ -1,7 +1,15 @@
 """Where steps run: placement on devices, several processes, a CPU's cores, and the cache of compiled programs."""
 
-from jaxfer.devices.cpu import use_cpu_cores
+from jaxfer.devices.cpu import tune_for_cpu, use_cpu_cores
 from jaxfer.devices.distributed import join_processes
 from jaxfer.devices.placement import OneDevice, Pmapped, Sharded, choose_parallel
 
-__all__ = ["OneDevice", "Pmapped", "Sharded", "choose_parallel", "join_processes", "use_cpu_cores"]
+__all__ = [
+    "OneDevice",
+    "Pmapped",
+    "Sharded",
+    "choose_parallel",
+    "join_processes",
+    "tune_for_cpu",
+    "use_cpu_cores",
+]

@@ -5,6 +5,7 @@ import math
 import mmap
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import jax
@@ -12,7 +13,7 @@ import jax
 from jaxfer.errors import UserError
 
 
-def use_cpu_cores() -> None:
+def tune_for_cpu() -> None:
     """Prepare this process to train on a CPU: every core a JAX device, and memory kept for the next step.
 
     XLA spreads the work inside one operation over the cores poorly: on two cores a step of the published network at
@@ -25,8 +26,14 @@ def use_cpu_cores() -> None:
     try:
         jax.config.update("jax_num_cpu_devices", cpu_cores())
     except RuntimeError as error:
-        raise UserError("use_cpu_cores() comes too late, JAX has already started: call it first") from error
+        raise UserError("tune_for_cpu() comes too late, JAX has already started: call it first") from error
     _keep_freed_memory()
+
+
+def use_cpu_cores() -> None:
+    """Call `tune_for_cpu`, which had this name before, with a warning; for one release more."""
+    warnings.warn("use_cpu_cores() is tune_for_cpu() now; the next release knows no other", FutureWarning, stacklevel=2)
+    tune_for_cpu()
 
 
 def cpu_cores() -> int:

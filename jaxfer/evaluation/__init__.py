@@ -1,19 +1,23 @@
 """Honest numbers about a network: predictions of a split, their scores and intervals, comparisons, explanations."""
 
 from jaxfer.evaluation.compare import McNemar, mcnemar, over_runs
-from jaxfer.evaluation.evaluate import Evaluation, compare, evaluate
+from jaxfer.evaluation.ensemble import Ensemble, ensemble
+from jaxfer.evaluation.evaluate import Evaluation, compare, evaluate, with_measured_statistics
 from jaxfer.evaluation.explain import grad_cam
 from jaxfer.evaluation.intervals import f1_interval, intervals, wilson_interval
 from jaxfer.evaluation.predict import Predictions, predict_split
-from jaxfer.evaluation.summary import summarize
+from jaxfer.evaluation.summary import fitted_temperature, summarize
 
 __all__ = [
+    "Ensemble",
     "Evaluation",
     "McNemar",
     "Predictions",
     "compare",
+    "ensemble",
     "evaluate",
     "f1_interval",
+    "fitted_temperature",
     "grad_cam",
     "intervals",
     "mcnemar",
@@ -21,4 +25,5 @@ __all__ = [
     "predict_split",
     "summarize",
     "wilson_interval",
+    "with_measured_statistics",
 ]

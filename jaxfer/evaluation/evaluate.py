@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxfer.config import Config, to_json
+from jaxfer.config import Config, Views, to_json
+from jaxfer.data.copies import copies_of
 from jaxfer.data.dataset import TEST, Dataset, Split, Use
 from jaxfer.data.groups import group_names
-from jaxfer.devices.placement import choose_parallel
+from jaxfer.devices.placement import OneDevice, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
 from jaxfer.evaluation.predict import Predictions, predict_split
-from jaxfer.evaluation.summary import environment, scored
+from jaxfer.evaluation.summary import CALIBRATED, environment, scored
 from jaxfer.runs.folder import differences
 from jaxfer.runs.load import Trained
+from jaxfer.training.statistics import measure_statistics
 
 ROLES = {"train": "Training", "val": "Validation", "test": "Test"}
 """What the numbers of each kind of split are called."""
@@ -38,10 +41,11 @@ class Evaluation:
         split: The split.
         use: What the split is for: `train`, `val` or `test`.
         predictions: The predictions for the split.
-        flip: Whether probabilities are means over the image and its mirror image.
+        views: What the network was shown of each image, see `jaxfer.evaluation.views`.
         by: Name of the groups that are scored apart, or None.
         images: Rows to explain by Grad-CAM, or None for a choice.
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
+        copied: Whether each image has an exact copy in the run's training split, bool [n]; None where nobody asked.
     """
 
     trained: Trained
@@ -49,15 +53,26 @@ class Evaluation:
     split: Split
     use: Use
     predictions: Predictions
-    flip: bool
+    views: Views = "one"
     by: str | None = None
     images: tuple[int, ...] | None = None
     more_groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    copied: np.ndarray | None = None
+
+    @property
+    def name(self) -> str:
+        """What has been evaluated: the name of the run."""
+        return self.trained.name
 
     @property
     def role(self) -> str:
         """The name of the kind of split for readers: `Training`, `Validation` or `Test`."""
         return ROLES[self.use]
+
+    @property
+    def statistics_images(self) -> int | None:
+        """On how many training images the statistics of normalisation were measured anew; see `Trained`."""
+        return self.trained.statistics_images
 
     @property
     def own_data(self) -> bool | None:
@@ -88,17 +103,52 @@ class Evaluation:
         """Number of examples, measures and intervals of each group of `by`, by its name."""
         if self.by is None:
             return {}
-        column, found = self._group_of_each(self.by), {}
-        for name in group_names(column):
-            scores = scored(self.predictions.take(column == name), self.data.class_names)
-            found[name] = {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
-        return found
+        column = self._group_of_each(self.by)
+        return {name: self._part(column == name) for name in group_names(column)}
+
+    @cached_property
+    def without_copies(self) -> dict[str, Any] | None:
+        """The same of the images without an exact copy in the run's training split, and the number of `copies`."""
+        return None if self.copied is None else {"copies": int(self.copied.sum())} | self._part(~self.copied)
+
+    @cached_property
+    def with_temperature(self) -> dict[str, Any] | None:
+        """Cross entropy and calibration error with the run's temperature, and where that was fitted.
+
+        They are `cross_entropy`, `ece` and their `intervals`, and of the temperature `value`, `split` and `examples`.
+        None where there is no temperature of this checkpoint. No other score of a class or of a head changes.
+        """
+        temperature = self.trained.temperature
+        if temperature is None:
+            return None
+        scores = scored(self.predictions.scaled(temperature.value), self.data.class_names)
+        return {
+            "value": temperature.value,
+            "split": temperature.split,
+            "examples": temperature.examples,
+            **{measure: scores[measure] for measure in CALIBRATED},
+            "intervals": {measure: scores["intervals"][measure] for measure in CALIBRATED},
+        }
+
+    def _part(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return number of examples, measures and intervals of the rows, bool [n]."""
+        scores = scored(self.predictions.take(rows), self.data.class_names)
+        return {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
 
     def _group_of_each(self, by: str) -> np.ndarray:
         return self.more_groups[by] if by in self.more_groups else self.split.groups[by]
 
     def notes(self) -> list[str]:
         """Return caveats for readers of the numbers, one sentence each."""
+        notes = self._caveats()
+        if self.trained.temperature and self.use == "val" and self.own_data is not False:
+            notes.append("The temperature was fitted on this very split, which makes the scores with it optimistic.")
+        if self.trained.temperature and self.views != "one":
+            notes.append("The temperature was fitted to predictions of each image alone, without further views of it.")
+        return notes
+
+    def _caveats(self) -> list[str]:
+        """Return those that have nothing to do with the temperature."""
         notes = []
         if self.use == "train":
             notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
@@ -113,6 +163,8 @@ class Evaluation:
             )
         if not self.trained.ends_epoch:
             notes.append(f"The checkpoint was saved within an epoch, at step {self.trained.step:,}.")
+        if self.copied is not None and self.copied.all():
+            notes.append("Every image has an exact copy in the training split of the run.")
         return notes
 
     def inputs(self) -> dict[str, Any]:
@@ -125,21 +177,35 @@ class Evaluation:
             "use": self.use,
             "fingerprint": self.fingerprint,
             "names": _hash(self.split.names),
-            "flip": self.flip,
+            "views": self.views,
+            "statistics_images": self.statistics_images,
+            "copied": None if self.copied is None else _hash(self.copied.astype(str).tolist()),
+            "temperature": self.trained.temperature and self.trained.temperature.value,
             "by": self.by,
             "groups": self.by and _hash(self._group_of_each(self.by).tolist()),
             "images": self.images and list(self.images),
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of `evaluation.json`."""
+        """Return the content of `evaluation.json`.
+
+        `run`: the name of the run. `role`: what the split is for, in words. `checkpoint`: epoch, step and how it was
+        chosen. `views`: what the network was shown of each image; releases before had `flip` in its place, true for
+        `flip` and false for `one`. `statistics_images`: on how many training images the statistics of normalisation
+        were measured anew, 0 for those of the checkpoint. `notes`: caveats. Then come the fields of `scores`,
+        `temperature` (`with_temperature`), `without_copies`, and the `groups` of the column `by`; and at last `data`,
+        `environment`, and the `inputs`, which decide all of it.
+        """
         return {
-            "run": self.trained.name,
+            "run": self.name,
             "role": self.role.lower(),
             "checkpoint": self.trained.checkpoint,
-            "flip": self.flip,
+            "views": self.views,
+            "statistics_images": self.statistics_images,
             "notes": self.notes(),
             **self.scores,
+            "temperature": self.with_temperature,
+            "without_copies": self.without_copies,
             "by": {"column": self.by, "groups": self.groups},
             "data": {
                 "source": self.data.source,
@@ -157,10 +223,13 @@ def evaluate(
     data: Dataset,
     split_name: str = "val",
     *,
-    flip: bool = False,
+    views: Views = "one",
     by: str | None = None,
     images: tuple[int, ...] | None = None,
     more_groups: Mapping[str, np.ndarray] | None = None,
+    statistics_images: int = 0,
+    without_copies: bool = False,
+    own: Dataset | None = None,
 ) -> Evaluation:
     """Evaluate the network of a run on a split.
 
@@ -168,14 +237,20 @@ def evaluate(
         trained: The network, as `jaxfer.runs.load.load_run` returns it.
         data: The data set, with the classes of the network.
         split_name: The split, as `Dataset.split` takes it.
-        flip: Whether to average probabilities over the image and its mirror image.
+        views: What the network is shown of each image, see `jaxfer.evaluation.views`; its answers are averaged.
         by: Name of the groups to score apart, or None.
         images: Rows to explain by Grad-CAM, or None for a choice.
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
+        statistics_images: On how many images of the run's training split to measure the statistics of normalisation
+            anew, see `jaxfer.training.measure_statistics`; 0 takes those that the checkpoint holds. What was fitted to
+            those, the temperature, is then left out.
+        without_copies: Whether to score the images apart that have no exact copy in the run's training split.
+        own: The data that the run was trained on, for both; by default `data`.
 
     Raises:
         UserError: The split does not exist; the classes are not the network's; the data does not have the groups `by`,
-            or more than `MOST_GROUPS` of them; or a row of `images` is not in the split.
+            or more than `MOST_GROUPS` of them; a row of `images` is not in the split; the run's training split is asked
+            for and not there, or has changed; or there are no statistics to measure.
     """
     if len(data.class_names) != trained.config.data.num_classes:
         raise UserError(
@@ -200,11 +275,62 @@ def evaluate(
             f"there is no row {beyond[0]} in {split.name!r}: pass rows from 0 to {len(split) - 1}, as "
             "predictions.csv counts them"
         )
+    copied = None
+    if without_copies:
+        copied = copies_of(split.images, _training_split(trained, own or data).images)
+    if statistics_images:
+        trained = with_measured_statistics(trained, own or data, statistics_images)
     parallel = choose_parallel(trained.config.batch_size)
-    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "flip": flip, "tasks": trained.tasks}
+    options = {"batch_size": trained.config.batch_size, "parallel": parallel, "views": views, "tasks": trained.tasks}
     predictions = predict_split(trained.model, trained.variables, split, **options)
     use = data.use(split_name)
-    return Evaluation(trained, data, split, use, predictions, flip, by, images, more_groups or {})
+    return Evaluation(trained, data, split, use, predictions, views, by, images, more_groups or {}, copied)
+
+
+def with_measured_statistics(trained: Trained, own: Dataset, images: int) -> Trained:
+    """Return the network of a run with the statistics of its normalisation measured anew.
+
+    A run whose config has no `statistics_images` is so evaluated as one that has them, see
+    `jaxfer.training.measure_statistics`.
+
+    Args:
+        trained: The network. Its temperature, which was fitted with other statistics, is left out.
+        own: The data that the run was trained on.
+        images: How many images of the training split to measure them on; all where there are fewer.
+
+    Raises:
+        UserError: `images` is below 1, the network has no such statistics, or the data are not those of the run.
+    """
+    if images < 1:
+        raise UserError(f"statistics_images (--statistics-images) is {images}: pass a number of images, at least 1")
+    if not trained.variables["batch_stats"]:
+        raise UserError(
+            f"the network of {trained.name} has no statistics of batch normalisation to measure anew: "
+            "leave out statistics_images (--statistics-images)"
+        )
+    training, batch_size = _training_split(trained, own), trained.config.batch_size
+    parallel = choose_parallel(batch_size)
+    options = {"images": images, "batch_size": batch_size, "parallel": parallel}
+    found = measure_statistics(trained.model, parallel.place(trained.variables), training, **options)
+    # Back on one device, as what was read: what explains a network combines both.
+    variables = trained.variables | {"batch_stats": jax.device_put(jax.device_get(found), OneDevice().device)}
+    measured = min(images, len(training))
+    return dataclasses.replace(trained, variables=variables, temperature=None, statistics_images=measured)
+
+
+def _training_split(trained: Trained, own: Dataset) -> Split:
+    """Return what a run was trained on. Raises `UserError` where that is not there, or is not the same any more."""
+    if "train" not in own.splits:
+        raise UserError(
+            f"the training split of {trained.name} is needed, and {own.source} was read without it: pass the run's "
+            "whole data as `own`"
+        )
+    if trained.fingerprint and own.fingerprint != trained.fingerprint:
+        raise UserError(
+            f"the images or labels of {own.source} are not those that {trained.name} was trained on: nothing can be "
+            "measured on its training images, or compared with them"
+        )
+    return own.train
 
 
 def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

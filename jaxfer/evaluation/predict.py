@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxfer.config import Views
 from jaxfer.data.batches import columns, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.devices.placement import OneDevice, Parallel
+from jaxfer.evaluation.views import over_views
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.metrics import further_scores
 from jaxfer.metrics.scores import Measure
@@ -104,6 +105,16 @@ class Predictions:
         heads, columns = ({name: v[rows] for name, v in part.items()} for part in (self.heads, self.columns))
         return Predictions(self.logits[rows], self.labels[rows], heads, columns, self.tasks)
 
+    def scaled(self, temperature: float) -> Predictions:
+        """Return these predictions with logits divided by a temperature, as of `jaxfer.metrics.fit_temperature`.
+
+        The predicted classes stay as they are; the network is less sure of them above 1, and surer below.
+        """
+        with np.errstate(invalid="ignore"):
+            # From the largest on, whose 0 stays alone where rounding of the others' quotients could reach it.
+            below = self.logits - self.logits.max(axis=1, keepdims=True)
+        return dataclasses.replace(self, logits=below / np.float32(temperature))
+
     def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
         """Return the scores of these predictions, as `Metrics` computes them.
 
@@ -140,7 +151,7 @@ def predict_split(
     batch_size: int,
     tasks: Sequence[Task] = (),
     parallel: Parallel | None = None,
-    flip: bool = False,
+    views: Views = "one",
 ) -> Predictions:
     """Return the predictions of a network for a split, each example exactly once and in order.
 
@@ -153,10 +164,11 @@ def predict_split(
         batch_size: Examples in a batch, of all processes together.
         tasks: The tasks of its further heads, scored where the split has their columns.
         parallel: How to use the devices; by default one.
-        flip: Whether to average over the image and its mirror image: probabilities, and the outputs of further heads.
+        views: What the network is shown of each image, see `jaxfer.evaluation.views`; probabilities, and the outputs of
+            further heads, are means over it.
     """
     parallel = parallel or OneDevice()
-    step = _compiled(model, parallel, flip)
+    step = _compiled(model, parallel, views)
     placed = parallel.place(variables)
     parts = [
         step(placed, {name: batch[name] for name in ("image", "mask")})
@@ -171,7 +183,7 @@ def predict_split(
 
 
 @lru_cache(maxsize=8)
-def _compiled(model: Network, parallel: Parallel, flip: bool) -> Callable[..., dict[str, jax.Array]]:
+def _compiled(model: Network, parallel: Parallel, views: Views) -> Callable[..., dict[str, jax.Array]]:
     """Return `step(variables, batch)`, compiled once for all splits and runs of a network.
 
     It returns the network's outputs for the global batch, and its `mask`: each process pads its own rows, so that
@@ -180,14 +192,11 @@ def _compiled(model: Network, parallel: Parallel, flip: bool) -> Callable[..., d
     axis_name, model = parallel.axis_name, compiled_for(model, parallel.devices[0].platform)
 
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        predict = partial(model.apply, variables, train=False, mask=batch["mask"])
-        outputs = checked_outputs(predict(batch["image"]), len(batch["mask"]))
-        if flip:
-            mirrored: Any = predict(batch["image"][:, :, ::-1])
-            # The logarithm of the sum of both probabilities: that it is not halved changes no softmax.
-            both = jnp.logaddexp(*(jax.nn.log_softmax(one["logits"]) for one in (outputs, mirrored)))
-            outputs = {name: (outputs[name] + mirrored[name]) / 2 for name in outputs} | {"logits": both}
-        outputs = outputs | {"mask": batch["mask"]}
+        def predict(images: jax.Array) -> dict[str, jax.Array]:
+            return checked_outputs(model.apply(variables, images, train=False, mask=mask), len(mask))
+
+        mask = batch["mask"]
+        outputs = over_views(predict, batch["image"], views) | {"mask": mask}
         return outputs if axis_name is None else lax.all_gather(outputs, axis_name, tiled=True)
 
     return parallel.compile(step, donate=False)

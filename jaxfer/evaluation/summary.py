@@ -13,14 +13,19 @@ import optax
 from jaxfer.config import Config, to_json
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.placement import Parallel, choose_parallel
+from jaxfer.errors import UserError
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
+from jaxfer.metrics.temperature import Temperature, fit_temperature
 from jaxfer.models import Network
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
 from jaxfer.version import __version__
+
+CALIBRATED = ("cross_entropy", "ece")
+"""The measures that are shown with a temperature beside those without."""
 
 
 def summarize(
@@ -49,7 +54,8 @@ def summarize(
     Returns:
         A dict for JSON. `train` and `val` are the scores of the final state in evaluation mode, each over its whole
         split, with bootstrap `intervals`. `best` is the epoch of the best validation accuracy. That accuracy is
-        optimistic, since the epoch was chosen by the very examples on which it is measured.
+        optimistic, since the epoch was chosen by the very examples on which it is measured. `temperature` is what
+        `fitted_temperature` returns for the validation split, as a dict.
     """
     parallel = parallel or choose_parallel(config.batch_size)
     classes = len(data.class_names)
@@ -58,11 +64,13 @@ def summarize(
     numbers = Hyperparameters.of(config)
     objective = make_objective(config.loss, model, tasks, data.train.labels, classes, numbers).evaluated()
     options = {"batch_size": config.batch_size, "parallel": parallel, "tasks": tasks}
-    scores = {}
+    scores, temperature = {}, None
     for name, split in (("train", data.train), ("val", data.val)):
         predictions = predict_split(model, state.variables, split, **options)
         loss = _objective(objective, state.params if state.ema is None else state.ema, predictions)
         scores[name] = {"split": split.name} | scored(predictions, data.class_names, loss)
+        if name == "val":
+            temperature = fitted_temperature(predictions, data.class_names, split.name)
     last, best = history[-1], max(history, key=lambda row: (row["val_accuracy"], row["step"]))
     return {
         "config": json.loads(to_json(naming(model, config, classes))),
@@ -72,6 +80,7 @@ def summarize(
         **scores,
         "checkpoint": {"epoch": last["epoch"], "step": last["step"], "chosen": "last"},
         "best": {name: best[name] for name in ("epoch", "step", "val_accuracy", "val_loss")},
+        "temperature": temperature and temperature.to_dict(),
         "data": {
             "source": data.source,
             "warnings": list(data.warnings),
@@ -95,6 +104,28 @@ def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float |
         `Scores.to_dict()`, and `intervals` by the names of the measures.
     """
     return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
+
+
+def fitted_temperature(predictions: Predictions, class_names: tuple[str, ...], split: str) -> Temperature | None:
+    """Return the temperature that calibrates predictions, see `jaxfer.metrics.fit_temperature`, and what it does.
+
+    Args:
+        predictions: Those of the validation split.
+        class_names: The names of the c classes.
+        split: The name of the split.
+
+    Returns:
+        The temperature; None where there is no example, or a logit is infinite or not a number.
+    """
+    try:
+        value = fit_temperature(predictions.logits, predictions.labels)
+    except UserError:
+        return None  # what has diverged has its numbers all the same
+    before, after = (
+        {measure: scores[measure] for measure in CALIBRATED}
+        for scores in (one.scores(class_names).to_dict() for one in (predictions, predictions.scaled(value)))
+    )
+    return Temperature(value, split, len(predictions), before, after)
 
 
 def _objective(objective: Objective, params: Any, predictions: Predictions) -> float:

@@ -2,5 +2,6 @@
 
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.metrics.scores import Bin, ClassScores, Scores
+from jaxfer.metrics.temperature import Temperature, fit_temperature
 
-__all__ = ["Bin", "ClassScores", "Metrics", "Scores"]
+__all__ = ["Bin", "ClassScores", "Metrics", "Scores", "Temperature", "fit_temperature"]

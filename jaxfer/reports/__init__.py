@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         print_prepared,
         print_summary,
         print_sweep,
+        print_tests,
     )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "print_prepared",
     "print_summary",
     "print_sweep",
+    "print_tests",
     "write_check",
     "write_evaluation",
     "write_report",

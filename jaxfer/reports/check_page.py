@@ -33,10 +33,10 @@ def write_check(check: Check, path: Path) -> Path:
     Raises:
         UserError: The page cannot be written, or the data is no longer there.
     """
-    return html.write(render(check), path)
+    return html.write(_render(check), path)
 
 
-def render(check: Check) -> str:
+def _render(check: Check) -> str:
     """Return the page as HTML text that needs no other file."""
     columns, rows = _splits(check)
     pictures = _pictures(check)

@@ -64,7 +64,16 @@ def explained(evaluation: Evaluation) -> tuple[list[Face], tuple[int, int]]:
 
 
 def most_confident(evaluation: Evaluation, *, correct: bool, count: int) -> np.ndarray:
-    """Return the rows of the most confident errors or hits, int [at most count]; equals in the order of the split."""
+    """Return the rows of the most confident errors or hits.
+
+    Args:
+        evaluation: Of a checkpoint on a split.
+        correct: Whether hits are asked for, and not errors.
+        count: How many rows, at most.
+
+    Returns:
+        int64 [at most count], the surest first, equals in the order of the split.
+    """
     predictions = evaluation.predictions
     rows = np.flatnonzero(predictions.correct == correct)
     return rows[np.argsort(-predictions.confidence[rows], kind="stable")][:count]

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxfer.config import to_json
 from jaxfer.errors import UserError
+from jaxfer.evaluation.ensemble import Ensemble
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.files import refuse_links
 from jaxfer.metrics.scores import Measure
@@ -23,6 +25,7 @@ from jaxfer.reports import evaluation_faces, figures, html
 from jaxfer.reports.run_page import of_split
 from jaxfer.reports.words import (
     NO_INTERVAL,
+    SHOWN,
     Measures,
     between,
     configuration,
@@ -31,6 +34,7 @@ from jaxfer.reports.words import (
     setting,
     thousands,
     where,
+    with_temperature,
 )
 from jaxfer.tasks import MEASURES
 
@@ -45,7 +49,7 @@ OWN = {True: "yes", False: "no", None: "not known: a test split is no part of wh
 
 
 def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> Path:
-    """Write an evaluation into its run's folder.
+    """Write an evaluation into its run's folder, that of an ensemble into its first run's.
 
     The new folder, `evaluations/NAME`, holds `evaluation.json`, `predictions.csv` and `evaluation.html`. The same
     inputs give the same name, and other inputs another, so that nothing but the same evaluation is ever replaced.
@@ -72,7 +76,7 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
     html.write(_predictions(evaluation, pairs), folder / "predictions.csv")
-    html.write(render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
+    html.write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
     html.write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
     return folder
 
@@ -80,8 +84,10 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
 def _name(evaluation: Evaluation, inputs: dict[str, Any]) -> str:
     split = re.sub(r"[^A-Za-z0-9]+", "-", evaluation.split.name).strip("-")[:40] or evaluation.use
     digest = hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=5).hexdigest()
-    flip = "-flip" if evaluation.flip else ""
-    return f"{split}-epoch{evaluation.trained.epoch}{flip}-{digest}"
+    together = isinstance(evaluation, Ensemble)
+    of = f"ensemble{len(evaluation.members)}" if together else f"epoch{evaluation.trained.epoch}"
+    views = "" if evaluation.views == "one" else f"-{evaluation.views}"
+    return f"{split}-{of}{views}-{digest}"
 
 
 def _refuse_others(path: Path, inputs: dict[str, Any]) -> None:
@@ -111,36 +117,63 @@ def _predictions(evaluation: Evaluation, pairs: Pairs) -> str:
     return text.getvalue()
 
 
-def render(
+def _render(
     evaluation: Evaluation, comparison: Mapping[str, Any] | None, pairs: Pairs, measures: Mapping[str, Measure]
 ) -> str:
     """Return the page as HTML text that needs no other file; see `write_evaluation`."""
     found, scores, shown = evaluation.to_dict(), evaluation.scores, Measures(measures)
-    epoch, (faces, places) = evaluation.trained.epoch, evaluation_faces.explained(evaluation)
+    network, together = _network(evaluation), isinstance(evaluation, Ensemble)
+    # What an ensemble looks at is what each of its runs does, on whose page it stands.
+    faces, places = (None, None) if together else evaluation_faces.explained(evaluation)
+    calibrated = evaluation.with_temperature
     return html.render(
         "evaluation.html.jinja",
         found=found,
         role=evaluation.role,
         measures=shown,
-        tiles={name: where(scores, epoch, name) for name in evaluation.measures[1:]},
+        tiles={name: where(scores, network, name) for name in evaluation.measures[1:]},
+        shown=SHOWN[evaluation.views],
+        together=together,
         comparison=comparison and _comparison(comparison, shown),
         by=evaluation.by,
-        group_columns=["" if evaluation.by is None else evaluation.by, "Images (n)"]
-        + [shown[name].heading for name in evaluation.measures],
-        group_rows=[
-            [name, thousands(group["examples"]), *(shown.cell(group, one) for one in evaluation.measures)]
-            for name, group in evaluation.groups.items()
-        ],
-        **of_split(scores, epoch, found["role"], {}),
+        columns=["Images (n)", *(shown[name].heading for name in evaluation.measures)],
+        group_rows=_parts(evaluation, evaluation.groups, shown),
+        without_copies=evaluation.without_copies,
+        copy_rows=_parts(evaluation, _copies(evaluation), shown),
+        calibrated=with_temperature(calibrated, scores) if calibrated else "",
+        **of_split(scores, network, found["role"], {}),
         pairs=list(_pairs(evaluation, pairs, shown)),
         wrong=len(evaluation.predictions) - int(evaluation.predictions.correct.sum()),
         errors=evaluation_faces.errors(evaluation),
         explained=faces,
         places=places,
         sources=_sources(found),
-        config=configuration(found["inputs"]["config"]),
+        config=configuration(json.loads(to_json(evaluation.trained.config))),
         environment={name: setting(value) for name, value in found["environment"].items()},
     )
+
+
+def _network(evaluation: Evaluation) -> str:
+    """Return what belongs beside every number besides the split: which network, and what it was shown of an image."""
+    together = isinstance(evaluation, Ensemble)
+    parts = [f"{len(evaluation.members)} runs" if together else f"epoch\u00a0{evaluation.trained.epoch}"]
+    parts += [] if evaluation.views == "one" else [f"views: {evaluation.views}"]
+    return ", ".join(parts)
+
+
+def _parts(evaluation: Evaluation, parts: Mapping[str, Any], measures: Measures) -> list[list[Any]]:
+    """Return a row for each part of the images, by its name: their number, and every score with its interval."""
+    return [
+        [name, thousands(part["examples"]), *(measures.cell(part, one) for one in evaluation.measures)]
+        for name, part in parts.items()
+    ]
+
+
+def _copies(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the scores of the whole split, and of the images that are no copies, where these are known."""
+    if evaluation.without_copies is None:
+        return {}
+    return {"all": evaluation.scores, "no copies": evaluation.without_copies}
 
 
 def _pairs(evaluation: Evaluation, pairs: Pairs, measures: Measures) -> Iterator[dict[str, Any]]:
@@ -155,7 +188,7 @@ def _pairs(evaluation: Evaluation, pairs: Pairs, measures: Measures) -> Iterator
             "name": name,
             "known": int(known.sum()),
             "score": score,
-            "basis": where(evaluation.scores, evaluation.trained.epoch, name),
+            "basis": where(evaluation.scores, _network(evaluation), name),
             "drawing": figures.embed(partial(figures.predicted_by_actual, actual[known], predicted[known])),
         }
 

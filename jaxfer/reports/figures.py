@@ -250,7 +250,14 @@ def to_svg(figure: Figure) -> str:
 
 
 def style(axes: Axes, ink: str, *, grid: Literal["x", "y"] | None = "y", legend: bool = True) -> None:
-    """Give axes that are drawn their colours, a grid across one direction, and a legend above."""
+    """Give axes that are drawn their colours, a grid and a legend.
+
+    Args:
+        axes: With everything on them.
+        ink: Colour of text and grid.
+        grid: `x` for lines at the ticks across, `y` for those at the ticks up, None for none.
+        legend: Whether to add one, above the axes at the right.
+    """
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)
     axes.set_axisbelow(True)

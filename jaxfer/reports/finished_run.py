@@ -33,6 +33,8 @@ _SUMMARY = {
     },
     "environment": {},
 }
+_CALIBRATED = {"cross_entropy": float, "ece": float}
+_TEMPERATURE = {"value": float, "split": str, "examples": int, "before": _CALIBRATED, "after": _CALIBRATED}
 _EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}
 
 
@@ -75,6 +77,8 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     if summary is None and not where.exists():
         raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
     found = _parse(_read(where) if summary is None else summary, _SUMMARY, str(where))
+    if found.get("temperature") is not None:  # a run of a release before, or one that diverged, has none
+        _check(found["temperature"], _TEMPERATURE, f"{where}: temperature")
     for split in (found["train"], found["val"]):
         bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
         _check(bounds, dict[str, list[float]], place)

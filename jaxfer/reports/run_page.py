@@ -20,6 +20,7 @@ from jaxfer.reports.words import (
     setting,
     thousands,
     where,
+    with_temperature,
 )
 from jaxfer.tasks import MEASURES
 
@@ -65,7 +66,8 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
         further=further,
         **_epochs(run, found, [name for _, names in further for name in names.values()]),
         score_rows=_scores(found, val, train),
-        **of_split(val, epoch, "validation", drawings),
+        **of_split(val, f"epoch\u00a0{epoch}", "validation", drawings),
+        calibrated=_calibrated(summary.get("temperature")),
         sources=_sources(summary),
         most_listed=MOST_LISTED,
         config=configuration(run.config),
@@ -74,15 +76,25 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
     )
 
 
-def of_split(scores: Mapping[str, Any], epoch: int, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `scores.html.jinja` shows of the scores of a split, whose `kind` says what the split is for."""
+def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `scores.html.jinja` shows of the scores of a split.
+
+    Args:
+        scores: A split of `summary.json`, or `Evaluation.scores`.
+        network: Whose they are, as `where` takes it.
+        kind: What the split is for, such as `validation`.
+        drawings: Figures by the names under which the page shows them, to which those of the split are added.
+
+    Returns:
+        The template's variables by name, but for `calibrated`.
+    """
     drawn = {"classes": figures.per_class, "calibration": figures.reliability}
     predicted = [sum(column) for column in zip(*scores["confusion_matrix"], strict=True)]
     counted = zip(scores["per_class"].items(), predicted, figures.related(scores), strict=True)
     return {
         "scores": scores,
         "kind": kind,
-        "basis": where(scores, epoch),
+        "basis": where(scores, network),
         "drawings": {**drawings, **{name: figures.embed(partial(draw, scores)) for name, draw in drawn.items()}},
         "class_rows": [
             [
@@ -105,6 +117,11 @@ def of_split(scores: Mapping[str, Any], epoch: int, kind: str, drawings: Mapping
             if of["examples"]
         ],
     }
+
+
+def _calibrated(temperature: Mapping[str, Any] | None) -> str:
+    """Return what the temperature in a summary does, in words; nothing where there is none."""
+    return with_temperature(temperature | temperature["after"], temperature["before"]) if temperature else ""
 
 
 def _epochs(run: Run, measures: Measures, further: list[str]) -> dict[str, list[Any]]:

@@ -84,13 +84,13 @@ def grid(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figur
     """
     fields = list(found[0].values)
     if len(fields) == 1:
-        return points(found, examples, ink)
+        return _points(found, examples, ink)
     if len(fields) == 2 and all(len(_distinct(one.values[field] for one in found)) <= MOST_TICKS for field in fields):
         return heat_map(found, ink)
-    return parallel(found, ink)
+    return _parallel(found, ink)
 
 
-def points(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figure:
+def _points(found: Sequence[Setting], examples: int, ink: str = LIGHT_INK) -> Figure:
     """Return accuracy over one field: one run with its 95% interval, several seeds with their standard deviation."""
     (field,) = found[0].values
     scale = Scale([one.values[field] for one in found])
@@ -135,7 +135,7 @@ def heat_map(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     return figure
 
 
-def parallel(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
+def _parallel(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     """Return a line for each setting, through an axis for each field to its accuracy; the best one is the bold one."""
     fields = list(found[0].values)
     drawn = [one for one in found if one.accuracies]

@@ -34,10 +34,10 @@ def write_sweep_report(sweep: "SweepResult", measures: Mapping[str, Measure] = M
     Raises:
         UserError: The page cannot be written.
     """
-    return html.write(render(sweep, measures), sweep.path / "report.html")
+    return html.write(_render(sweep, measures), sweep.path / "report.html")
 
 
-def render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) -> str:
+def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) -> str:
     """Return the page as HTML text that needs no other file; its links lead to the runs in the sweep's folder."""
     found, shown = settings(list(sweep.fields), sweep.rows), Measures(measures)
     chosen, scores = best(found), shown.names(*(row.scores for row in sweep.rows if row.scores))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
-from jaxfer.reports.words import Measures, between, decimal, known_of
+from jaxfer.reports.words import Measures, between, decimal, known_of, with_temperature
 
 if TYPE_CHECKING:
     from jaxfer.data.checking import Check
@@ -201,11 +201,17 @@ def _outcome(row: "CellResult") -> list[str]:
 
 def print_evaluation(evaluation: "Evaluation") -> None:
     """Print the scores of one run, labelled with split, number of images, label set and checkpoint."""
+    from jaxfer.evaluation import Ensemble
+
     scores, checkpoint = evaluation.scores, evaluation.trained.checkpoint
+    epoch = f"epoch {checkpoint['epoch']} ({checkpoint['chosen']})"
+    network = [f"{len(evaluation.members)} runs" if isinstance(evaluation, Ensemble) else epoch]
+    network += [] if evaluation.views == "one" else [f"views: {evaluation.views}"]
+    measured = evaluation.statistics_images
+    network += [f"statistics measured anew on {measured:,} training images"] if measured else []
     table = Table(
-        title=f"{evaluation.trained.name}: {evaluation.role.lower()} split {scores['split']}, "
-        f"n = {scores['examples']:,}, {len(scores['class_names'])} classes, "
-        f"epoch {checkpoint['epoch']} ({checkpoint['chosen']})"
+        title=f"{escape(evaluation.name)}: {evaluation.role.lower()} split {scores['split']}, "
+        f"n = {scores['examples']:,}, {len(scores['class_names'])} classes, {', '.join(network)}"
     )
     for column in ("", evaluation.role, "95% interval"):
         table.add_column(column, justify="right" if column else "left")
@@ -215,6 +221,15 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     console.print(table)
     for of, count in known_of(scores).items():
         console.print(f"{of} is known of n = {count:,}")
+    if temperature := evaluation.with_temperature:
+        console.print(with_temperature(temperature, scores), soft_wrap=True, markup=False)
+    if rest := evaluation.without_copies:
+        accuracy, bounds = _number(rest["accuracy"]), _interval(rest["intervals"]["accuracy"])
+        console.print(
+            f"without the {rest['copies']:,} images that have an exact copy in the training split: accuracy {accuracy} "
+            f"({bounds}), n = {rest['examples']:,}",
+            soft_wrap=True,
+        )
     for name, group in evaluation.groups.items():
         accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
         console.print(
@@ -232,6 +247,12 @@ def print_comparison(comparison: Mapping[str, Any]) -> None:
         console.print(f"{name} over {runs} runs: {_number(found['mean'])} ± {_number(found['std'])}")
     for text in comparison["differences"]:
         console.print(f"note: the runs differ in more than their seeds ({text})")
+    print_tests(comparison)
+
+
+def print_tests(comparison: Mapping[str, Any]) -> None:
+    """Print McNemar's tests alone of what `compare` returns."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     for one in comparison["mcnemar"]:
         console.print(
             f"{one['first']} less {one['second']}: accuracy {one['difference']:+.4f} "

@@ -8,6 +8,14 @@ if TYPE_CHECKING:
 
 NO_INTERVAL = "no interval"
 
+SHOWN = {
+    "one": "",
+    "flip": "each image and its mirror image",
+    "five": "each image and itself moved a little towards each of the four corners",
+    "ten": "each image, itself moved a little towards each of the four corners, and the mirror images of these five",
+}
+"""What the probabilities of each of `jaxfer.config.Views` are averaged over."""
+
 
 def thousands(number: int) -> str:
     """Return a whole number with commas between its thousands."""
@@ -24,7 +32,12 @@ def percent(share: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 3, missing: str = "n/a") -> str:
-    """Return a number with so many digits after the point; None is what JSON has for NaN.
+    """Return a number in words.
+
+    Args:
+        value: None is what JSON has for NaN.
+        digits: How many come after the point.
+        missing: The word for None.
 
     >>> decimal(0.25), decimal(None, missing="not finite")
     ('0.250', 'not finite')
@@ -47,7 +60,7 @@ class Measures:
     What it needs of other rooms imports JAX, and is imported when used: a check of data does without.
 
     Args:
-        known: measures by their name, in the order in which they are listed: `jaxfer.tasks.MEASURES`, and
+        known: Measures by their name, in the order in which they are listed: `jaxfer.tasks.MEASURES`, and
             those of one's own. A score that is not among them is called by its name, with blanks for underscores.
     """
 
@@ -114,10 +127,36 @@ def known_of(split: Mapping[str, Any]) -> dict[str, int]:
     return {name.removesuffix("_examples"): n for name, n in split.items() if name.endswith("_examples")}
 
 
-def where(split: Mapping[str, Any], epoch: int, name: str = "") -> str:
-    """Return what belongs beside every number: the split, of how many of its images a score is, and the epoch."""
+def where(split: Mapping[str, Any], network: str, name: str = "") -> str:
+    """Return what belongs beside every number: the split, the number of its images, and which network it is of.
+
+    Args:
+        split: A split of `summary.json`, or `Evaluation.scores`.
+        network: Whose number it is, such as the epoch of the checkpoint.
+        name: Of the score; where it is one of a quantity that some images lack, such as `valence_ccc`, the images that
+            have it are counted.
+    """
     examples = known_of(split).get(name.partition("_")[0], split["examples"])
-    return f"{split['split']}, n\u00a0=\u00a0{examples:,}, epoch\u00a0{epoch}"
+    return f"{split['split']}, n\u00a0=\u00a0{examples:,}, {network}"
+
+
+def with_temperature(temperature: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Return what a temperature does, in words.
+
+    Args:
+        temperature: Its `value`, the `split` it was fitted on and the number of its `examples`, and with it
+            `cross_entropy`, `ece` and, where they are known, their `intervals`.
+        before: The scores without it.
+    """
+    parts = []
+    for name, words in (("ece", "calibration error"), ("cross_entropy", "cross entropy")):
+        bounds = temperature.get("intervals", {}).get(name)
+        known = "" if bounds is None or None in bounds else f" (95%: {between(bounds)})"
+        parts.append(f"the {words} is {decimal(temperature[name])}{known} in place of {decimal(before[name])}")
+    return (
+        f"With the temperature {decimal(temperature['value'])}, fitted on {temperature['split']} "
+        f"(n = {temperature['examples']:,}), {' and '.join(parts)}; the predicted classes stay as they are."
+    )
 
 
 def setting(value: Any) -> str:

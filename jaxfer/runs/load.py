@@ -1,5 +1,6 @@
 """From a run's folder back to a network that predicts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,9 @@ import numpy as np
 from jaxfer.config import Config
 from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
+from jaxfer.metrics.temperature import Temperature
 from jaxfer.models import Network
-from jaxfer.runs.folder import read_config, read_rows
+from jaxfer.runs.folder import SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
 
 Choice = Literal["best", "last"] | int
@@ -35,6 +37,10 @@ class Trained:
         chosen: How the checkpoint was chosen: `best` (validation accuracy), `last` or `epoch N`.
         fingerprint: That of the data it was trained on, see `jaxfer.data.Dataset.fingerprint`; empty if not known.
         tasks: The tasks of its heads besides the expression.
+        temperature: What the end of the run has fitted to this very checkpoint on the validation split; None of other
+            checkpoints, and of runs that have not ended or were made before there was one.
+        statistics_images: On how many training images the statistics of normalisation were measured anew after loading;
+            0 for those that the checkpoint holds.
     """
 
     run_dir: Path
@@ -47,6 +53,8 @@ class Trained:
     chosen: str
     fingerprint: str
     tasks: tuple[Task, ...] = ()
+    temperature: Temperature | None = None
+    statistics_images: int = 0
 
     @property
     def name(self) -> str:
@@ -73,8 +81,8 @@ def load_run(
         tasks: The tasks as they were passed to `fit`.
 
     Raises:
-        UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; or its network is not one of jaxfer's
-            and was not passed.
+        UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; its network is not one of jaxfer's
+            and was not passed; or its `summary.json` is damaged.
     """
     # Orbax takes long to import: only who reads a run needs it.
     from jaxfer.runs.checkpoints import Checkpoints
@@ -100,7 +108,23 @@ def load_run(
         chosen=checkpoint if isinstance(checkpoint, str) else f"epoch {checkpoint}",
         fingerprint=fingerprint,
         tasks=(*tasks_of(config.model), *tasks),
+        temperature=_temperature(run_dir / SUMMARY, step),
     )
+
+
+def _temperature(summary: Path, step: int) -> Temperature | None:
+    """Return the temperature that the end of a run has fitted, where it did so after this step."""
+    if not summary.is_file():
+        return None
+    try:
+        found = json.loads(summary.read_text(encoding="utf-8"))
+        if found.get("temperature") is None or found["checkpoint"]["step"] != step:
+            return None
+        return Temperature.from_dict(found["temperature"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{summary} is damaged where it says the temperature ({error}): move it away to do without"
+        ) from error
 
 
 def _shapes(model: Network, image_size: int) -> Any:

@@ -15,7 +15,8 @@ from jaxfer.errors import UserError
 def field_path(name: str) -> str:
     """Return the dotted path of a field from its path or, like a flag, its bare name.
 
-    Raises `UserError` where there is no such field.
+    Raises:
+        UserError: There is no such field.
 
     >>> field_path("learning-rate"), field_path("optimizer.learning_rate"), field_path("epochs")
     ('optimizer.learning_rate', 'optimizer.learning_rate', 'epochs')
@@ -41,8 +42,12 @@ def value_at(config: Config, path: str) -> Any:
 def changed(base: Config, values: Mapping[str, Any]) -> Config:
     """Return `base` with other values at these dotted paths.
 
-    values: of the field's type, or as JSON has it. Raises `UserError` for values that are not, or that a config
-    refuses.
+    Args:
+        base: The config to change; it stays as it is.
+        values: By dotted path, each of the field's type or as JSON has it.
+
+    Raises:
+        UserError: A value is not of the field's type, or a config refuses it.
     """
     fields = msgspec.to_builtins(base, enc_hook=str)
     for path, value in values.items():

@@ -17,9 +17,16 @@ INDEX = "sweep.json"
 
 
 def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
-    """Raise `UserError` unless `sweep_dir` holds no sweep or, with `resume`, this one, whose data may lie elsewhere.
+    """Check that a sweep may begin in a folder or, with `resume`, go on in it.
 
-    And where one of the folders of its runs is a link.
+    Args:
+        sweep_dir: The folder, which need not exist.
+        search: What the sweep tries.
+        resume: Whether the folder must hold this sweep, whose data may have moved; without, it must hold none.
+
+    Raises:
+        UserError: With `resume`, the folder holds no sweep or another one; without, it holds a sweep or a run, or is a
+            file. Or the folder of one of the sweep's runs is a link.
     """
     refuse_links(sweep_dir / "cells", *(sweep_dir / "cells" / run.name for run in plan(search)))
     if not (sweep_dir / INDEX).exists():
@@ -42,7 +49,15 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
 
 
 def begin(sweep_dir: Path, search: Search) -> None:
-    """Write `sweep.json`, whole or not at all. Raises `UserError` where that cannot be done."""
+    """Write `sweep.json`, whole or not at all.
+
+    Args:
+        sweep_dir: The folder of the sweep, which is made if need be.
+        search: What the sweep tries.
+
+    Raises:
+        UserError: The folder cannot be made, or the file not written.
+    """
     cells: list[dict[str, Any]] = [{}] * len(search.cells)
     for run in runs_of(sweep_dir, search):
         for index, epoch in zip(run.cells, run.epochs, strict=True):
@@ -56,7 +71,11 @@ def begin(sweep_dir: Path, search: Search) -> None:
 
 
 def read_index(sweep_dir: Path) -> dict[str, Any]:
-    """Return what `sweep.json` holds. Raises `UserError` where there is none or it is damaged."""
+    """Return what `sweep.json` holds, in today's names.
+
+    Raises:
+        UserError: There is none, or it is damaged.
+    """
     file = sweep_dir / INDEX
     if not file.is_file():
         raise _no_sweep(sweep_dir)
@@ -81,14 +100,22 @@ def runs_of(sweep_dir: Path, search: Search) -> list[PlannedRun]:
 
 
 def read_search(sweep_dir: Path) -> Search:
-    """Return what the sweep in a folder tries. Raises `UserError` where there is none or it is damaged."""
+    """Return what the sweep in a folder tries.
+
+    Raises:
+        UserError: There is none, or it is damaged.
+    """
     index = read_index(sweep_dir)
     base = from_json(json.dumps(index["base"]), str(sweep_dir / INDEX))
     return Search(base, index["search"], tuple(cell(base, entry["values"]) for entry in index["cells"]))
 
 
 def continued(sweep_dir: Path, base: Config) -> Search:
-    """Return what the sweep in a folder tries, around `base`, as when its data has moved."""
+    """Return what the sweep in a folder tries, around `base`, as when its data has moved.
+
+    Raises:
+        UserError: There is no sweep, or it is damaged.
+    """
     begun = read_search(sweep_dir)
     return Search(base, begun.kind, tuple(cell(base, values.values) for values in begun.cells))
 

@@ -32,15 +32,26 @@ def optuna_objective(
     """Return a function for `optuna.Study.optimize`, which maximises the validation accuracy after the last epoch.
 
     A trial trains `base` with the values that Optuna suggests for `fields`, and is told the validation accuracy after
-    each epoch, so that a pruner can end it. Trials that differ only in numbers share a compiled program. A loss that
-    is no longer finite raises `jaxfer.errors.Diverged`: pass it to `optimize` as `catch` to go on with other trials.
+    each epoch, so that a pruner can end it. Trials that differ only in numbers share a compiled program.
 
-    fields: by dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
-    data: what all trials train on.
-    folder: where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
-    model, tasks, transforms, gradient: objects of one's own, as for `fit`, in every trial.
+    Args:
+        base: The config around what changes.
+        fields: By dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from.
+        data: What all trials train on.
+        folder: Where each trial keeps a run folder, `trial-0000` and so on; None keeps nothing.
+        model: A network of one's own in place of the config's, as for `fit`.
+        tasks: Tasks of one's own besides the config's, as for `fit`.
+        transforms: Transforms of each batch, as for `fit`.
+        gradient: The way to the gradient, as for `fit`.
 
-    Raises `UserError` for a field that does not exist, or that decides which images there are.
+    Returns:
+        A function of a trial that trains and returns the validation accuracy, in [0, 1]. It raises
+        `jaxfer.errors.Diverged` where the loss is no longer finite: pass that to `optimize` as `catch` to go on with
+        other trials.
+
+    Raises:
+        UserError: `fields` is empty, or has one that does not exist, is named twice, has no values, or decides which
+            images there are.
     """
     known = by_path(fields)
     images = [path for path in known if path.startswith("data.") and path != "data.sampling"]

@@ -17,8 +17,11 @@ LONGEST_NAME = 80
 class PlannedRun:
     """A run that serves one cell of a sweep or, with a checkpoint at the last epoch of each, several.
 
-    name: of its folder. config: that of its longest cell. cells: which they are, by their place in the search.
-    epochs: the last epoch of each of them.
+    Attributes:
+        name: Of its folder.
+        config: That of its longest cell.
+        cells: Which they are, by their place in the search.
+        epochs: The last epoch of each of them.
     """
 
     name: str

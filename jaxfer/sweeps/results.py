@@ -21,7 +21,8 @@ FAILURE = "failure.json"
 def read_sweep(sweep_dir: Path) -> SweepResult:
     """Return what has come of the sweep in a folder, which may still go on.
 
-    Raises `UserError` where there is none, or naming what is damaged.
+    Raises:
+        UserError: There is none, or a file of it is damaged.
     """
     index = read_index(sweep_dir)
     by_run: dict[str, list[int]] = {}

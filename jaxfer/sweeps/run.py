@@ -51,18 +51,32 @@ def sweep(
     cell's end; runs that differ only in numbers share their compiled program; images are loaded once. `table.csv` has
     a line for each cell. A run whose loss is no longer finite is recorded as failed, and the others go on.
 
-    load: takes the place of `jaxfer.data.load`.
-    resume: whether `sweep_dir` holds this sweep, which then goes on where it ended, whatever ended it; without, it
-        must not hold one.
-    progress: whether to show of each run what `fit` does.
-    tell: what is called with a line about each run that begins, and one that fails, such as `print`; in the first of
-        several processes alone.
-    side_by_side: how many runs that share a program may be trained at once, each step of theirs as one step: for
-        accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
-    model, tasks, transforms, gradient: objects of one's own, as for `fit`, in every run.
+    Of several processes all must call this.
 
-    Raises `UserError` for a folder of another sweep, and whatever else keeps the next run from training; everything
-    that has been done is kept. Of several processes all must call this.
+    Args:
+        search: The cells, from `grid` or `random_search`.
+        sweep_dir: The folder of the sweep, which is made if need be.
+        load: Takes the place of `jaxfer.data.load`.
+        resume: Whether `sweep_dir` holds this sweep, which then goes on where it ended, whatever ended it; without, it
+            must not hold one.
+        progress: Whether to show of each run how far it is.
+        tell: Is called with a line about each run that begins, and each that fails, such as `print`; in the first of
+            several processes alone.
+        side_by_side: How many runs that share a program may be trained at once, each step of theirs as one step: for
+            accelerators, which a small run does not fill. They have their numbers to float32 rounding then.
+        model: A network of one's own in place of the config's, as for `fit`.
+        tasks: Tasks of one's own besides the config's, as for `fit`.
+        transforms: Transforms of each batch, as for `fit`.
+        gradient: The way to the gradient, as for `fit`.
+
+    Returns:
+        A row for each cell, in the order of the search, as `read_sweep` reads them.
+
+    Raises:
+        UserError: `sweep_dir` holds another sweep, or one of other images; `side_by_side` is below 1; `model` is passed
+            while `search` changes the network; or something else keeps the next run from training. Everything that
+            has been done is kept.
+        Interrupted: SIGINT or SIGTERM came in a run, which has saved itself.
     """
     if load is None:
         from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without

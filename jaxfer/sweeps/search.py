@@ -17,7 +17,9 @@ from jaxfer.sweeps.fields import changed, describe, field_path, value_at
 class Cell:
     """One configuration of a sweep.
 
-    values: of the fields that the sweep changes, by their dotted paths. config: the whole configuration.
+    Attributes:
+        values: Of the fields that the sweep changes, by their dotted paths.
+        config: The whole configuration.
     """
 
     values: dict[str, Any]
@@ -28,7 +30,13 @@ class Cell:
 class Search:
     """All configurations of a sweep, made by `grid` or `random_search`.
 
-    base: the configuration around what changes. kind: which of the two made it.
+    Attributes:
+        base: The configuration around what changes.
+        kind: Which of the two made it.
+        cells: At least one, no two of the same configuration.
+
+    Raises:
+        UserError: Two cells are the same.
     """
 
     base: Config
@@ -55,7 +63,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Draw evenly from `low` to `high`; for a field of whole numbers, a whole number."""
+    """Draw evenly from `low` to `high`; for a field of whole numbers, a whole number.
+
+    Raises:
+        UserError: `low` is not below `high`, or one of them is not finite.
+    """
 
     low: float
     high: float
@@ -71,7 +83,11 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Draw evenly on a logarithmic scale from `low` to `high`: as many from 0.001 to 0.01 as from 0.01 to 0.1."""
+    """Draw evenly on a logarithmic scale from `low` to `high`: as many from 0.001 to 0.01 as from 0.01 to 0.1.
+
+    Raises:
+        UserError: `low` is not above 0 and below `high`, or `high` is not finite.
+    """
 
     low: float
     high: float
@@ -94,10 +110,13 @@ Range = Uniform | LogUniform
 def grid(base: Config, fields: Mapping[str, Sequence[Any]]) -> Search:
     """Return the cells of a grid: every combination of the values, those of the last field changing fastest.
 
-    fields: values by the field's dotted path or bare name, of the field's type.
+    Args:
+        base: The config around what changes.
+        fields: Values by the field's dotted path or bare name, of the field's type or as JSON has it.
 
-    Raises `UserError` for a field that does not exist, one without values, values that are not of its type or that a
-    config refuses, and for two cells that are the same.
+    Raises:
+        UserError: `fields` is empty, or has one that does not exist, is named twice or has no values; a value is not of
+            its field's type, or a config refuses it; or two cells are the same.
 
     >>> [cell.values for cell in grid(Config(), {"learning_rate": (0.01, 0.001), "epochs": (25,)}).cells]
     [{'optimizer.learning_rate': 0.01, 'epochs': 25}, {'optimizer.learning_rate': 0.001, 'epochs': 25}]
@@ -109,12 +128,18 @@ def grid(base: Config, fields: Mapping[str, Sequence[Any]]) -> Search:
 
 
 def random_search(base: Config, fields: Mapping[str, Sequence[Any] | Range], *, count: int, seed: int = 0) -> Search:
-    """Return `count` cells with values drawn at random, a function of the arguments alone.
+    """Return different cells with values drawn at random, a function of the arguments alone.
 
-    fields: by the field's dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from. What is
-        drawn is rounded to four significant digits.
+    Args:
+        base: The config around what changes.
+        fields: By the field's dotted path or bare name a `Uniform`, a `LogUniform`, or values to choose from. What is
+            drawn from a range is rounded: to whole numbers in a field of them, otherwise to four significant digits.
+        count: How many cells, at least 1.
+        seed: Decides what is drawn; at least 0.
 
-    Raises `UserError` where `grid` does, and where there are no `count` different cells.
+    Raises:
+        UserError: `grid` would refuse the fields or their values; `count` is below 1; or there are not so many
+            different cells.
     """
     if count < 1:
         raise UserError(f"a random search of {count} cells is empty: pass at least 1")
@@ -130,13 +155,25 @@ def random_search(base: Config, fields: Mapping[str, Sequence[Any] | Range], *, 
 
 
 def cell(base: Config, values: Mapping[str, Any]) -> Cell:
-    """Return the cell with these values, by dotted paths, which the config may turn into others of the field's type."""
+    """Return the cell with these values, by dotted paths, which the config may turn into others of the field's type.
+
+    Raises:
+        UserError: A value is not of the field's type, or a config refuses it.
+    """
     config = changed(base, values)
     return Cell({path: value_at(config, path) for path in values}, config)
 
 
 def by_path(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields under their dotted paths."""
+    """Return what is to be tried of each field by its dotted path.
+
+    Args:
+        fields: By dotted path or bare name a `Range`, or values in a tuple or a list.
+
+    Raises:
+        UserError: `fields` is empty, or has one that does not exist, is named twice, or has no values or a single one
+            that is in no tuple or list.
+    """
     if not fields:
         raise UserError("the sweep is empty: name at least one field and its values, such as learning_rate=0.01,0.001")
     known: dict[str, Any] = {}

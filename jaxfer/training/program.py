@@ -259,8 +259,9 @@ class Program:
                 return own if hyper.sam is None else sam(hyper.sam)(own)
 
             options = {"axis_name": self.parallel.axis_name, "transform": transform, "gradient": gradient}
-            optimizer, ema = self._optimizer(hyper), self._config.optimizer.ema
-            return train_function(model, optimizer, self._objective(hyper), ema=ema, **options)(state, batch)
+            optimizer, rule = self._optimizer(hyper), self._config.optimizer
+            options |= {"ema": rule.ema, "ema_warmup": rule.ema_warmup}
+            return train_function(model, optimizer, self._objective(hyper), **options)(state, batch)
 
         return step
 

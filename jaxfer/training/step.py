@@ -35,6 +35,7 @@ def make_train_step(
     transform: Transform | None = None,
     gradient: Gradient = plain,
     ema: float | None = None,
+    ema_warmup: bool = False,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Return a compiled `step(state, batch, hyper=None) -> (state, metrics)`.
 
@@ -45,8 +46,9 @@ def make_train_step(
         parallel: How to use the devices; by default one.
         transform: Changes each batch on the device, before the network sees it; None leaves it as it is.
         gradient: The way to the gradient (`jaxfer.training.gradients`).
-        ema: Decay of the moving average in `state.ema`, which must then exist. In the step t, counted from 0, it is at
-            most (1 + t) / (10 + t), so that the average soon forgets the parameters it began with.
+        ema: Decay of the moving average in `state.ema`, which must then exist.
+        ema_warmup: Whether the decay rises: in step t, counted from 0, it is at most (1 + t) / (10 + t), so that the
+            average soon forgets the parameters it began with.
 
     Returns:
         The step.
@@ -60,7 +62,7 @@ def make_train_step(
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
-    options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema}
+    options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema, "ema_warmup": ema_warmup}
 
     def step(state: TrainState, batch: Batch, hyper: Any = None) -> tuple[TrainState, Metrics]:
         rule: Any = optimizer(hyper) if callable(optimizer) else optimizer
@@ -79,6 +81,7 @@ def train_function(
     transform: Transform | None = None,
     gradient: Gradient = plain,
     ema: float | None = None,
+    ema_warmup: bool = False,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Return the training step, not compiled, to be compiled alone or as a part of something larger.
 
@@ -90,6 +93,7 @@ def train_function(
         transform: As for `make_train_step`.
         gradient: As for `make_train_step`.
         ema: As for `make_train_step`.
+        ema_warmup: As for `make_train_step`.
 
     Returns:
         `step(state, batch) -> (state, metrics)`.
@@ -131,7 +135,10 @@ def train_function(
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average = state.ema if ema is None else optax.incremental_update(params, state.ema, _change(ema, state.step))
+        average = state.ema
+        if ema is not None:
+            change = jnp.maximum(1 - ema, 9 / (10 + state.step)) if ema_warmup else 1 - ema
+            average = optax.incremental_update(params, state.ema, change)
         metrics = _total(Metrics.of_batch(outputs["logits"], batch["label"], batch["mask"], loss=loss), axis_name)
         state = dataclasses.replace(
             state, step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state, ema=average
@@ -206,11 +213,6 @@ def _check(batch: Batch) -> None:
     chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
     chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
     chex.assert_type([batch["label"], batch["mask"]], [int, bool])
-
-
-def _change(decay: float, step: jax.Array) -> jax.Array:
-    """Return the share of new parameters in a moving average, 1 minus its decay, which rises to `decay`."""
-    return jnp.maximum(1 - decay, 9 / (10 + step))
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:

@@ -21,7 +21,7 @@ from jax import lax
 from jaxfer.config import Config
 from jaxfer.data.batches import TEACHER, evaluation_batches
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.data.transforms import Views
+from jaxfer.data.transforms import ViewGrid
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import Parallel
@@ -46,7 +46,7 @@ class Teachers:
     """
 
     runs: tuple[Trained, ...]
-    views: Views
+    views: ViewGrid
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -172,11 +172,11 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
                 f"the teacher {folder} was trained on other images or labels than these; where it has seen some of "
                 f"{data.val.name}, scores of {data.val.name} are too good"
             )
-    return Teachers(tuple(runs), Views.of(config.augment, config.distill.teacher_places), tuple(notes))
+    return Teachers(tuple(runs), ViewGrid.of(config.augment, config.distill.teacher_places), tuple(notes))
 
 
 def _said(
-    run: Trained, split: Split, views: Views, heads: Sequence[str], *, batch_size: int, parallel: Parallel
+    run: Trained, split: Split, views: ViewGrid, heads: Sequence[str], *, batch_size: int, parallel: Parallel
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield the log-probabilities of a run's heads for the images of a split in order, float32 [some, views, c]."""
     step = _compiled(run.model, parallel, views, tuple(heads))
@@ -194,7 +194,7 @@ def _said(
 
 @lru_cache(maxsize=8)
 def _compiled(
-    model: Network, parallel: Parallel, views: Views, heads: tuple[str, ...]
+    model: Network, parallel: Parallel, views: ViewGrid, heads: tuple[str, ...]
 ) -> Callable[..., dict[str, jax.Array]]:
     """Return `step(variables, batch, view)`, compiled once for all teachers of one network.
 

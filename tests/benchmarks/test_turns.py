@@ -101,6 +101,18 @@ def test_other_networks_and_networks_that_do_not_learn_are_refused():
 
 
 @pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize(("rotating", "order"), [(True, "abcbca"), (False, "abcabc")])
+def test_ways_take_turns(rotating, order):
+    from turns import in_turn
+
+    taken = iter(range(6))
+    found = in_turn({name: lambda name=name: (name, next(taken)) for name in "abc"}, 2, rotating=rotating)
+    turns = sorted((turn for turns in found.values() for turn in turns), key=lambda turn: turn[1])
+    assert "".join(name for name, _ in turns) == order
+    assert list(found) == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_ratios_are_of_the_same_rounds():
     from turns import ratios
 
@@ -134,6 +146,7 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
+# Slow: plain Flax's network and jaxfer's are compiled for training, with batches and with images on the device.
 @pytest.mark.usefixtures("benchmarks")
 def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
     from contender import warm_up
@@ -143,7 +156,7 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
     monkeypatch.setattr(case, "SIDE", 32)
     monkeypatch.setitem(case.BLOCKS, "published", (1,))
     monkeypatch.setattr(ours, "PORTION", 2)
-    monkeypatch.setattr(ours, "use_cpu_cores", lambda: None)  # JAX has started
+    monkeypatch.setattr(ours, "tune_for_cpu", lambda: None)  # JAX has started
     monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
     training, losses = case.Case("train", "published", 1), []
     for module, way in ((ours, "host"), (ours, "resident"), (plain_flax, "")):

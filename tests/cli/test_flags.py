@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jaxfer.cli.flags import TrainingFlags
-from jaxfer.config import PRESETS, Config, to_json
+from jaxfer.config import PRESETS, AugmentConfig, Config, to_json
 from jaxfer.errors import UserError
 
 
@@ -25,6 +25,23 @@ def test_flags_change_the_preset_field_by_field():
     assert flags.config.optimizer.step_epochs == (5, 8)
     assert flags.config.optimizer.ema == 0.99
     assert flags.config.epochs == PRESETS["demo"].epochs
+
+
+def test_every_change_of_the_training_images_is_a_flag():
+    flags = {
+        "alternate_flip": (["--alternate-flip"], True),
+        "resized_crop": (["--resized-crop", "0.2"], 0.2),
+        "trivial": (["--trivial", "0.5"], 0.5),
+        "geometric_probability": (["--geometric-probability", "0.5"], 0.5),
+        "saturation": (["--saturation", "0.3"], 0.3),
+        "hue": (["--hue", "15"], 15.0),
+        "photometric_probability": (["--photometric-probability", "0.25"], 0.25),
+        "erase_area": (["--erase-area", "0.25"], 0.25),
+        "erase_fill": (["--erase-fill", "mean"], "mean"),
+    }
+    words = [word for arguments, _ in flags.values() for word in arguments]
+    wanted = {name: value for name, (_, value) in flags.items()}
+    assert TrainingFlags.parse(words).config.augment == AugmentConfig(**wanted)
 
 
 def test_resuming_starts_from_the_configuration_of_the_run(tmp_path):
@@ -60,7 +77,13 @@ def test_help_explains_every_flag_with_its_default(capsys):
         TrainingFlags.parse(["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("--learning-rate FLOAT", "(default: 0.001)", "--data-dir", "--preset {published,demo}", "--resume"):
+    for words in (
+        "--learning-rate FLOAT",
+        "(default: 0.001)",
+        "--data-dir",
+        "--preset {published,demo,fast,small,strong}",
+        "--resume",
+    ):
         assert words in text
 
 
@@ -70,6 +93,9 @@ def test_help_explains_every_flag_with_its_default(capsys):
         (["--learning-rate", "-1"], "learning_rate is -1.0: pass a number above 0"),
         (["--image-size", "20"], "image_size is 20: pass at least 32 pixels"),
         (["--optimizer", "adan"], "adan"),
+        (["--erase-area", "0.01"], "erase_area is 0.01: pass a share from 0.02 to 1"),
+        (["--trivial", "4"], "trivial is 4.0: pass a strength from 0 to 3"),
+        (["--geometric-probability", "1.5"], "geometric_probability is 1.5: pass a probability from 0 to 1"),
         (["--cluster", "--process-id", "1"], "--cluster says itself who the processes are"),
         (["--learning-rat", "1"], "--learning-rate"),
     ],

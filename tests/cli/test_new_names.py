@@ -19,6 +19,8 @@ from jaxfer.config import PRESETS
         ("train --no-valence-arousal --epochs 3", "train --heads --epochs 3"),
         ("train --affect-weight 0.5", "train --head-weight 0.5"),
         ("train --affect_weight=0.5", "train --head-weight=0.5"),
+        ("evaluate runs/a --flip --json", "evaluate runs/a --views flip --json"),
+        ("evaluate --no-flip runs/a", "evaluate --views one runs/a"),
         ("sweep --over variant=seed,resnet18", "sweep --over variant=published,resnet18"),
         ("sweep --over=model.variant=resnet18,seed", "sweep --over=model.variant=resnet18,published"),
         ("sweep --over affect-weight=1,2", "sweep --over head_weight=1,2"),
@@ -39,9 +41,15 @@ def test_old_words_become_new_ones_with_one_note_each(old, new, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["sweep --over seed=1,2 --draw-seed 3", "train --run-dir seed --preset", "sweep --over variant=seed:Net", "--over"],
+    [
+        "train --flip --epochs 3",
+        "sweep --over seed=1,2 --draw-seed 3",
+        "train --run-dir seed --preset",
+        "sweep --over variant=seed:Net",
+        "--over",
+    ],
 )
-def test_seeds_folders_and_networks_of_ones_own_keep_their_names(arguments, capsys):
+def test_what_was_never_called_otherwise_keeps_its_name(arguments, capsys):
     assert with_new_names(arguments.split()) == arguments.split()
     assert capsys.readouterr().err == ""
 

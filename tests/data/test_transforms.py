@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,9 @@ CONFIGS = {
     "erase to the mean": AugmentConfig(erase=1.0, erase_area=0.6, erase_fill="mean"),
     "half moved": AugmentConfig(rotate=10, scale=0.15, geometric_probability=0.5),
     "half changed": AugmentConfig(brightness=0.3, contrast=0.3, photometric_probability=0.5),
+    "colour": AugmentConfig(saturation=0.5, hue=40),
+    "trivial": AugmentConfig(trivial=1.0),
+    "resized crop": AugmentConfig(resized_crop=0.4),
     "all": AugmentConfig(flip=True, shift=0.1, rotate=15, scale=0.1, brightness=0.2, contrast=0.2, erase=0.5),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -58,7 +63,7 @@ def test_the_key_decides(config):
 @every_config
 def test_equal_images_of_a_batch_come_out_different(config):
     out = jitted(KEY, copies(IMAGES[0], 12), config)
-    if 0.5 in (config.geometric_probability, config.photometric_probability):
+    if 0.5 in (config.geometric_probability, config.photometric_probability) or config.trivial:
         assert 3 < distinct(out) < 12  # those that are left alone are one
     else:
         assert distinct(out) == (2 if config == CONFIGS["flip"] else 12)
@@ -71,7 +76,7 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(config):
     np.testing.assert_array_equal(jitted(KEY, others, config)[0], jitted(KEY, IMAGES, config)[0])
 
 
-@pytest.mark.parametrize("name", ["flip", "shift", "rotate", "scale", "contrast"])
+@pytest.mark.parametrize("name", ["flip", "shift", "rotate", "scale", "contrast", "colour", "trivial", "resized crop"])
 def test_a_constant_image_stays_constant(name):
     gray = np.full_like(IMAGES, 77)
     np.testing.assert_allclose(jitted(KEY, gray, CONFIGS[name]), gray / 255, atol=1e-6)
@@ -87,6 +92,29 @@ def test_nothing_asked_for_changes_nothing():
     np.testing.assert_allclose(out, IMAGES.astype(np.float32) / 255, rtol=1e-6)
     images = jnp.asarray(IMAGES, jnp.float32) / 255
     np.testing.assert_array_equal(augment(KEY, images, AugmentConfig()), images)
+
+
+def test_what_is_said_of_the_examples_and_what_is_padding_stay():
+    batch = {"image": IMAGES, "label": np.arange(12, dtype=np.int32), "mask": np.arange(12) < 7}
+    (transform,) = transforms.transforms_of(CONFIGS["all"], 12)
+    out = jax.jit(transform)(KEY, batch)
+    np.testing.assert_array_equal(out["label"], batch["label"])
+    np.testing.assert_array_equal(out["mask"], batch["mask"])
+    dirty = batch | {"image": np.where(batch["mask"][:, None, None, None], IMAGES, 255).astype(np.uint8)}
+    np.testing.assert_array_equal(jax.jit(transform)(KEY, dirty)["image"][:7], out["image"][:7])
+
+
+@pytest.mark.parametrize("field", ["saturation", "resized_crop", "trivial", "brightness", "erase"])
+def test_each_field_by_itself_is_a_transform(field):
+    assert len(transforms.transforms_of(AugmentConfig(**{field: 0.5}), 7)) == 1
+
+
+def test_what_is_added_leaves_the_others_their_numbers():
+    """Chosen so that the added change is none: what is drawn for it must not be what the others would draw."""
+    images, old = IMAGES.astype(np.float32) / 255, {"rotate": 15, "scale": 0.1, "brightness": 0.2, "erase": 0.5}
+    new = {"hue": 1e-6, "saturation": 1e-7, "resized_crop": 1e-7, "trivial": 1e-7}
+    out = jitted(KEY, images, AugmentConfig(**old, **new))
+    np.testing.assert_allclose(out, jitted(KEY, images, AugmentConfig(**old)), atol=1e-3)
 
 
 # Flip
@@ -202,6 +230,106 @@ def test_shift_moves_a_dot_by_the_drawn_number_of_pixels_of_each_axis():
     np.testing.assert_allclose(centres, [9, 21] + shifts * [20, 40], atol=1e-3)
 
 
+# One way each, and rectangles enlarged
+
+
+def matrices(step, count, height, width):
+    """Return what a step makes of the places of images, as scipy has it: source = matrix @ place + offset."""
+    y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
+    places = [jnp.broadcast_to(jnp.asarray(at, jnp.float32), (count, height, width)) for at in (y, x)]
+    source = np.stack([np.asarray(at, np.float64).reshape(count, -1) for at in step(tuple(places))], axis=-1)
+    known = np.stack([y.ravel(), x.ravel(), np.ones(y.size)], axis=-1)
+    fits = [np.linalg.lstsq(known, each, rcond=None)[0] for each in source]
+    assert all(np.abs(known @ fit - each).max() < 1e-3 for fit, each in zip(fits, source, strict=True)), "affine"
+    return np.stack([fit[:2].T for fit in fits]), np.stack([fit[2] for fit in fits])
+
+
+def way_of(matrix, offset):
+    """Return which change a matrix and an offset are, and its amount, in the units of TrivialAugment's strength."""
+    (a, b), (c, d) = matrix
+    if np.abs(offset).max() > 1e-4:
+        (axis,) = np.flatnonzero(np.abs(offset) > 1e-4)
+        np.testing.assert_allclose(matrix, np.eye(2), atol=1e-5)
+        return f"shift {axis}", -offset[axis] / (0.3 * (20, 30)[axis])
+    if abs(b) > 1e-5 and abs(c) > 1e-5:
+        assert (a, b) == pytest.approx((d, -c), abs=1e-5)
+        assert a**2 + b**2 == pytest.approx(1, abs=1e-5)
+        return "turn", np.rad2deg(np.arctan2(c, a)) / 30
+    np.testing.assert_allclose([a, d], 1, atol=1e-5)
+    return ("shear y", -b / 0.3) if abs(b) > 1e-5 else ("shear x", -c / 0.3) if abs(c) > 1e-5 else ("none", 0.0)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_every_image_is_changed_in_one_of_six_ways_by_an_amount_of_its_own(strength):
+    ways = {}
+    step = partial(transforms.changed_in_one_way, KEY, strength=strength)
+    for matrix, offset in zip(*matrices(step, 600, 20, 30), strict=True):
+        way, amount = way_of(matrix, offset)
+        ways.setdefault(way, []).append(amount / strength)
+    assert set(ways) == {"none", "shear x", "shear y", "shift 0", "shift 1", "turn"}
+    for way, amounts in ways.items():
+        assert 60 < len(amounts) < 140  # four standard deviations
+        if way != "none":
+            assert -1 <= min(amounts) < -0.85
+            assert 0.85 < max(amounts) <= 1.0001
+            assert abs(np.mean(amounts)) < 0.25
+
+
+@pytest.mark.parametrize("largest", [0.1, 0.4, 0.9])
+def test_enlarged_rectangles_lie_inside_and_have_their_area_and_aspect(largest):
+    step = partial(transforms.cut_and_enlarged, KEY, largest=largest)
+    matrix, offset = matrices(step, 600, 20, 30)
+    np.testing.assert_allclose(matrix[:, [0, 1], [1, 0]], 0, atol=1e-5)
+    sides = matrix[:, [0, 1], [0, 1]]
+    area, aspect = sides.prod(1), sides[:, 0] / sides[:, 1]
+    assert 1 - largest - 1e-4 <= area.min() < 1 - 0.97 * largest
+    assert 1 - 0.03 * largest < area.max() <= 1.0001
+    assert area.mean() == pytest.approx(1 - largest / 2, abs=0.06 * largest)
+    assert aspect.min() >= 3 / 4 - 1e-4
+    assert aspect.max() <= 4 / 3 + 1e-4
+    assert aspect.min() < 0.95
+    assert aspect.max() > 1.05
+    room = (1 - sides) / 2 * [20, 30]
+    assert (np.abs(offset) <= room + 1e-3).all()
+    assert np.abs(offset / np.maximum(room, 1e-3)).max(0).min() > 0.9
+
+
+STEPS = {
+    "one way": partial(transforms.changed_in_one_way, KEY, strength=1.0),
+    "enlarged": partial(transforms.cut_and_enlarged, KEY, largest=0.5),
+    "moved": partial(transforms.moved, KEY, shift=0.1, rotate=20.0, scale=0.2),
+}
+
+
+@pytest.mark.parametrize("names", [["one way"], ["enlarged"], ["enlarged", "moved", "one way"]], ids=str)
+def test_one_sampling_is_scipys_affine_transform_of_all_steps_together(names):
+    images = np.random.default_rng(1).random((8, 20, 30, 2)).astype(np.float32)
+    out = transforms.resample(images, *(STEPS[name] for name in names))
+    whole, shift = np.eye(2), np.zeros(2)
+    for name in names:
+        matrix, offset = matrices(STEPS[name], 8, 20, 30)
+        whole, shift = matrix @ whole, (matrix @ shift[..., None])[..., 0] + offset
+    centre = np.array([9.5, 14.5])
+    for one, image, matrix, offset in zip(out, images, whole, shift, strict=True):
+        for channel in range(2):
+            start = centre + offset - matrix @ centre
+            reference = scipy.ndimage.affine_transform(
+                image[..., channel], matrix, start, order=1, mode="nearest", output=np.float64
+            )
+            np.testing.assert_allclose(one[..., channel], reference, atol=1e-4)
+
+
+def test_steps_of_no_strength_are_the_identity():
+    images = IMAGES.astype(np.float32) / 255
+    steps = (
+        partial(transforms.changed_in_one_way, KEY, strength=0.0),
+        partial(transforms.cut_and_enlarged, KEY, largest=0.0),
+        partial(transforms.moved, KEY, shift=0.0, rotate=0.0, scale=0.0),
+    )
+    np.testing.assert_allclose(transforms.resample(images, *steps), images, atol=1e-5)
+    np.testing.assert_array_equal(transforms.resample(images), images)
+
+
 # Brightness and contrast
 
 
@@ -222,6 +350,47 @@ def test_contrast_stretches_an_image_about_its_mean_and_clips():
     np.testing.assert_allclose(transforms.change_contrast(KEY, images, 0.9), reference, atol=1e-5)
     assert factor.min() < 0.9
     assert factor.max() > 1.1
+
+
+# Colour
+
+change_colour = jax.jit(transforms.change_colour, static_argnames=("saturation", "hue"))
+
+
+def test_colours_are_stretched_and_turned_about_gray_in_yiq_and_clipped():
+    images = np.random.default_rng(2).uniform(0.3, 0.7, (40, 6, 5, 3)).astype(np.float32)
+    keys = jax.random.split(KEY)
+    factors = np.asarray(jax.random.uniform(keys[0], (40,), minval=0.2, maxval=1.8), np.float64)
+    angles = np.deg2rad(np.asarray(jax.random.uniform(keys[1], (40,), minval=-90, maxval=90), np.float64))
+    out = np.asarray(change_colour(KEY, images, saturation=0.8, hue=90.0))
+    for one, image, factor, angle in zip(out, images, factors, angles, strict=True):
+        luma = image @ [0.299, 0.587, 0.114]
+        # Red's and blue's distance from the luma tell the colour; I and Q are NTSC's names for turned ones.
+        red, blue = image[..., 0] - luma, image[..., 2] - luma
+        in_phase, quadrature = 0.7358 * red - 0.2684 * blue, 0.4777 * red + 0.4133 * blue
+        colour = factor * np.exp(1j * angle) * (in_phase + 1j * quadrature)
+        back = np.linalg.solve([[0.7358, -0.2684], [0.4777, 0.4133]], [colour.real.ravel(), colour.imag.ravel()])
+        red, blue = (part.reshape(luma.shape) + luma for part in back)
+        green = (luma - 0.299 * red - 0.114 * blue) / 0.587
+        np.testing.assert_allclose(one, np.clip(np.stack([red, green, blue], -1), 0, 1), atol=2e-3)
+    assert ((out == 0) | (out == 1)).any(), "some are clipped"
+
+
+def test_luma_stays_and_so_does_all_that_is_gray():
+    images = np.random.default_rng(2).uniform(0.45, 0.55, (40, 6, 5, 3)).astype(np.float32)
+    out = np.asarray(change_colour(KEY, images, saturation=0.9, hue=180.0))
+    assert np.abs(out - images).max() > 0.05
+    luma = [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(out @ luma, images @ luma, atol=1e-5)
+    gray = np.repeat(images[..., :1], 3, axis=-1)
+    np.testing.assert_allclose(change_colour(KEY, gray, saturation=0.9, hue=180.0), gray, atol=1e-6)
+    one_channel = images[..., :1]
+    np.testing.assert_array_equal(change_colour(KEY, one_channel, saturation=0.9, hue=180.0), one_channel)
+
+
+def test_no_change_of_colour_is_the_identity():
+    images = IMAGES.astype(np.float32) / 255
+    np.testing.assert_allclose(change_colour(KEY, images, saturation=0.0, hue=0.0), images, atol=1e-6)
 
 
 # Erase

@@ -9,7 +9,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from jaxfer.devices import use_cpu_cores
+import jaxfer
+from jaxfer.devices import cpu, tune_for_cpu
 from jaxfer.devices.cpu import _granted, cpu_cores
 from jaxfer.errors import UserError
 
@@ -21,21 +22,29 @@ def python(program: str) -> str:
 
 
 def test_every_core_becomes_a_device():
-    program = "from jaxfer.devices import use_cpu_cores; use_cpu_cores(); import jax; print(jax.device_count())"
+    program = "from jaxfer.devices import tune_for_cpu; tune_for_cpu(); import jax; print(jax.device_count())"
     assert python(program) == str(cpu_cores())
 
 
 def test_asking_for_cores_after_jax_has_started_is_refused():
     jax.devices()
-    with pytest.raises(UserError, match="use_cpu_cores\\(\\) comes too late"):
-        use_cpu_cores()
+    with pytest.raises(UserError, match="tune_for_cpu\\(\\) comes too late"):
+        tune_for_cpu()
+
+
+def test_the_name_before_serves_with_a_warning(monkeypatch):
+    calls = []
+    monkeypatch.setattr(cpu, "tune_for_cpu", lambda: calls.append("tuned"))
+    with pytest.warns(FutureWarning, match="use_cpu_cores\\(\\) is tune_for_cpu\\(\\) now"):
+        jaxfer.use_cpu_cores()
+    assert calls == ["tuned"]
 
 
 BLOCKS = """
 import ctypes, resource, threading
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 
-use_cpu_cores()
+tune_for_cpu()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
@@ -70,9 +79,9 @@ def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(mebibytes):
 HUGE = """
 import re
 from pathlib import Path
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 
-use_cpu_cores()
+tune_for_cpu()
 mappings = re.findall(r"^Size: +(\\d+) kB.*?^VmFlags: (.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
 print(sum(int(size) for size, flags in mappings if "hg" in flags.split()) >> 10)
 """

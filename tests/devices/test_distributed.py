@@ -1,4 +1,7 @@
-"""Two processes that train one run: the numbers of one process, and an end for both whatever happens to either."""
+"""Two processes that train one run: the numbers of one process, and an end for both whatever happens to either.
+
+Slow, since most tests start two processes, often twice: each imports all of jaxfer and compiles or loads its programs.
+"""
 
 import csv
 import json
@@ -131,20 +134,21 @@ def test_two_processes_are_taught_as_one_is(train, finish, one, tmp_path):
     assert history(both) != history(one)
 
 
-def killed(train, run_dir, step, first=()):
-    """Train until the second process is killed before a step, which ends the first."""
-    ended, dead = train(run_dir, first=first, second=["--kill", step])
+def killed(train, run_dir, step, saved, first=()):
+    """Train until the second process is killed before a step, which ends the first; `saved` or a later step is kept."""
+    ended, dead = train(run_dir, first=first, second=["--kill", step, "--saved", saved])
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    # JAX ends it once the other has been silent for SILENT_SECONDS: it would wait for its share of a sum for ever.
-    assert ended.returncode == -signal.SIGABRT, ended.stderr
-    assert "another task died" in ended.stderr
+    # A sum with it fails at once; if none is due, JAX ends the process once the other is silent for SILENT_SECONDS.
+    words = {2: "error: another process of the run has ended", -signal.SIGABRT: "another task died"}
+    assert words[ended.returncode] in ended.stderr
+    assert "Traceback" not in ended.stderr or ended.returncode != 2, ended.stderr
     return run_dir
 
 
 def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(
     train, finish, two, tmp_path
 ):
-    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 3)
+    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 3, saved=STEPS_PER_EPOCH)
     assert [path.name for path in (run_dir / "checkpoints").iterdir()] == [str(STEPS_PER_EPOCH)]
     finish(run_dir, "--resume")
     assert_same_run(run_dir, two, rounding=False)
@@ -153,7 +157,8 @@ def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uni
 def test_a_checkpoint_that_one_process_finds_due_is_saved_by_both_and_resumes_bit_identical(
     train, finish, two, tmp_path
 ):
-    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 5, first=["--save-often"])
+    step = STEPS_PER_EPOCH + 1
+    run_dir = killed(train, tmp_path / "killed", STEPS_PER_EPOCH + 5, saved=step, first=["--save-often"])
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         assert STEPS_PER_EPOCH < checkpoints.latest < STEPS_PER_EPOCH + 5
     finish(run_dir, "--resume")
@@ -221,6 +226,7 @@ def test_what_runs_in_one_process_is_refused_in_several(monkeypatch, way):
         Agreement(parallel)
 
 
+# Slow: two processes of the example with jaxfer's own network, under a cluster's environment.
 def test_a_recognised_cluster_needs_one_flag_and_leaves_one_report(tmp_path):
     # What SLURM tells the processes of a step, from which JAX takes who they are.
     shared = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}

@@ -8,6 +8,7 @@ import numpy as np
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 
 
+# Slow: four programs, each with a network, a task, a transform or a gradient that nothing has compiled.
 def test_its_programs_run():
     programs = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     assert len(programs) == 4

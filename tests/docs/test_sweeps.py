@@ -19,6 +19,7 @@ def test_every_command_says_a_search(command):
     assert parse(command.split())._search().cells
 
 
+# Slow: each trains several runs, in a process of its own, as a reader would.
 @pytest.mark.parametrize("program", PROGRAMS, ids=["sweep", "optuna"])
 def test_every_program_runs(program, tmp_path):
     if "optuna" in program:

@@ -1,11 +1,9 @@
 """`jaxfer evaluate`, from runs on small files of FER2013 to numbers, predictions and pages."""
 
 import csv
-import dataclasses
 import importlib
 import json
 import shutil
-import sys
 from html.parser import HTMLParser
 
 import networks
@@ -14,59 +12,15 @@ import pytest
 import sklearn.metrics
 from formats import fer2013
 
-from jaxfer.cli.main import main
-from jaxfer.config import Config, DataConfig, LossConfig
+from jaxfer.config import DataConfig
 from jaxfer.data import load
 from jaxfer.evaluation.evaluate import evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import load_run
-from jaxfer.training import fit
 
 NETWORK = networks.Convolutional()
 SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}
-
-
-@pytest.fixture(scope="module")
-def trained_runs(tmp_path_factory):
-    """Two seeds on seven classes of FER2013's format, and one run of another image size."""
-    root = tmp_path_factory.mktemp("evaluated")
-    (root / "faces").mkdir()
-    fer2013.npz(root / "faces", 5)
-    config = Config(
-        data=DataConfig(data_dir=root / "faces", image_size=32), loss=LossConfig(l2=0.0), epochs=2, batch_size=16
-    )
-    data = load(config.data)
-    for seed in (0, 1):
-        fit(dataclasses.replace(config, seed=seed), data, run_dir=root / f"seed-{seed}", model=NETWORK)
-    return root
-
-
-@pytest.fixture
-def runs(trained_runs, tmp_path):
-    for seed in (0, 1):
-        shutil.copytree(trained_runs / f"seed-{seed}", tmp_path / f"seed-{seed}")
-    return tmp_path
-
-
-@pytest.fixture
-def jaxfer(monkeypatch, capsys):
-    """Return a function that runs the command here, where JAX has started, and returns its code and what it printed."""
-    monkeypatch.setattr("jaxfer.cli.evaluate.start_jax", lambda: None)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # the command looks for networks where the person is
-
-    def run(*arguments):
-        flags = [*map(str, arguments), "--network", "networks:Convolutional"]
-        monkeypatch.setattr(sys, "argv", ["jaxfer", "evaluate", *flags])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 class Page(HTMLParser):
@@ -121,7 +75,7 @@ def test_numbers_are_labelled_with_what_they_were_measured_on(runs, jaxfer, use)
 
 
 def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, trained_runs, jaxfer):
-    assert jaxfer(runs / "seed-0", "--split", "test", "--flip")[0] == 0
+    assert jaxfer(runs / "seed-0", "--split", "test", "--views", "flip")[0] == 0
     folder = only_evaluation(runs / "seed-0")
     found = json.loads((folder / "evaluation.json").read_text())
     with (folder / "predictions.csv").open(newline="") as file:
@@ -167,17 +121,17 @@ def test_two_seeds_have_a_mean_and_a_test_on_every_page_and_as_json(runs, jaxfer
 
 
 def test_an_evaluation_is_replaced_by_itself_alone(runs, jaxfer):
-    for flags in ([], ["--flip"], ["--epoch", "best"], ["--images", "3"], [runs / "seed-1"]):
+    for flags in ([], ["--views", "flip"], ["--epoch", "best"], ["--images", "3"], [runs / "seed-1"]):
         assert jaxfer(runs / "seed-0", *flags)[0] == 0
     folders = sorted((runs / "seed-0" / "evaluations").iterdir())
     assert len(folders) == 5
     contents = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
-    assert jaxfer(runs / "seed-0", "--flip")[0] == 0
+    assert jaxfer(runs / "seed-0", "--views", "flip")[0] == 0
     assert {path: path.read_bytes() for path in contents} == contents
     assert sorted((runs / "seed-0" / "evaluations").iterdir()) == folders
     flipped = next(folder for folder in folders if "flip" in folder.name)
     (flipped / "evaluation.json").write_text('{"inputs": "something else"}')
-    code, _, errors = jaxfer(runs / "seed-0", "--flip")
+    code, _, errors = jaxfer(runs / "seed-0", "--views", "flip")
     assert code == 2
     assert "holds something else than this evaluation: move it away" in errors
     assert (flipped / "evaluation.json").read_text() == '{"inputs": "something else"}'

@@ -47,7 +47,7 @@ def test_every_example_is_predicted_once_and_in_order(split, logits, parallel, b
 @pytest.mark.parametrize("parallel", [OneDevice, Pmapped])
 def test_flipping_averages_the_probabilities_of_the_image_and_its_mirror(split, parallel):
     variables = networks.drawn(LINEAR, split.images)
-    found = predict_split(LINEAR, variables, split, batch_size=6, parallel=parallel(), flip=True)
+    found = predict_split(LINEAR, variables, split, batch_size=6, parallel=parallel(), views="flip")
     both = [
         scipy.special.softmax(networks.logits(LINEAR, variables, x), axis=1)
         for x in (split.images, split.images[:, :, ::-1])
@@ -55,7 +55,7 @@ def test_flipping_averages_the_probabilities_of_the_image_and_its_mirror(split, 
     assert np.abs(both[0] - both[1]).max() > 0.01
     np.testing.assert_allclose(found.probabilities, (both[0] + both[1]) / 2, rtol=1e-5, atol=1e-7)
     mirrored = dataclasses.replace(split, images=split.images[:, :, ::-1])
-    again = predict_split(LINEAR, variables, mirrored, batch_size=6, flip=True)
+    again = predict_split(LINEAR, variables, mirrored, batch_size=6, views="flip")
     np.testing.assert_allclose(again.probabilities, found.probabilities, rtol=1e-4, atol=1e-6)
 
 

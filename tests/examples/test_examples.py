@@ -1,17 +1,22 @@
 """The examples, run as a person runs them."""
 
+import dataclasses
 import json
 import os
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxfer.config import PRESETS, DataConfig, ModelConfig
 from jaxfer.emotions import AFFECTNET_7
+from jaxfer.models import ResNetFER
+from jaxfer.models.resnet import MODELS
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
@@ -31,7 +36,7 @@ def run(*arguments, cwd):
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
     """Return a function that runs an example here, where JAX has started, and returns what it said of errors."""
-    monkeypatch.setattr("jaxfer.devices.cpu.use_cpu_cores", lambda: None)
+    monkeypatch.setattr("jaxfer.devices.cpu.tune_for_cpu", lambda: None)
     monkeypatch.chdir(tmp_path)
 
     def run(script, *arguments):
@@ -57,6 +62,7 @@ def photographs(root, classes=AFFECTNET_7, per_class=3):
     return root
 
 
+# Slow: the example trains the published network, is resumed and evaluated, each in a process of its own.
 def test_training_on_photographs_writes_a_whole_run_that_resumes_and_can_be_evaluated(tmp_path, refused):
     photographs(tmp_path / "faces")
     (tmp_path / "faces" / "train" / "happy" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
@@ -134,6 +140,7 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
 
 
+# Slow: a grid of runs of the published network, in processes that are stopped and resumed.
 def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped(tmp_path, refused):
     small = ["--drawn-train", "42", "--drawn-val", "21", *SMALL]
     grid = ["--rates", "0.003", "0.001", "--lengths", "1", "2", "--sweep-dir", "sweep"]
@@ -163,3 +170,45 @@ def test_the_sweep_trains_a_grid_on_drawn_faces_and_goes_on_where_it_was_stopped
     assert (tmp_path / "sweep" / "table.csv").read_text() == table
     again = refused(SWEEP, *grid, *small)
     assert again.startswith("error: sweep already holds a sweep: continue it with --resume")
+
+
+def fer2013(folder, rows=42, votes=42):
+    """Write FER2013's csv with noise in it, and votes of FER+ for some of its rows."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    with (folder / "fer2013.csv").open("w") as file:
+        file.write("emotion,pixels,Usage\n")
+        for row in range(rows):
+            pixels = " ".join(map(str, random.integers(0, 256, 48 * 48)))
+            file.write(f"{row % 7},{pixels},{'PublicTest' if row >= rows // 2 else 'Training'}\n")
+    with (folder / "fer2013new.csv").open("w") as file:
+        file.write("Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n")
+        for row in range(votes):
+            counts = [0] * 10
+            counts[row % 8] = 10
+            file.write(f"Training,fer{row:07d}.png,{','.join(map(str, counts))}\n")
+
+
+def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monkeypatch, capsys):
+    fer2013(tmp_path / "faces")
+    monkeypatch.setitem(MODELS, "published", partial(ResNetFER, width=8, stage_sizes=()))
+    tiny = {"data": DataConfig(image_size=32), "model": ModelConfig(gray=True, standardize=True), "batch_size": 21}
+    monkeypatch.setitem(PRESETS, "small", dataclasses.replace(PRESETS["small"], **tiny))
+    monkeypatch.setattr("jaxfer.devices.cpu.tune_for_cpu", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    for more in (["--epochs", "1"], ["--epochs", "1", "--resume"]):
+        arguments = ["faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run", *more]
+        monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments])
+        runpy.run_path(str(ROOT / "examples" / "train_fer2013.py"), run_name="__main__")
+        assert "PublicTest, n = 21" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["config"]["model"]["heads"] == ["votes"]
+    assert summary["val"]["votes_examples"] == 21
+
+
+def test_votes_of_other_rows_than_fer2013s_are_refused(tmp_path, refused):
+    fer2013(tmp_path / "faces", votes=41)
+    script = ROOT / "examples" / "train_fer2013.py"
+    errors = refused(script, "faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run")
+    assert "faces/fer2013new.csv has 41 rows and faces/fer2013.csv has 42: pass the files as published" in errors
+    assert not (tmp_path / "run").exists()

@@ -89,6 +89,7 @@ def test_the_same_weights_give_the_same_logits(keras_network):
     np.testing.assert_allclose(ours, keras_network.predict_on_batch(images.astype(np.float32) / 255), rtol=0, atol=1e-5)
 
 
+# Slow: the published network at its full width is compiled for training, by JAX and for Keras.
 def test_five_adam_steps_give_the_same_losses_and_statistics(keras_network):
     network = keras_network
     network.compile(keras.optimizers.Adam(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -17,7 +17,9 @@ from jaxfer.models import (
     ResNetFER34,
     ResNetFER50,
     ResNetFERSmall,
+    ResNetFERStrong,
     SqueezeExcite,
+    Stem,
     luma,
     make_model,
     standardized,
@@ -92,9 +94,16 @@ def test_the_small_network_has_1_6_million_values(fields, parameters):
     assert (count(variables["params"]), count(variables["batch_stats"])) == (parameters, 3456)
 
 
+def test_the_strong_network_is_resnet_18_with_a_stem_of_three_by_three():
+    # 64 x 3 x (49 - 9) weights of the stem less, and a head of 7 classes: see the counts of the standard networks.
+    assert count(shapes(ResNetFERStrong())["params"]) == count(shapes(ResNetFER18())["params"]) - 64 * 3 * 40
+    assert ResNetFERStrong().stem == Stem(3, 1, pool=False)
+
+
 NAMED = {
     "published": ResNetFER,
     "small": ResNetFERSmall,
+    "strong": ResNetFERStrong,
     "resnet18": ResNetFER18,
     "resnet34": ResNetFER34,
     "resnet50": ResNetFER50,

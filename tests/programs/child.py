@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from jaxfer.cli.program import run
 from jaxfer.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.devices import use_cpu_cores
+from jaxfer.devices import tune_for_cpu
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.reports import TensorBoard
@@ -47,11 +48,19 @@ def faces(count: int, name: str) -> Split:
 
 
 class EndingBatches(Batches):
-    """Batches that end the process when a step is asked for."""
+    """Batches that end the process when a step is asked for, once a checkpoint of `saved` or a later step is there."""
 
     ending, at = "", -1
+    checkpoints, saved = Path(), 0
+
+    def _wait(self):
+        # Saving goes on in the background, for longer than a small network's next steps take.
+        while not any(path.name.isdigit() and int(path.name) >= self.saved for path in self.checkpoints.iterdir()):
+            time.sleep(0.01)
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        if step == self.at and self.saved:
+            self._wait()
         if step == self.at and self.ending == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif step == self.at and self.ending == "terminate":
@@ -72,7 +81,7 @@ def main() -> None:
 
         EndingBatches.ending, EndingBatches.at = rest[-2], int(rest[-1])
         importlib.import_module("jaxfer.training.program").Batches = EndingBatches
-    use_cpu_cores()
+    tune_for_cpu()
     data = Dataset({"train": faces(84, "train"), "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
     callbacks = [TensorBoard(Path(run_dir))] if writes else []
     fit(CONFIG, data, run_dir=Path(run_dir), resume=resume, callbacks=callbacks, model=NETWORKS[network])

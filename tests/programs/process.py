@@ -6,7 +6,8 @@ With one process it is alone and has as many devices as otherwise all of them to
 a run whose batches fill neither the devices nor the last step of an epoch; `--teacher RUN_DIR` has the run taught;
 `--sweep` trains a grid that has the usual run in it; `--other-images` and `--other-seed` differ from what the rest
 trains on; `--save-often` finds a checkpoint due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP`
-end this process before that step.
+end this process before that step, and with `--saved STEP` not before the checkpoint of that step, or of a later one,
+is there.
 """
 
 import argparse
@@ -58,12 +59,14 @@ def main():
     for ending in ("kill", "terminate", "fail"):
         parser.add_argument(f"--{ending}", type=int)
     parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--saved", type=int, default=0)
     flags = parser.parse_args()
     if flags.save_often:
         loop.SAVE_SECONDS = 0.0
     for ending in ("kill", "terminate", "fail"):
         if getattr(flags, ending) is not None:
             EndingBatches.ending, EndingBatches.at = ending, getattr(flags, ending)
+            EndingBatches.checkpoints, EndingBatches.saved = flags.run_dir / "checkpoints", flags.saved
             importlib.import_module("jaxfer.training.program").Batches = EndingBatches
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", DEVICES // flags.count)

@@ -28,7 +28,7 @@ def page(tmp_path_factory):
         variables = jax.jit(model.init)(jax.random.key(seed), data.val.images)
         run_dir = tmp_path_factory.mktemp("runs") / name
         trained = Trained(run_dir, config, model, variables, 40, 2, True, "last", data.fingerprint)
-        evaluations.append(evaluate(trained, data, by="valence", flip=True, more_groups=groups))
+        evaluations.append(evaluate(trained, data, by="valence", views="ten", more_groups=groups, without_copies=True))
     return write_evaluation(evaluations[0], compare(evaluations)) / "evaluation.html"
 
 

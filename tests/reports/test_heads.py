@@ -137,7 +137,7 @@ def evaluation(tmp_path, monkeypatch):
     data = Dataset({"train": split, "val": split}, classes, HOSTILE, {HOSTILE: 3}, known_fingerprint="1")
     config = Config(data=DataConfig(image_size=32))
     trained = Trained(tmp_path / "a & b <i>", config, None, {}, 6, 2, True, HOSTILE, "1")  # pyright: ignore
-    return Evaluation(trained, data, split, "val", Predictions(logits, labels), False, by=HOSTILE)
+    return Evaluation(trained, data, split, "val", Predictions(logits, labels), by=HOSTILE)
 
 
 def test_pairs_are_columns_of_the_predictions_and_figures_of_the_page(evaluation, capsys):

@@ -163,6 +163,7 @@ def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
     np.testing.assert_allclose(jax.grad(lambda x: losses(x).sum())(guess), [[2 * 2 * 0.25, 0], [0, 0]])
 
 
+# Slow: a network is compiled for one device and for four.
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_every_way_takes_the_step_of_one_device(data, way):
     model = ResNetFER(width=8, stage_sizes=(1,), heads=(AFFECT.head,))
@@ -191,6 +192,7 @@ def test_the_network_without_it_is_the_same_as_before():
     jax.tree.map(np.testing.assert_array_equal, plain, {name: both[name] for name in plain})
 
 
+# Slow: jaxfer's own network is compiled for training and evaluation, and trained until it has learnt.
 def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     _, state, history = finished
     summary = summarize(CONFIG, data, state, history)
@@ -222,7 +224,7 @@ def test_flipping_averages_both_predictions(finished, data):
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
     options = {"batch_size": 16, "parallel": Pmapped(), "tasks": trained.tasks}
     plain, other = (predict_split(trained.model, trained.variables, s, **options) for s in (data.val, mirrored))
-    flipped = predict_split(trained.model, trained.variables, data.val, **options, flip=True)
+    flipped = predict_split(trained.model, trained.variables, data.val, **options, views="flip")
     both = [one.heads["affect"] for one in (plain, other)]
     np.testing.assert_allclose(flipped.heads["affect"], sum(both) / 2, atol=1e-5)
     for name, (_, actual) in plain.pairs.items():

@@ -41,7 +41,8 @@ def expected(data):
 @pytest.mark.parametrize(
     ("way", "feed", "model"),
     [
-        (OneDevice, HostFeed(), MODEL),
+        pytest.param(OneDevice, HostFeed(), MODEL, marks=pytest.mark.slow),  # whose kernels compile for long
+        (OneDevice, HostFeed(), STEM),
         (Sharded, HostFeed(), STEM),
         (Pmapped, HostFeed(), STEM),
         (OneDevice, ResidentFeed(), STEM),

@@ -62,6 +62,7 @@ def uninterrupted(run, tmp_path_factory):
 pytestmark = pytest.mark.filterwarnings("ignore:Sharding info not provided")
 
 
+# Slow: four processes one after another, each of which imports and starts anew.
 def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "killed"
     anywhere = random.SystemRandom().randrange(STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH)
@@ -86,6 +87,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(run, un
     assert_same_run(run_dir, uninterrupted)
 
 
+# Slow: three processes one after another.
 def test_a_full_disk_ends_in_a_sentence_and_loses_no_checkpoint(run, uninterrupted, tmp_path):
     run_dir = tmp_path / "full"
     # By then the first epoch's checkpoint stands, since the second epoch's save waited for it.

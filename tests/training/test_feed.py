@@ -27,14 +27,17 @@ WAYS = [OneDevice, Sharded, Pmapped]
 
 
 RESNET = ResNetFER(width=8, stage_sizes=(1,), dropout=0.3)
-ALL = AugmentConfig(flip=True, shift=0.1, rotate=10, brightness=0.1, erase=0.5)
+ALL = AugmentConfig(
+    alternate_flip=True, shift=0.1, rotate=10, geometric_probability=0.7, trivial=0.5, hue=20, brightness=0.1, erase=0.5
+)
 
 
 @pytest.mark.parametrize(
     ("way", "model", "augment"),
     [
         (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
-        (Sharded, RESNET, ALL),  # slow: kernels, statistics and every augmentation, compiled twice, once in a scan
+        # Kernels, statistics and every augmentation, compiled twice, once in a scan.
+        pytest.param(Sharded, RESNET, ALL, marks=pytest.mark.slow),
         (Pmapped, MODEL, CONFIG.augment),
     ],
 )

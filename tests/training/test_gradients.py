@@ -294,7 +294,7 @@ def test_rho_is_a_number_of_the_run_and_parts_are_of_the_program(data):
 
 def test_a_run_with_both_goes_on_to_the_same_bits(data, tmp_path):
     optimizer = OptimizerConfig(sam=0.05, accumulate=2, ema=0.9)
-    augment = AugmentConfig(flip=True, mixup=0.2)
+    augment = AugmentConfig(alternate_flip=True, mixup=0.2)
     config = dataclasses.replace(CONFIG, optimizer=optimizer, augment=augment, batch_size=16)
     two = dataclasses.replace(config, epochs=2)
     program = Program(two, data, model=NORMED)

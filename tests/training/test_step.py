@@ -131,10 +131,19 @@ def test_sixteen_images_are_learned_by_heart(data):
     assert np.trace(metrics[-1].confusion_matrix) == 16
 
 
-def test_the_average_follows_the_parameters_with_a_decay_that_rises_and_is_what_is_evaluated(data):
+def test_the_average_follows_the_parameters_and_is_what_is_evaluated(data):
+    model, optimizer, batches = Linear(), optax.sgd(0.1), Batches(data.train, 16, seed=0)
+    first = copy_to_host(start(model, optimizer, OneDevice()).params)
+    state, _ = run(model, optimizer, OneDevice(), batches, 1, ema=0.75)
+    expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * np.asarray(new), first, state.params)
+    chex.assert_trees_all_close(copy_to_host(state.ema), expected, rtol=1e-5, atol=1e-7)
+    assert state.variables["params"] is state.ema
+
+
+def test_the_decay_of_the_average_can_rise(data):
     model, optimizer, batches = Linear(), optax.sgd(0.1), Batches(data.train, 16, seed=0)
     state = start(model, optimizer, OneDevice(), ema=True)
-    step = make_train_step(model, optimizer, LOSS, ema=0.75)
+    step = make_train_step(model, optimizer, LOSS, ema=0.75, ema_warmup=True)
     # (1 + t) / (10 + t) is 0.1 in the first step, and above 0.75 from the 27th on.
     for t, decay in enumerate([0.1, 2 / 11, 3 / 12, *[None] * 23, 27 / 36, 0.75, 0.75]):
         before = copy_to_host(state.ema)
@@ -142,7 +151,6 @@ def test_the_average_follows_the_parameters_with_a_decay_that_rises_and_is_what_
         if decay is not None:
             mixed = jax.tree.map(lambda old, new, k=decay: k * old + (1 - k) * np.asarray(new), before, state.params)
             chex.assert_trees_all_close(copy_to_host(state.ema), mixed, rtol=1e-5, atol=1e-7)
-    assert state.variables["params"] is state.ema
 
 
 def test_randomness_is_a_function_of_key_and_step(data):

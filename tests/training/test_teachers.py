@@ -208,8 +208,8 @@ def test_a_transform_of_ones_own_that_writes_the_column_is_a_teacher(data, teach
 
 
 def test_turns_mixup_and_accumulation_go_with_teachers(data, teachers):
-    augment = AugmentConfig(crop=2, alternate_flip=True, rotate=10, erase=0.5, mixup=0.2)
-    rule = dataclasses.replace(CONFIG.optimizer, accumulate=2, sam=0.05, statistics_images=20)
+    augment = AugmentConfig(crop=2, alternate_flip=True, mixup=0.2)
+    rule = dataclasses.replace(CONFIG.optimizer, accumulate=2)
     config = dataclasses.replace(CONFIG, augment=augment, optimizer=rule, batch_size=14)
     host, resident = (
         run(taught(teachers["same"], config), data, feed=feed, parallel=OneDevice(), model=MODEL)

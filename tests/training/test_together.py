@@ -25,7 +25,7 @@ from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_toget
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 FEED = ResidentFeed(steps=2)
 MODEL = Convolutional(dropout=0.3)
-CONFIG = dataclasses.replace(CONFIG, augment=AugmentConfig(flip=True))
+CONFIG = dataclasses.replace(CONFIG, augment=AugmentConfig(alternate_flip=True))
 
 
 def replaced(rate, seed=0, **fields):

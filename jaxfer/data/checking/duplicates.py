@@ -29,11 +29,14 @@ def find_copies(faces: Faces) -> dict[str, list[Problem]]:
 
     Splits that are used for the same count as one split here, whatever their names.
 
-    duplicate: each face with an earlier copy in its split; `other` is the first one.
-    leak: each face of a validation or test split, once for each split that must not have a copy of it but has
-        (`LEAKS`); `other` is the first one there.
-    label_conflict: each face, once for each split, its own included, that has a copy under another label; `other` is
-        the first such copy there.
+    Returns:
+        By kind:
+
+        - `duplicate`: Each face with an earlier copy in its split; `other` is the first one.
+        - `leak`: Each face of a validation or test split, once for each split that must not have a copy of it but has
+          (`LEAKS`); `other` is the first one there.
+        - `label_conflict`: Each face, once for each split, its own included, that has a copy under another label;
+          `other` is the first such copy there.
     """
     duplicates, leaks, conflicts = Pairs(), Pairs(), Pairs()
     for members in _groups(first_copies(faces.digests)):

@@ -18,13 +18,16 @@ the final score must not have been selected on."""
 class Faces:
     """n usable faces, in the order in which they are read.
 
-    names: of their records.
-    splits: the name and use of each split.
-    split, label: int [n], indices into `splits` and `AFFECTNET_8`.
-    digests: uint64 [n, 2], equal only where the pixels are.
-    hashes, mirrored: uint64 [n], see `jaxfer.data.checking.perceptual.hashes`.
-    flat: bool [n], those that are of one gray in small, which resemble nothing.
-    thumbnails: of each.
+    Attributes:
+        names: Those of their records.
+        splits: The name and use of each split.
+        split: int [n], indices into `splits`.
+        label: int [n], indices into `AFFECTNET_8`.
+        digests: uint64 [n, 2], equal only where the pixels are.
+        hashes: uint64 [n], see `jaxfer.data.checking.perceptual.hashes`.
+        mirrored: Likewise, of the mirror images.
+        flat: bool [n], those that are of one gray in small, which resemble nothing.
+        thumbnails: The thumbnail of each.
     """
 
     names: list[str]
@@ -43,7 +46,14 @@ class Faces:
         return np.array([SPLITS.index(use) for _, use in self.splits], np.int64)[self.split]
 
     def problem(self, face: int, other: int, reason: str, similarity: float | None = None) -> Problem:
-        """Return the problem that a face has with another one."""
+        """Return the problem that a face has with another one.
+
+        Args:
+            face: Its index.
+            other: The index of the other one.
+            reason: What is wrong, as a clause.
+            similarity: The correlation of their thumbnails, up to 1, where they only look alike.
+        """
         return Problem(
             path=self.names[face],
             reason=reason,

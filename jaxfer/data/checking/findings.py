@@ -29,11 +29,15 @@ KINDS = (
 class Problem:
     """One thing that is wrong with one image or row.
 
-    path: the name of its record: its path inside the data's place, or file and row.
-    reason: what is wrong, as a clause.
-    split, label: the data's name of its split, and its class; empty where it has none.
-    other, other_split, other_label: the image that it is a copy of, or looks like; empty for problems of one image.
-    similarity: correlation of the two in small, from `jaxfer.data.checking.near.SIMILAR` to 1; None for all else.
+    Attributes:
+        path: The name of its record: its path inside the data's place, or file and row.
+        reason: What is wrong, as a clause.
+        split: The data's name of its split; empty where it has none.
+        label: Its class; empty where it has none.
+        other: The name of the image that it is a copy of, or looks like; empty for problems of one image.
+        other_split: That one's split; likewise.
+        other_label: That one's class; likewise.
+        similarity: Correlation of the two in small, from `jaxfer.data.checking.near.SIMILAR` to 1; None for all else.
     """
 
     path: str
@@ -68,14 +72,17 @@ class SplitCount:
 class Check:
     """What was found in a data set. An image is usable that is labelled with one of eight classes and can be decoded.
 
-    layout, place, evidence: how the data is laid out, where it lies, and how one can tell.
-    label_order: what digits were declared to mean.
-    splits: by the data's own names, in the order in which they are read.
-    release: how the counts compare with those of published data.
-    sizes: usable images by width and height of the photograph, such as `224x224`, most frequent first.
-    modes: usable images by Pillow's name of their pixels, such as `RGB`, `L` (gray) or `CMYK`, most frequent first.
-    problems: those of each of `KINDS`.
-    versions: of the libraries that decoded the images.
+    Attributes:
+        layout: How the data is laid out.
+        place: Where it lies.
+        evidence: How one can tell, as a clause.
+        label_order: What digits were declared to mean.
+        splits: By the data's own names, in the order in which they are read.
+        release: How the counts compare with those of published data.
+        sizes: Usable images by width and height of the photograph, such as `224x224`, most frequent first.
+        modes: Usable images by Pillow's name of their pixels, such as `RGB`, `L` (gray) or `CMYK`, most frequent first.
+        problems: Those of each of `KINDS`.
+        versions: Of the libraries that decoded the images.
     """
 
     layout: Layout

@@ -35,9 +35,12 @@ def find_lookalikes(faces: Faces) -> dict[str, list[Problem]]:
     Splits that are used for the same count as one split here, whatever their names. Of faces with the same pixels, the
     first one of each split is looked at.
 
-    near_duplicate: such a face that looks like an earlier one of its split; `other` is the closest of these.
-    near_leak: each face of a validation or test split, once for each split that must not have a copy of it but has
-        one that looks like it; `other` is the closest of these. Its exact copies are listed likewise.
+    Returns:
+        By kind:
+
+        - `near_duplicate`: Such a face that looks like an earlier one of its split; `other` is the closest of these.
+        - `near_leak`: Each face of a validation or test split, once for each split that must not have a copy of it but
+          has one that looks like it; `other` is the closest of these. Its exact copies are listed likewise.
     """
     use = faces.use
     key = first_copies(faces.digests) * len(SPLITS) + use
@@ -66,8 +69,10 @@ def find_lookalikes(faces: Faces) -> dict[str, list[Problem]]:
 class _Search:
     """The closest twin of each of n nodes in each split, found by going through all candidates once.
 
-    nodes: their faces, int [n], sorted by use in the order of `SPLITS`, then by index.
-    group: int [faces], equal only where the pixels are.
+    Args:
+        faces: Those of the data.
+        nodes: The faces that are looked at, int [n], sorted by use in the order of `SPLITS`, then by index.
+        group: int [faces], equal only where the pixels are.
     """
 
     def __init__(self, faces: Faces, nodes: np.ndarray, group: np.ndarray) -> None:

@@ -16,11 +16,20 @@ BLOCK = 256
 def close_pairs(
     first: np.ndarray, second: np.ndarray, distance: int, *, seeks_later: np.ndarray, seeks_earlier: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield all i < j for which `first[i]` and `second[j]`, uint64 [n], differ in no more than `distance` bits.
+    """Yield all pairs i < j whose hashes `first[i]` and `second[j]` differ in few bits.
 
-    Each pair comes once, in int arrays of up to `BLOCK` squared pairs, in an order that depends on the hashes alone.
-    `seeks_later[i]` or `seeks_earlier[j]`, bool [n], has to be set, or the pair is left out: whoever takes the pairs
-    may clear them on the way, which bounds the time where very many hashes are alike.
+    Each pair comes once, in an order that depends on the hashes alone. Whoever takes the pairs may clear `seeks_later`
+    and `seeks_earlier` on the way, which bounds the time where very many hashes are alike.
+
+    Args:
+        first: uint64 [n].
+        second: uint64 [n]: those of `first`, or of the mirror images.
+        distance: In how many bits, of 64, two hashes may differ.
+        seeks_later: bool [n]. A pair is left out where neither `seeks_later[i]` nor `seeks_earlier[j]` is set.
+        seeks_earlier: bool [n].
+
+    Yields:
+        The indices i and j of up to `BLOCK` squared pairs, int [pairs] each.
     """
     masks = _masks(first, second, distance)
     for number, mask in enumerate(masks):

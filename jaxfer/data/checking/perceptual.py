@@ -52,7 +52,11 @@ class Thumbnails:
             self._file = tempfile.TemporaryFile(prefix="jaxfer-check-", buffering=SIDE * SIDE)  # noqa: SIM115
 
     def append(self, thumbnails: bytes | bytearray) -> None:
-        """Add thumbnails at the end. Raises `UserError` where the disk is full."""
+        """Add thumbnails at the end.
+
+        Raises:
+            UserError: The disk is full.
+        """
         with _room():
             self._file.seek(0, os.SEEK_END)
             self._file.write(thumbnails)

@@ -14,7 +14,7 @@ from jaxfer.data.checking.findings import KINDS, Check, SplitCount
 from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.reading.progress import Watch, counting
+from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.version import __version__
@@ -23,8 +23,21 @@ MOST_SIZES = 20
 """How many sizes of photographs are listed; the others are counted together."""
 
 
-def run(data_dir: Path, *, label_order: str | None, watch: Watch) -> Check:
-    """See `jaxfer.data.checking.check`."""
+def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwatched) -> Check:
+    """Read every image of the data at `data_dir` once and return what is wrong with it.
+
+    Memory stays bounded by some 300 bytes an image, and disk by a temporary kilobyte an image. The result is the same
+    wherever the data lies and whatever the number of processors. Data of which no image can be used is no error: the
+    result says why.
+
+    Args:
+        data_dir: The data, in any layout that `jaxfer.data.layouts.detect` recognises.
+        label_order: What digits that name classes mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
+        watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
+
+    Raises:
+        UserError: `detect` refuses the data, its layout cannot read it, or there is no room for the temporary file.
+    """
     layout, match = detect(data_dir)
     scan = Scan()
     records = layout.read(match.place, ReadOptions(label_order=label_order))

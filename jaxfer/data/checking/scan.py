@@ -39,10 +39,11 @@ BATCH = 1024
 class Look:
     """What decoding a face has shown.
 
-    size: width and height of the photograph.
-    mode: Pillow's name of its pixels.
-    digest: 16 bytes, equal only for faces with the same pixels.
-    thumbnail: see `jaxfer.data.checking.perceptual.thumbnail`.
+    Attributes:
+        size: Width and height of the photograph.
+        mode: Pillow's name of its pixels.
+        digest: 16 bytes, equal only for faces with the same pixels.
+        thumbnail: See `jaxfer.data.checking.perceptual.thumbnail`.
     """
 
     size: tuple[int, int]
@@ -54,9 +55,11 @@ class Look:
 class Scan:
     """What is known of the records that have been read so far.
 
-    splits: the name and use of each split, in the order in which they came, with its index.
-    sizes, modes: of usable images.
-    problems: by kind.
+    Attributes:
+        splits: The name and use of each split, in the order in which they came, with its index.
+        sizes: How many usable images have each width and height.
+        modes: How many have each kind of pixels.
+        problems: By kind.
     """
 
     def __init__(self) -> None:

@@ -52,8 +52,9 @@ def detect(path: Path) -> tuple[Layout, Match]:
 
     Subfolders are searched, but not those of a place that has been recognised.
 
-    Raises `UserError` where there is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than
-    one place that it could read.
+    Raises:
+        UserError: There is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than one place that it
+            could read.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: pass the folder that holds the labelled faces")

@@ -91,11 +91,18 @@ def _face(name: str, path: Path, split_name: str, annotations: "_Annotations", o
 class _Annotations:
     """A folder of annotations.
 
-    without_image: the numbers in the names of its files, until the reader has met their images.
+    Args:
+        folder: Where they are.
+        root: The data's own folder.
+
+    Attributes:
+        without_image: The numbers in the names of its files, until the reader has met their images.
+
+    Raises:
+        UserError: The folder may not be read.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
-        """List `folder`. Raises `UserError` where it may not be read."""
         self._start = f"{folder}{os.sep}"
         self._is_linked_away = leaves(folder, root)
         self._refused: dict[str, str] = {}
@@ -114,7 +121,8 @@ class _Annotations:
     def value(self, number: str, suffix: str) -> str | None:
         """Return the one value of an annotation as text, or None where there is none.
 
-        Raises `ValueError`, whose message names the file, where it cannot be read.
+        Raises:
+            ValueError: It cannot be read; the message names the file.
         """
         found = self._values(number, suffix, 1)
         return str(found[0]) if found else None

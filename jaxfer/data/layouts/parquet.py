@@ -48,8 +48,9 @@ class Label(NamedTuple):
 class LabelColumn:
     """A column of labels.
 
-    names: what its numbers are called, in order, None where they are words or the schema does not say.
-    shares: whether each row has a list of numbers, the share of each class, instead of one value.
+    Attributes:
+        names: What its numbers are called, in order, None where they are words or the schema does not say.
+        shares: Whether each row has a list of numbers, the share of each class, instead of one value.
     """
 
     column: str

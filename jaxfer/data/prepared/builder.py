@@ -83,7 +83,13 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
 
     @classmethod
     def create(cls, config: PrepareConfig, data_dir: Path, source: Source) -> "FacialExpressions":
-        """Return a builder that will write the faces of `source` below `data_dir`."""
+        """Return a builder that can write a data set.
+
+        Args:
+            config: Which classes it has, and how its faces are cut out.
+            data_dir: The folder below which it is written.
+            source: Its faces.
+        """
         return cls(source=source, config=_config(config), data_dir=str(data_dir), file_format="array_record")
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:

@@ -26,12 +26,13 @@ from jaxfer.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class _Decoded:
     """A face.
 
-    pixels: the bytes of uint8 [size, size, 3], RGB.
-    digest: a hash of them, equal for equal pixels.
-    landmarks: float [68, 2], x and y in pixels of the face; None where the record has none.
+    Attributes:
+        pixels: The bytes of uint8 [size, size, 3], RGB.
+        digest: A hash of them, equal for equal pixels.
+        landmarks: float [68, 2], x and y in pixels of the face; None where the record has none.
     """
 
     pixels: bytes
@@ -39,7 +40,7 @@ class Decoded:
     landmarks: np.ndarray | None
 
 
-def decode(record: Record, *, size: int, margin: float) -> Decoded | UnreadableError:
+def _decode(record: Record, *, size: int, margin: float) -> _Decoded | UnreadableError:
     """Return a record's face, with the pixels of `jaxfer.data.reading.images.decode`, or why there is none."""
     try:
         face = face_for(size, record.image, box=record.box, margin=margin)
@@ -47,15 +48,19 @@ def decode(record: Record, *, size: int, margin: float) -> Decoded | UnreadableE
         return error
     pixels = face.resize(size).tobytes()
     landmarks = None if record.landmarks is None else face.points(record.landmarks, size)
-    return Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks)
+    return _Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks)
 
 
 @dataclass
 class RawFaces:
-    """The faces in `place`, as `layout` reads them, decoded, without those that `config` leaves out.
+    """The faces of a raw data set, decoded, without those that are left out.
 
-    tally: counts each image that is decoded.
-    ledger: what became of each record so far.
+    Attributes:
+        layout: How they are read.
+        place: Where they lie.
+        config: What is left out, and how faces are cut out.
+        tally: Counts each image that is decoded.
+        ledger: What became of each record so far.
     """
 
     layout: Layout
@@ -68,9 +73,13 @@ class RawFaces:
         self.ledger = Ledger(self.config, self.place)
 
     def __iter__(self) -> Iterator[tuple[Split, Example]]:
-        """Yield each face that is kept, with its split. Raises `UserError` for a raw data set that cannot be read."""
+        """Yield each face that is kept, with its split.
+
+        Raises:
+            UserError: The raw data set cannot be read, or has no image to prepare.
+        """
         wanted = filter(self.ledger.usable, self._records())
-        function = partial(decode, size=self.config.image_size, margin=self.config.margin)
+        function = partial(_decode, size=self.config.image_size, margin=self.config.margin)
         for record, face in map_records(function, wanted):
             split = cast(Split, record.split)
             self.tally.count()
@@ -101,7 +110,7 @@ class RawFaces:
         except OSError as error:
             raise UserError(f"{self.place} cannot be read ({error}): copy it again") from error
 
-    def _example(self, record: Record, face: Decoded) -> Example:
+    def _example(self, record: Record, face: _Decoded) -> Example:
         return Example(
             image=face.pixels,
             label=AFFECTNET_8.index(record.label),

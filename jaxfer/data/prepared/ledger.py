@@ -51,7 +51,13 @@ class Ledger:
         return not reason
 
     def leave_out(self, record: Record, reason: str, detail: str = "") -> None:
-        """Count a record that is not written."""
+        """Count a record that is not written.
+
+        Args:
+            record: What is left out.
+            reason: Why, one of `jaxfer.data.reading.record.KINDS`, `LEAK`, `DUPLICATE`, or a class that is not wanted.
+            detail: What is wrong with this very record.
+        """
         self._left_out[reason] += 1
         if len(self._listed[reason]) < LISTED:
             for root in self._roots:  # nobody who is given the data set needs to know where the raw data lay
@@ -59,7 +65,13 @@ class Ledger:
             self._listed[reason].append({"name": record.name, "detail": detail} if detail else {"name": record.name})
 
     def admit(self, record: Record, split: Split, digest: bytes) -> bool:
-        """Return whether an image with this digest is written, by what came before it, and count it either way."""
+        """Return whether an image is written, by what came before it, and count it either way.
+
+        Args:
+            record: Whose image it is.
+            split: What it is used for.
+            digest: A hash of its pixels.
+        """
         copied: list[str] = [other for other in SPLIT_NAMES if digest in self._seen[other]]
         self._copies[split].update(copied)
         reason = ""

@@ -43,7 +43,8 @@ def natural(name: str) -> tuple[list[str | int], str]:
 def peek(path: Path, limit: int | None = PEEK) -> Folder:
     """Return the first `limit` names in a folder, or all; a link counts as what it points to.
 
-    Raises `UserError` for a folder that may not be read.
+    Raises:
+        UserError: The folder may not be read.
     """
     folders, files = [], []
     with permission(path), os.scandir(path) as entries:
@@ -82,9 +83,15 @@ def images(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def files(folder: Path, root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    """Yield what is in `folder` and has one of these suffixes, in lower case, as `images` does.
+    """Yield what lies directly in a folder and has certain suffixes, as `images` does.
 
-    Raises `UserError` for a folder that may not be read.
+    Args:
+        folder: Where to look.
+        root: The data's own folder: links may not leave it.
+        suffixes: What names end in, in lower case; those of the files may have any case.
+
+    Raises:
+        UserError: The folder may not be read.
     """
     root = root.resolve()
     if _leaves(folder, root):
@@ -118,7 +125,11 @@ def exists(path: Path) -> bool:
 
 @contextmanager
 def permission(path: Path) -> Iterator[None]:
-    """Turn a missing permission to read `path` into a `UserError`."""
+    """Tell a missing permission to read `path` in a sentence.
+
+    Raises:
+        UserError: The work within raises `PermissionError`.
+    """
     try:
         yield
     except PermissionError as error:

@@ -25,13 +25,17 @@ class ImageTree:
     """What lies below a folder, listed once: hundreds of thousands of files, so their names are kept as text.
 
     A file's name is its path inside of the data's root.
+
+    Args:
+        folder: What is listed.
+        root: The data's own folder, in which `folder` lies.
+        apart: Folders in it that are left out, with all below them.
+
+    Raises:
+        UserError: A folder may not be read.
     """
 
     def __init__(self, folder: Path, root: Path, apart: Iterable[Path] = ()) -> None:
-        """List `folder`, which lies in `root`, without what is below the folders `apart`.
-
-        Raises `UserError` for a folder that may not be read.
-        """
         self._root = root
         self._start = _start(folder, root)
         self._files: set[str] = set()

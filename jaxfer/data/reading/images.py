@@ -44,11 +44,13 @@ class UnreadableError(Exception):
 class Face:
     """A face cut out of its photograph.
 
-    picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
-    extent: width and height of `crop` in pixels of `picture`: a fraction less than its own where a decoder rounds up.
-    crop: left, top, width and height of what `picture` shows, in pixels of the upright photograph.
-    photograph: width and height of the upright photograph, in pixels.
-    mode: how the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
+    Attributes:
+        picture: RGB, or gray, 8 bits; perhaps at a fraction of the photograph's resolution.
+        extent: Width and height of `crop` in pixels of `picture`: a fraction less than its own where a decoder rounds
+            up.
+        crop: Left, top, width and height of what `picture` shows, in pixels of the upright photograph.
+        photograph: Width and height of the upright photograph, in pixels.
+        mode: How the file holds its pixels, such as `RGB`, `L` or `CMYK`, in Pillow's words.
     """
 
     picture: Image.Image
@@ -75,13 +77,32 @@ class Face:
 def decode(
     image: Path | np.ndarray | StoredImage, size: int, *, box: Box | None = None, margin: float = 0
 ) -> np.ndarray:
-    """Return the face in an image as uint8 [size, size, 3], RGB: `face_for` and `Face.resize` in one."""
+    """Return the pixels of the face in an image: `face_for` and `Face.resize` in one.
+
+    Args:
+        image: As for `open_face`.
+        size: Height and width of the result, in pixels.
+        box: As for `open_face`.
+        margin: As for `open_face`.
+
+    Returns:
+        uint8 [size, size, 3], RGB.
+
+    Raises:
+        UnreadableError: As for `open_face`.
+    """
     with quiet_pillow():
         return face_for(size, image, box=box, margin=margin).resize(size)
 
 
 def decode_record(record: Record, *, size: int, margin: float) -> np.ndarray | UnreadableError:
-    """Return a record's face, as `decode` does, or why there is none. Call it within `quiet_pillow`."""
+    """Return a record's face, as `decode` does, or why there is none. Call it within `quiet_pillow`.
+
+    Args:
+        record: One that is not left out.
+        size: Height and width of the result, in pixels.
+        margin: As for `open_face`.
+    """
     try:
         return face_for(size, record.image, box=record.box, margin=margin).resize(size)
     except UnreadableError as error:
@@ -92,6 +113,11 @@ class StreamedImages:
     """The faces of n records, by row, each decoded anew whenever it is asked for.
 
     For data that fits neither into memory nor on the disk again.
+
+    Args:
+        records: Those of the faces.
+        size: Height and width of the images, in pixels.
+        margin: As for `open_face`.
     """
 
     def __init__(self, records: Sequence[Record], size: int, margin: float) -> None:
@@ -129,7 +155,17 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def face_for(size: int, image: Path | np.ndarray | StoredImage, *, box: Box | None = None, margin: float = 0) -> Face:
-    """Return the face in an image, as `open_face` does, with the detail that `Face.resize(size)` takes."""
+    """Return the face in an image, as `open_face` does, with the detail that `Face.resize(size)` takes.
+
+    Args:
+        size: Height and width that the face will have, in pixels.
+        image: As for `open_face`.
+        box: As for `open_face`.
+        margin: As for `open_face`.
+
+    Raises:
+        UnreadableError: As for `open_face`.
+    """
     return open_face(image, least=DETAIL * size, box=box, margin=margin)
 
 
@@ -138,17 +174,20 @@ def open_face(
 ) -> Face:
     """Return the face in an image.
 
-    `image` is a file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored. Images are turned
-    upright by their EXIF orientation; of an animation the first frame counts. 16-bit gray is scaled to 8 bits, palette
-    and CMYK are converted, and transparent parts lie on black.
+    Images are turned upright by their EXIF orientation; of an animation the first frame counts. 16-bit gray is scaled
+    to 8 bits, palette and CMYK are converted, and transparent parts lie on black.
 
-    least: a JPEG may be shrunk by its decoder, to no less than so many pixels along each side of the face.
-    box: left, top, width and height of the face, in pixels of the upright image. The face is then the square around
-        its middle whose side is the box's longer one, and `margin` times that more on each side; what lies outside of
-        the image is black. Without a box, the face is the whole image.
+    Args:
+        image: A file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored.
+        least: A JPEG may be shrunk by its decoder, to no less than so many pixels along each side of the face.
+        box: Left, top, width and height of the face, in pixels of the upright image. The face is then the square around
+            its middle whose side is the box's longer one; what lies outside of the image is black. Without a box, the
+            face is the whole image.
+        margin: How much more there is on each side of the square, as a share of the box's longer side.
 
-    Raises `UnreadableError` for what is no image, is damaged, has so many pixels that it looks like an attack, or
-    does not reach into the box.
+    Raises:
+        UnreadableError: It is no image, is damaged, has so many pixels that it looks like an attack, or does not reach
+            into the box.
     """
     path = image if isinstance(image, Path) else None
     size = None
@@ -159,7 +198,7 @@ def open_face(
         if isinstance(content, bytes):
             size, content = len(content), io.BytesIO(content)
         if path and not path.is_file() and path.exists():
-            raise ValueError("a folder, not an image" if path.is_dir() else "a device or a pipe, not an image")
+            raise OSError("a folder, not an image" if path.is_dir() else "a device or a pipe, not an image")
         with Image.open(content, formats=FORMATS) as picture:
             return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:

@@ -39,11 +39,15 @@ def is_code(name: str) -> bool:
 def meanings(names: Iterable[str], order: str | None, place: Path) -> dict[str, str]:
     """Return the class that each name stands for, "" for faces without an expression; other names are not in it.
 
-    Names are words in any of the spellings that `jaxfer.emotions` knows. Where none of them is, they are digits that
-    mean what the label order `order` says.
+    Names are words in any of the spellings that `jaxfer.emotions` knows. Where none of them is, they are digits.
 
-    Raises `UserError` for digits whose order is not declared, and for those that it gives no meaning or several.
-    `place` is where the names come from.
+    Args:
+        names: Those of a data set's classes.
+        order: The label order, a key of `jaxfer.emotions.LABEL_ORDERS`, that says what digits mean.
+        place: Where the names come from, for messages.
+
+    Raises:
+        UserError: They are digits, and `order` is None or gives them no meaning or several.
     """
     names = set(names)
     words = {name: from_word(name) or "" for name in names if from_word(name) or name.strip().lower() in OTHER_WORDS}

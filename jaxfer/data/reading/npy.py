@@ -29,8 +29,9 @@ TYPE = re.compile(rb"[<>|=]?[iufUS][0-9]{1,5}")
 def read_npy(path: str, most: int) -> list[str] | list[float]:
     """Return the numbers or texts in an array, row by row; there may be `most` of them.
 
-    Raises `ValueError`, with a clause whose subject is the file, where it holds anything else, and `OSError` where it
-    cannot be read.
+    Raises:
+        ValueError: The file holds anything else; the message is a clause whose subject is the file.
+        OSError: It cannot be read.
     """
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - making a Path takes longer than reading the file
         content = file.read(LARGEST)

@@ -51,7 +51,11 @@ class FaceFile:
     metadata: Mapping[bytes, bytes]
 
     def read(self, columns: Sequence[str]) -> list[Any]:
-        """Return other columns, a `pyarrow.Table` for each row group. Raises `UserError` for damage."""
+        """Return other columns, a `pyarrow.Table` for each row group.
+
+        Raises:
+            UserError: The file is damaged.
+        """
         from pyarrow import parquet
 
         tables = []
@@ -60,7 +64,7 @@ class FaceFile:
             for group in range(self.footer.num_row_groups):
                 tables.append(source.read_row_group(group, columns=list(columns), use_threads=False))
                 if tables[-1].num_rows != self.footer.row_group(group).num_rows:
-                    raise ValueError(f"row group {group} has other rows than it says")
+                    raise OSError(f"row group {group} has other rows than it says")
         except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
             raise _damaged(self.path, error) from error
         return tables
@@ -88,10 +92,13 @@ def open_file(path: Path) -> FaceFile | None:
 
 
 class ImageReader:
-    """Reads images from many files, in any thread."""
+    """Reads images from many files, in any thread.
+
+    Args:
+        root: The folder that images outside of the files have to lie in.
+    """
 
     def __init__(self, root: Path) -> None:
-        """`root` is the folder that images outside of the files have to lie in."""
         self._root = root
         self._lock = threading.Lock()
         self._streams: OrderedDict[tuple[Path, int], _Stream] = OrderedDict()
@@ -99,7 +106,16 @@ class ImageReader:
         self._held = 0
 
     def read(self, file: FaceFile, group: int, row: int) -> bytes:
-        """Return the encoded image in a row, counted from the start of its row group. Raises `OSError`."""
+        """Return the encoded image in a row.
+
+        Args:
+            file: The file.
+            group: The index of the row group.
+            row: The row, counted from the start of its row group.
+
+        Raises:
+            OSError: There is no image, or the file is damaged.
+        """
         try:
             with self._lock:
                 batch = self._batch(file, group, row // BATCH)
@@ -150,7 +166,11 @@ class ParquetImage:
     row: int
 
     def read(self) -> bytes:
-        """Return the encoded image. Raises `OSError` where there is none or the file is damaged."""
+        """Return the encoded image.
+
+        Raises:
+            OSError: There is none, or the file is damaged.
+        """
         return self.reader.read(self.file, self.group, self.row)
 
 

@@ -47,7 +47,13 @@ def map_records(function: Callable[[Record], Result], records: Iterable[Record])
 
     Records are drawn only as fast as results are taken.
 
-    function: one of a module, or a `functools.partial` of one, that raises nothing and whose results can be pickled.
+    Args:
+        function: One of a module, or a `functools.partial` of one, that raises nothing and whose results can be
+            pickled.
+        records: Any number of them.
+
+    Raises:
+        UserError: A process ended, which it does where memory runs out.
     """
     records = iter(records)
     first = list(itertools.islice(records, FEW))

@@ -42,6 +42,12 @@ class Tally:
 
 @contextmanager
 def counting(what: str, total: int | None = None, *, watch: Watch) -> Iterator[Tally]:
-    """Yield a tally that `watch` is told of."""
+    """Yield a tally of images.
+
+    Args:
+        what: What is done with them, in words.
+        total: How many there are; None where that is not known.
+        watch: Told of the tally now and then.
+    """
     with watch(what, total) as show:
         yield Tally(what, show)

@@ -53,7 +53,11 @@ class StoredImage(Protocol):
     """An image inside of a larger file, read when it is needed, in any thread."""
 
     def read(self) -> bytes | np.ndarray:
-        """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3]. Raises `OSError` where it cannot be read."""
+        """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3].
+
+        Raises:
+            OSError: It cannot be read.
+        """
         ...
 
 
@@ -61,21 +65,25 @@ class StoredImage(Protocol):
 class Record:
     """One face, not decoded yet, or one row of the data that cannot be used and why.
 
-    name: its path inside the place that was read, or file and row: unique, and the same wherever the data lies.
-    image: path of the image file, its pixels, uint8 [h, w] or [h, w, 3], or where they are stored; of a row without,
-        path of its file.
-    split: what it may be used for: `test` is never trained on or selected on. None only where it is left out.
-    split_name: the data's own name of that split, such as `PublicTest`.
-    label: its class, one of `jaxfer.emotions.AFFECTNET_8`; empty only where it is left out.
-    left_out: why it cannot be used, one of `KINDS`; empty where it can.
-    detail: what is wrong with this very row, where `left_out` alone does not say it.
-    remarks: what is odd about a row that is used all the same: kinds of problem, each with the reason.
-    valence, arousal: in [-1, 1], NaN where the data has none or marks them invalid.
-    box: left, top, width and height of the face, in pixels of the upright image; None where that is all face.
-    landmarks: float32 [68, 2], x and y in pixels of the upright image; None where there are none or none are asked for.
-    votes: how many people chose each of `AFFECTNET_8`, or the share that did; None where the data has one label only.
-    answers: how many people gave each of FER+'s ten answers, `jaxfer.data.layouts.fer2013.votes.CHOICES`, outliers
-        included; None in all other data.
+    Attributes:
+        name: Its path inside the place that was read, or file and row: unique, and the same wherever the data lies.
+        image: Path of the image file, its pixels, uint8 [h, w] or [h, w, 3], or where they are stored; of a row
+            without, path of its file.
+        split: What it may be used for: `test` is never trained on or selected on. None only where it is left out.
+        split_name: The data's own name of that split, such as `PublicTest`.
+        label: Its class, one of `jaxfer.emotions.AFFECTNET_8`; empty only where it is left out.
+        left_out: Why it cannot be used, one of `KINDS`; empty where it can.
+        detail: What is wrong with this very row, where `left_out` alone does not say it.
+        remarks: What is odd about a row that is used all the same: kinds of problem, each with the reason.
+        valence: In [-1, 1], NaN where the data has none or marks it invalid.
+        arousal: Likewise.
+        box: Left, top, width and height of the face, in pixels of the upright image; None where that is all face.
+        landmarks: float32 [68, 2], x and y in pixels of the upright image; None where there are none or none are asked
+            for.
+        votes: How many people chose each of `AFFECTNET_8`, or the share that did; None where the data has one label
+            only.
+        answers: How many people gave each of FER+'s ten answers, `jaxfer.data.layouts.fer2013.votes.CHOICES`, outliers
+            included; None in all other data.
     """
 
     name: str
@@ -103,8 +111,9 @@ def by_split(records: Iterable[Record]) -> list[Record]:
 class ReadOptions:
     """What a reader has to be told.
 
-    label_order: a key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
-    landmarks: whether to read landmarks, which few need and which take more memory than all else.
+    Attributes:
+        label_order: A key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
+        landmarks: Whether to read landmarks, which few need and which take more memory than all else.
     """
 
     label_order: str | None = None
@@ -123,13 +132,14 @@ class Match:
 class Layout:
     """One way in which people keep labelled faces on disk.
 
-    name: what messages call it.
-    looks_like: what `find` looks for, in words.
-    find: the places in a folder that have this layout, judged by names and content, without listing every image.
-    read: the records of such a place: those of validation splits, then of test splits, then of training splits, each
-        in an order that depends on names alone; rows of no split stand anywhere. Every row of the data and every
-        image file is one record, whether it can be used or not.
-    release: the published data that people keep in this way, None where it could be any.
+    Attributes:
+        name: What messages call it.
+        looks_like: What `find` looks for, in words.
+        find: The places in a folder that have this layout, judged by names and content, without listing every image.
+        read: The records of such a place: those of validation splits, then of test splits, then of training splits,
+            each in an order that depends on names alone; rows of no split stand anywhere. Every row of the data and
+            every image file is one record, whether it can be used or not.
+        release: The published data that people keep in this way, None where it could be any.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Drawn faces: labelled expressions rendered from parameters, to learn and test with where no data is at hand.
 
 From the inside out: `anatomy` says who is drawn and how the picture is taken, `expressions` how the face moves,
-`shapes`, `head` and `features` where that puts paint, and `render` what colour each pixel gets.
+`shapes` what can be painted, and `render` what colour each pixel gets from it.
 """
 
 import functools
@@ -23,13 +23,21 @@ __all__ = ["draw_faces", "drawn_dataset"]
 
 
 def draw_faces(seed: int, labels: np.ndarray, *, image_size: int = 64) -> np.ndarray:
-    """Return one drawn face for each label, uint8 [n, image_size, image_size, 3], RGB.
-
-    labels: int32 [n], indices into `jaxfer.emotions.AFFECTNET_8`.
+    """Return one drawn face for each label.
 
     Face i depends on `seed`, i and `labels[i]` alone, bit for bit on one machine; person, pose and light depend on
-    `seed` and i only, so that another label is the same person in the same picture with another expression. `seed`
-    is from 0 to 4294967295. Raises `UserError` for labels that name no emotion.
+    `seed` and i only, so that another label is the same person in the same picture with another expression.
+
+    Args:
+        seed: From 0 to 4294967295.
+        labels: int32 [n], indices into `jaxfer.emotions.AFFECTNET_8`.
+        image_size: Height and width of the pictures, in pixels.
+
+    Returns:
+        uint8 [n, image_size, image_size, 3], RGB.
+
+    Raises:
+        UserError: A label is no such index.
 
     >>> draw_faces(0, np.array([1, 2], np.int32), image_size=32).shape
     (2, 32, 32, 3)

@@ -29,12 +29,25 @@ class Pen(NamedTuple):
         return self.fill(distance - width) - self.fill(distance + width)
 
     def between(self, y: Array, top: Array, bottom: Array) -> Array:
-        """Return the mask of top < y < bottom: nothing where the two curves have crossed."""
+        """Return the mask of what lies between two curves, nothing where they have crossed.
+
+        Args:
+            y: Heights of the pixels; y points down.
+            top: The height of the upper curve at each pixel.
+            bottom: That of the lower one.
+        """
         return jnp.maximum(0, self.fill(top - y) - self.fill(bottom - y))
 
 
 def ellipse(x: Array, y: Array, rx: Number, ry: Number) -> Array:
-    """Return the distance from an ellipse about the origin, to first order."""
+    """Return the distance from an ellipse about the origin, to first order.
+
+    Args:
+        x: Places of the pixels.
+        y: Likewise.
+        rx: Half its width.
+        ry: Half its height.
+    """
     u, v = x * (1 / rx), y * (1 / ry)
     level = u * u + v * v
     slope = jnp.sqrt((u * (1 / rx)) ** 2 + (v * (1 / ry)) ** 2 + 1e-6)
@@ -42,12 +55,27 @@ def ellipse(x: Array, y: Array, rx: Number, ry: Number) -> Array:
 
 
 def box(x: Array, y: Array, rx: Number, ry: Number, corner: Number) -> Array:
-    """Return the distance from a rectangle about the origin whose corners are rounded with radius `corner`."""
+    """Return the distance from a rectangle about the origin with rounded corners.
+
+    Args:
+        x: As for `ellipse`.
+        y: As for `ellipse`.
+        rx: As for `ellipse`.
+        ry: As for `ellipse`.
+        corner: The radius of its corners.
+    """
     dx, dy = jnp.abs(x) - (rx - corner), jnp.abs(y) - (ry - corner)
     outside = jnp.sqrt(jnp.maximum(dx, 0) ** 2 + jnp.maximum(dy, 0) ** 2 + 1e-9)
     return outside + jnp.minimum(jnp.maximum(dx, dy), 0) - corner
 
 
 def glow(x: Array, y: Array, rx: Number, ry: Number) -> Array:
-    """Return a spot that fades from 1 at the origin to 0 at an ellipse."""
+    """Return a spot that fades from 1 at the origin to 0 at an ellipse, and is 0 beyond.
+
+    Args:
+        x: As for `ellipse`.
+        y: As for `ellipse`.
+        rx: As for `ellipse`.
+        ry: As for `ellipse`.
+    """
     return jnp.maximum(0, 1 - (x * (1 / rx)) ** 2 - (y * (1 / ry)) ** 2) ** 2

@@ -9,11 +9,20 @@ import jax.numpy as jnp
 
 from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batch
-from jaxfer.data.transforms.colour import change_brightness, change_contrast
+from jaxfer.data.transforms.colour import change_brightness, change_colour, change_contrast
 from jaxfer.data.transforms.erasing import erase
-from jaxfer.data.transforms.geometry import crop, flip, mirror, move
+from jaxfer.data.transforms.geometry import (
+    Step,
+    changed_in_one_way,
+    crop,
+    cut_and_enlarged,
+    flip,
+    mirror,
+    moved,
+    resample,
+)
 from jaxfer.data.transforms.mixing import cutmix, mixup
-from jaxfer.data.transforms.views import Views, show_views
+from jaxfer.data.transforms.view_grid import ViewGrid, show_views
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
 
@@ -38,11 +47,15 @@ def compose(*transforms: Transform) -> Transform | None:
     return composed
 
 
-def transforms_of(config: AugmentConfig, num_classes: int, views: Views | None = None) -> list[Transform]:
+def transforms_of(config: AugmentConfig, num_classes: int, views: ViewGrid | None = None) -> list[Transform]:
     """Return what a config asks for, in order: changes of single images, then of pairs.
 
-    With `alternate_flip` they need the column `mirrored`, which `Batches` give with `alternate`. With `views`, those in
-    which teachers saw the images, the first transform draws one of them in place of the config's crop and flips.
+    Args:
+        config: The config. With `alternate_flip` the transforms need the column `mirrored`, which `Batches` give with
+            `alternate`.
+        num_classes: How many classes there are.
+        views: The views in which teachers saw the images; None without teachers. The first transform then draws one of
+            them, in place of the config's crop and flips.
     """
     transforms: list[Transform] = []
     if views is not None:
@@ -62,8 +75,10 @@ def transforms_of(config: AugmentConfig, num_classes: int, views: Views | None =
 
 def _changes_images(config: AugmentConfig) -> bool:
     """Return whether a config asks for any change of single images."""
-    moves = (config.flip, config.alternate_flip, config.crop, config.shift, config.rotate, config.scale)
-    return any((*moves, config.brightness, config.contrast, config.erase))
+    sides = (config.flip, config.alternate_flip, config.crop)
+    places = (config.shift, config.rotate, config.scale, config.resized_crop, config.trivial)
+    light = (config.brightness, config.contrast, config.saturation, config.hue)
+    return any((*sides, *places, *light, config.erase))
 
 
 def augment(key: jax.Array, images: jax.Array, config: AugmentConfig, mirrored: jax.Array | None = None) -> jax.Array:
@@ -90,17 +105,20 @@ def augment(key: jax.Array, images: jax.Array, config: AugmentConfig, mirrored: 
         images = mirror(images, _turns({"mirrored": mirrored}))
     elif config.flip:
         images = flip(keys[0], images)
-    if config.shift or config.rotate or config.scale:
+    steps = _steps(key, config)
+    if steps:
         chosen = _chosen(jax.random.fold_in(key, 6), len(images), config.geometric_probability)
-        images = move(keys[1], images, shift=config.shift, rotate=config.rotate, scale=config.scale, chosen=chosen)
-    if config.brightness or config.contrast:
-        changed = images
-        if config.brightness:
-            changed = change_brightness(keys[2], changed, config.brightness)
-        if config.contrast:
-            changed = change_contrast(keys[3], changed, config.contrast)
-        chosen = _chosen(jax.random.fold_in(key, 7), len(images), config.photometric_probability)
-        images = changed if chosen is None else jnp.where(chosen[:, None, None, None], changed, images)
+        images = resample(images, *steps, chosen=chosen)
+    changed = images
+    if config.brightness:
+        changed = change_brightness(keys[2], changed, config.brightness)
+    if config.contrast:
+        changed = change_contrast(keys[3], changed, config.contrast)
+    if config.saturation or config.hue:
+        colour_key = jax.random.fold_in(key, 8)
+        changed = change_colour(colour_key, changed, saturation=config.saturation, hue=config.hue)
+    chosen = _chosen(jax.random.fold_in(key, 7), len(images), config.photometric_probability)
+    images = changed if chosen is None else jnp.where(chosen[:, None, None, None], changed, images)
     if config.erase:
         images = erase(keys[4], images, config.erase, largest=config.erase_area, fill=config.erase_fill)
     return images
@@ -114,6 +132,22 @@ def _turns(batch: Mapping[str, Any]) -> jax.Array:
             "with Batches(..., alternate=True), or leave out --alternate-flip"
         )
     return batch["mirrored"]
+
+
+def _steps(key: jax.Array, config: AugmentConfig) -> list[Step]:
+    """Return the changes of place that a config asks for, with the key of `augment`."""
+    steps: list[Step] = []
+    if config.resized_crop:
+        cut_key = jax.random.fold_in(key, 9)
+        steps.append(lambda places: cut_and_enlarged(cut_key, places, config.resized_crop))
+    if config.shift or config.rotate or config.scale:
+        amounts = {"shift": config.shift, "rotate": config.rotate, "scale": config.scale}
+        move_key = jax.random.split(key, 5)[1]
+        steps.append(lambda places: moved(move_key, places, **amounts))
+    if config.trivial:
+        way_key = jax.random.fold_in(key, 10)
+        steps.append(lambda places: changed_in_one_way(way_key, places, config.trivial))
+    return steps
 
 
 def _chosen(key: jax.Array, count: int, probability: float) -> jax.Array | None:

@@ -1,7 +1,16 @@
-"""Changes of place: mirrored, cropped and moved images."""
+"""Changes of place: images mirrored, cropped, and moved, turned or stretched in one sampling."""
+
+from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
+
+Places = tuple[jax.Array, jax.Array]
+"""y and x of places in each image, both float32 [b, h, w], in pixels from the centre of the image."""
+
+Step = Callable[[Places], Places]
+"""Says of places in changed images where in the images as they were that comes from which is seen there."""
 
 
 def flip(key: jax.Array, images: jax.Array) -> jax.Array:
@@ -45,43 +54,124 @@ def cut(images: jax.Array, corners: jax.Array, pad: int) -> jax.Array:
     return jax.vmap(one)(padded, corners)
 
 
-def move(
-    key: jax.Array,
-    images: jax.Array,
-    *,
-    shift: float,
-    rotate: float,
-    scale: float,
-    chosen: jax.Array | None = None,
-) -> jax.Array:
-    """Shift, rotate and scale each image about its centre in one bilinear sampling; edges are repeated outward.
+def move(key: jax.Array, images: jax.Array, *, shift: float, rotate: float, scale: float) -> jax.Array:
+    """Shift, rotate and scale each image about its centre: `moved`, sampled.
 
     Args:
-        key: Of what is drawn, uniformly, for each image.
+        key: As for `moved`.
+        images: As for `resample`.
+        shift: As for `moved`.
+        rotate: As for `moved`.
+        scale: As for `moved`.
+    """
+    return resample(images, lambda places: moved(key, places, shift=shift, rotate=rotate, scale=scale))
+
+
+def resample(images: jax.Array, *steps: Step, chosen: jax.Array | None = None) -> jax.Array:
+    """Change where the pixels of images lie, in one bilinear sampling; edges are repeated outward.
+
+    Args:
         images: float32 [b, h, w, c].
-        shift: Largest shift along each axis, as a share of its side.
-        rotate: Largest angle, in degrees.
-        scale: The factor is drawn from 1 - scale to 1 + scale.
-        chosen: bool [b], False for images that stay as they are; None for none of them.
+        *steps: Each says of places where what is seen there comes from: the first of the places of the pixels, each
+            other of what the one before it said. So an image is changed by the last of them first.
+        chosen: bool [b], False for images that stay as they are, bit by bit; None for none of them.
+
+    Returns:
+        The images, float32 [b, h, w, c], in the range that they have.
     """
     count, height, width, _ = images.shape
+    rows, columns = jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2
+    there = jnp.meshgrid(jnp.zeros(count), rows, columns, indexing="ij")[1:]
+    y, x = reduce(lambda places, step: step(places), steps, (there[0], there[1]))
+    if chosen is not None:
+        y, x = (jnp.where(chosen[:, None, None], to, at) for to, at in zip((y, x), there, strict=True))
+    return jax.vmap(_bilinear)(images, y + (height - 1) / 2, x + (width - 1) / 2)
+
+
+def moved(key: jax.Array, places: Places, *, shift: float, rotate: float, scale: float) -> Places:
+    """Shift, rotate and scale about the centre, by what is drawn uniformly for each image.
+
+    Args:
+        key: Of what is drawn.
+        places: In the changed images.
+        shift: Largest shift along each axis, as a share of its side.
+        rotate: Largest angle either way, in degrees.
+        scale: The factor is drawn from 1 - scale to 1 + scale.
+
+    Returns:
+        The places where what is seen there comes from.
+    """
+    count, height, width = places[0].shape
     shift_key, rotate_key, scale_key = jax.random.split(key, 3)
     offset = jax.random.uniform(shift_key, (count, 2), minval=-shift, maxval=shift) * jnp.array([[height, width]])
     angle = jnp.deg2rad(jax.random.uniform(rotate_key, (count,), minval=-rotate, maxval=rotate))
-    factor = jax.random.uniform(scale_key, (count,), minval=1 - scale, maxval=1 + scale)
-    if chosen is not None:
-        offset, angle = jnp.where(chosen[:, None], offset, 0), jnp.where(chosen, angle, 0)
-        factor = jnp.where(chosen, factor, 1)
+    factor = jax.random.uniform(scale_key, (count,), minval=1 - scale, maxval=1 + scale)[:, None, None]
+    # The inverse of turning by the angle and scaling by the factor.
+    y, x = _turned(places[0] - offset[:, 0, None, None], places[1] - offset[:, 1, None, None], angle)
+    return y / factor, x / factor
 
-    def one(image: jax.Array, offset: jax.Array, angle: jax.Array, factor: jax.Array) -> jax.Array:
-        y, x = jnp.meshgrid(jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij")
-        y, x = y - offset[0], x - offset[1]
-        # Where each pixel comes from: the inverse of turning by the angle and scaling by the factor.
-        source_y = (jnp.cos(angle) * y - jnp.sin(angle) * x) / factor + (height - 1) / 2
-        source_x = (jnp.sin(angle) * y + jnp.cos(angle) * x) / factor + (width - 1) / 2
-        return _bilinear(image, source_y, source_x)
 
-    return jax.vmap(one)(images, offset, angle, factor)
+SHEAR, SHIFT, ROTATE = 0.3, 0.3, 30.0
+"""What `changed_in_one_way` does at strength 1: pixels a pixel, share of the side, degrees."""
+
+
+def changed_in_one_way(key: jax.Array, places: Places, strength: float) -> Places:
+    """Change each image in one way by chance, by an amount of chance: the geometric part of TrivialAugment.
+
+    Müller & Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation" (2021),
+    https://arxiv.org/abs/2103.10158. The ways are none, a shear along x or y, a shift along x or y, and a turn, each as
+    likely. The amount is uniform either way, where the paper draws one of 31.
+
+    Args:
+        key: Of the ways and the amounts.
+        places: In the changed images.
+        strength: Scales the largest amounts. At 1 they are a shear of 0.3, a shift of 0.3 of the side, and 30 degrees.
+
+    Returns:
+        The places where what is seen there comes from.
+    """
+    count, height, width = places[0].shape
+    way_key, amount_key = jax.random.split(key)
+    way = jax.random.randint(way_key, (count,), 0, 6)
+    drawn = jax.random.uniform(amount_key, (count,), minval=-strength, maxval=strength)
+    # Of the five amounts of an image all but one are 0, and which of them comes first does not matter.
+    amount = [jnp.where(way == number, drawn, 0)[:, None, None] for number in range(6)]
+    y, x = places[0] - amount[1] * SHIFT * height, places[1] - amount[2] * SHIFT * width
+    y, x = y - amount[3] * SHEAR * x, x - amount[4] * SHEAR * y
+    return _turned(y, x, jnp.deg2rad(amount[5][:, 0, 0] * ROTATE))
+
+
+def cut_and_enlarged(key: jax.Array, places: Places, largest: float) -> Places:
+    """Cut a rectangle out of each image and enlarge it to the image's size.
+
+    Szegedy et al., "Going Deeper with Convolutions" (2015), section 6, https://arxiv.org/abs/1409.4842.
+
+    Args:
+        key: Of the rectangles.
+        places: In the changed images.
+        largest: The share of the area that is cut off is uniform from 0 to this, below 1. The rectangle's aspect ratio
+            to that of the image is from 3/4 to 4/3, uniform in its logarithm, and nearer to 1 where a rectangle of its
+            area would not lie inside otherwise.
+
+    Returns:
+        The places where what is seen there comes from.
+    """
+    count, height, width = places[0].shape
+    area_key, aspect_key, place_key = jax.random.split(key, 3)
+    area = jax.random.uniform(area_key, (count,), minval=1 - largest, maxval=1.0)
+    bound = jnp.minimum(jnp.log(4 / 3), -jnp.log(area))
+    aspect = jnp.exp(jax.random.uniform(aspect_key, (count,), minval=-1.0, maxval=1.0) * bound)
+    sides = jnp.sqrt(jnp.stack([area * aspect, area / aspect], axis=1))  # shares of height and width
+    centre = jax.random.uniform(place_key, (count, 2), minval=-0.5, maxval=0.5) * (1 - sides)
+    centre = centre * jnp.array([[height, width]])
+    y, x = (at * sides[:, axis, None, None] + centre[:, axis, None, None] for axis, at in enumerate(places))
+    return y, x
+
+
+def _turned(y: jax.Array, x: jax.Array, angle: jax.Array) -> Places:
+    """Return places turned about the centre by angles [b], in radians."""
+    cos, sin = jnp.cos(angle)[:, None, None], jnp.sin(angle)[:, None, None]
+    return cos * y - sin * x, sin * y + cos * x
 
 
 def _bilinear(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:

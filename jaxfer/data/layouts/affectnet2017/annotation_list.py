@@ -37,8 +37,9 @@ FIRST = 16
 class Row(NamedTuple):
     """One face: the number of its line, from 1, and its values as text, None where the list lacks their columns.
 
-    path: where its photograph is, from the folder of images.
-    box: left, top, width and height.
+    Attributes:
+        path: Where its photograph is, from the folder of images.
+        box: Left, top, width and height.
     """
 
     line: int
@@ -60,7 +61,8 @@ class BadRow(NamedTuple):
 def is_list(path: Path) -> bool:
     """Return whether a file is such a list, judged by its first lines.
 
-    Raises `UserError` for a file that cannot be read.
+    Raises:
+        UserError: The file cannot be read.
     """
     first = [values for _, values in itertools.islice(_lines(path), FIRST)]
     return bool(first) and (_header(first[0]) is not None or any(map(_is_row, first)))
@@ -69,7 +71,8 @@ def is_list(path: Path) -> bool:
 def rows(path: Path) -> Iterator[Row | BadRow]:
     """Yield each row of a list, whatever is wrong with it; blank lines are none.
 
-    Raises `UserError` for a file that cannot be read.
+    Raises:
+        UserError: The file cannot be read.
     """
     lines = _lines(path)
     line, values = next(lines, (1, []))

@@ -28,8 +28,9 @@ SPLIT_WORDS: dict[str, Split] = {"train": "train", "auto": "train", "val": "val"
 class Source:
     """A list of faces.
 
-    split: what the faces may be used for, None where its name does not say it.
-    images: the folder from which its paths start.
+    Attributes:
+        split: What the faces may be used for, None where its name does not say it.
+        images: The folder from which its paths start.
     """
 
     path: Path
@@ -41,9 +42,10 @@ class Source:
 class Found:
     """The lists in a folder.
 
-    sources: those to read.
-    left: those that are not, each with the reason, a clause whose subject is the list.
-    apart: the folders of their images.
+    Attributes:
+        sources: Those to read.
+        left: Those that are not, each with the reason, a clause whose subject is the list.
+        apart: The folders of their images.
     """
 
     sources: list[Source]
@@ -56,7 +58,8 @@ def search(folder: Folder) -> Found:
 
     A list of which no image is there belongs to the folder of another of its kind.
 
-    Raises `UserError` for two lists of one split, or a list that cannot be read.
+    Raises:
+        UserError: There are two lists of one split, or a list cannot be read.
     """
     folders = list(_below(folder))
     lists = [path for below in folders for path in _lists(below, folder.path)]

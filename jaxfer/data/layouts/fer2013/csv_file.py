@@ -36,8 +36,9 @@ FIRST_LINE = 20_000
 class Row(NamedTuple):
     """One line: its number, from 1; its image, uint8 [48, 48], None where `damage` says what is wrong with it.
 
-    code: of the class, an index into `jaxfer.emotions.FER2013`, -1 where the line has no such code.
-    usage: one of `USAGES`, or what the line has instead.
+    Attributes:
+        code: Of the class, an index into `jaxfer.emotions.FER2013`, -1 where the line has no such code.
+        usage: One of `USAGES`, or what the line has instead.
     """
 
     line: int
@@ -48,7 +49,11 @@ class Row(NamedTuple):
 
 
 def is_csv(path: Path) -> bool:
-    """Return whether a file has the columns; raises `UserError` for one that has only the name of such a file."""
+    """Return whether a file has the columns.
+
+    Raises:
+        UserError: It has only the name of such a file, or may not be read.
+    """
     with permission(path), path.open("rb") as file:
         known = _columns(file.readline(FIRST_LINE)) is not None
     if not known and path.name.lower() in NAMES:
@@ -60,7 +65,11 @@ def is_csv(path: Path) -> bool:
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """Yield each line of a file for which `is_csv` holds, but for the header and blank lines."""
+    """Yield each line of a file for which `is_csv` holds, but for the header and blank lines.
+
+    Raises:
+        UserError: It does not hold any more.
+    """
     with path.open("rb") as lines:
         found = _columns(lines.readline(FIRST_LINE))
         if found is None:

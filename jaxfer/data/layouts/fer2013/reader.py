@@ -50,7 +50,11 @@ def find_faces(folder: Folder) -> list[Match]:
 
 
 def records(path: Path) -> list[Record]:
-    """Return the records of a file that `find_faces` found, one a row, in its order. Raises `UserError` for damage."""
+    """Return the records of a file that `find_faces` found, one a row, in its order.
+
+    Raises:
+        UserError: The file is damaged.
+    """
     return list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
 
 

@@ -60,7 +60,11 @@ def why_not(folder: Folder) -> str:
 
 
 def refuse_unknown(folder: Folder) -> None:
-    """Raise `UserError` where the folder has a `labels.csv` that says something, but not in columns that are known."""
+    """Refuse a `labels.csv` of which nobody can tell what it says.
+
+    Raises:
+        UserError: The folder has one that is not empty, but its columns are not known.
+    """
     for path in _csvs(folder):
         if path.name.lower() == NAME and not columns_of(path) and path.stat().st_size:
             raise UserError(

@@ -30,7 +30,8 @@ class Columns(NamedTuple):
 class Row(NamedTuple):
     """A line of the csv, counted from 1: the path of an image, and its label.
 
-    problem: why the line is no row, and path and label are empty; "" where it is one.
+    Attributes:
+        problem: Why the line is no row, and path and label are empty; "" where it is one.
     """
 
     line: int
@@ -45,7 +46,8 @@ def columns_of(path: Path) -> Columns | None:
     That line names columns `pth` and `label`; or, in a file called `labels.csv`, it starts with the path of an image
     and a word for its class, perhaps after an index.
 
-    Raises `UserError` for a file that may not be read.
+    Raises:
+        UserError: The file may not be read.
     """
     with permission(path), path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
         values = _values(lines.readline(FIRST_LINE)) or []
@@ -62,7 +64,8 @@ def columns_of(path: Path) -> Columns | None:
 def rows_of(path: Path, columns: Columns) -> Iterator[Row]:
     """Yield the rows of a csv, without empty lines.
 
-    Raises `UserError` for a file that may not be read.
+    Raises:
+        UserError: The file may not be read.
     """
     with permission(path), path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):

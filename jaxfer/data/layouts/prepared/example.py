@@ -21,12 +21,14 @@ _NO_VOTES = (math.nan,) * len(AFFECTNET_8)
 class Example:
     """One prepared face.
 
-    image: the bytes of its pixels, uint8 [size, size, 3], RGB.
-    label: index into the data set's classes.
-    name: the record's name in the raw data.
-    valence, arousal: in [-1, 1], NaN where there are none.
-    landmarks: float [68, 2], x and y in pixels of the prepared image; None where there are none.
-    votes: one number for each of `AFFECTNET_8`; None where there are none.
+    Attributes:
+        image: The bytes of its pixels, uint8 [size, size, 3], RGB.
+        label: Index into the data set's classes.
+        name: The record's name in the raw data.
+        valence: In [-1, 1], NaN where there is none.
+        arousal: Likewise.
+        landmarks: float [68, 2], x and y in pixels of the prepared image; None where there are none.
+        votes: One number for each of `AFFECTNET_8`; None where there are none.
     """
 
     image: bytes
@@ -57,7 +59,11 @@ def to_record(face: Example) -> bytes:
 
 
 def image_of(record: bytes) -> bytes:
-    """Return the image alone of what `to_record` wrote. Raises `ValueError` for bytes that are no such record."""
+    """Return the image alone of what `to_record` wrote: the bytes of its pixels.
+
+    Raises:
+        ValueError: The bytes are no such record.
+    """
     try:
         return _EXAMPLE.FromString(record).features.feature["image"].bytes_list.value[0]
     except Exception as error:  # protobuf's DecodeError is its own in each of its implementations
@@ -67,7 +73,8 @@ def image_of(record: bytes) -> bytes:
 def from_record(record: bytes, *, landmarks: bool = False) -> Example:
     """Return the face that `to_record` wrote; its landmarks only where they are asked for.
 
-    Raises `ValueError` for bytes that are no such record.
+    Raises:
+        ValueError: The bytes are no such record.
     """
     try:
         feature = _EXAMPLE.FromString(record).features.feature

@@ -34,8 +34,10 @@ FILES = ("dataset_info.json", "features.json", "metadata.json")
 class PreparedImage:
     """The image of one row of a split.
 
-    rows: the records of the split, which may be read in any thread.
-    size: height and width, in pixels.
+    Attributes:
+        rows: The records of the split, which may be read in any thread.
+        index: Which of them it is.
+        size: Height and width, in pixels.
     """
 
     rows: Sequence[bytes]
@@ -43,7 +45,11 @@ class PreparedImage:
     size: int
 
     def read(self) -> np.ndarray:
-        """Return the pixels, uint8 [size, size, 3]. Raises `OSError` where they are damaged."""
+        """Return the pixels, uint8 [size, size, 3], RGB.
+
+        Raises:
+            OSError: They are damaged.
+        """
         from jaxfer.data.layouts.prepared.example import image_of
 
         try:
@@ -53,15 +59,29 @@ class PreparedImage:
 
 
 class PreparedImages:
-    """The images of n rows of a split, read whenever they are asked for, in any thread."""
+    """The images of n rows of a split, read whenever they are asked for, in any thread.
+
+    Args:
+        rows: The records of the split.
+        indices: Which of them, int [n].
+        size: Height and width of the images, in pixels.
+    """
 
     def __init__(self, rows: Sequence[bytes], indices: np.ndarray, size: int) -> None:
-        """Show the rows of these indices, int [n], whose images have `size` pixels a side."""
         self._rows, self._indices, self._size = rows, indices, size
 
     @classmethod
     def of(cls, place: Path, split: Split, indices: np.ndarray) -> "PreparedImages":
-        """Return the images of rows of a split of a prepared data set. Raises `UserError` where that is damaged."""
+        """Return the images of rows of a split of a prepared data set.
+
+        Args:
+            place: Its folder.
+            split: What the split is used for.
+            indices: Rows of the split, int [n].
+
+        Raises:
+            UserError: The data set is damaged.
+        """
         name = SPLIT_NAMES[split]
         return cls(_rows(place, name, _lengths(place)[name]), indices, image_size(place))
 
@@ -143,9 +163,15 @@ def image_size(place: Path) -> int:
 
 
 def refuse_enlarging(place: Path, size: int, *, evaluating: bool = False) -> None:
-    """Raise `UserError` where the images of a prepared data set have fewer pixels a side than `size`.
+    """Refuse a prepared data set whose images would have to be enlarged.
 
-    evaluating: whether that is the size of a network that is trained already.
+    Args:
+        place: Its folder.
+        size: How many pixels a side are wanted.
+        evaluating: Whether that is the size of a network that is trained already.
+
+    Raises:
+        UserError: Its images have fewer pixels a side, or it is damaged.
     """
     prepared = image_size(place)
     if prepared < size and evaluating:

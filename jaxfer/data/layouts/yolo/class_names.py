@@ -19,8 +19,8 @@ def class_names(path: Path) -> dict[int, str]:
 
     `names` is a list, or a mapping from index to name. Where the file has a number of classes, `nc`, it must agree.
 
-    Raises `UserError` for a file that may not be read, is damaged, has tags, which stand for Python objects, or has no
-    such names.
+    Raises:
+        UserError: The file may not be read, is damaged, has tags, which stand for Python objects, or has no such names.
     """
     with permission(path), path.open("rb") as file:
         content = file.read(LARGEST + 1)

@@ -13,7 +13,7 @@ from jaxfer.data.transforms.geometry import cut, mirror
 
 
 @dataclass(frozen=True)
-class Views:
+class ViewGrid:
     """The views of an image: where it is cut out of itself with mirrored borders, and whether it is mirrored.
 
     View number v has `v % 2` mirrored, where `mirrors` is True, and the places row by row in the rest of v.
@@ -37,8 +37,8 @@ class Views:
             places: Places along each axis, at most those that there are, spread evenly from end to end; the middle
                 where it is one.
 
-        >>> Views.of(AugmentConfig(crop=4, flip=True), 3)
-        Views(pad=4, corners=(0, 4, 8), mirrors=True)
+        >>> ViewGrid.of(AugmentConfig(crop=4, flip=True), 3)
+        ViewGrid(pad=4, corners=(0, 4, 8), mirrors=True)
         """
         ends = (0, 2 * config.crop) if places > 1 else (config.crop, config.crop)
         corners = np.unique(np.round(np.linspace(*ends, min(places, 2 * config.crop + 1))).astype(int))
@@ -75,7 +75,7 @@ class Views:
         return 2 * jax.random.randint(key, (count,), 0, self.places) + mirrored
 
 
-def show_views(key: jax.Array, batch: Batch, views: Views, *, mirrored: jax.Array | None = None) -> Batch:
+def show_views(key: jax.Array, batch: Batch, views: ViewGrid, *, mirrored: jax.Array | None = None) -> Batch:
     """Return a batch with a random view of each image, and what teachers say of that very view.
 
     Args:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from jaxfer.config import AugmentConfig
-from jaxfer.data.transforms import Views, compose, show_views, transforms_of
+from jaxfer.data.transforms import ViewGrid, compose, show_views, transforms_of
 from jaxfer.errors import UserError
 
 KEY = jax.random.key(5)
 CROP = AugmentConfig(crop=4, flip=True)
-GRID = Views.of(CROP, 3)
+GRID = ViewGrid.of(CROP, 3)
 
 
 def batch_of(views, count=20, classes=7, **columns):
@@ -49,7 +49,7 @@ def by_hand(image, pad, top, left, mirrored):
     ],
 )
 def test_the_grid_stands_for_the_crop_and_the_flips_of_a_config(config, places, corners, mirrors, count):
-    views = Views.of(config, places)
+    views = ViewGrid.of(config, places)
     assert (views.pad, views.corners, views.mirrors) == (config.crop, corners, mirrors)
     assert views.count == count
 
@@ -99,7 +99,7 @@ def test_all_views_are_equally_probable():
 
 def test_turns_decide_who_is_mirrored_and_chance_where():
     turns = np.arange(20) % 3 == 0
-    views = Views.of(AugmentConfig(crop=4, alternate_flip=True), 3)
+    views = ViewGrid.of(AugmentConfig(crop=4, alternate_flip=True), 3)
     number = np.asarray(views.draw(KEY, 20, turns))
     np.testing.assert_array_equal(number % 2 == 1, turns)
     assert len(set(number // 2)) > 3

@@ -1,0 +1,220 @@
+"""The folder of a trained network that people share: weights, what to know about them, and a check that they are whole.
+
+`model.safetensors` holds the variables, kernels as float16. `config.json` says which network they belong to, what it
+sees and predicts, and has the digest of the weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfer.config import ModelConfig
+from jaxfer.devices.placement import OneDevice
+from jaxfer.errors import UserError
+from jaxfer.files import write
+from jaxfer.inference import safetensors
+from jaxfer.models import Network, compiled_for
+from jaxfer.tasks import make_network
+from jaxfer.version import __version__
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, UInt8
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""The names of the files in the folder."""
+
+FORMAT = 1
+"""The form of `config.json`; a folder of a later form is refused."""
+
+_FIELDS = ("network", "class_names", "image_size", "temperature", "notes", "sha256")
+
+
+@dataclass(frozen=True)
+class FaceModel:
+    """A network that is ready to predict.
+
+    Attributes:
+        network: The network, a linen module.
+        variables: `params` and `batch_stats`, float32, for `network.apply(variables, images, train=False)`.
+        class_names: What each logit stands for, c names.
+        image_size: Height and width in pixels of the faces it was trained on.
+        temperature: What its logits are divided by, so that its confidence is what to expect (Guo et al. 2017).
+        config: The named network's config.
+        notes: Whatever else is known of it, as JSON has it: data, scores, how it was made.
+    """
+
+    network: Network
+    variables: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    image_size: int
+    temperature: float
+    config: ModelConfig
+    notes: Mapping[str, Any]
+
+    def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> dict[str, Float[Array, "b ..."]]:
+        """Return what each head says of faces, as the network returns it.
+
+        Args:
+            images: Faces as in training, uint8 [b, h, w, 3] from 0 to 255, h and w at best `image_size`.
+        """
+        return self._compiled(self.variables, images)
+
+    def probabilities(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float[np.ndarray, "b c"]:
+        """Return the probability of each class, float32 [b, c], after the temperature.
+
+        Args:
+            images: As for `outputs`.
+        """
+        return np.asarray(jax.nn.softmax(self.outputs(images)["logits"] / self.temperature))
+
+    @cached_property
+    def _compiled(self) -> Any:
+        network = compiled_for(self.network, OneDevice().device.platform)
+        return jax.jit(lambda variables, images: network.apply(variables, images, train=False, mask=None))
+
+
+def save_model(model: FaceModel, folder: Path) -> Path:
+    """Write a network to a new folder, which appears whole or not at all.
+
+    Kernels are rounded to float16; everything else keeps its float32.
+
+    Args:
+        model: The network, one of jaxfer's own.
+        folder: The folder, which must not exist.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: There is something already; a value is not finite or too large for float16; or the disk fails.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"{folder} exists: name a folder that does not")
+    weights = safetensors.encode({name: _stored(name, leaf) for name, leaf in _flat(model.variables).items()})
+    said = {
+        "library": "jaxfer",
+        "version": __version__,
+        "format": FORMAT,
+        "network": dataclasses.asdict(model.config),
+        "class_names": list(model.class_names),
+        "image_size": model.image_size,
+        "temperature": model.temperature,
+        "notes": dict(model.notes),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    partial = folder.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
+    try:
+        partial.mkdir(parents=True)
+        write(weights, partial / WEIGHTS)
+        write(json.dumps(said, indent=2) + "\n", partial / CONFIG)
+        partial.rename(folder)  # refuses a folder with something in it that has come meanwhile
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def load_model(folder: Path | str, *, network: Network | None = None) -> FaceModel:
+    """Return the network of a folder that `save_model` wrote.
+
+    JAX, Flax and NumPy suffice for it. Nothing of the folder is run, and nothing outside of it is read.
+
+    Args:
+        folder: The folder.
+        network: The network, if it is not one of jaxfer's own.
+
+    Raises:
+        UserError: The folder holds no such network, or weights that are not whole, not those that were saved, or of
+            another network.
+    """
+    folder = Path(folder)
+    said = _read_config(folder)
+    try:
+        content = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise UserError(f"{folder / WEIGHTS} cannot be read ({error.strerror}): copy the model again") from error
+    if hashlib.sha256(content).hexdigest() != said["sha256"]:
+        raise UserError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with: copy the model again")
+    try:
+        config = ModelConfig(**said["network"] | {"heads": tuple(said["network"]["heads"])})
+        arrays = safetensors.decode(content)
+    except (TypeError, KeyError, ValueError) as error:
+        raise UserError(f"{folder} holds no model that is understood ({error}): copy it again") from error
+    network = make_network(config, len(said["class_names"])) if network is None else network
+    variables = _fitted(arrays, network, said["image_size"], folder)
+    names = tuple(said["class_names"])
+    return FaceModel(network, variables, names, said["image_size"], said["temperature"], config, said["notes"])
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{folder} holds no model: {CONFIG} cannot be read ({error.strerror}); pass the folder of a model"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{folder / CONFIG} is not JSON ({error}): copy the model again") from error
+    wanted = f"{folder / CONFIG} does not describe a model of jaxfer"
+    if not isinstance(said, dict) or said.get("library") != "jaxfer" or any(name not in said for name in _FIELDS):
+        raise UserError(f"{wanted}: pass the folder of one")
+    if said.get("format") != FORMAT:
+        raise UserError(f"{folder} was written in the form {said.get('format')}: install a newer jaxfer")
+    names, side, temperature = said["class_names"], said["image_size"], said["temperature"]
+    named = isinstance(names, list) and 2 <= len(set(map(str, names))) == len(names)
+    sized = type(side) is int and 32 <= side <= 4096
+    warm = type(temperature) in (int, float) and 0 < temperature < 1e6
+    if not (named and all(isinstance(name, str) for name in names) and sized and warm):
+        raise UserError(f"{wanted}: its class_names, image_size or temperature cannot be; copy the model again")
+    if not isinstance(said["network"], dict) or not isinstance(said["notes"], dict):
+        raise UserError(f"{wanted}: its network or notes are no objects; copy the model again")
+    return said
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    """Return the arrays of a pytree by the words of their paths, joined by slashes."""
+    leaves = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def _stored(name: str, leaf: Any) -> np.ndarray:
+    array = np.asarray(leaf, np.float32)
+    # Biases, scales and statistics are few, and variances may be larger than float16 can say.
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        stored = array.astype(np.float16) if array.ndim > 1 else array
+    if not np.isfinite(stored).all():
+        raise UserError(f"{name} has values that are not finite or too large to be stored: train another network")
+    return stored
+
+
+def _fitted(arrays: dict[str, np.ndarray], network: Network, side: int, folder: Path) -> Any:
+    """Return stored arrays as the variables of a network."""
+    images = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    shapes = jax.eval_shape(lambda images: network.init(jax.random.key(0), images, train=False, mask=None), images)  # pyright: ignore[reportArgumentType]
+    wanted = _flat(shapes)
+    other = sorted(wanted.keys() ^ arrays.keys())
+    other += [name for name in wanted if name in arrays and wanted[name].shape != arrays[name].shape]
+    if other:
+        raise UserError(f"the weights in {folder} are of another network than {CONFIG} says: {other[0]} does not fit")
+
+    def place(path: Any, _: Any) -> jax.Array:
+        array = arrays[jax.tree_util.keystr(path, simple=True, separator="/")].astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UserError(f"the weights in {folder} are not finite: copy the model again, or train another")
+        return jnp.asarray(array)
+
+    return jax.tree.map_with_path(place, shapes)

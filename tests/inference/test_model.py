@@ -1,0 +1,229 @@
+"""The folder of a network that people share: what comes back is what was saved, or nothing."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from networks import Linear, drawn
+from safetensors.numpy import load_file, save_file
+
+from jaxfer.config import ModelConfig
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.errors import UserError
+from jaxfer.inference import FaceModel, load_model, safetensors, save_model
+from jaxfer.tasks import make_network
+
+CONFIG = ModelConfig(variant="published", gray=True, standardize=True, dropout=0.2, heads=("votes",))
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = make_network(CONFIG, 7)
+    notes = {"data": "noise", "accuracy": 0.5}
+    return FaceModel(network, drawn(network, IMAGES[:1]), AFFECTNET_7, 32, 1.5, CONFIG, notes)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    return save_model(model, tmp_path_factory.mktemp("models") / "noise")
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def test_it_comes_back_as_it_was_but_for_kernels_rounded_to_float16(model, saved):
+    found = load_model(saved)
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
+    for name in ("network", "class_names", "image_size", "temperature", "config", "notes"):
+        assert getattr(found, name) == getattr(model, name)
+
+    def same(own, other):
+        rounded = np.float32(np.float16(own)) if own.ndim > 1 else own
+        np.testing.assert_array_equal(other, rounded)
+        assert other.dtype == np.float32
+
+    jax.tree.map(same, model.variables, found.variables)
+
+
+def test_it_predicts_what_its_network_says_divided_by_the_temperature(saved):
+    found = load_model(str(saved))
+    outputs = jax.jit(lambda v: found.network.apply(v, IMAGES, train=False))(found.variables)
+    np.testing.assert_allclose(found.outputs(IMAGES)["votes"], outputs["votes"], rtol=1e-3, atol=1e-4)
+    expected = np.exp(np.float64(outputs["logits"]) / 1.5)
+    probabilities = found.probabilities(IMAGES)
+    assert probabilities.shape == (5, 7)
+    np.testing.assert_allclose(probabilities, expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-5)
+
+
+def test_the_same_network_gives_the_same_bytes_and_nothing_is_overwritten(model, saved, tmp_path):
+    again = save_model(model, tmp_path / "deeper" / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (again / name).read_bytes() == (saved / name).read_bytes()
+    with pytest.raises(UserError, match="again exists: name a folder that does not"):
+        save_model(model, again)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="link exists"):
+        save_model(model, tmp_path / "link")
+    assert [path.name for path in (tmp_path / "deeper").iterdir()] == ["again"]
+
+
+def test_a_network_of_ones_own_is_passed_again(tmp_path):
+    network = Linear()
+    config = ModelConfig(variant="networks:Linear")
+    own = FaceModel(network, drawn(network, IMAGES[:1]), AFFECTNET_7, 32, 1.0, config, {})
+    folder = save_model(own, tmp_path / "own")
+    assert load_model(folder, network=network).probabilities(IMAGES).shape == (5, 7)
+    with pytest.raises(UserError, match=r"networks:Linear is not one of jaxfer's .*: pass it as an object"):
+        load_model(folder)
+
+
+def test_values_that_float16_cannot_say_are_refused(model, tmp_path):
+    for value in (np.nan, 1e5):
+        broken = jax.tree.map(np.array, model.variables)
+        broken["params"]["head"]["kernel"][0, 0] = value
+        with pytest.raises(UserError, match="params/head/kernel has values that are not finite or too large"):
+            save_model(dataclasses.replace(model, variables=broken), tmp_path / "broken")
+        assert not list(tmp_path.iterdir())
+
+
+def test_the_library_of_the_format_reads_the_file_and_its_files_are_read(saved, tmp_path):
+    ours = safetensors.decode((saved / "model.safetensors").read_bytes())
+    theirs = load_file(saved / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(ours[name], array)
+    arrays = {name: np.arange(6).reshape(2, 3).astype(dtype) for name, dtype in safetensors.DTYPES.items()}
+    arrays |= {"scalar": np.array(3, np.float32), "empty": np.zeros((0, 4), np.float32)}
+    save_file(arrays, tmp_path / "theirs", metadata={"who": "they"})
+    found = safetensors.decode((tmp_path / "theirs").read_bytes())
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert safetensors.encode(dict(reversed(arrays.items()))) == safetensors.encode(arrays)
+
+
+def test_a_changed_bit_anywhere_is_refused(folder):
+    file = folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    for place in (0, 9, 300, len(content) // 2, len(content) - 1):
+        content[place] ^= 4
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"is not the file that config\.json was written with: copy"):
+            load_model(folder)
+        content[place] ^= 4
+
+
+def header(entries, data=b"\0" * 8):
+    text = json.dumps(entries).encode() if not isinstance(entries, bytes) else entries
+    return len(text).to_bytes(8, "little") + text + data
+
+
+ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+HOSTILE = {
+    "nothing": b"",
+    "half a length": b"\1\0\0",
+    "a header of 2 GB": (2**31).to_bytes(8, "little") + b"{}",
+    "a header beyond the end": (100).to_bytes(8, "little") + b"{}",
+    "no JSON": header(b"\x80\x04\x95 pickled"),
+    "nested": header(b"[" * 100_000),
+    "no object": header([1]),
+    "an entry that is none": header({"a": 3}),
+    "another dtype": header({"a": ENTRY | {"dtype": "BF17"}}),
+    "a dtype that is a list": header({"a": ENTRY | {"dtype": ["F32"]}}),
+    "a negative place": header({"a": ENTRY | {"data_offsets": [-8, 0]}}),
+    "a place of one number": header({"a": ENTRY | {"data_offsets": [8]}}),
+    "a place with a fraction": header({"a": ENTRY | {"data_offsets": [0, 8.0]}}),
+    "a shape that is too large": header({"a": ENTRY | {"shape": [2**40, 2**40]}}),
+    "overlapping": header({"a": ENTRY, "b": ENTRY}),
+    "a gap": header({"a": ENTRY | {"data_offsets": [4, 12]}}, b"\0" * 12),
+    "beyond the end": header({"a": ENTRY}, b"\0" * 7),
+    "more bytes": header({"a": ENTRY}, b"\0" * 9),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_file_that_is_no_safetensors_is_a_sentence(content, folder):
+    with pytest.raises(ValueError, match=r"its header|the bytes of|what it says of|it has bytes"):
+        safetensors.decode(content)
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(said | {"sha256": hashlib.sha256(content).hexdigest()}))
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"copy holds no model that is understood \(.*\): copy it again"):
+        load_model(folder)
+
+
+def changed(**fields):
+    return lambda said: said | fields
+
+
+def network(**fields):
+    return lambda said: said | {"network": said["network"] | fields}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda said: [said], "does not describe a model of jaxfer"),
+        (changed(library="keras"), "does not describe a model of jaxfer"),
+        (lambda said: {name: value for name, value in said.items() if name != "temperature"}, "does not describe"),
+        (changed(format=2), "was written in the form 2: install a newer jaxfer"),
+        (changed(temperature=0), "its class_names, image_size or temperature cannot be"),
+        (changed(temperature="warm"), "its class_names, image_size or temperature cannot be"),
+        (changed(image_size=10**9), "its class_names, image_size or temperature cannot be"),
+        (changed(class_names=["a"]), "its class_names, image_size or temperature cannot be"),
+        (changed(class_names=[["a"], ["b"]]), "its class_names, image_size or temperature cannot be"),
+        (changed(class_names=list(AFFECTNET_7)[:6]), "are of another network than config.json says: params/head"),
+        (changed(network=3), "its network or notes are no objects"),
+        (network(variant="resnet18"), "are of another network than config.json says"),
+        (network(variant="os:system"), "holds no model that is understood"),
+        (network(heads=[]), "are of another network than config.json says: params/votes_head"),
+        (network(heads=["../../etc"]), "holds no model that is understood"),
+        (network(heads=3), "holds no model that is understood"),
+        (network(depth=3), "holds no model that is understood"),
+        (network(gray=False), "are of another network than config.json says: params/stem_conv/kernel"),
+        (network(dropout=7), "dropout is 7"),
+    ],
+)
+def test_a_config_that_was_changed_is_a_sentence(change, words, folder):
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(change(said)))
+    with pytest.raises(UserError) as refused:
+        load_model(folder)
+    assert words in str(refused.value)
+
+
+def test_a_folder_without_its_files_is_a_sentence(folder, tmp_path):
+    (folder / "config.json").rename(tmp_path / "kept")
+    for left in (folder, tmp_path / "none"):
+        with pytest.raises(UserError, match=r"holds no model: config\.json cannot be read \(No such file"):
+            load_model(left)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json is not JSON"):
+        load_model(folder)
+    (tmp_path / "kept").rename(folder / "config.json")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model\.safetensors cannot be read \(No such file"):
+        load_model(folder)
+
+
+def test_jax_flax_and_numpy_suffice(saved):
+    program = (
+        "import sys\n"
+        "for name in 'msgspec scipy PIL tyro matplotlib safetensors tensorflow_datasets jinja2 grain'.split():\n"
+        "    sys.modules[name] = None  # importing it fails\n"
+        "import numpy as np, jaxfer\n"
+        "model = jaxfer.load_model(sys.argv[1])\n"
+        "print(model.probabilities(np.zeros((1, 32, 32, 3), np.uint8)).shape)\n"
+    )
+    command = [sys.executable, "-c", program, str(saved)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "(1, 7)\n"), ended.stderr
