@@ -84,6 +84,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"jaxfer.{name}")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'jaxfer' has no attribute {name!r}")
     return getattr(importlib.import_module(f"jaxfer.{_ROOM_OF[name]}"), name)

@@ -256,7 +256,7 @@ LARGE = 4_000_000
 """Parameters from which one device is faster than several of a CPU, at batch 32: ResNet-18 has 11 million."""
 
 
-def choose_parallel(batch_size: int, model: nn.Module | None = None) -> OneDevice | Sharded:
+def choose_parallel(batch_size: int, model: nn.Module | None = None, image_size: int = 64) -> OneDevice | Sharded:
     """Return how to run batches on the devices that JAX sees, those of all processes.
 
     A device gets at least eight images: fewer cost more to hand out than they save. But every process takes part. One
@@ -266,18 +266,20 @@ def choose_parallel(batch_size: int, model: nn.Module | None = None) -> OneDevic
     Args:
         batch_size: Examples in a batch, of all processes together.
         model: The network to train; None where it is only applied.
+        image_size: Height and width in pixels of the images that it takes.
     """
     processes = jax.process_count()
     own = [[device for device in jax.devices() if _process(device) == process] for process in range(processes)]
     each = max(1, min(batch_size // 8 // processes, *map(len, own)))
-    if each > 1 and processes == 1 and own[0][0].platform == "cpu" and model is not None and _size(model) >= LARGE:
+    on_cpu = own[0][0].platform == "cpu"
+    if each > 1 and processes == 1 and on_cpu and model is not None and _size(model, image_size) >= LARGE:
         each = 1
     devices = [device for group in own for device in group[:each]]
     return Sharded(tuple(devices)) if len(devices) > 1 else OneDevice(devices[0])
 
 
-def _size(model: nn.Module) -> int:
+def _size(model: nn.Module, side: int) -> int:
     """Return the number of a network's values, for which nothing is computed."""
-    init, images = partial(model.init, train=False, mask=None), jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
+    init, images = partial(model.init, train=False, mask=None), jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
     shapes = jax.eval_shape(init, jax.random.key(0), images)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))

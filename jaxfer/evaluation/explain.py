@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.core.tracers import current_trace
 
 from jaxfer.devices import OneDevice
 from jaxfer.errors import UserError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16
 """Images whose maps are computed together."""
+
+
+class NoFeatureMap(UserError):
+    """A network has no feature map on which it could be explained."""
 
 
 def grad_cam(
@@ -38,7 +43,8 @@ def grad_cam(
     dy/dA_k over the places (equations 1 and 2). Its scale has no meaning across images.
 
     Args:
-        model: The network. Its last feature map is the last output [b, h', w', k] of one of its modules.
+        model: The network. Its last feature map is the last output [b, h', w', k] of one of its modules, outside of
+            functions that the network itself transforms, such as `nn.remat` and `nn.scan`.
         variables: Its variables, `params` and `batch_stats`.
         images: The images as the network takes them, [n, h, w, c].
         classes: The class to explain in each image, int [n].
@@ -47,7 +53,7 @@ def grad_cam(
         The maps, float32 [n, h', w'], at least 0.
 
     Raises:
-        UserError: The network has no feature map.
+        NoFeatureMap: The network has none.
     """
     model = compiled_for(model, OneDevice().device.platform)
     explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes))
@@ -66,11 +72,11 @@ def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes:
 
     def forward(change: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the sum of the asked logits with `change` added to the feature map, and the map itself."""
-        seen = []
+        seen, here = [], current_trace()
 
         def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
             out = call(*args, **kwargs)
-            if not _is_map(out, context):
+            if not _is_map(out, context, here):
                 return out
             seen.append(out)
             return out if change is None or len(seen) != last else out + change
@@ -90,20 +96,30 @@ def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes:
 
 def _count_maps(apply: Callable[[], Any]) -> int:
     """Return how often a network's modules return a feature map, the last of them its last one."""
-    count = 0
+    count, here = 0, None
 
     def intercept(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         nonlocal count
         out = call(*args, **kwargs)
-        count += _is_map(out, context)
+        count += _is_map(out, context, here)
         return out
 
+    def counted() -> Any:
+        nonlocal here
+        here = current_trace()
+        return apply()
+
     with nn.intercept_methods(intercept):
-        jax.eval_shape(apply)
+        jax.eval_shape(counted)
     if not count:
-        raise UserError("the network has no feature map, a module's output [b, h, w, k], on which to explain it")
+        raise NoFeatureMap(
+            "the network has no feature map, a module's output [b, h, w, k] outside of jit, vmap, scan and remat, on "
+            "which to explain it"
+        )
     return count
 
 
-def _is_map(out: Any, context: nn.module.InterceptorContext) -> bool:
-    return context.method_name == "__call__" and getattr(out, "ndim", 0) == 4 and bool(context.module.path)
+def _is_map(out: Any, context: nn.module.InterceptorContext, here: Any) -> bool:
+    """Return whether an output is a feature map that may be kept: not one inside of a transformation of its own."""
+    inner = context.method_name == "__call__" and bool(context.module.path)
+    return inner and getattr(out, "ndim", 0) == 4 and current_trace() == here

@@ -19,6 +19,7 @@ from jaxfer.config import to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation.ensemble import Ensemble
 from jaxfer.evaluation.evaluate import Evaluation
+from jaxfer.evaluation.explain import NoFeatureMap
 from jaxfer.files import refuse_links
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import evaluation_faces, figures, html
@@ -124,7 +125,12 @@ def _render(
     found, scores, shown = evaluation.to_dict(), evaluation.scores, Measures(measures)
     network, together = _network(evaluation), isinstance(evaluation, Ensemble)
     # What an ensemble looks at is what each of its runs does, on whose page it stands.
-    faces, places = (None, None) if together else evaluation_faces.explained(evaluation)
+    try:
+        faces, places = (None, None) if together else evaluation_faces.explained(evaluation)
+    except NoFeatureMap:
+        if evaluation.images is not None:  # which were asked for
+            raise
+        faces, places = None, None
     calibrated = evaluation.with_temperature
     return html.render(
         "evaluation.html.jinja",
@@ -154,10 +160,11 @@ def _render(
 
 
 def _network(evaluation: Evaluation) -> str:
-    """Return what belongs beside every number besides the split: which network, and what it was shown of an image."""
+    """Return what belongs beside every number besides the split: which network, and how it was asked."""
     together = isinstance(evaluation, Ensemble)
     parts = [f"{len(evaluation.members)} runs" if together else f"epoch\u00a0{evaluation.trained.epoch}"]
     parts += [] if evaluation.views == "one" else [f"views: {evaluation.views}"]
+    parts += ["statistics measured anew"] if evaluation.statistics_images else []
     return ", ".join(parts)
 
 

@@ -132,21 +132,29 @@ def read_config(path: Path) -> Config:
     file = path / "config.json"
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
-    return from_json(file.read_text(encoding="utf-8"), str(file))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read ({error}): copy the run again") from error
+    return from_json(text, str(file))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows that the run in a folder has logged so far.
 
-    A last line that a killed process did not finish is left out. Without a log there are no rows.
+    A last line that a killed process did not finish is left out, and whatever follows a line that is no row. Without
+    a log there are no rows.
     """
     log = path / "metrics.jsonl"
     rows = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not (isinstance(row, dict) and isinstance(row.get("step"), int) and isinstance(row.get("kind"), str)):
+            break
+        rows.append(row)
     return rows
 
 

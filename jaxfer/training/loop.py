@@ -204,6 +204,8 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
                 running = nothing
                 for one, *sums in zip(going, _split(trained, several), _split(val, several), strict=True):
                     one.add(done, per_epoch, *map(program.scores, sums))
+                if all(one.failure for one in going):
+                    return [one.failure for one in going if one.failure]
             if saves:
                 for one, *own in zip(going, _split(state, several), _split(running, several), strict=True):
                     one.save(done, per_epoch, *own)
@@ -258,7 +260,9 @@ class _Going:
             callback.step(done, self._loss)
 
     def add(self, done: int, per_epoch: int, trained: Scores, val: Scores) -> None:
-        """Record the epoch that ends with step `done`."""
+        """Record the epoch that ends with step `done`, unless the parameters are no numbers any more after it."""
+        # The losses of training are those before each update: what the last one did is seen here alone.
+        self.failure = self.failure or divergence(done, np.array([val.loss]), self.history.saved_step, "validation ")
         if self.failure is None:
             rate = float(jnp.asarray(self._rate(done - 1)))
             self.history.add(epoch_row(done, per_epoch, self.history.seconds, rate, trained, val))
@@ -318,13 +322,16 @@ class _Batches:
         return jax.tree.map(lambda *rows: np.stack(rows), *(batches.rows(step) for batches in self._each))
 
 
-def divergence(done: int, losses: Float[np.ndarray, " steps"], saved_step: int | None) -> Diverged | None:
+def divergence(
+    done: int, losses: Float[np.ndarray, " steps"], saved_step: int | None, kind: str = ""
+) -> Diverged | None:
     """Return an error where one of the losses is not finite.
 
     Args:
         done: Number of steps done after the last of the losses.
         losses: Losses of consecutive steps, float64 [steps].
         saved_step: The step of the newest checkpoint, or None.
+        kind: What precedes "loss" in the error.
 
     Returns:
         The error, which names the first such step; None if all losses are finite.
@@ -334,7 +341,7 @@ def divergence(done: int, losses: Float[np.ndarray, " steps"], saved_step: int |
         return None
     kept = "no checkpoint was saved yet" if saved_step is None else f"the checkpoint of step {saved_step} is intact"
     return Diverged(
-        f"the loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
+        f"the {kind}loss became {losses[bad[0]]} at step {done - losses.size + 1 + bad[0]}; {kept}. Lower "
         "--learning-rate, or limit the gradients with --clip-norm 1"
     )
 

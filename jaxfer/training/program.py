@@ -94,6 +94,8 @@ class Program:
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_labels(data)
         _check_classes(config, data)
+        _check_present(config, data)
+        _check_names(self.tasks, data)
         _check_known(self.tasks, data)
         if model is not None:
             _check_network(model, self.tasks, config.data.image_size, data)
@@ -101,7 +103,7 @@ class Program:
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
         self._asked = config.model
         self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
-        self.parallel = parallel or choose_parallel(config.batch_size, self.model)
+        self.parallel = parallel or choose_parallel(config.batch_size, self.model, config.data.image_size)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
         self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
@@ -305,6 +307,27 @@ def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
             )
 
 
+def _check_classes(config: Config, data: Dataset) -> None:
+    if len(data.class_names) != config.data.num_classes:
+        raise UserError(
+            f"{data.source} has {len(data.class_names)} classes, and the config says num_classes "
+            f"{config.data.num_classes}: pass data of as many, or say so in the config"
+        )
+
+
+def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
+    """Refuse names that would stand for two things in a batch, in outputs, or among the scores."""
+    taken = [*(field.name for field in dataclasses.fields(Scores)), *(name for task in tasks for name in task.measures)]
+    for what, names in (
+        ("task", ["logits", "image", "label", "mask", *(task.name for task in tasks)]),
+        ("measure", taken),
+        *(("column", ["image", "label", "mask", *split.columns]) for split in (data.train, data.val)),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UserError(f"the name of a {what}, {twice[0]!r}, is taken already: give it another")
+
+
 def _check_labels(data: Dataset) -> None:
     for split in (data.train, data.val):
         wrong = [label for label in np.unique(split.labels) if not 0 <= label < len(data.class_names)]
@@ -315,7 +338,7 @@ def _check_labels(data: Dataset) -> None:
             )
 
 
-def _check_classes(config: Config, data: Dataset) -> None:
+def _check_present(config: Config, data: Dataset) -> None:
     """Refuse training images without one of the classes, where the config mixes or evens out classes."""
     reasons = {
         "--sampling balanced": config.data.sampling == "balanced",

@@ -64,7 +64,8 @@ def create_state(
         step=jnp.zeros((), jnp.int32),
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=optimizer.init(params),
+        # A copy: the step donates its state, and an optimizer may give out one array of its own at each start.
+        opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
         key=key,
         # A copy: the step donates its state, and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, params) if ema else None,

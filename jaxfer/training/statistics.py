@@ -35,8 +35,8 @@ def measure_statistics(
     PreciseBN. With several processes all must call this.
 
     Args:
-        model: The network. Its collection `batch_stats` holds averages with exponentially falling weights, as those of
-            `flax.linen.BatchNorm` and of `jaxfer.models.BatchNorm`.
+        model: The network. What its collection `batch_stats` holds besides averages with exponentially falling
+            weights, as those of `flax.linen.BatchNorm` and `jaxfer.models.BatchNorm`, stays as it is.
         variables: `params` and `batch_stats`, placed with `parallel.place`.
         split: The examples, seen as evaluation sees them: not augmented.
         images: How many of them, spread evenly over the split; all where there are fewer.
@@ -83,13 +83,16 @@ def statistics_function(
             _, updates = model.apply(variables | {"batch_stats": before}, batch["image"], rngs=rngs, **options)
             return updates["batch_stats"]
 
-        def own(none: jax.Array, far: jax.Array) -> jax.Array:
-            # What a step makes of a running statistic r and the batch's s is k r + (1 - k) s.
+        def own(running: jax.Array, none: jax.Array, half: jax.Array, far: jax.Array) -> jax.Array:
+            # What a step makes of a running mean r and the batch's s is k r + (1 - k) s. A statistic of which it makes
+            # something else, such as a maximum, a counter or a frozen mean, stays as it is.
             kept = (far - none) / _FAR
-            return none / (1 - kept)
+            rounding = 2.0**-21 * (jnp.abs(half) + jnp.abs(far)) + 1e-6
+            is_mean = (kept < 1 - 4 / _FAR) & (kept > -1) & (jnp.abs(half - (none + far) / 2) < rounding)
+            return jnp.where(is_mean, none / jnp.where(is_mean, 1 - kept, 1), running)
 
         # The passes differ only in what they make of `before`: the compiler keeps one of them.
-        found = jax.tree.map(own, after(0.0), after(_FAR))
+        found = jax.tree.map(own, variables["batch_stats"], after(0.0), after(_FAR / 2), after(_FAR))
         examples = batch["mask"].sum()
         examples = examples if axis_name is None else lax.psum(examples, axis_name)
         return jax.tree.map(lambda sum_, one: sum_ + examples * one, total, found)
@@ -104,7 +107,8 @@ def statistics_function(
         for one in rows:
             batch = gather({"image": split.images}, {"row": spread[one["row"]], "mask": one["mask"]})
             total = compiled((variables, total), batch)
-        return _scaled(total, 1 / count)
+        means = _scaled(total, 1 / count)
+        return jax.tree.map(lambda mean, before: mean.astype(before.dtype), means, variables["batch_stats"])
 
     return measure
 

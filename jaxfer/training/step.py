@@ -131,6 +131,8 @@ def train_function(
         if transform is not None:
             batch = transform(transform_key, batch)
             _check(batch)
+            # Whatever became of rows of padding: NaN would reach the gradients, however little a row counts.
+            batch = {**batch, "image": jnp.where(batch["mask"][:, None, None, None], batch["image"], 0)}
         found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

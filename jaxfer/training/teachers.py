@@ -146,19 +146,18 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
         if not (folder / "config.json").is_file():
             raise UserError(f"the teacher {folder} is no run (no config.json): pass the folder of one (--teachers)")
         own = read_config(folder)
-        is_ours = ":" not in own.model.variant
-        # What a config says of the classes is nothing to a network of one's own, which data of any classes may have.
-        classes = len(data.class_names) if is_ours else config.data.num_classes
-        if own.data.num_classes != classes:
+        if own.data.num_classes != config.data.num_classes:
             raise UserError(
-                f"the teacher {folder} tells {own.data.num_classes} classes, and {data.source} has {classes}: pass "
-                "teachers of the same classes (--teachers), or other classes (--num-classes)"
+                f"the teacher {folder} tells {own.data.num_classes} classes, and {data.source} has "
+                f"{config.data.num_classes}: pass teachers of the same classes (--teachers), or other classes "
+                "(--num-classes)"
             )
         if own.data.image_size != config.data.image_size:
             raise UserError(
                 f"the teacher {folder} has learnt from images of {own.data.image_size} pixels, and these have "
                 f"{config.data.image_size}: pass teachers of the same size, or the size of theirs (--image-size)"
             )
+        is_ours = ":" not in own.model.variant
         if not is_ours and own.model.variant != config.model.variant:
             raise UserError(
                 f"the teacher {folder} has the network {own.model.variant}, which is neither jaxfer's nor that of this "

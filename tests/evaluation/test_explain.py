@@ -1,14 +1,16 @@
 """Grad-CAM against a computation that takes no gradients, and against the map that it generalises."""
 
+from collections.abc import Callable
 from functools import partial
 
+import flax.linen as nn
 import jax
 import networks
 import numpy as np
 import pytest
 
 from jaxfer.evaluation.explain import grad_cam
-from jaxfer.models import BottleneckBlock, ResNetFER
+from jaxfer.models import BottleneckBlock, ResNetFER, unit_range
 
 
 def build(model, n=3, size=32):
@@ -76,3 +78,34 @@ def test_images_do_not_meet():
     alone = grad_cam(model, variables, images[17:18], classes[17:18])
     np.testing.assert_allclose(together[17], alone[0], rtol=1e-5, atol=1e-6)
     assert together.shape == (19, 8, 8)
+
+
+class Transformed(nn.Module):
+    """A network with a block that Flax runs inside of a transformation."""
+
+    wrap: Callable = nn.remat
+    before: bool = True
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        x = unit_range(images)
+        if self.before:
+            x = nn.Conv(4, (3, 3), strides=4, name="conv")(x)
+        x = self.wrap(Block)(name="block")(x)
+        return {"logits": nn.Dense(7, name="head")(x.mean((1, 2)))}
+
+
+class Block(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.relu(nn.Conv(4, (3, 3), name="inner")(x))
+
+
+@pytest.mark.parametrize("wrap", [nn.remat, nn.jit], ids=["remat", "jit"])
+def test_maps_inside_of_a_transformation_are_left_alone(wrap):
+    model = Transformed(wrap)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    variables = networks.drawn(model, images)
+    maps = grad_cam(model, variables, images, np.arange(3))
+    assert maps.shape == (3, 8, 8)
+    assert np.isfinite(maps).all()

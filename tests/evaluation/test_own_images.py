@@ -120,6 +120,7 @@ def test_statistics_are_measured_anew_on_the_runs_own_images(run, jaxfer, flags)
     (folder,) = (run / "evaluations").iterdir()
     page = " ".join((folder / "evaluation.html").read_text().split())
     assert "the statistics of batch normalisation measured anew on 20 training images" in page
+    assert "epoch 1, " + ("views: ten, " if "ten" in flags else "") + "statistics measured anew)" in page
     _, printed, _ = jaxfer(run, "--statistics-images", "20", *flags)
     assert "statistics measured anew on 20 training images" in " ".join(printed.split())
 

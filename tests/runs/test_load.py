@@ -83,6 +83,17 @@ def test_an_incomplete_folder_is_a_sentence_and_stays_as_it_is(left, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_config_that_is_no_text_and_lines_that_are_no_rows_are_met(run_dir):
+    log, config = run_dir / "metrics.jsonl", run_dir / "config.json"
+    rows = log.read_text()
+    for line in ("[]", "3", "{}", '{"kind": "epoch", "step": "4"}', "[" * 100_000, "\udcff"):
+        log.write_text(rows + line + "\n", errors="surrogateescape")
+        assert load_run(run_dir, "last").step == 4
+    config.write_bytes(b"\xff" + config.read_bytes())
+    with pytest.raises(UserError, match=r"config\.json cannot be read \('utf-8' codec .*\): copy the run again"):
+        load_run(run_dir)
+
+
 def read_kernel(run_dir):
     """Return the last kernel of a run, or the sentence that it ends in."""
     try:

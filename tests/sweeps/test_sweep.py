@@ -131,7 +131,7 @@ def test_shorter_cells_of_a_run_that_diverges_later_are_finished(run, data, monk
     monkeypatch.setattr("jaxfer.sweeps.run.Program", lambda *_, **__: program)
     found = run(grid(BASE, {"epochs": (1, 2, 4)}))
     assert [row.status for row in found.rows] == ["finished", "finished", "failed"]
-    assert found.rows[2].reason.startswith("the loss became nan at step 10")
+    assert found.rows[2].reason.startswith("the validation loss became nan at step 9; the checkpoint of step 6")
 
 
 def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_on(run, tmp_path, monkeypatch):

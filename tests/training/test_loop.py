@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import Convolutional
+from networks import Convolutional, Linear
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_json
 from jaxfer.errors import UserError
@@ -105,6 +105,16 @@ def test_a_finished_run_resumes_to_itself(data, program, finished, copy):
     again, rows = fit(CONFIG, data, program=program, run_dir=copy, resume=True)
     chex.assert_trees_all_equal(jax.device_get(again.params), jax.device_get(state.params))
     assert rows == history
+
+
+def test_parameters_that_the_last_step_of_an_epoch_ruined_are_not_saved(data, tmp_path):
+    # One step an epoch: its loss is that before the update, and the first step of the next epoch would be too late.
+    optimizer = OptimizerConfig(optimizer="sgd", learning_rate=1e38)
+    config = dataclasses.replace(CONFIG, optimizer=optimizer, batch_size=len(data.train), epochs=2)
+    words = r"the validation loss became (nan|inf) at step 1; no checkpoint was saved yet\. Lower --learning-rate"
+    with pytest.raises(UserError, match=words):
+        fit(config, data, model=Linear(), run_dir=tmp_path / "run")
+    assert not [path for path in (tmp_path / "run" / "checkpoints").iterdir() if path.name.isdigit()]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data, program, copy):

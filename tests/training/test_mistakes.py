@@ -16,9 +16,13 @@ from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.errors import UserError
+from jaxfer.evaluation import evaluate
 from jaxfer.evaluation.explain import grad_cam
 from jaxfer.evaluation.predict import predict_split
+from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head, unit_range
+from jaxfer.reports import write_evaluation
+from jaxfer.runs import load_run
 from jaxfer.tasks import Task
 from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step
 
@@ -273,3 +277,94 @@ def test_a_module_that_is_called_twice_is_explained_by_its_last_map(data):
     weights = np.asarray(variables["params"]["Dense_0"]["kernel"]).T[classes]
     expected = np.maximum((last * weights[:, None, None, :]).sum(-1), 0) / (16 * 16)
     np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
+
+
+class Shade(Task):
+    """How bright a face is, by a name and a measure that may be taken."""
+
+    head = Head("shade", 1)
+    columns = ("shade",)
+    measures = {"shade_mae": Measure("mean error", of="shade")}
+
+    def __init__(self, name="shade", measure="shade_mae"):
+        self.name, self.measures = name, {measure: Measure("mean error", of=name)}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        ([Shade("logits")], "the name of a task, 'logits', is taken already"),
+        ([Shade("mask")], "the name of a task, 'mask', is taken already"),
+        ([Shade(), Shade(measure="other")], "the name of a task, 'shade', is taken already"),
+        ([Shade(measure="accuracy")], "the name of a measure, 'accuracy', is taken already"),
+        ([Shade(), Shade("other")], "the name of a measure, 'shade_mae', is taken already"),
+    ],
+)
+def test_a_name_that_would_mean_two_things_is_refused(data, tasks, words):
+    with pytest.raises(UserError, match=words):
+        fit(CONFIG, data, model=NET, tasks=tasks)
+
+
+@pytest.mark.parametrize("column", ["image", "label", "mask"])
+def test_a_column_by_a_name_that_every_batch_has_is_refused(column):
+    data = dataset_of(bright_faces(44, "train", 0, **{column: np.zeros(44, np.float32)}), bright_faces(21, "val", 1))
+    with pytest.raises(UserError, match=f"the name of a column, '{column}', is taken already"):
+        fit(CONFIG, data, model=NET)
+
+
+def test_data_of_other_classes_than_the_config_says_is_refused(data):
+    config = dataclasses.replace(CONFIG, data=DataConfig(image_size=32, num_classes=8))
+    with pytest.raises(UserError, match="small data has 7 classes, and the config says num_classes 8"):
+        fit(config, data, model=NET)
+
+
+@pytest.mark.parametrize("way", [Sharded, Pmapped])
+def test_a_transform_that_makes_nan_of_padding_changes_no_number(way):
+    def standardize(key, batch):
+        images = unit_range(batch["image"])
+        mean, deviation = images.mean((1, 2, 3), keepdims=True), images.std((1, 2, 3), keepdims=True)
+        return {**batch, "image": (images - mean) / deviation}
+
+    data = dataset_of(bright_faces(15, "train", 0), bright_faces(21, "val", 1))
+    config = dataclasses.replace(CONFIG, batch_size=15)
+    losses = [
+        fit(config, data, model=NET, transforms=[standardize], parallel=parallel)[1][-1]["val_loss"]
+        for parallel in (OneDevice(), way())
+    ]
+    assert np.isfinite(losses).all()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+class Kernels(nn.Module):
+    """A network with a field of its own called as one of jaxfer's."""
+
+    kernels: tuple = (5, 3)
+
+    @nn.compact
+    def __call__(self, images, *, train, mask):
+        return {"logits": nn.Dense(7)(nn.Conv(4, self.kernels, strides=4)(unit_range(images)).mean((1, 2)))}
+
+
+def test_a_field_of_ones_own_called_kernels_stays(data):
+    _, rows = fit(CONFIG, data, model=Kernels())
+    assert np.isfinite(rows[-1]["val_loss"])
+
+
+class Flat(nn.Module):
+    """A network without a feature map."""
+
+    @nn.compact
+    def __call__(self, images, *, train, mask):
+        return {"logits": nn.Dense(7, name="head")(unit_range(images).mean((1, 2)))}
+
+
+def test_a_network_without_a_feature_map_is_evaluated_on_a_page_that_says_so(tmp_path):
+    faces = bright_faces(44, "train", 0), bright_faces(21, "val", 1)
+    names = (tuple(str(row) for row in range(len(split))) for split in faces)
+    data = dataset_of(*(dataclasses.replace(split, names=own) for split, own in zip(faces, names, strict=True)))
+    fit(CONFIG, data, model=Flat(), run_dir=tmp_path / "run")
+    trained = load_run(tmp_path / "run", model=Flat())
+    page = write_evaluation(evaluate(trained, data)) / "evaluation.html"
+    assert "has no feature map on which Grad-CAM could show it" in page.read_text()
+    with pytest.raises(UserError, match="the network has no feature map"):
+        write_evaluation(evaluate(trained, data, images=(3,)))

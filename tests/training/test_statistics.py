@@ -5,6 +5,7 @@ import dataclasses
 import chex
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import Linear, drawn
@@ -120,6 +121,35 @@ def test_a_run_resumes_to_the_same_bits(data, tmp_path):
         fit(CONFIG, data, run_dir=tmp_path / "stopped", model=Net(), callbacks=[StopAt(4)])
     resumed, _ = fit(CONFIG, data, run_dir=tmp_path / "stopped", model=Net(), resume=True)
     chex.assert_trees_all_equal(jax.device_get(resumed.variables), jax.device_get(whole.variables))
+
+
+class Odd(nn.Module):
+    """A network whose `batch_stats` are a mean, and much that is none."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        x = nn.avg_pool(unit_range(images), (8, 8), (8, 8))
+        x = BatchNorm(momentum=0.99999, name="norm")(x, train=train, mask=mask)
+        x = nn.BatchNorm(use_running_average=True, name="frozen")(x)
+        x = nn.SpectralNorm(nn.Conv(4, (1, 1)), name="spectral")(x, update_stats=train)
+        largest = self.variable("batch_stats", "largest", jnp.zeros, ())
+        count = self.variable("batch_stats", "count", jnp.zeros, (), jnp.int32)
+        if train and not self.is_initializing():
+            largest.value = jnp.maximum(largest.value, jnp.abs(x).max())
+            count.value = count.value + 1
+        return {"logits": nn.Dense(7, name="head")(x.reshape(len(x), -1))}
+
+
+def test_what_is_no_running_mean_stays_as_it_is(data):
+    variables = jax.tree.map(jnp.asarray, Odd().init(jax.random.key(0), data.train.images[:2]))
+    stats = {**variables["batch_stats"], "largest": jnp.float32(0.75), "count": jnp.int32(41)}
+    found = measure_statistics(Odd(), variables | {"batch_stats": stats}, data.train, images=44, batch_size=16)
+    mean, _ = moments(data.train.images, [range(16), range(16, 32), range(32, 44)])
+    # The momentum leaves few digits of how much of a running mean a step replaces.
+    np.testing.assert_allclose(found.pop("norm")["mean"], mean, rtol=0.02)
+    stats.pop("norm")
+    chex.assert_trees_all_close(found, stats, rtol=1e-6)
+    chex.assert_trees_all_equal_dtypes(found, stats)
 
 
 def test_a_network_without_statistics_has_none_to_measure(data):

@@ -1,6 +1,7 @@
 """One step function behind one device, jit over a mesh, and pmap: the same numbers, the same state."""
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,3 +192,24 @@ def test_a_large_network_trains_on_one_device_of_a_cpu():
     assert len(choose_parallel(32, ResNetFER18()).devices) == 1
     assert len(choose_parallel(32).devices) == 4
     assert len(choose_parallel(8, ResNetFER()).devices) == 1
+
+
+class Fixed(nn.Module):
+    """A network that takes images of one size alone."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        assert images.shape[1:3] == (32, 32)
+        return {"logits": nn.Dense(7)(images.reshape(len(images), -1))}
+
+
+def test_a_network_for_one_size_of_images_is_asked_with_that_size():
+    assert len(choose_parallel(32, Fixed(), 32).devices) == 4
+
+
+def test_an_optimizer_that_gives_out_its_own_key_starts_twice(data):
+    model, batch = Linear(), Batches(data.train, 16, seed=0)[0]
+    optimizer = optax.chain(optax.add_noise(0.01, 0.5, key=jax.random.key(3)), optax.sgd(0.1))
+    step = make_train_step(model, optimizer, Objective())
+    first, second = (step(start(model, optimizer, OneDevice()), batch)[0].params for _ in range(2))
+    chex.assert_trees_all_equal(first, second)

@@ -7,7 +7,7 @@ ask JAX for its backend: a program made on a laptop for a GPU would hold a CPU's
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -51,7 +51,8 @@ SIDE_BY_SIDE = Kernels(convolve_each, _xlas_max_pool)
 def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, side_by_side: bool = False) -> Module:
     """Return a network as it is to be compiled for a kind of device.
 
-    Only the fields `kernels` and `axis_name` are set, where the network has them. A network without them runs as it is.
+    Only the fields `kernels`, where there are `Kernels` in it, and `axis_name` are set. A network without them runs as
+    it is.
 
     Args:
         model: The network.
@@ -63,5 +64,6 @@ def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, 
         A copy of the network, with the same parameters.
     """
     kernels = CPU if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
-    fields = {"kernels": kernels, "axis_name": axis_name}
-    return model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})
+    fields: dict[str, Any] = {"kernels": kernels} if isinstance(getattr(model, "kernels", None), Kernels) else {}
+    fields |= {"axis_name": axis_name} if hasattr(model, "axis_name") else {}
+    return model.clone(**fields)
