@@ -48,7 +48,7 @@ class FaceModel:
 
     Attributes:
         network: The network, a linen module.
-        variables: `params` and `batch_stats`, float32, for `network.apply(variables, images, train=False)`.
+        variables: `params` and `batch_stats`, float32, for `network.apply(variables, images, train=False, mask=None)`.
         class_names: What each logit stands for, c names.
         image_size: Height and width in pixels of the faces it was trained on.
         temperature: What its logits are divided by, so that its confidence is what to expect (Guo et al. 2017).
@@ -92,7 +92,7 @@ def save_model(model: FaceModel, folder: Path) -> Path:
     Kernels are rounded to float16; everything else keeps its float32.
 
     Args:
-        model: The network, one of jaxfer's own.
+        model: The network. One that is not jaxfer's own has to be passed to `load_model` again.
         folder: The folder, which must not exist.
 
     Returns:

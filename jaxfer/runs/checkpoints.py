@@ -139,7 +139,7 @@ class Checkpoints:
         Args:
             step: The step of the checkpoint.
             like: A pytree of arrays with the same structure, shapes and dtypes, on the devices where they are to be;
-                with `read_only` it may be a part of what was saved.
+                with `read_only` it may be some branches of what was saved, those of its first two levels.
 
         Returns:
             The pytree, with the bits that were saved.
@@ -148,7 +148,11 @@ class Checkpoints:
             UserError: The checkpoint cannot be read, holds another tree, or holds other bits than were saved.
         """
         checksums = self.notes(step)["checksums"]
-        if not self._read_only and checksums.keys() != {_name(path) for path, _ in jax.tree.leaves_with_path(like)}:
+        wanted = {_name(path) for path, _ in jax.tree.leaves_with_path(like)}
+        # A part is whole branches, such as the parameters: with one array more they are those of another network.
+        branches = {_branch(name) for name in wanted}
+        saved = {name for name in checksums if not self._read_only or _branch(name) in branches}
+        if wanted != saved:
             raise self._unreadable(step)
         base = (self.directory.absolute() / str(step) / "state").as_uri()
 
@@ -202,6 +206,10 @@ class Checkpoints:
 
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _branch(name: str) -> tuple[str, ...]:
+    return tuple(name.split("/")[:2])
 
 
 def _checksums(tree: Any) -> dict[str, int]:

@@ -30,7 +30,7 @@ class Trained:
         run_dir: The folder of the run.
         config: Its config.
         model: Its network.
-        variables: `params` and `batch_stats`, for `model.apply(variables, images)`.
+        variables: `params` and `batch_stats`, for `model.apply(variables, images, train=False, mask=None)`.
         step: Number of training steps taken.
         epoch: Number of epochs finished.
         ends_epoch: Whether `epoch` ended with this very step.
@@ -68,7 +68,7 @@ class Trained:
 
 
 def load_run(
-    run_dir: Path, checkpoint: Choice = "best", *, model: Network | None = None, tasks: Sequence[Task] = ()
+    run_dir: Path | str, checkpoint: Choice = "best", *, model: Network | None = None, tasks: Sequence[Task] = ()
 ) -> Trained:
     """Return the network of a run, finished or not, from one of its checkpoints.
 
@@ -87,6 +87,7 @@ def load_run(
     # Orbax takes long to import: only who reads a run needs it.
     from jaxfer.runs.checkpoints import Checkpoints
 
+    run_dir = Path(run_dir)
     config = read_config(run_dir)
     model = make_network(config.model, config.data.num_classes) if model is None else model
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:

@@ -67,7 +67,7 @@ def fit(
     config: Config,
     data: Dataset,
     *,
-    run_dir: Path | None = None,
+    run_dir: Path | str | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     parallel: Parallel | None = None,
@@ -125,7 +125,8 @@ def fit(
         program = Program(config, data, **options, tasks=tasks, transforms=transforms, gradient=gradient)
     elif not program.serves(config, data):
         raise ValueError("the program was made for runs that differ from this one in more than numbers: make another")
-    options = {"run_dir": run_dir, "resume": resume, "keep_epochs": keep_epochs, "callbacks": callbacks}
+    run_dir = None if run_dir is None else Path(run_dir)
+    options: dict[str, Any] = {"run_dir": run_dir, "resume": resume, "keep_epochs": keep_epochs, "callbacks": callbacks}
     (outcome,) = fit_together([Run(config=config, **options)], program)
     if isinstance(outcome, Diverged):
         raise outcome

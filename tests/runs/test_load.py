@@ -1,15 +1,18 @@
 """Reading a run back: which checkpoint it is, and what a damaged folder ends in."""
 
+import dataclasses
 import json
 import random
 import shutil
 
+import flax.linen as nn
 import numpy as np
 import pytest
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, to_json
 from jaxfer.data import load
 from jaxfer.errors import UserError
+from jaxfer.models import unit_range
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
@@ -108,6 +111,26 @@ def test_a_network_of_other_classes_than_the_checkpoint_is_refused(run_dir):
         changed = config | {group: config[group] | {field: value}}
         (run_dir / "config.json").write_text(json.dumps(changed))
         assert "damaged, or of another network" in read_kernel(run_dir)
+
+
+class More(nn.Module):
+    """A network that has two layers, or the first alone."""
+
+    both: bool
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        x = nn.Dense(7, name="head")(unit_range(images).mean((1, 2)))
+        return {"logits": x + nn.Dense(7, name="second")(x) if self.both else x}
+
+
+def test_a_network_with_fewer_layers_than_were_saved_is_refused(tmp_path):
+    run_dir = str(tmp_path / "both")  # a str serves as a path does
+    config = dataclasses.replace(CONFIG, model=ModelConfig())
+    fit(config, load(config.data), run_dir=run_dir, model=More(both=True))
+    assert load_run(run_dir, model=More(both=True)).step == 4
+    with pytest.raises(UserError, match="damaged, or of another network"):
+        load_run(run_dir, model=More(both=False))
 
 
 def damage(path, kind, dice):
