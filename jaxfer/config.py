@@ -192,6 +192,33 @@ class LossConfig(Section):
     """Factor of the sum of squares of the stem's and the last layer's kernels: the published recipe's L2 term."""
     head_weight: Annotated[float, POSITIVE] = 1.0
     """Factor of the losses of the network's further heads, such as the squared errors of valence and arousal."""
+    logit_adjustment: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Factor tau of the logarithm of each class's share of what an epoch shows, added to its logit in training."""
+
+
+def _are_folders(paths: object) -> bool:
+    return isinstance(paths, tuple) and len(set(paths)) == len(paths) and all(isinstance(p, Path) for p in paths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(Section):
+    """Whom to learn from besides the labels: distillation (Hinton et al. 2015). Born-again: from a run of the same."""
+
+    teachers: Annotated[
+        tuple[Path, ...], Must(_are_folders, "folders of finished runs as pathlib.Path, each once, such as ('runs/a',)")
+    ] = ()
+    """Folders of finished runs whose probabilities to learn as well, of several their geometric mean; () has none."""
+    teacher_weight: Annotated[float, Must(lambda x: 0 <= x <= 1, "a share from 0 to 1")] = 0.7
+    """Share of the loss that is the divergence from the teachers; the labels have the rest. 0 does without teachers."""
+    teacher_temperature: Annotated[float, POSITIVE] = 4.0
+    """What the logits of teachers and network are divided by before they are compared: above 1 softens both."""
+    teacher_places: Annotated[int, AT_LEAST_1] = 3
+    """Places along each axis, spread over `crop`, at which teachers see an image once for all, and training draws."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is anything to learn from teachers."""
+        return bool(self.teachers and self.teacher_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +268,7 @@ class Config(Section):
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: Annotated[int, AT_LEAST_1] = 50
     """Passes over the training images."""
@@ -255,6 +283,9 @@ class Config(Section):
         check(crop < side, "crop", crop, f"fewer pixels than the images have, {side}")
         parts = self.optimizer.accumulate
         check(self.batch_size % parts == 0, "accumulate", parts, f"a number that divides batch_size {self.batch_size}")
+        adjustment, sampling = self.loss.logit_adjustment, self.data.sampling
+        evened = bool(adjustment) and sampling == "balanced"
+        check(not evened, "logit_adjustment", adjustment, "0 with balanced sampling, which evens out classes already")
 
     @property
     def depends_on_epochs(self) -> bool:

@@ -9,6 +9,7 @@ from jaxfer.config import (
     AugmentConfig,
     Config,
     DataConfig,
+    DistillConfig,
     LossConfig,
     ModelConfig,
     OptimizerConfig,
@@ -17,7 +18,7 @@ from jaxfer.config import (
 )
 from jaxfer.errors import UserError
 
-SECTIONS = (Config, DataConfig, ModelConfig, AugmentConfig, LossConfig, OptimizerConfig)
+SECTIONS = (Config, DataConfig, ModelConfig, AugmentConfig, LossConfig, DistillConfig, OptimizerConfig)
 
 NOTHING_DEFAULT = Config(
     data=DataConfig(
@@ -64,7 +65,10 @@ NOTHING_DEFAULT = Config(
         mixup=0.2,
         cutmix=1.0,
     ),
-    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0, head_weight=0.5),
+    loss=LossConfig(label_smoothing=0.1, class_weights="balanced", l2=0.0, head_weight=0.5, logit_adjustment=1.5),
+    distill=DistillConfig(
+        teachers=(Path("runs/a"), Path("runs/b c")), teacher_weight=0.5, teacher_temperature=2.5, teacher_places=5
+    ),
     optimizer=OptimizerConfig(
         optimizer="adamw",
         learning_rate=1 / 3,
@@ -185,6 +189,11 @@ INVALID = [
     (LossConfig, "class_weights", ("inverse",), "none, balanced"),
     (LossConfig, "l2", (-0.1, NAN, INF), "a number of at least 0"),
     (LossConfig, "head_weight", (0, -0.1, NAN, INF), "a number above 0"),
+    (LossConfig, "logit_adjustment", (-0.1, NAN, INF), "a number of at least 0"),
+    (DistillConfig, "teachers", (("a",), (Path("a"),) * 2, Path("a"), [Path("a")], None), "each once"),
+    (DistillConfig, "teacher_weight", (-0.1, 1.1, NAN), "a share from 0 to 1"),
+    (DistillConfig, "teacher_temperature", (0, -1, NAN, INF), "a number above 0"),
+    (DistillConfig, "teacher_places", (0, -1), "at least 1"),
     (OptimizerConfig, "optimizer", ("rmsprop",), "adam, adamw, sgd"),
     (OptimizerConfig, "learning_rate", (0, -0.1, NAN, INF), "a number above 0"),
     (OptimizerConfig, "schedule", ("linear",), "constant, cosine, step"),
@@ -252,6 +261,9 @@ def test_every_field_that_can_be_invalid_is_in_the_table(section):
         ({"optimizer": {"step_epochs": [1.5]}}, "optimizer: step_epochs is 1.5: pass a value of type int"),
         ({"optimizer": {"clip_norm": "1"}}, "optimizer: clip_norm is '1': pass a value of type float"),
         ({"epochs": 0}, "epochs is 0: pass at least 1"),
+        ({"distill": {"teachers": "runs/a"}}, "distill: teachers is 'runs/a': pass a list"),
+        ({"distill": {"teachers": [3]}}, "distill: teachers is 3: pass a path"),
+        ({"distill": {"teacher_weight": 2}}, "distill: teacher_weight is 2.0: pass a share from 0 to 1"),
         ({"model": {"dropout": 2}}, "model: dropout is 2.0: pass a share"),
     ],
 )
@@ -304,6 +316,15 @@ def test_a_config_without_the_newer_properties_of_a_network_has_the_network_of_i
     )
 
 
+def test_a_config_from_before_there_were_teachers_has_none():
+    old = json.loads(to_json(Config(epochs=3)))
+    del old["distill"], old["loss"]["logit_adjustment"]
+    assert from_json(json.dumps(old)) == Config(epochs=3)
+    assert not Config().distill.is_on
+    assert DistillConfig(teachers=(Path("runs/a"),)).is_on
+    assert not DistillConfig(teachers=(Path("runs/a"),), teacher_weight=0.0).is_on
+
+
 def test_a_config_of_a_run_made_before_is_read_with_the_names_of_today():
     old = {
         "model": {"variant": "seed", "dropout": 0.1, "valence_arousal": True, "dtype": "float32"},
@@ -320,6 +341,10 @@ def test_a_config_of_a_run_made_before_is_read_with_the_names_of_today():
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
+        (
+            {"data": DataConfig(sampling="balanced"), "loss": LossConfig(logit_adjustment=1.0)},
+            "logit_adjustment is 1.0: pass 0 with balanced sampling, which evens out classes already",
+        ),
         ({"augment": AugmentConfig(crop=64)}, "crop is 64: pass fewer pixels than the images have, 64"),
         ({"optimizer": OptimizerConfig(accumulate=5)}, "accumulate is 5: pass a number that divides batch_size 32"),
     ],

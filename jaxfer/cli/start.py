@@ -96,6 +96,12 @@ class StartUp:
         """Take note that a run begins its first step."""
         self._begun = time.time()
 
+    def teach(self, done: int, images: int) -> None:
+        """End the part of the start in which teachers see images, with the last of them."""
+        if done == images:
+            self._end("teachers", self._begun)
+            self._begun = time.time()
+
     def step(self, step: int, loss: float) -> None:
         """End the start with the first step that has ended."""
         from jax import monitoring

@@ -14,10 +14,13 @@ from jaxfer.data.dataset import Split
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float32, Int, Int32, UInt8
+    from jaxtyping import Array, Bool, Float16, Float32, Int, Int32, Num, UInt8
 
 THREADS = 4
 """Batches that are read or decoded at the same time, where images are not in memory."""
+
+TEACHER = "teacher_"
+"""What the columns of teachers begin with, before the name of a network's output."""
 
 AHEAD = 8
 """Batches that are ready before they are asked for, where images are not in memory."""
@@ -37,6 +40,9 @@ class Batch(TypedDict, total=False):
         arousal: Likewise.
         votes: How many people chose each answer of FER+; rows of NaN where unknown.
         mirrored: Whether it is the turn of the example's mirror image; where the run alternates them.
+        teacher_logits: Where the run has teachers, the logarithms of their probabilities for each class; of all views,
+            and once a view of each example is drawn, of that view.
+        teacher_votes: Likewise for each answer of FER+.
     """
 
     image: Required[UInt8[Array, "b h w c"] | Float32[Array, "b h w c"]]
@@ -47,6 +53,8 @@ class Batch(TypedDict, total=False):
     arousal: Float32[Array, " b"]
     votes: Float32[Array, "b 10"]
     mirrored: Bool[Array, " b"]
+    teacher_logits: Float16[Array, "b views classes"] | Float32[Array, "b classes"]
+    teacher_votes: Float16[Array, "b views 10"] | Float32[Array, "b 10"]
 
 
 class Rows(TypedDict):
@@ -206,12 +214,25 @@ def epoch_order(labels: Int[np.ndarray, " n"], sampling: Sampling, *, seed: int,
     if sampling == "uniform":
         return random.permutation(len(labels))
     classes, counts = np.unique(labels, return_counts=True)
-    weights = np.ones(len(classes)) if sampling == "balanced" else np.sqrt(counts)
+    weights = class_weights(counts, sampling)
     rows = [
         _cycle(random, np.flatnonzero(labels == label), quota)
         for label, quota in zip(classes, _apportion(weights, len(labels)), strict=True)
     ]
     return random.permutation(np.concatenate(rows))
+
+
+def class_weights(counts: Int[np.ndarray, " c"], sampling: Sampling) -> Num[np.ndarray, " c"]:
+    """Return numbers in proportion to which an epoch has rows of each class.
+
+    Args:
+        counts: Images of each class, above 0.
+        sampling: As for `epoch_order`.
+
+    >>> class_weights(np.array([9, 1]), "sqrt")
+    array([3., 1.])
+    """
+    return {"uniform": counts, "balanced": np.ones(len(counts)), "sqrt": np.sqrt(counts)}[sampling]
 
 
 def turns(order: Int[np.ndarray, " n"], count: int, *, seed: int, epoch: int) -> Bool[np.ndarray, " n"]:

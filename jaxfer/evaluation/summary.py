@@ -62,7 +62,7 @@ def summarize(
     model = make_network(config.model, classes) if model is None else model
     tasks = (*tasks_of(config.model), *tasks)
     numbers = Hyperparameters.of(config)
-    objective = make_objective(config.loss, model, tasks, data.train.labels, classes, numbers)
+    objective = make_objective(config.loss, model, tasks, data.train.labels, classes, numbers).evaluated()
     options = {"batch_size": config.batch_size, "parallel": parallel, "tasks": tasks}
     scores, temperature = {}, None
     for name, split in (("train", data.train), ("val", data.val)):

@@ -12,14 +12,22 @@ class ProgressBar(Callback):
     """A bar over the steps of a run, and a line above it for each epoch. A file gets the lines alone."""
 
     def begin(self, run: Begun) -> None:
-        """Show the bar."""
+        """Print the notes, and show the bar."""
         self._epochs = run.config.epochs
         console = Console(highlight=False)
+        for note in run.notes:
+            console.print(f"note: {note}", soft_wrap=True, markup=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         total = self._epochs * run.steps_per_epoch
         self._task = self._progress.add_task("steps", total=total, completed=run.step)
         self._progress.start()
+
+    def teach(self, done: int, images: int) -> None:
+        """Show a bar over the images that teachers see, and take it away after the last one."""
+        if not done:
+            self._teachers = self._progress.add_task("teachers", total=images)
+        self._progress.update(self._teachers, completed=done, visible=done < images)
 
     def step(self, step: int, loss: float) -> None:
         """Show how many steps are done, and a loss."""

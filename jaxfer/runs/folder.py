@@ -22,7 +22,8 @@ class RunFolder:
     """The folder of one run.
 
     It holds `config.json`, `metrics.jsonl` (one line for each finished epoch), `summary.json`, `report.html` and
-    `checkpoints/`. Open one with `create` or `reopen`. With several processes only the first one writes.
+    `checkpoints/`, and if it has teachers what they say (`teachers-*.npz`). Open one with `create` or `reopen`. With
+    several processes only the first one writes.
 
     Args:
         path: The folder.
@@ -54,11 +55,11 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
-        """Continue a run.
+        """Continue a run. Nothing is written: `update` does that, once the fingerprints are known to be the same.
 
-        Two fields of the config may have changed. The data may lie elsewhere: the images' fingerprint checks that. The
-        number of epochs may differ unless the learning rate depends on it: the shorter run is then a prefix of the
-        longer one.
+        Three fields of the config may have changed. The data and the teachers may lie elsewhere: their fingerprints
+        check that. The number of epochs may differ unless the learning rate depends on it: the shorter run is then a
+        prefix of the longer one.
 
         Args:
             path: The folder of the run.
@@ -70,13 +71,17 @@ class RunFolder:
         begun = read_config(path)
         epochs = begun.epochs if config.depends_on_epochs else config.epochs
         data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
-        changes = differences(dataclasses.replace(begun, epochs=epochs, data=data), config)
+        teachers, now = begun.distill.teachers, config.distill.teachers
+        distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
+        changes = differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)
         if changes:
             raise UserError(f"{path} was begun with another configuration ({changes}): drop these or start a new run")
-        folder = cls(path)
-        if begun != config:
-            folder.write("config.json", to_json(config))
-        return folder
+        return cls(path)
+
+    def update(self, config: Config) -> None:
+        """Write the config of a run that goes on, where it has changed as `reopen` allows."""
+        if is_first() and read_config(self.path) != config:
+            self.write("config.json", to_json(config))
 
     def check_shared(self) -> None:
         """Check that this process sees what the first one has written.

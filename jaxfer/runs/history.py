@@ -52,7 +52,7 @@ class History:
             self._folder = agreement.together(lambda: self._open(run_dir, config, resume=resume))
             agreement.together(self._folder.check_shared)
             self._checkpoints = self._folder.checkpoints()
-            self._facts = facts
+            self._facts, self._config = facts, config
 
     @property
     def seconds(self) -> float:
@@ -77,20 +77,21 @@ class History:
             running: Likewise metrics.
 
         Raises:
-            UserError: The checkpoint cannot be read, or was made with other images or labels.
+            UserError: The checkpoint cannot be read, or was made with other images, labels or teachers.
         """
         if self._folder is None or self._checkpoints is None:
             return state, running
         step = self.saved_step
         if step is not None:
             notes = self._checkpoints.notes(step)
-            if any(notes.get(name) != fact for name, fact in self._facts.items()):
-                raise UserError(
-                    f"{self._folder.path} was trained on other images or labels than these: pass the data it began with"
-                )
+            for name, fact in self._facts.items():
+                if notes.get(name) != fact:
+                    was = _OTHERS.get(name, "trained on other images or labels than these: pass the data it began with")
+                    raise UserError(f"{self._folder.path} was {was}")
             saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
             state, running = saved["state"], _restored(saved["running"])
             self._before = notes["seconds"]
+        self._folder.update(self._config)
         # What was logged after the checkpoint happens again: without one, everything.
         self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
         return state, running
@@ -133,6 +134,13 @@ class History:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._checkpoints is not None:
             self._checkpoints.__exit__(kind, error, _)
+
+
+_OTHERS = {
+    "teachers": "taught by other teachers than these: pass the runs it began with, with their checkpoints of that time "
+    "(--teachers)"
+}
+"""What a run was, by the fact that another value of tells; all others are facts of images and labels."""
 
 
 def _stored(running: Metrics) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from jaxfer.metrics import scores
 from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, make_model, name_of
 from jaxfer.tasks.affect import Affect
-from jaxfer.tasks.expression import Expression, balanced_class_weights
+from jaxfer.tasks.distillation import Distillation
+from jaxfer.tasks.expression import Expression, balanced_class_weights, class_log_shares
 from jaxfer.tasks.task import Arrays, Task, sums_of
 from jaxfer.tasks.votes import Votes
 
@@ -21,10 +22,12 @@ __all__ = [
     "TASKS",
     "Affect",
     "Arrays",
+    "Distillation",
     "Expression",
     "Task",
     "Votes",
     "balanced_class_weights",
+    "class_log_shares",
     "make_network",
     "naming",
     "sums_of",

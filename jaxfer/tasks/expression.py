@@ -14,6 +14,8 @@ import numpy as np
 import optax
 from flax import struct
 
+from jaxfer.config import Sampling
+from jaxfer.data.batches import class_weights
 from jaxfer.errors import UserError
 from jaxfer.tasks.task import Arrays
 
@@ -30,10 +32,14 @@ class Expression:
             https://arxiv.org/abs/1512.00567).
         class_weights: Factor of the loss of each class's examples, float32 [c], or None. The mean over a batch divides
             by the number of examples, as Keras does, not by the sum of the weights.
+        adjustment: Added to the logits, float32 [c], or None: tau times the logarithm of each class's share of the
+            training images, which has the logits themselves be best for the balanced error (Menon et al. 2021,
+            https://arxiv.org/abs/2007.07314, equations 9 and 10). In training only, see `Objective.evaluated`.
     """
 
     label_smoothing: Any = 0.0
     class_weights: Any = None
+    adjustment: Any = None
 
     def loss(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
         """Return the weighted cross entropy in nats, float32 [b].
@@ -51,6 +57,8 @@ class Expression:
         chex.assert_equal_shape_prefix([logits, batch["label"]], 1)
         shares = batch["soft_label"] if "soft_label" in batch else jax.nn.one_hot(batch["label"], logits.shape[-1])
         chex.assert_equal_shape([logits, shares])
+        if self.adjustment is not None:
+            logits = logits + jnp.asarray(self.adjustment, jnp.float32)[None]
         losses = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, self.label_smoothing))
         if self.class_weights is None:
             return losses
@@ -77,3 +85,29 @@ def balanced_class_weights(labels: Int[np.ndarray, " n"], num_classes: int) -> t
             "data that has them all, or other class_weights (--class-weights none)"
         )
     return tuple((len(labels) / (num_classes * counts)).tolist())
+
+
+def class_log_shares(
+    labels: Int[np.ndarray, " n"], num_classes: int, sampling: Sampling = "uniform"
+) -> Float[np.ndarray, " c"]:
+    """Return the logarithm of each class's share of what an epoch shows, float32 [num_classes].
+
+    Args:
+        labels: int [n] from 0 to `num_classes - 1`.
+        num_classes: How many classes there are.
+        sampling: How an epoch is drawn from them, see `jaxfer.data.batches.epoch_order`.
+
+    Raises:
+        UserError: A class without a label.
+
+    >>> np.exp(class_log_shares(np.array([0, 0, 0, 1]), 2))
+    array([0.75, 0.25], dtype=float32)
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    if not counts.all():
+        raise UserError(
+            f"logit_adjustment needs each class's share of the images, and there is none of class {counts.argmin()}: "
+            "pass data that has them all, or 0 (--logit-adjustment 0)"
+        )
+    weights = class_weights(counts, sampling)
+    return np.log(weights / weights.sum()).astype(np.float32)

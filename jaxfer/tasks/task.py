@@ -29,12 +29,14 @@ class Task:
         head: The layer that `ResNetFER` gets for it.
         columns: The columns of a batch that hold the annotation; any one of them is enough to learn from.
         measures: The scores that get an interval, by name, and how each is shown.
+        is_distribution: Whether the outputs are logits [b, c] of one distribution, which can be learnt from teachers.
     """
 
     name: str
     head: Head
     columns: tuple[str, ...]
     measures: Mapping[str, Measure]
+    is_distribution: bool = False
 
     def known(self, batch: Arrays) -> bool:
         """Return whether a batch, or a split, has one of this task's `columns`."""

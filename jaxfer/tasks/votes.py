@@ -36,6 +36,7 @@ class Votes(Task):
     name = "votes"
     head = Head("votes", 10)
     columns = ("votes",)
+    is_distribution = True
     measures = {
         "votes_kl": Measure("divergence from the prediction", of="votes"),
         "votes_accuracy": Measure("most frequent one predicted", of="votes", percent=True),

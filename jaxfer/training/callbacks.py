@@ -19,6 +19,7 @@ class Begun:
         step: Number of steps done already.
         rows: The rows of the finished epochs, as in `metrics.jsonl`.
         seconds: Seconds of training so far.
+        notes: What a reader of its numbers should know of how it is trained, one sentence each.
     """
 
     config: Config
@@ -27,6 +28,7 @@ class Begun:
     step: int
     rows: Sequence[dict[str, Any]]
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 class Callback:
@@ -38,6 +40,9 @@ class Callback:
 
     def begin(self, run: Begun) -> None:
         """Take note of a run before its first step."""
+
+    def teach(self, done: int, images: int) -> None:
+        """Take note that teachers have seen `done` of so many images in all views, between beginning and first step."""
 
     def step(self, step: int, loss: float) -> None:
         """Take note of steps.

@@ -9,7 +9,8 @@ from flax import struct
 from jaxfer.config import Config
 
 _SECTIONS = {
-    "loss": ("label_smoothing", "l2", "head_weight"),
+    "loss": ("label_smoothing", "l2", "head_weight", "logit_adjustment"),
+    "distill": ("teacher_weight", "teacher_temperature"),
     "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm", "sam"),
 }
 
@@ -26,6 +27,9 @@ class Hyperparameters:
         label_smoothing: `LossConfig.label_smoothing`.
         l2: `LossConfig.l2`.
         head_weight: `LossConfig.head_weight`.
+        logit_adjustment: `LossConfig.logit_adjustment`.
+        teacher_weight: `DistillConfig.teacher_weight`.
+        teacher_temperature: `DistillConfig.teacher_temperature`.
         learning_rate: `OptimizerConfig.learning_rate`.
         weight_decay: `OptimizerConfig.weight_decay`.
         momentum: `OptimizerConfig.momentum`.
@@ -37,6 +41,9 @@ class Hyperparameters:
     label_smoothing: Any = None
     l2: Any = None
     head_weight: Any = None
+    logit_adjustment: Any = None
+    teacher_weight: Any = None
+    teacher_temperature: Any = None
     learning_rate: Any = None
     weight_decay: Any = None
     momentum: Any = None

@@ -157,13 +157,11 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         raise ValueError("only runs of one program and of as many epochs can be trained side by side")
     agreement = Agreement(program.parallel)
     alike = {"configuration": "".join(_identity(run.config) for run in runs), "feed": repr(program.feed)}
-    agreement.check_same(lambda: alike | {"data": program.data.fingerprint})
+    agreement.check_same(lambda: alike | {"data": program.data.fingerprint, "teachers": program.teachers_fingerprint})
+    per_epoch = program.steps_per_epoch(runs[0].config)
     several = len(runs) > 1
-    steps = program.side_by_side if several else program.alone
-    batches: Any = [program.batches(run.config) for run in runs]
-    batches = _Batches(batches) if several else batches[0]
-    per_epoch = batches.steps_per_epoch
-
+    if several:
+        program.check_side_by_side()
     with ExitStack() as stack:
         going = [_Going(run, program, agreement, stack, together=len(runs)) for run in runs]
         restored = [(*one.restore(), one.nothing, one.hyper) for one in going]
@@ -173,6 +171,16 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         state, running, nothing, hyper = program.parallel.place(_stack(restored)) if several else restored[0]
         for one in going:
             one.begin(start, per_epoch, stack)
+
+        def watch(done: int, images: int) -> None:
+            for one in going:
+                one.tell_taught(done, images)
+
+        # Not before: it can take long, and what it finds is kept in the folder of the run.
+        program.teach(runs[0].run_dir, agreement, watch)
+        steps = program.side_by_side if several else program.alone
+        batches: Any = [program.batches(run.config) for run in runs]
+        batches = _Batches(batches) if several else batches[0]
         stop = stack.enter_context(stop_on_signals())
         losses = _Losses()
         for done, portion in steps.training.portions(batches, start, epochs * per_epoch):
@@ -229,9 +237,15 @@ class _Going:
         """Return the state to go on from, and the metrics of its unfinished epoch."""
         return self.history.restore(self._state, self.nothing)
 
+    def tell_taught(self, done: int, images: int) -> None:
+        """Tell the callbacks how much teachers have seen."""
+        for callback in self._callbacks:
+            callback.teach(done, images)
+
     def begin(self, step: int, per_epoch: int, stack: ExitStack) -> None:
         """Tell the callbacks, and have them told of the end."""
-        begun = Begun(self._run.config, self._run.run_dir, per_epoch, step, self.history.rows, self.history.seconds)
+        history, notes = self.history, self._program.notes
+        begun = Begun(self._run.config, self._run.run_dir, per_epoch, step, history.rows, history.seconds, notes)
         for callback in self._callbacks:
             stack.callback(callback.end)
             callback.begin(begun)
@@ -353,9 +367,9 @@ def epoch_row(
 
 
 def _identity(config: Config) -> str:
-    """Return the part of a config that must be the same in every process: data may lie elsewhere on each machine."""
+    """Return the part of a config that must be the same in every process: folders may lie elsewhere on each machine."""
     fields = dataclasses.asdict(config)
-    del fields["data"]["data_dir"]
+    del fields["data"]["data_dir"], fields["distill"]["teachers"]
     return repr(fields)
 
 

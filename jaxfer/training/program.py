@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,8 +14,9 @@ import optax
 
 from jaxfer.config import Config
 from jaxfer.data.batches import Batch, Batches, columns
-from jaxfer.data.dataset import Dataset
+from jaxfer.data.dataset import Dataset, Split
 from jaxfer.data.transforms import Transform, compose, transforms_of
+from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
@@ -28,6 +30,7 @@ from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.statistics import statistics_function
 from jaxfer.training.step import eval_function, sparing_padding, train_function
+from jaxfer.training.teachers import Watch, load_teachers
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Program:
         gradient: As for `fit`.
 
     Raises:
-        UserError: The data says nothing of what a head is to predict, or the network is not one for this data and
-            these tasks.
+        UserError: The data says nothing of what a head is to predict, or lacks a class that the config needs; the
+            network is not one for this data and these tasks; or a teacher is none for this run.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Program:
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_labels(data)
         _check_classes(config, data)
+        _check_present(config, data)
         _check_names(self.tasks, data)
         _check_known(self.tasks, data)
         if model is not None:
@@ -102,6 +106,9 @@ class Program:
         self.parallel = parallel or choose_parallel(config.batch_size, self.model, config.data.image_size)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
+        self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
+        self._teachers = load_teachers(self._config, data, self.model) if config.distill.is_on else None
+        self._taught: dict[str, np.ndarray] | None = None
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -111,7 +118,7 @@ class Program:
         """The steps of one run."""
         model = self._compiled()
         return Steps(
-            self.feed.training(self._train(model), self.data.train, self.parallel),
+            self.feed.training(self._train(model), self._learnt(), self.parallel),
             self.feed.scoring(self._evaluate(model), self.data.val, self.parallel, batch_size=self._config.batch_size),
             self._settle(several=False),
         )
@@ -123,16 +130,53 @@ class Program:
         Raises:
             UserError: Images come from the host, as on a CPU, which one run fills.
         """
-        if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
-            raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
+        feed = self.check_side_by_side()
         model = self._compiled(side_by_side=True)
         # Each run has its own variables and numbers, but all are measured on the same batches: None.
         evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
         return Steps(
-            self.feed.training(jax.vmap(self._train(model)), self.data.train, self.parallel, axis=1),
+            feed.training(jax.vmap(self._train(model)), self._learnt(), self.parallel, axis=1),
             self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
             self._settle(several=True),
         )
+
+    def check_side_by_side(self) -> ResidentFeed:
+        """Return the feed, having checked that several runs can be trained at once with it.
+
+        Raises:
+            UserError: As for `side_by_side`.
+        """
+        if not isinstance(self.feed, ResidentFeed) or self.parallel.axis_name is not None:
+            raise UserError("runs go side by side only on accelerators that hold all images: leave out --side-by-side")
+        return self.feed
+
+    def teach(
+        self, folder: Path | None = None, agreement: Agreement | None = None, watch: Watch = lambda done, images: None
+    ) -> None:
+        """Have the teachers see the training images, unless they have. With several processes all must call this.
+
+        Whoever asks for `alone` or `side_by_side` without it has it done then.
+
+        Args:
+            folder: Where to keep what they say, and where that may be already; None keeps it in memory alone.
+            agreement: That of the run's processes.
+            watch: Told how many images they have seen.
+        """
+        if self._teachers is not None and self._taught is None:
+            heads = ("logits", *(task.name for task in self.tasks if task.is_distribution))
+            agreement = agreement or Agreement(self.parallel)
+            options = {"batch_size": self._config.batch_size, "parallel": self.parallel, "agreement": agreement}
+            self._taught = self._teachers.columns(self.data, heads, folder=folder, watch=watch, **options)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers of its runs should know, one sentence each."""
+        return self._teachers.notes if self._teachers else ()
+
+    @property
+    def teachers_fingerprint(self) -> str:
+        """A hash of the teachers' networks; empty without teachers."""
+        return self._teachers.fingerprint if self._teachers else ""
 
     def config_of(self, config: Config) -> Config:
         """Return a run's config as its folder keeps it. A network passed as an object is named by its class."""
@@ -154,14 +198,15 @@ class Program:
 
     @cached_property
     def facts(self) -> dict[str, str]:
-        """Hashes of the images and of every column that is learnt, which must be the same on resuming."""
+        """Hashes of the images, of every column that is learnt, and of teachers, which must be the same on resuming."""
         # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
         known = columns(self.data.train)
         more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
         digest = hashlib.blake2b(digest_size=16)
         for name in more:
             digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
-        return {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+        facts = {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+        return facts | ({"teachers": self._teachers.fingerprint} if self._teachers else {})
 
     def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
         """Return a run's state at step 0, empty metrics, and its hyper-parameters, all on the devices."""
@@ -178,7 +223,11 @@ class Program:
     def batches(self, config: Config) -> Batches:
         """Return the training batches of a run: of each, the rows of this process."""
         options = {"shard": self.parallel.shard, "alternate": config.augment.alternate_flip}
-        return Batches(self.data.train, config.batch_size, config.seed, sampling=config.data.sampling, **options)
+        return Batches(self._learnt(), config.batch_size, config.seed, sampling=config.data.sampling, **options)
+
+    def steps_per_epoch(self, config: Config) -> int:
+        """Return the number of steps in an epoch of a run."""
+        return -(-len(self.data.train) // config.batch_size)
 
     def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
         """Return the learning rate of a run as a function of the step, counted from 0.
@@ -187,8 +236,14 @@ class Program:
             config: The config of the run.
             peak: As for `make_schedule`.
         """
-        per_epoch = -(-len(self.data.train) // config.batch_size)
+        per_epoch = self.steps_per_epoch(config)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
+
+    def _learnt(self) -> Split:
+        """Return the training images with all that is learnt of them."""
+        self.teach()
+        split = self.data.train
+        return dataclasses.replace(split, columns={**split.columns, **self._taught}) if self._taught else split
 
     def _compiled(self, *, side_by_side: bool = False) -> Network:
         platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
@@ -196,8 +251,8 @@ class Program:
 
     def _train(self, model: Network) -> TrainFunction:
         classes, parts = len(self.data.class_names), self._config.optimizer.accumulate
-        own = map(sparing_padding, self._transforms)
-        transform = compose(*transforms_of(self._config.augment, classes), *own)
+        views, own = self._teachers.views if self._teachers else None, map(sparing_padding, self._transforms)
+        transform = compose(*transforms_of(self._config.augment, classes, views), *own)
 
         def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
             def gradient(evaluate: Any) -> Any:
@@ -234,7 +289,8 @@ class Program:
 
     def _objective(self, hyper: Hyperparameters) -> Objective:
         labels, classes = self.data.train.labels, len(self.data.class_names)
-        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper)
+        sampling = self._config.data.sampling
+        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper, sampling)
 
 
 _IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
@@ -280,6 +336,22 @@ def _check_labels(data: Dataset) -> None:
                 f"{split.name} of {data.source} has the label {wrong[0]}: pass indices into its class names, 0 to "
                 f"{len(data.class_names) - 1}"
             )
+
+
+def _check_present(config: Config, data: Dataset) -> None:
+    """Refuse training images without one of the classes, where the config mixes or evens out classes."""
+    reasons = {
+        "--sampling balanced": config.data.sampling == "balanced",
+        "--mixup": config.augment.mixup,
+        "--cutmix": config.augment.cutmix,
+    }
+    asked = [flag for flag, there in reasons.items() if there]
+    missing = np.setdiff1d(np.arange(len(data.class_names)), data.train.labels)
+    if asked and missing.size:
+        raise UserError(
+            f"{data.train.name} of {data.source} has no image of {data.class_names[missing[0]]}, and {asked[0]} needs "
+            f"some of every class: pass data that has them all, or leave out {asked[0]}"
+        )
 
 
 def _check_network(model: Network, tasks: Sequence[Task], image_size: int, data: Dataset) -> None:

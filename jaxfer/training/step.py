@@ -171,7 +171,8 @@ def make_eval_step(
 
     Args:
         model: The network.
-        objective: The training objective, or a function that makes it from `hyper`. It is the loss of the metrics.
+        objective: The training objective, or a function that makes it from `hyper`. It is the loss of the metrics, but
+            for what is for training alone (`Objective.evaluated`).
         tasks: Further tasks to score, where the network has their head and the batch their columns.
         parallel: How to use the devices; by default one.
 
@@ -206,6 +207,7 @@ def eval_function(
     Returns:
         `step(variables, batch) -> metrics`.
     """
+    objective = objective.evaluated()
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         _check(batch)

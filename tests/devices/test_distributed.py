@@ -126,6 +126,14 @@ def test_two_processes_train_what_one_does(one, two):
     assert_same_run(two, one, rounding=True)
 
 
+def test_two_processes_are_taught_as_one_is(train, finish, one, tmp_path):
+    alone = finish(tmp_path / "alone", "--teacher", one, count=1)
+    both = finish(tmp_path / "both", "--teacher", one)
+    assert_same_run(both, alone, rounding=True)
+    assert len(list(both.glob("teachers-*.npz"))) == 1
+    assert history(both) != history(one)
+
+
 def killed(train, run_dir, step, saved, first=()):
     """Train until the second process is killed before a step, which ends the first; `saved` or a later step is kept."""
     ended, dead = train(run_dir, first=first, second=["--kill", step, "--saved", saved])

@@ -3,10 +3,11 @@
 `python -m programs.process NETWORK PORT INDEX COUNT RUN_DIR [--flags]`, where NETWORK is as for `programs.child`.
 
 With one process it is alone and has as many devices as otherwise all of them together. `--resume` goes on; `--odd` is
-a run whose batches fill neither the devices nor the last step of an epoch; `--sweep` trains a grid that has the usual
-run in it; `--other-images` and `--other-seed` differ from what the rest trains on; `--save-often` finds a checkpoint
-due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP` end this process before that step, and with
-`--saved STEP` not before the checkpoint of that step, or of a later one, is there.
+a run whose batches fill neither the devices nor the last step of an epoch; `--teacher RUN_DIR` has the run taught;
+`--sweep` trains a grid that has the usual run in it; `--other-images` and `--other-seed` differ from what the rest
+trains on; `--save-often` finds a checkpoint due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP`
+end this process before that step, and with `--saved STEP` not before the checkpoint of that step, or of a later one,
+is there.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 import jax
 
 from jaxfer.cli.program import run
-from jaxfer.config import AugmentConfig, ModelConfig, OptimizerConfig
+from jaxfer.config import AugmentConfig, DistillConfig, ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices import Sharded, distributed
 from jaxfer.emotions import AFFECTNET_7
@@ -57,6 +58,7 @@ def main():
         parser.add_argument(f"--{name}", action="store_true")
     for ending in ("kill", "terminate", "fail"):
         parser.add_argument(f"--{ending}", type=int)
+    parser.add_argument("--teacher", type=Path)
     parser.add_argument("--saved", type=int, default=0)
     flags = parser.parse_args()
     if flags.save_often:
@@ -72,6 +74,8 @@ def main():
         distributed.SILENT_SECONDS = 6
         distributed.join_processes(f"127.0.0.1:{flags.port}", flags.count, flags.index)
     config = dataclasses.replace(ODD if flags.odd else EVEN, seed=int(flags.other_seed))
+    if flags.teacher is not None:
+        config = dataclasses.replace(config, distill=DistillConfig(teachers=(flags.teacher,)))
     model = NETWORKS[flags.network].clone(dropout=config.model.dropout)
     if flags.sweep:
         train_grid(config, flags.run_dir, model, resume=flags.resume)

@@ -16,7 +16,7 @@ from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
-from jaxfer.tasks import Expression, balanced_class_weights
+from jaxfer.tasks import Expression, balanced_class_weights, class_log_shares
 from jaxfer.training import Objective, create_state, make_train_step
 
 WEIGHTS = (1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0)
@@ -98,6 +98,37 @@ def test_balanced_weights_are_those_of_scikit_learn():
 def test_a_class_without_images_has_no_balanced_weight():
     with pytest.raises(UserError, match="there is none of class 2"):
         balanced_class_weights(np.array([0, 1, 1, 0]), 3)
+
+
+def test_logit_adjustment_is_the_cross_entropy_of_logits_with_the_priors_added():
+    counts = np.array([9, 1, 4, 4, 4, 4, 4])
+    labels = np.repeat(np.arange(7), counts)
+    np.testing.assert_allclose(class_log_shares(labels, 7), np.log(counts / 30), rtol=1e-6)
+    roots = np.sqrt(counts)
+    np.testing.assert_allclose(class_log_shares(labels, 7, "sqrt"), np.log(roots / roots.sum()), rtol=1e-6)
+    for tau in (0.5, 1.0):
+        # Menon et al. 2021, equation 10, as it is written there: the logarithm of one plus a sum over other classes.
+        priors, f = (counts / 30) ** tau, LOGITS.astype(np.float64)
+        others = [
+            sum(priors[k] / priors[y] * np.exp(row[k] - row[y]) for k in range(7) if k != y)
+            for row, y in zip(f, LABELS, strict=True)
+        ]
+        found = losses(Expression(adjustment=tau * class_log_shares(labels, 7)))
+        np.testing.assert_allclose(found, np.log1p(others), rtol=1e-4)
+    soft = losses(Expression(0.1, WEIGHTS, np.log(counts / 30)), soft_label=np.eye(7, dtype=np.float32)[LABELS])
+    np.testing.assert_allclose(soft, losses(Expression(0.1, WEIGHTS, np.log(counts / 30))), rtol=1e-6)
+
+
+def test_logit_adjustment_is_for_training_alone():
+    outputs, batch = {"logits": LOGITS}, {"label": LABELS, "mask": np.ones(30, bool)}
+    objective = Objective(Expression(0.1, WEIGHTS, np.log(np.arange(1, 8) / 28)))
+    assert not np.allclose(objective.losses(outputs, batch), losses(Expression(0.1, WEIGHTS)))
+    np.testing.assert_allclose(objective.evaluated().losses(outputs, batch), losses(Expression(0.1, WEIGHTS)))
+
+
+def test_a_class_without_images_has_no_share_to_adjust_logits_by():
+    with pytest.raises(UserError, match=r"none of class 2: pass data that has them all, or 0 \(--logit-adjustment 0\)"):
+        class_log_shares(np.array([0, 1, 1, 0]), 3)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_soft_labels_are_learnt_in_place_of_the_labels(data, finished):
 
 
 def test_sampling_decides_what_an_epoch_trains_on(data):
-    few = data.train.labels[:30] != 0
+    few = (data.train.labels[:30] != 0) | (np.arange(30) == 0)
     train = dataclasses.replace(data.train, images=data.train.images[:30][few], labels=data.train.labels[:30][few])
     data = dataclasses.replace(data, splits={"train": train, "val": data.val})
     uniform, _ = fit(CONFIG, data, model=MODEL)

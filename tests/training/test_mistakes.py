@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.special
 from small_data import bright_faces, dataset_of, split_of
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
@@ -191,6 +192,42 @@ def test_balanced_weights_need_every_class(data):
     config = dataclasses.replace(CONFIG, loss=LossConfig(l2=0.0, class_weights="balanced"))
     with pytest.raises(UserError, match=r"there is none of class 6: pass data that has them all"):
         fit(config, dataset_of(few, data.val), model=NET)
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "words"),
+    [
+        ("data", {"sampling": "balanced"}, "train of small data has no image of anger, and --sampling balanced needs"),
+        ("augment", {"mixup": 0.2}, "has no image of anger, and --mixup needs some of every class: pass data that"),
+        ("augment", {"cutmix": 1.0}, "has no image of anger, and --cutmix needs some of every class: pass data that"),
+        ("loss", {"logit_adjustment": 1.0}, "there is none of class 6: pass data that has them all, or 0"),
+        ("loss", {"class_weights": "balanced"}, "there is none of class 6: pass data that has them all"),
+    ],
+)
+def test_a_class_without_images_is_refused_where_it_is_needed_and_nothing_is_begun(
+    data, tmp_path, section, fields, words
+):
+    few = split_of("train", data.train.images, np.minimum(data.train.labels, 5))
+    fit(CONFIG, dataset_of(few, data.val), model=NET)
+    config = dataclasses.replace(CONFIG, **{section: dataclasses.replace(getattr(CONFIG, section), **fields)})
+    with pytest.raises(UserError, match=words) as caught:
+        fit(config, dataset_of(few, data.val), model=NET, run_dir=tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_logits_adjusted_for_training_are_evaluated_as_they_are(data):
+    labels = np.where(np.arange(44) % 4 > 0, 0, data.train.labels).astype(np.int32)
+    uneven = dataset_of(split_of("train", data.train.images, labels), data.val)
+    # A rate at which nothing moves: the first epoch's losses are those of the network as it began.
+    still = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(optimizer="sgd", learning_rate=1e-30))
+    adjusted = dataclasses.replace(still, loss=LossConfig(l2=0.0, logit_adjustment=1.0))
+    (state, (plain,)), (_, (other,)) = (fit(config, uneven, model=NET) for config in (still, adjusted))
+    assert other["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-6)
+    found = np.asarray(NET.apply(state.variables, uneven.train.images, train=False, mask=None)["logits"])
+    found = found + np.log(np.bincount(labels, minlength=7) / 44)
+    expected = -scipy.special.log_softmax(found, axis=1)[np.arange(44), labels].mean()
+    assert other["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 # What is unusual

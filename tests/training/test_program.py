@@ -72,11 +72,11 @@ def traced(values):
 
 def test_a_configs_numbers_are_float32_and_what_is_0_is_none():
     numbers = Hyperparameters.of(WITH_ALL)
-    fields = {**vars(WITH_ALL.loss), **vars(WITH_ALL.optimizer)}
+    fields = {**vars(WITH_ALL.loss), **vars(WITH_ALL.distill), **vars(WITH_ALL.optimizer)}
     for name, value in vars(numbers).items():
         assert value is None if not fields[name] else value == np.float32(fields[name])
         assert value is None or value.dtype == np.float32
-    assert {"momentum", "sam"} == {name for name, value in vars(numbers).items() if value is None}
+    assert {"momentum", "sam", "logit_adjustment"} == {name for name, value in vars(numbers).items() if value is None}
     assert Hyperparameters.of(replaced(CONFIG, "optimizer", sam=0.05)).sam == np.float32(0.05)
 
 

@@ -10,6 +10,7 @@ from jaxfer.data.transforms.erasing import erase
 from jaxfer.data.transforms.geometry import (
     changed_in_one_way,
     crop,
+    cut,
     cut_and_enlarged,
     flip,
     mirror,
@@ -18,9 +19,11 @@ from jaxfer.data.transforms.geometry import (
     resample,
 )
 from jaxfer.data.transforms.mixing import cutmix, mixup
+from jaxfer.data.transforms.view_grid import ViewGrid, show_views
 
 __all__ = [
     "Transform",
+    "ViewGrid",
     "augment",
     "change_brightness",
     "change_colour",
@@ -28,6 +31,7 @@ __all__ = [
     "changed_in_one_way",
     "compose",
     "crop",
+    "cut",
     "cut_and_enlarged",
     "cutmix",
     "erase",
@@ -37,5 +41,6 @@ __all__ = [
     "move",
     "moved",
     "resample",
+    "show_views",
     "transforms_of",
 ]

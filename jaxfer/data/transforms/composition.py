@@ -1,6 +1,8 @@
 """What a config asks for, and transforms one after another."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from jaxfer.data.transforms.geometry import (
     resample,
 )
 from jaxfer.data.transforms.mixing import cutmix, mixup
+from jaxfer.data.transforms.view_grid import ViewGrid, show_views
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
 
@@ -44,12 +47,21 @@ def compose(*transforms: Transform) -> Transform | None:
     return composed
 
 
-def transforms_of(config: AugmentConfig, num_classes: int) -> list[Transform]:
+def transforms_of(config: AugmentConfig, num_classes: int, views: ViewGrid | None = None) -> list[Transform]:
     """Return what a config asks for, in order: changes of single images, then of pairs.
 
-    With `alternate_flip` they need the column `mirrored`, which `Batches` give with `alternate`.
+    Args:
+        config: The config. With `alternate_flip` the transforms need the column `mirrored`, which `Batches` give with
+            `alternate`.
+        num_classes: How many classes there are.
+        views: The views in which teachers saw the images; None without teachers. The first transform then draws one of
+            them, in place of the config's crop and flips.
     """
     transforms: list[Transform] = []
+    if views is not None:
+        turns = _turns if config.alternate_flip else lambda batch: None
+        transforms.append(lambda key, batch: show_views(key, batch, views, mirrored=turns(batch)))
+        config = dataclasses.replace(config, crop=0, flip=False, alternate_flip=False)
     if _changes_images(config):
         transforms.append(
             lambda key, batch: {**batch, "image": augment(key, batch["image"], config, mirrored=batch.get("mirrored"))}
@@ -90,12 +102,7 @@ def augment(key: jax.Array, images: jax.Array, config: AugmentConfig, mirrored: 
     if config.crop:
         images = crop(jax.random.fold_in(key, 5), images, config.crop)
     if config.alternate_flip:
-        if mirrored is None:
-            raise UserError(
-                "alternate_flip needs to know whose turn it is, and the batch has no column 'mirrored': make its "
-                "batches with Batches(..., alternate=True), or leave out --alternate-flip"
-            )
-        images = mirror(images, mirrored)
+        images = mirror(images, _turns({"mirrored": mirrored}))
     elif config.flip:
         images = flip(keys[0], images)
     steps = _steps(key, config)
@@ -115,6 +122,16 @@ def augment(key: jax.Array, images: jax.Array, config: AugmentConfig, mirrored: 
     if config.erase:
         images = erase(keys[4], images, config.erase, largest=config.erase_area, fill=config.erase_fill)
     return images
+
+
+def _turns(batch: Mapping[str, Any]) -> jax.Array:
+    """Return which images `alternate_flip` mirrors."""
+    if batch.get("mirrored") is None:
+        raise UserError(
+            "alternate_flip needs to know whose turn it is, and the batch has no column 'mirrored': make its batches "
+            "with Batches(..., alternate=True), or leave out --alternate-flip"
+        )
+    return batch["mirrored"]
 
 
 def _steps(key: jax.Array, config: AugmentConfig) -> list[Step]:

@@ -33,9 +33,19 @@ def crop(key: jax.Array, images: jax.Array, pad: int) -> jax.Array:
         images: [b, h, w, c], each side larger than `pad`.
         pad: Pixels.
     """
-    count, height, width, channels = images.shape
+    return cut(images, jax.random.randint(key, (images.shape[0], 2), 0, 2 * pad + 1), pad)
+
+
+def cut(images: jax.Array, corners: jax.Array, pad: int) -> jax.Array:
+    """Cut each image out of itself with `pad` pixels of mirrored border on every side.
+
+    Args:
+        images: [b, h, w, c], each side larger than `pad`.
+        corners: Where each cut begins in the padded image, row and column, int [b, 2] from 0 to 2 pad.
+        pad: Pixels.
+    """
+    _, height, width, channels = images.shape
     padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-    corners = jax.random.randint(key, (count, 2), 0, 2 * pad + 1)
     zero = jnp.zeros((), corners.dtype)
 
     def one(image: jax.Array, corner: jax.Array) -> jax.Array:

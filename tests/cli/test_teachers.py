@@ -1,0 +1,71 @@
+"""Distillation from the command line: born again of the same network, resumed, and mistaken."""
+
+import json
+import sys
+
+import pytest
+
+from jaxfer.cli.main import main, parse
+from jaxfer.cli.start import StartUp
+from jaxfer.config import from_json
+
+SMALL = ["--network", "networks:Linear", "--drawn-train", "14", "--drawn-val", "7", "--image-size", "32"]
+SMALL += ["--batch-size", "7", "--l2", "0", "--crop", "2", "--flip"]
+
+
+@pytest.fixture
+def jaxfer(tmp_path, monkeypatch, capsys):
+    """Run the command in a folder of its own; return its exit code, what it printed and its errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxfer.cli.train.start_jax", lambda *_: StartUp())
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_flags_are_made_from_the_config():
+    flags = ["--teachers", "runs/a", "runs/b", "--teacher-weight", "0.5", "--teacher-temperature", "2"]
+    distill = parse(["train", *flags, "--teacher-places", "5"]).config.distill
+    assert [str(path) for path in distill.teachers] == ["runs/a", "runs/b"]
+    assert (distill.teacher_weight, distill.teacher_temperature, distill.teacher_places) == (0.5, 2.0, 5)
+    assert parse(["train"]).config.distill.teachers == ()
+
+
+def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
+    code, _, error = jaxfer("train", "--run-dir", "first", "--epochs", 2, *SMALL)
+    assert code == 0, error
+    again = ["--run-dir", "again", "--teachers", "first", "--seed", 1, "--schedule", "constant", *SMALL]
+    code, printed, error = jaxfer("train", *again, "--epochs", 1)
+    assert code == 0, error
+    assert "teachers" in printed.partition("Start-up")[2]
+    assert "note:" not in printed
+    config = from_json((tmp_path / "again/config.json").read_text())
+    assert [str(path) for path in config.distill.teachers] == ["first"]
+    (file,) = (tmp_path / "again").glob("teachers-*.npz")
+    made = file.stat().st_mtime_ns
+    resume = ["train", "--run-dir", "again", "--resume", "--network", "networks:Linear", "--epochs", 2]
+    code, _, error = jaxfer(*resume)
+    assert code == 0, error
+    assert file.stat().st_mtime_ns == made
+    assert json.loads((tmp_path / "again/summary.json").read_text())["epochs"] == 2
+    (tmp_path / "first").rename(tmp_path / "moved")
+    code, _, error = jaxfer(*resume)
+    assert code == 2
+    assert "error: the teacher first is no run (no config.json): pass the folder of one (--teachers)" in error
+    assert jaxfer(*resume, "--teachers", "moved")[0] == 0
+
+
+def test_a_teacher_of_other_data_is_said(jaxfer):
+    assert jaxfer("train", "--run-dir", "first", "--epochs", 1, *SMALL)[0] == 0
+    other = [*SMALL, "--drawn-train", "21"]
+    code, printed, error = jaxfer("train", "--run-dir", "other", "--teachers", "first", "--epochs", 1, *other)
+    assert code == 0, error
+    assert "note: the teacher first was trained on other images or labels than these; where it has seen" in printed
