@@ -16,7 +16,7 @@ from contenders.case import Case
 from turns import timed
 
 from jaxfer.config import ModelConfig
-from jaxfer.models import make_model
+from jaxfer.models import Network, make_model
 
 
 def main() -> None:
@@ -27,8 +27,13 @@ def main() -> None:
     print(json.dumps({"gflop_s": {dtype: product_rate(8192, dtype) for dtype in dtypes}, "gflop": asked}))
 
 
-def operations(case: Case) -> Counter:
-    """Return the operations of each part's convolutions, done directly; in training those of the gradients too."""
+def operations(case: Case, model: Network | None = None) -> Counter:
+    """Return the operations of each part's convolutions, done directly; in training those of the gradients too.
+
+    Args:
+        case: What is done, with which network.
+        model: That network, where it is not as its name alone says.
+    """
     found: Any = Counter()
 
     def count(call, arguments, options, context):
@@ -40,7 +45,7 @@ def operations(case: Case) -> Counter:
             found[part] += 2 * passes * kernel.size // kernel.shape[-1] * result.size
         return result
 
-    model = make_model(ModelConfig(variant=cast(Any, case.network)), 7)
+    model = model or make_model(ModelConfig(variant=cast(Any, case.network)), 7)
     images = jax.ShapeDtypeStruct((case.batch, case.side, case.side, 3), jnp.float32)
     with nn.intercept_methods(count):
         jax.eval_shape(model.init, jax.random.key(0), images)

@@ -48,7 +48,7 @@ def join(faces: Path, votes: Path, joined: Path) -> None:
 
 
 def main() -> None:
-    """Join, load, train, evaluate, report."""
+    """Join, load, train, evaluate, report, save."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("faces", type=Path, help="fer2013.csv, or an npz of its rows")
     flags.add_argument("--votes", type=Path, help="fer2013new.csv of FER+")
@@ -59,7 +59,7 @@ def main() -> None:
     asked = flags.parse_args()
 
     start_jax()
-    from jaxfer import ProgressBar, finish_run, fit, load
+    from jaxfer import FaceModel, ProgressBar, finish_run, fit, load, load_run, save_model
     from jaxfer.reports import print_data, print_summary
 
     faces = asked.faces
@@ -81,6 +81,10 @@ def main() -> None:
     state, history = fit(config, data, run_dir=asked.run_dir, resume=asked.resume, callbacks=[ProgressBar()])
     print_summary(finish_run(asked.run_dir, config, data, state, history))
     print(f"Report: {asked.run_dir / 'report.html'}")
+    model = asked.run_dir / f"model-epoch-{config.epochs}"
+    if not model.exists():
+        save_model(FaceModel.of_run(load_run(asked.run_dir, "last"), data.class_names), model)
+    print(f"Model: {model}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ Sampling = Literal["uniform", "balanced", "sqrt"]
 """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
 
 Views = Literal["one", "flip", "five", "ten"]
-"""What a network is shown of each image in evaluation, by names that `jaxfer.evaluation.views` explains."""
+"""What a network is shown of each image in evaluation, by names that `jaxfer.models.views` explains."""
 
 VARIANTS = ("published", "small", "strong", "resnet18", "resnet34", "resnet50")
 """Networks that jaxfer has, by name: that of the published experiment, two for small pictures, the standard ResNets."""

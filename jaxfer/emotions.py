@@ -23,6 +23,9 @@ FER2013 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 RAF_DB = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
 """The codes 1 to 7 of RAF-DB's `list_patition_label.txt`, in its order."""
 
+FER_PLUS = ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt")
+"""The first eight answers of FER+'s votes, in the order of its columns. The last two name none."""
+
 LabelOrder = Literal["affectnet", "alphabetical", "fer2013", "raf-db"]
 """The keys of `LABEL_ORDERS`."""
 

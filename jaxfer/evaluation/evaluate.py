@@ -41,7 +41,7 @@ class Evaluation:
         split: The split.
         use: What the split is for: `train`, `val` or `test`.
         predictions: The predictions for the split.
-        views: What the network was shown of each image, see `jaxfer.evaluation.views`.
+        views: What the network was shown of each image, see `jaxfer.models.views`.
         by: Name of the groups that are scored apart, or None.
         images: Rows to explain by Grad-CAM, or None for a choice.
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
@@ -237,7 +237,7 @@ def evaluate(
         trained: The network, as `jaxfer.runs.load.load_run` returns it.
         data: The data set, with the classes of the network.
         split_name: The split, as `Dataset.split` takes it.
-        views: What the network is shown of each image, see `jaxfer.evaluation.views`; its answers are averaged.
+        views: What the network is shown of each image, see `jaxfer.models.views`; its answers are averaged.
         by: Name of the groups to score apart, or None.
         images: Rows to explain by Grad-CAM, or None for a choice.
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.

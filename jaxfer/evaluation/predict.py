@@ -16,11 +16,11 @@ from jaxfer.config import Views
 from jaxfer.data.batches import columns, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.devices.placement import OneDevice, Parallel
-from jaxfer.evaluation.views import over_views
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.metrics import further_scores
 from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, checked_outputs, compiled_for
+from jaxfer.models.views import over_views
 from jaxfer.tasks import Task
 from jaxfer.training.step import merge
 
@@ -164,7 +164,7 @@ def predict_split(
         batch_size: Examples in a batch, of all processes together.
         tasks: The tasks of its further heads, scored where the split has their columns.
         parallel: How to use the devices; by default one.
-        views: What the network is shown of each image, see `jaxfer.evaluation.views`; probabilities, and the outputs of
+        views: What the network is shown of each image, see `jaxfer.models.views`; probabilities, and the outputs of
             further heads, are means over it.
     """
     parallel = parallel or OneDevice()

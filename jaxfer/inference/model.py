@@ -1,7 +1,7 @@
 """The folder of a trained network that people share: weights, what to know about them, and a check that they are whole.
 
 `model.safetensors` holds the variables, kernels as float16. `config.json` says which network they belong to, what it
-sees and predicts, and has the digest of the weights.
+sees and predicts, and has the digest of the weights. The folders in `weights` come with jaxfer.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfer.config import ModelConfig
+from jaxfer.config import ModelConfig, Views, to_json
 from jaxfer.devices.placement import OneDevice
+from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
 from jaxfer.files import write
 from jaxfer.inference import safetensors
 from jaxfer.models import Network, compiled_for
+from jaxfer.models.views import over_views
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, UInt8
+
+    from jaxfer.runs import Trained
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The names of the files in the folder."""
@@ -39,7 +43,13 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FORMAT = 1
 """The form of `config.json`; a folder of a later form is refused."""
 
-_FIELDS = ("network", "class_names", "image_size", "temperature", "notes", "sha256")
+SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
+"""The folders that come with jaxfer, by the names that `load_model` knows them by; each has a card, its README.md."""
+
+Answer = Literal["expression", "votes"]
+"""What to ask a network for: the label that its training data would have, or the expression that people would see."""
+
+_FIELDS = ("network", "class_names", "image_size", "temperature", "answer", "views", "notes", "sha256")
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,14 @@ class FaceModel:
     Attributes:
         network: The network, a linen module.
         variables: `params` and `batch_stats`, float32, for `network.apply(variables, images, train=False, mask=None)`.
-        class_names: What each logit stands for, c names.
+        class_names: What each logit of the expression stands for, c names.
         image_size: Height and width in pixels of the faces it was trained on.
-        temperature: What its logits are divided by, so that its confidence is what to expect (Guo et al. 2017).
+        temperature: What the logits of the expression are divided by, so that its confidence is what to expect (Guo et
+            al. 2017).
         config: The named network's config.
         notes: Whatever else is known of it, as JSON has it: data, scores, how it was made.
+        answer: What `probabilities` returns unless asked for something else.
+        views: What the network is shown of each image unless asked for something else, see `jaxfer.models.views`.
     """
 
     network: Network
@@ -63,27 +76,111 @@ class FaceModel:
     temperature: float
     config: ModelConfig
     notes: Mapping[str, Any]
+    answer: Answer = "expression"
+    views: Views = "one"
 
-    def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> dict[str, Float[Array, "b ..."]]:
-        """Return what each head says of faces, as the network returns it.
+    @classmethod
+    def of_run(
+        cls, trained: Trained, class_names: tuple[str, ...], notes: Mapping[str, Any] | None = None
+    ) -> FaceModel:
+        """Return the network of a run, which answers with what people would see where it has learnt that.
+
+        Args:
+            trained: The network, as `jaxfer.load_run` returns it.
+            class_names: The classes of the data that it was trained on.
+            notes: What is known of it besides how it was trained, which is noted here: the config without the place of
+                the data, the checkpoint, the temperature, and the fingerprint of the data.
+        """
+        config = json.loads(to_json(trained.config))
+        config["data"]["data_dir"] = None  # says nothing to others
+        temperature = trained.temperature
+        made = {
+            "version": __version__,
+            "config": config,
+            "checkpoint": trained.checkpoint,
+            "data": trained.fingerprint,
+            "temperature": temperature and {"split": temperature.split, "examples": temperature.examples},
+        }
+        return cls(
+            trained.model,
+            trained.variables,
+            class_names,
+            trained.config.data.image_size,
+            temperature.value if temperature else 1.0,
+            trained.config.model,
+            {"made": made},
+            "votes" if "votes" in trained.config.model.heads else "expression",
+        )
+
+    def names(self, answer: Answer | None = None) -> tuple[str, ...]:
+        """Return what the columns of `probabilities` stand for.
+
+        Args:
+            answer: As for `probabilities`.
+
+        Raises:
+            UserError: As for `probabilities`.
+        """
+        return AFFECTNET_8 if self._known(answer) == "votes" else self.class_names
+
+    def probabilities(
+        self, images: UInt8[np.ndarray, "b h w 3"], answer: Answer | None = None, views: Views | None = None
+    ) -> Float[np.ndarray, "b c"]:
+        """Return the probability of each class, float32 [b, c], the classes being `names(answer)`.
 
         Args:
             images: Faces as in training, uint8 [b, h, w, 3] from 0 to 255, h and w at best `image_size`.
-        """
-        return self._compiled(self.variables, images)
+            answer: `expression` is the label that the training data would have, after the temperature. `votes` is what
+                people would see in the face: of the expressions alone, the answers that name none being left out. None
+                is the network's own choice.
+            views: What the network is shown of each image; its answers are averaged. None is the network's own choice.
 
-    def probabilities(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float[np.ndarray, "b c"]:
-        """Return the probability of each class, float32 [b, c], after the temperature.
+        Raises:
+            UserError: The network has no such answer.
+        """
+        found = self.outputs(images, views)
+        if self._known(answer) == "votes":
+            votes = np.asarray(found["votes"], np.float64)[:, [FER_PLUS.index(name) for name in AFFECTNET_8]]
+            return _softmax(votes)
+        return _softmax(np.asarray(found["logits"], np.float64) / self.temperature)
+
+    def outputs(
+        self, images: UInt8[np.ndarray, "b h w 3"], views: Views | None = None
+    ) -> dict[str, Float[Array, "b ..."]]:
+        """Return what each head says of faces, as the network returns it.
 
         Args:
-            images: As for `outputs`.
+            images: As for `probabilities`.
+            views: As for `probabilities`.
         """
-        return np.asarray(jax.nn.softmax(self.outputs(images)["logits"] / self.temperature))
+        return self._compiled(self.variables, images, views or self.views)
+
+    def _known(self, answer: Answer | None) -> Answer:
+        answer = self.answer if answer is None else answer
+        if answer not in self._answers:
+            raise UserError(f"the network has no answer {answer!r}: ask for {' or '.join(self._answers)}")
+        return answer
+
+    @property
+    def _answers(self) -> tuple[Answer, ...]:
+        return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
 
     @cached_property
     def _compiled(self) -> Any:
         network = compiled_for(self.network, OneDevice().device.platform)
-        return jax.jit(lambda variables, images: network.apply(variables, images, train=False, mask=None))
+
+        def outputs(variables: Any, images: jax.Array, views: Views) -> Any:
+            def predict(seen: jax.Array) -> Any:
+                return network.apply(variables, seen, train=False, mask=None)
+
+            return over_views(predict, images, views)
+
+        return jax.jit(outputs, static_argnums=2)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def save_model(model: FaceModel, folder: Path) -> Path:
@@ -112,6 +209,8 @@ def save_model(model: FaceModel, folder: Path) -> Path:
         "class_names": list(model.class_names),
         "image_size": model.image_size,
         "temperature": model.temperature,
+        "answer": model.answer,
+        "views": model.views,
         "notes": dict(model.notes),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -129,19 +228,19 @@ def save_model(model: FaceModel, folder: Path) -> Path:
 
 
 def load_model(folder: Path | str, *, network: Network | None = None) -> FaceModel:
-    """Return the network of a folder that `save_model` wrote.
+    """Return the network of a folder that `save_model` wrote, or one that comes with jaxfer.
 
     JAX, Flax and NumPy suffice for it. Nothing of the folder is run, and nothing outside of it is read.
 
     Args:
-        folder: The folder.
+        folder: The folder, or a name of `SHIPPED`. A folder of one's own of that name is `./small`, or a `Path`.
         network: The network, if it is not one of jaxfer's own.
 
     Raises:
         UserError: The folder holds no such network, or weights that are not whole, not those that were saved, or of
             another network.
     """
-    folder = Path(folder)
+    folder = SHIPPED[folder] if isinstance(folder, str) and folder in SHIPPED else Path(folder)
     said = _read_config(folder)
     try:
         content = (folder / WEIGHTS).read_bytes()
@@ -156,8 +255,12 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
         raise UserError(f"{folder} holds no model that is understood ({error}): copy it again") from error
     network = make_network(config, len(said["class_names"])) if network is None else network
     variables = _fitted(arrays, network, said["image_size"], folder)
-    names = tuple(said["class_names"])
-    return FaceModel(network, variables, names, said["image_size"], said["temperature"], config, said["notes"])
+    names, size, temperature = tuple(said["class_names"]), said["image_size"], said["temperature"]
+    model = FaceModel(
+        network, variables, names, size, temperature, config, said["notes"], said["answer"], said["views"]
+    )
+    model.names()  # refuses an answer that there is not
+    return model
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -182,6 +285,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{wanted}: its class_names, image_size or temperature cannot be; copy the model again")
     if not isinstance(said["network"], dict) or not isinstance(said["notes"], dict):
         raise UserError(f"{wanted}: its network or notes are no objects; copy the model again")
+    if said["answer"] not in get_args(Answer) or said["views"] not in get_args(Views):
+        raise UserError(f"{wanted}: its answer or views cannot be; copy the model again")
     return said
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from jaxfer.config import PRESETS, DataConfig, ModelConfig
 from jaxfer.emotions import AFFECTNET_7
+from jaxfer.inference import load_model
 from jaxfer.models import ResNetFER
 from jaxfer.models.resnet import MODELS
 
@@ -204,6 +205,9 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["config"]["model"]["heads"] == ["votes"]
     assert summary["val"]["votes_examples"] == 21
+    model = load_model(tmp_path / "run" / "model-epoch-1")
+    assert (model.answer, model.image_size, model.names("expression")) == ("votes", 32, AFFECTNET_7)
+    assert str(tmp_path) not in (tmp_path / "run" / "model-epoch-1" / "config.json").read_text()
 
 
 def test_votes_of_other_rows_than_fer2013s_are_refused(tmp_path, refused):

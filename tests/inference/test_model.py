@@ -14,7 +14,8 @@ from networks import Linear, drawn
 from safetensors.numpy import load_file, save_file
 
 from jaxfer.config import ModelConfig
-from jaxfer.emotions import AFFECTNET_7
+from jaxfer.data.layouts.fer2013.votes import CHOICES
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 from jaxfer.inference import FaceModel, load_model, safetensors, save_model
 from jaxfer.tasks import make_network
@@ -27,7 +28,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uin
 def model():
     network = make_network(CONFIG, 7)
     notes = {"data": "noise", "accuracy": 0.5}
-    return FaceModel(network, drawn(network, IMAGES[:1]), AFFECTNET_7, 32, 1.5, CONFIG, notes)
+    return FaceModel(network, drawn(network, IMAGES[:1]), AFFECTNET_7, 32, 1.5, CONFIG, notes, "votes")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def folder(saved, tmp_path):
 def test_it_comes_back_as_it_was_but_for_kernels_rounded_to_float16(model, saved):
     found = load_model(saved)
     assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
-    for name in ("network", "class_names", "image_size", "temperature", "config", "notes"):
-        assert getattr(found, name) == getattr(model, name)
+    for field in dataclasses.fields(model):
+        assert field.name == "variables" or getattr(found, field.name) == getattr(model, field.name)
 
     def same(own, other):
         rounded = np.float32(np.float16(own)) if own.ndim > 1 else own
@@ -59,9 +60,43 @@ def test_it_predicts_what_its_network_says_divided_by_the_temperature(saved):
     outputs = jax.jit(lambda v: found.network.apply(v, IMAGES, train=False))(found.variables)
     np.testing.assert_allclose(found.outputs(IMAGES)["votes"], outputs["votes"], rtol=1e-3, atol=1e-4)
     expected = np.exp(np.float64(outputs["logits"]) / 1.5)
-    probabilities = found.probabilities(IMAGES)
-    assert probabilities.shape == (5, 7)
+    probabilities = found.probabilities(IMAGES, "expression")
+    assert found.names("expression") == AFFECTNET_7
+    assert (probabilities.shape, probabilities.dtype) == ((5, 7), np.float32)
     np.testing.assert_allclose(probabilities, expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-5)
+
+
+def test_what_people_would_see_are_the_votes_that_name_an_expression_in_affectnets_order(saved):
+    found = load_model(saved)
+    votes = np.exp(np.float64(found.outputs(IMAGES)["votes"]))
+    shares = dict(zip(map(from_word, CHOICES[:8]), (votes[:, :8] / votes[:, :8].sum(1, keepdims=True)).T, strict=True))
+    assert found.names() == AFFECTNET_8
+    np.testing.assert_allclose(found.probabilities(IMAGES).T, [shares[name] for name in AFFECTNET_8], rtol=1e-5)
+
+
+def test_views_are_averaged_unless_the_model_or_the_caller_says_one(model):
+    def mean(images, way):
+        both = (one.probabilities(images, "expression", "one") for images in (images, images[:, :, ::-1]))
+        return np.mean(list(both), axis=0) if way == "flip" else one.probabilities(images, "expression", "one")
+
+    one = dataclasses.replace(model, temperature=1.0)
+    flipped = dataclasses.replace(one, views="flip")
+    for way, asked in (
+        ("flip", one.probabilities(IMAGES, "expression", "flip")),
+        ("one", one.probabilities(IMAGES, "expression")),
+    ):
+        np.testing.assert_allclose(asked, mean(IMAGES, way), rtol=1e-4)
+    np.testing.assert_array_equal(flipped.probabilities(IMAGES), one.probabilities(IMAGES, views="flip"))
+    assert not np.array_equal(flipped.probabilities(IMAGES), one.probabilities(IMAGES))
+
+
+def test_what_it_cannot_answer_is_a_sentence(model):
+    without = dataclasses.replace(model, config=dataclasses.replace(CONFIG, heads=()), answer="expression")
+    assert without.names() == AFFECTNET_7
+    with pytest.raises(UserError, match="the network has no answer 'votes': ask for expression"):
+        without.probabilities(IMAGES, "votes")
+    with pytest.raises(UserError, match="the network has no answer 'people': ask for expression or votes"):
+        model.names("people")
 
 
 def test_the_same_network_gives_the_same_bytes_and_nothing_is_overwritten(model, saved, tmp_path):
@@ -179,6 +214,10 @@ def network(**fields):
         (changed(temperature=0), "its class_names, image_size or temperature cannot be"),
         (changed(temperature="warm"), "its class_names, image_size or temperature cannot be"),
         (changed(image_size=10**9), "its class_names, image_size or temperature cannot be"),
+        (changed(answer="people"), "its answer or views cannot be"),
+        (changed(answer=["votes"]), "its answer or views cannot be"),
+        (changed(views={}), "its answer or views cannot be"),
+        (lambda said: network(heads=[])(said) | {"answer": "votes"}, "are of another network than config.json says"),
         (changed(class_names=["a"]), "its class_names, image_size or temperature cannot be"),
         (changed(class_names=[["a"], ["b"]]), "its class_names, image_size or temperature cannot be"),
         (changed(class_names=list(AFFECTNET_7)[:6]), "are of another network than config.json says: params/head"),
@@ -222,8 +261,8 @@ def test_jax_flax_and_numpy_suffice(saved):
         "    sys.modules[name] = None  # importing it fails\n"
         "import numpy as np, jaxfer\n"
         "model = jaxfer.load_model(sys.argv[1])\n"
-        "print(model.probabilities(np.zeros((1, 32, 32, 3), np.uint8)).shape)\n"
+        "print(model.probabilities(np.zeros((1, 32, 32, 3), np.uint8), views='ten').shape)\n"
     )
     command = [sys.executable, "-c", program, str(saved)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "(1, 7)\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "(1, 8)\n"), ended.stderr

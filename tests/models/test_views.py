@@ -12,8 +12,8 @@ from jaxfer.data.dataset import Split
 from jaxfer.data.transforms import crop
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.evaluation.predict import _compiled, predict_split
-from jaxfer.evaluation.views import distance
 from jaxfer.models import checked_outputs
+from jaxfer.models.views import distance
 
 N = 21
 

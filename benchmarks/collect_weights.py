@@ -1,0 +1,120 @@
+"""Write the network of a finished run as the folder that people share, and its numbers as one JSON file.
+
+`python benchmarks/collect_weights.py RUN_DIR MODEL_DIR results/weights-NAME.json`
+
+The network is that of the last epoch, which nothing has chosen. The numbers are those of the folder as it is read
+back, its kernels rounded to float16, on the validation split of the run: of each way to show an image, of the images
+without a copy in the training split, and, where the network has learnt votes, of what people saw. The model's card and
+the tables in the documentation are made from the file, which holds no paths of the machine it was made on.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import jax
+import numpy as np
+from arithmetic import operations
+from contenders.case import Case
+from machine import machine
+
+from jaxfer import FaceModel, load, load_model, load_run, save_model
+from jaxfer.cli.program import run
+from jaxfer.config import Views
+from jaxfer.data.layouts.fer2013.votes import CHOICES, majority
+from jaxfer.emotions import AFFECTNET_8, from_word
+from jaxfer.evaluation import Evaluation, Predictions, evaluate, wilson_interval
+from jaxfer.inference.model import WEIGHTS
+
+LEFT_OUT = ("inputs", "environment", "data", "by", "checkpoint", "run", "calibration")
+"""What of an evaluation is said elsewhere in the file, or belongs to the machine."""
+
+
+def main() -> None:
+    """Save, read back, evaluate, and write the numbers."""
+    run_dir, folder, out = map(Path, sys.argv[1:])
+    trained = load_run(run_dir, "last")
+    data = load(trained.config.data)
+    save_model(FaceModel.of_run(trained, data.class_names), folder)
+    model = load_model(folder)
+    stored = dataclasses.replace(trained, variables=model.variables)
+    found = {views: evaluate(stored, data, views=views, without_copies=True) for views in get_args(Views)}
+    exact = evaluate(trained, data).predictions
+    summary = json.loads((run_dir / "summary.json").read_text())
+    config = trained.config
+    record = {
+        "machine": machine(),
+        "made": model.notes["made"],
+        "seconds": summary["seconds"],
+        "train": {name: summary["train"][name] for name in ("split", "examples", "accuracy")},
+        "versions": summary["environment"],
+        "network": {
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained.variables["params"])),
+            "multiply_adds": sum(operations(Case("infer", config.model.variant, 1), trained.model).values()) // 2,
+        },
+        "file": {
+            "bytes": (folder / WEIGHTS).stat().st_size,
+            "sha256": json.loads((folder / "config.json").read_text())["sha256"],
+        },
+        "float16": {
+            "images": len(exact),
+            "changed": {
+                "expression": int((exact.predicted != found["one"].predictions.predicted).sum()),
+                **({"votes": _votes_changed(exact, found["one"].predictions)} if "votes" in exact.heads else {}),
+            },
+        },
+        "views": {views: _numbers(one) for views, one in found.items()},
+        "votes": _votes(found["one"]) if "votes" in config.model.heads else None,
+        "history": [
+            {name: row[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")}
+            for row in map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
+            if row["kind"] == "epoch"
+        ],
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _numbers(one: Evaluation) -> dict[str, Any]:
+    return {name: value for name, value in one.to_dict().items() if name not in LEFT_OUT}
+
+
+def _votes_changed(exact: Predictions, stored: Predictions) -> int:
+    return int((exact.heads["votes"][:, :8].argmax(1) != stored.heads["votes"][:, :8].argmax(1)).sum())
+
+
+def _votes(one: Evaluation) -> dict[str, Any]:
+    """Return how often the expression that most people saw is the one predicted, by both rules that are in use.
+
+    `majority` keeps the faces of which more than half of the votes are for one expression, single votes left out;
+    `plurality` those of which no answer has more votes than an expression, the first in FER+'s order among equals.
+    """
+    counts = np.nan_to_num(cast(np.ndarray, one.split.columns["votes"])).astype(int)  # [n, 10]; NaN where unknown
+    names = np.array([from_word(choice) or "" for choice in CHOICES])
+    predicted = names[one.predictions.heads["votes"][:, :8].argmax(1)]
+    seen = {
+        "majority": np.array([from_word(majority(row) or "") for row in counts.tolist()]),
+        "plurality": np.where(counts.any(axis=1), names[counts.argmax(axis=1)], ""),
+    }
+    return {rule: _agreement(predicted, classes) for rule, classes in seen.items()}
+
+
+def _agreement(predicted: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+    known = np.isin(seen, AFFECTNET_8)
+    right, classes = (predicted == seen)[known], seen[known]
+    there = [name for name in AFFECTNET_8 if name in classes]
+    return {
+        "examples": len(right),
+        "accuracy": float(right.mean()),
+        "interval": wilson_interval(float(right.mean()), len(right)),
+        "recall": {
+            name: {"recall": float(right[classes == name].mean()), "examples": int((classes == name).sum())}
+            for name in there
+        },
+    }
+
+
+if __name__ == "__main__":
+    run(main)
