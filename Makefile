@@ -48,6 +48,7 @@ profile: $(VENV)/installed
 
 # The pages that are made from measured files.
 docs: $(VENV)/installed
+	$(BIN)/python docs/make_card.py
 	$(BIN)/python docs/make_results.py
 	$(BIN)/python docs/make_performance.py
 

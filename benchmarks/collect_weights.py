@@ -86,7 +86,7 @@ def _votes_changed(exact: Predictions, stored: Predictions) -> int:
 
 
 def _votes(one: Evaluation) -> dict[str, Any]:
-    """Return how often the expression that most people saw is the one predicted, by both rules that are in use.
+    """Return how often the expression that most people saw is predicted, and is the label, by both rules in use.
 
     `majority` keeps the faces of which more than half of the votes are for one expression, single votes left out;
     `plurality` those of which no answer has more votes than an expression, the first in FER+'s order among equals.
@@ -98,7 +98,11 @@ def _votes(one: Evaluation) -> dict[str, Any]:
         "majority": np.array([from_word(majority(row) or "") for row in counts.tolist()]),
         "plurality": np.where(counts.any(axis=1), names[counts.argmax(axis=1)], ""),
     }
-    return {rule: _agreement(predicted, classes) for rule, classes in seen.items()}
+    labels = np.array(one.data.class_names)[one.split.labels]
+    return {
+        "network": {rule: _agreement(predicted, classes) for rule, classes in seen.items()},
+        "label": {rule: _agreement(labels, classes) for rule, classes in seen.items()},
+    }
 
 
 def _agreement(predicted: np.ndarray, seen: np.ndarray) -> dict[str, Any]:

@@ -68,11 +68,13 @@ def test_what_most_people_saw_is_told_by_both_rules(collected):
     data, model, found = collected
     predicted = np.array(model.names("votes"))[model.probabilities(data.val.images, "votes").argmax(1)]
     votes = np.nan_to_num(data.val.columns["votes"])
-    said = json.loads(found)["votes"]
+    said = json.loads(found)["votes"]["network"]
     for rule, kept in (("majority", votes.max(1) == 6), ("plurality", np.isin(votes.max(1), (1, 4, 5, 6)))):
         seen = [from_word(CHOICES[row.argmax()]) for row in votes[kept]]
         assert said[rule]["examples"] == kept.sum() > 5
         assert said[rule]["accuracy"] == pytest.approx(np.mean(predicted[kept] == seen))
+        labels = np.array(data.class_names)[data.val.labels[kept]]
+        assert json.loads(found)["votes"]["label"][rule]["accuracy"] == pytest.approx(np.mean(labels == seen))
         assert sum(one["examples"] for one in said[rule]["recall"].values()) == kept.sum()
 
 

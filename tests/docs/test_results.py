@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxfer.inference.model import SHIPPED
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -17,18 +19,32 @@ def make_results(script):
 
 @pytest.fixture(scope="module")
 def measured():
-    names = ("drawn-demo.json", "fer2013-seed.json", "fer2013-grid.json")
+    names = ("drawn-demo.json", "fer2013-seed.json", "weights-small.json", "fer2013-grid.json")
     return [json.loads((RESULTS / name).read_text()) for name in names]
 
 
 def test_the_results_page_is_what_the_measured_file_says(make_results, measured):
-    assert (ROOT / "docs" / "results.md").read_text() == make_results.page(
-        *measured[1:], make_results.data_measurements()
-    )
+    _, faces, weights, grid = measured
+    made = make_results.page(faces, grid, make_results.data_measurements(), weights)
+    assert (ROOT / "docs" / "results.md").read_text() == made
+
+
+def test_the_card_of_a_network_that_ships_is_what_its_measured_file_says(script):
+    make_card = script("make_card")
+    for name, folder in SHIPPED.items():
+        assert (folder / "README.md").read_text() == make_card.card(name, make_card.measured(name))
+
+
+def test_the_published_network_computes_what_the_page_says(make_results, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from arithmetic import operations
+    from contenders.case import Case
+
+    assert sum(operations(Case("infer", "published", 1)).values()) // 2 == make_results.PUBLISHED_MULTIPLY_ADDS
 
 
 def test_the_table_in_the_readme_is_what_the_measured_files_say(make_results, measured):
-    assert make_results.measured_runs(*measured[:2]) in (ROOT / "README.md").read_text()
+    assert make_results.measured_runs(*measured[:3]) in (ROOT / "README.md").read_text()
 
 
 def test_measured_files_name_no_path_of_the_machine_they_come_from():

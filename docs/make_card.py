@@ -1,0 +1,197 @@
+"""Write the card of each network that ships from its measured file, benchmarks/results/weights-NAME.json.
+
+python docs/make_card.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxfer.evaluation import f1_interval, wilson_interval
+from jaxfer.inference.model import SHIPPED
+from jaxfer.reports.words import between
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+SHOWN = {
+    "one": "each image as it is",
+    "flip": "the image and its mirror image",
+    "five": "the image and four moved by two pixels",
+    "ten": "those five and their mirror images",
+}
+"""What the network is shown, in words; see `jaxfer.models.views`."""
+
+CONFUSIONS = 6
+"""The most frequent confusions that a card tells."""
+
+
+def main() -> None:
+    """Write the card of every network that has been measured."""
+    for name, folder in SHIPPED.items():
+        (folder / "README.md").write_text(card(name, measured(name)))
+
+
+def measured(name: str) -> dict[str, Any]:
+    """Return what was measured of a network that ships."""
+    return json.loads((RESULTS / f"weights-{name}.json").read_text())
+
+
+def card(name: str, found: dict[str, Any]) -> str:
+    """Return the card, in Markdown with the metadata that model hubs read."""
+    made, one, votes = found["made"], found["views"]["one"], found["votes"]["network"]
+    config, network, file = made["config"], found["network"], found["file"]
+    clean = one["without_copies"]
+    warm = one["temperature"]
+    return f"""---
+license: apache-2.0
+library_name: jaxfer
+pipeline_tag: image-classification
+tags: [facial-expression-recognition, jax, flax]
+model-index:
+- name: jaxfer-{name}
+  results:
+  - task: {{type: image-classification}}
+    dataset: {{name: FER2013, type: fer2013, split: {one["split"]}}}
+    metrics: [{{type: accuracy, value: {one["accuracy"]:.4f}}}]
+---
+
+# `{name}`: expressions of faces, from 48 gray pixels
+
+```python
+import jaxfer, numpy as np
+
+model = jaxfer.load_model("{name}")
+faces = np.zeros((1, 48, 48, 3), np.uint8)       # faces as FER2013 frames them, 0 to 255
+model.probabilities(faces)                       # of {", ".join(model_names(votes))}: what people would see
+model.probabilities(faces, "expression")         # of FER2013's seven labels, for its benchmark
+```
+
+A residual network of {network["parameters"]:,} parameters, {network["multiply_adds"] / 1e6:.0f} million multiply-adds a face, {file["bytes"] / 1e6:.1f} MB: kernels in
+float16, which changes the predicted class of {found["float16"]["changed"]["expression"]} of {found["float16"]["images"]:,} images. One channel; colours become
+luma, 0.299 red + 0.587 green + 0.114 blue; each image is standardised inside of the network.
+
+**It predicts how people would name the expression on a face. It does not tell what a person feels.**
+
+## Two answers, and which one to use
+
+The network was taught two things about the same faces. FER2013's own label says with which word an image was searched for;
+what most people see in the face is that label in {found["votes"]["label"]["plurality"]["accuracy"]:.0%} of them. FER+'s votes are what ten people saw.
+
+| answer | what it predicts | use it for |
+|---|---|---|
+| `votes`, the default | the expression that most people would see, of eight | faces of people |
+| `expression` | FER2013's label, of seven | comparing with published numbers on FER2013 |
+
+On FER2013's labels the network calls many a calm face sad or afraid, as those labels do. That is no answer for a person.
+
+## Scores
+
+On FER2013's {one["split"]}, n = {one["examples"]:,}; 95% intervals are bootstrapped over the images. PrivateTest was neither read nor looked at.
+
+| shown | accuracy | interval | macro F1 | interval | calibration error | cross entropy |
+|---|---|---|---|---|---|---|
+{rows_of_views(found["views"])}
+
+Without the {clean["copies"]:,} images that have an exact copy among the training images: accuracy {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), macro F1
+{clean["macro_f1"]:.4f} ({between(clean["intervals"]["macro_f1"])}), n = {clean["examples"]:,}. With the temperature {warm["value"]:.3f}, which the folder holds and `probabilities` applies, the
+calibration error of the image alone is {warm["ece"]:.4f}; it was fitted on these same images, which makes that optimistic.
+
+| label | precision | recall | interval | F1 | interval | images |
+|---|---|---|---|---|---|---|
+{rows_of_classes(one)}
+
+The most frequent confusions:
+
+{confusions(one)}
+
+What people saw (`votes`), on the same split:
+
+| rule | faces | agreement | interval |
+|---|---|---|---|
+| majority: more than half of the votes for one expression, single votes left out | {votes["majority"]["examples"]:,} | {votes["majority"]["accuracy"]:.4f} | {between(votes["majority"]["interval"])} |
+| plurality: most votes for an expression, the first of equals | {votes["plurality"]["examples"]:,} | {votes["plurality"]["accuracy"]:.4f} | {between(votes["plurality"]["interval"])} |
+
+| expression (majority) | recall | interval | faces |
+|---|---|---|---|
+{rows_of_votes(votes["majority"]["recall"])}
+
+## How it was made
+
+- Data: FER2013's Training, {found["train"]["examples"]:,} images, all of them; FER+'s votes for the same images. Fingerprint `{made["data"]}`.
+- Selection: none. {config["epochs"]} epochs of a schedule fixed before the run began, the network of the last one, its parameters averaged
+  over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the temperature alone was fitted on it.
+- Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}, in {found["seconds"] / 60:.0f} minutes on {found["machine"]["cores"]} cores of an {found["machine"]["processor"]} with {found["machine"]["vectors"]}:
+
+  ```
+  python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{f" --seed {config['seed']}" if config["seed"] else ""}
+  ```
+
+- Versions: {", ".join(f"{library} {found['versions'][library]}" for library in ("python", "jax", "flax", "optax"))}. On another processor or version the last bits of
+  every step differ, so that a repetition gives a network as good, not the same one.
+- `model.safetensors`: sha256 `{file["sha256"]}`.
+
+## The data, and its rights
+
+FER2013's photographs were collected from the web by search words (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414).
+The people in them were not asked, and **no licence for the photographs has been published**. FER+'s votes are under the MIT
+licence. The weights are under jaxfer's own licence, Apache-2.0, as far as jaxfer's authors can give one; whether it matters for your use
+that the photographs' rights are not cleared is yours to judge. No image is part of the weights or of this card.
+
+## What it must not be used for
+
+- Do not use it to judge, rank, hire, grade, watch, police or diagnose anyone. A face is no proof of a feeling.
+- In the European Union, inferring emotions of people at work or in education is prohibited (AI Act, Regulation 2024/1689,
+  Article 5(1)(f)) but for medical or safety reasons; other uses may be of high risk, and people must be told of them.
+- It has not been tested across age, sex or skin colour. FER2013 says nothing of them, and shows few faces of disgust
+  ({one["per_class"]["disgust"]["support"]} of {one["examples"]:,} here).
+- It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs.
+"""
+
+
+def model_names(votes: dict[str, Any]) -> list[str]:
+    """Return the expressions that people saw, in the model's order."""
+    return list(votes["plurality"]["recall"])
+
+
+def rows_of_views(views: dict[str, Any]) -> str:
+    """Return a row of scores for each way to show an image."""
+    return "\n".join(
+        f"| {SHOWN[name]} | {one['accuracy']:.4f} | {between(one['intervals']['accuracy'])} | {one['macro_f1']:.4f} "
+        f"| {between(one['intervals']['macro_f1'])} | {one['ece']:.4f} | {one['cross_entropy']:.4f} |"
+        for name, one in views.items()
+    )
+
+
+def rows_of_classes(one: dict[str, Any]) -> str:
+    """Return a row for each label."""
+    matrix = np.array(one["confusion_matrix"])
+    concerned = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()  # of the class, or taken for it
+    return "\n".join(
+        f"| {name} | {c['precision']:.4f} | {c['recall']:.4f} | {between(wilson_interval(c['recall'], c['support']))} "
+        f"| {c['f1']:.4f} | {between(f1_interval(c['f1'], int(n)))} | {c['support']:,} |"
+        for (name, c), n in zip(one["per_class"].items(), concerned, strict=True)
+    )
+
+
+def rows_of_votes(recall: dict[str, Any]) -> str:
+    """Return a row for each expression that people saw."""
+    return "\n".join(
+        f"| {name} | {one['recall']:.4f} | {between(wilson_interval(one['recall'], one['examples']))} | {one['examples']:,} |"
+        for name, one in recall.items()
+    )
+
+
+def confusions(one: dict[str, Any]) -> str:
+    """Return the labels that are most often taken for another one, by share of their images."""
+    matrix, names = np.array(one["confusion_matrix"], float), list(one["per_class"])
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
+    np.fill_diagonal(shares, 0)
+    order = np.argsort(-shares, axis=None)[:CONFUSIONS]
+    pairs = zip(*np.unravel_index(order, shares.shape), strict=True)
+    return "\n".join(f"- {names[a]} taken for {names[b]}: {shares[a, b]:.1%} of its images" for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main()
