@@ -145,6 +145,8 @@ def killed(train, run_dir, step, saved, first=()):
     return run_dir
 
 
+# Whose next test is killed within an epoch too, and resumes from a checkpoint that is saved more often.
+@pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_both_resume_bit_identical_to_an_uninterrupted_run(
     train, finish, two, tmp_path
 ):
