@@ -33,12 +33,15 @@ class Train(TrainingFlags):
         from jaxfer.data import load
         from jaxfer.devices.distributed import is_first
         from jaxfer.reports import ProgressBar, TensorBoard, finish_run, print_summary
+        from jaxfer.tasks import tasks_of
         from jaxfer.training import fit
 
         config, run_dir = flags.config, flags.run_dir
+        # Before the data is read, which can take long.
+        tasks_of(config.model)
+        model = own_network(flags.network, config.data.num_classes)
         with start_up.part("load_data"):
             data = (load if self.json else load_and_print)(config.data)
-        model = own_network(flags.network, len(data.class_names))
         callbacks: list[Any] = [start_up] if self.json else [start_up, ProgressBar()]
         if flags.writes_events:
             callbacks.append(TensorBoard(run_dir))

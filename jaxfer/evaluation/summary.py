@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax
@@ -18,7 +19,7 @@ from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
 from jaxfer.metrics.temperature import Temperature, fit_temperature
-from jaxfer.models import Network
+from jaxfer.models import Network, name_of
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
@@ -56,10 +57,14 @@ def summarize(
         split, with bootstrap `intervals`. `best` is the epoch of the best validation accuracy. That accuracy is
         optimistic, since the epoch was chosen by the very examples on which it is measured. `temperature` is what
         `fitted_temperature` returns for the validation split, as a dict.
+
+    Raises:
+        UserError: The state is that of another network.
     """
     parallel = parallel or choose_parallel(config.batch_size)
     classes = len(data.class_names)
     model = make_network(config.model, classes) if model is None else model
+    _check_parameters(model, config.data.image_size, state.params)
     tasks = (*tasks_of(config.model), *tasks)
     numbers = Hyperparameters.of(config)
     objective = make_objective(config.loss, model, tasks, data.train.labels, classes, numbers).evaluated()
@@ -90,6 +95,16 @@ def summarize(
         },
         "environment": environment(),
     }
+
+
+def _check_parameters(model: Network, image_size: int, params: Any) -> None:
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
+    wanted = jax.eval_shape(partial(model.init, train=False, mask=None), jax.random.key(0), images)["params"]
+    if jax.tree.map(np.shape, wanted) != jax.tree.map(np.shape, params):
+        raise UserError(
+            f"the parameters are of another network than {name_of(model)}, which the config names or was passed: pass "
+            "the model as it was passed to fit"
+        )
 
 
 def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:

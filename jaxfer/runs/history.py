@@ -85,9 +85,11 @@ class History:
         if step is not None:
             notes = self._checkpoints.notes(step)
             for name, fact in self._facts.items():
-                if notes.get(name) != fact:
+                # What checkpoints of releases before say nothing of is not known to differ.
+                if notes.get(name, fact if name == "pieces" else None) != fact:
                     was = _OTHERS.get(name, "trained on other images or labels than these: pass the data it began with")
-                    raise UserError(f"{self._folder.path} was {was}")
+                    shown = was.format(was=notes.get(name) or "none", now=fact or "none")
+                    raise UserError(f"{self._folder.path} was {shown}")
             saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
             state, running = saved["state"], _restored(saved["running"])
             self._before = notes["seconds"]
@@ -138,7 +140,8 @@ class History:
 
 _OTHERS = {
     "teachers": "taught by other teachers than these: pass the runs it began with, with their checkpoints of that time "
-    "(--teachers)"
+    "(--teachers)",
+    "pieces": "made of other pieces of your own than these ({was}; now {now}): pass to fit those it began with",
 }
 """What a run was, by the fact that another value of tells; all others are facts of images and labels."""
 

@@ -29,7 +29,7 @@ from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.statistics import statistics_function
-from jaxfer.training.step import eval_function, sparing_padding, train_function
+from jaxfer.training.step import eval_function, piece_name, sparing_padding, train_function
 from jaxfer.training.teachers import Watch, load_teachers
 
 
@@ -198,7 +198,10 @@ class Program:
 
     @cached_property
     def facts(self) -> dict[str, str]:
-        """Hashes of the images, of every column that is learnt, and of teachers, which must be the same on resuming."""
+        """What must be the same on resuming.
+
+        Hashes of the images, of every column that is learnt, and of teachers; and the names of pieces of one's own.
+        """
         # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
         known = columns(self.data.train)
         more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
@@ -206,7 +209,18 @@ class Program:
         for name in more:
             digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
         facts = {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
+        facts["pieces"] = self._pieces()
         return facts | ({"teachers": self._teachers.fingerprint} if self._teachers else {})
+
+    def _pieces(self) -> str:
+        """Return the names of the tasks, transforms, gradient and optimizer of one's own, as errors show them."""
+        given = {
+            "tasks": self.own_tasks,
+            "transforms": self._transforms,
+            "gradient": () if self._gradient is plain else (self._gradient,),
+            "optimizer": () if self._given_optimizer is None else (self._given_optimizer.init,),
+        }
+        return "; ".join(f"{kind} {', '.join(map(piece_name, pieces))}" for kind, pieces in given.items() if pieces)
 
     def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
         """Return a run's state at step 0, empty metrics, and its hyper-parameters, all on the devices."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import chex
@@ -99,6 +99,7 @@ def train_function(
     Returns:
         `step(state, batch) -> (state, metrics)`.
     """
+    optimizer = optax.with_extra_args_support(optimizer)  # some go by the loss
 
     def evaluate(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
         examples = _total(batch["mask"].sum(), axis_name)
@@ -134,7 +135,7 @@ def train_function(
             _check(batch)
         found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
         loss, (outputs, batch_stats, _) = found
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, value=loss)
         params = optax.apply_updates(state.params, updates)
         average = state.ema
         if ema is not None:
@@ -158,10 +159,29 @@ def sparing_padding(transform: Transform) -> Transform:
 
     def spared(key: jax.Array, batch: Batch) -> Batch:
         changed = transform(key, batch)
-        _check(changed)
+        try:
+            _check(changed)
+        except AssertionError as error:
+            raise UserError(
+                f"the transform {piece_name(transform)} returned a batch of other shapes than image [b, h, w, c], "
+                f"label int [b] and mask bool [b] ({error}): return these"
+            ) from error
         return {**changed, "image": jnp.where(changed["mask"][:, None, None, None], changed["image"], 0)}
 
     return spared
+
+
+def piece_name(piece: Any) -> str:
+    """Return the `module:attribute` of a function, or of an object's class, that a person passed.
+
+    >>> piece_name(sparing_padding), piece_name(jnp.zeros(1).shape)
+    ('jaxfer.training.step:sparing_padding', 'builtins:tuple')
+    """
+    while isinstance(piece, partial):
+        piece = piece.func
+    named = piece if hasattr(piece, "__qualname__") else type(piece)
+    # What a function returns is known by that function.
+    return f"{named.__module__}:{named.__qualname__.partition('.<locals>')[0]}"
 
 
 def make_eval_step(

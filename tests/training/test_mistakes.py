@@ -1,6 +1,7 @@
 """What a programmer gets wrong about the contracts ends in a sentence, and what is only unusual works."""
 
 import dataclasses
+from functools import partial
 
 import chex
 import flax.linen as nn
@@ -16,7 +17,7 @@ from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.errors import UserError
-from jaxfer.evaluation import evaluate
+from jaxfer.evaluation import evaluate, summarize
 from jaxfer.evaluation.explain import grad_cam
 from jaxfer.evaluation.predict import predict_split
 from jaxfer.metrics.scores import Measure
@@ -24,7 +25,7 @@ from jaxfer.models import Head, unit_range
 from jaxfer.reports import write_evaluation
 from jaxfer.runs import load_run
 from jaxfer.tasks import Task
-from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step
+from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step, plain, sam
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
@@ -176,8 +177,43 @@ def test_a_transform_that_returns_no_batch_is_refused(data):
     batch = Batches(data.train, 16, seed=0)[0]
     with pytest.raises(UserError, match="a transform returned NoneType in place of a batch: return the batch"):
         step_of(transform=lambda key, batch: None)(batch)
-    with pytest.raises(AssertionError, match="Assertion assert_rank failed"):
+    words = r"the transform \S+test_mistakes:\S+ returned a batch of other shapes than image .* return these"
+    with pytest.raises(UserError, match=words):
         step_of(transform=lambda key, batch: batch | {"image": batch["image"][0]})(batch)
+
+
+def darker(key, batch):
+    return batch | {"image": batch["image"] // 2}
+
+
+def test_a_run_goes_on_with_pieces_of_the_same_names_alone(data, tmp_path):
+    longer = dataclasses.replace(CONFIG, epochs=CONFIG.epochs + 1)
+    own = {"transforms": [darker], "optimizer": optax.sgd(0.01), "gradient": sam(0.05)}
+    fit(CONFIG, data, run_dir=tmp_path, model=NET, **own)
+    for others in (
+        {},
+        {**own, "transforms": []},
+        {**own, "transforms": [partial(darker), darker]},
+        {**own, "gradient": plain},
+    ):
+        with pytest.raises(
+            UserError, match=r"was made of other pieces of your own than these \(transforms \S+:darker;"
+        ):
+            fit(longer, data, run_dir=tmp_path, resume=True, model=NET, **others)
+    again = own | {"transforms": [partial(darker)]}
+    _, rows = fit(longer, data, run_dir=tmp_path, resume=True, model=NET, **again)
+    assert len(rows) == longer.epochs
+
+
+def test_an_optimizer_may_go_by_the_loss(data):
+    _, rows = fit(CONFIG, data, model=NET, optimizer=optax.polyak_sgd(max_learning_rate=0.1))
+    assert all(np.isfinite(row["val_loss"]) for row in rows)
+
+
+def test_a_state_of_another_network_is_not_summarised(data):
+    state, rows = fit(CONFIG, data, model=NET)
+    with pytest.raises(UserError, match=r"of another network than jaxfer\.models\.resnet:ResNetFER, which the config"):
+        summarize(CONFIG, data, state, rows)
 
 
 @pytest.mark.parametrize("label", [7, -1])
