@@ -183,7 +183,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def save_model(model: FaceModel, folder: Path) -> Path:
+def save_model(model: FaceModel, folder: Path | str) -> Path:
     """Write a network to a new folder, which appears whole or not at all.
 
     Kernels are rounded to float16; everything else keeps its float32.
@@ -198,6 +198,7 @@ def save_model(model: FaceModel, folder: Path) -> Path:
     Raises:
         UserError: There is something already; a value is not finite or too large for float16; or the disk fails.
     """
+    folder = Path(folder)
     if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} exists: name a folder that does not")
     weights = safetensors.encode({name: _stored(name, leaf) for name, leaf in _flat(model.variables).items()})
