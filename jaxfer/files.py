@@ -1,11 +1,17 @@
-"""Files and folders that jaxfer writes and removes: never through a link, which data and runs of others may hold."""
+"""Files and folders that jaxfer writes and removes: never through a link, which data and runs of others may hold.
 
+What is written is on the disk, not in memory alone, before anything that it replaces goes: a power cut loses neither.
+"""
+
+import errno
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jaxfer.errors import UserError
@@ -26,7 +32,11 @@ def write(content: str | bytes, path: Path) -> Path:
     try:
         with partial.open("xb") as file:  # exclusive creation follows no link
             file.write(content.encode() if isinstance(content, str) else content)
-        return partial.replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync(path.parent)
+        return path
     except BaseException as error:
         with suppress(OSError):
             partial.unlink()
@@ -42,11 +52,109 @@ def append(text: str, path: Path) -> None:
         UserError: It is a link, or cannot be written.
     """
     refuse_links(path)
+    is_new = not path.exists()
     try:
         with open(path, "ab", opener=no_link) as file:
             file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            sync(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def make(folder: Path) -> None:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises:
+        OSError: That cannot be done.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync(made.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder, through a power cut.
+
+    Raises:
+        OSError: The disk cannot.
+    """
+    place = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(place)
+    except OSError as error:
+        # Some file systems keep folders without being asked, and refuse to be.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(place)
+
+
+def sync_all(folder: Path) -> None:
+    """Have the disk keep a folder with all that is in it.
+
+    Raises:
+        OSError: The disk cannot.
+    """
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(place, name))
+        sync(Path(place))
+
+
+LOCK = ".lock"
+"""The file that tells who is using a folder."""
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process, until the context or the process ends, however it does.
+
+    Raises:
+        UserError: Another process holds it, `LOCK` in it is a link or cannot be written, or its disk knows no locks.
+    """
+    path = folder / LOCK
+    refuse_links(path)
+    place = _locked(folder, path)
+    try:
+        os.ftruncate(place, 0)
+        os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # before the lock ends: whoever comes next makes another one
+        os.close(place)
+
+
+def _locked(folder: Path, path: Path) -> int:
+    """Return the open lock file of a folder, locked."""
+    import fcntl  # which only Unix has
+
+    while True:
+        try:
+            place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(place)):
+                return place
+            os.close(place)  # who held it has removed it meanwhile
+        except BlockingIOError as error:
+            holder = os.read(place, 200).decode(errors="replace") or "another process"
+            os.close(place)
+            raise UserError(
+                f"{folder} is in use by {holder}: wait until that ends, or choose another folder"
+            ) from error
+        except OSError as error:
+            os.close(place)
+            raise UserError(
+                f"{folder} cannot be kept from other processes, since its disk knows no locks ({error.strerror}): "
+                "choose a folder on another disk"
+            ) from error
 
 
 def no_link(path: str, flags: int) -> int:
@@ -82,7 +190,7 @@ def own(folder: Path, names: re.Pattern[str]) -> None:
         OSError: It cannot be made.
     """
     refuse_links(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     place = _open_folder(folder)
     try:
         if _is_marked(place):

@@ -1,12 +1,16 @@
 """Files and folders that jaxfer writes: whole, never through a link, and nothing of others removed."""
 
+import errno
 import os
 import re
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from jaxfer.errors import UserError
-from jaxfer.files import TAG, append, own, remove, write
+from jaxfer.files import LOCK, TAG, append, hold, own, remove, write
 
 OURS = re.compile("[0-9]+-[0-9]+")
 
@@ -101,3 +105,68 @@ def test_a_folder_becomes_ours_where_it_holds_nothing_else(tmp_path):
     with pytest.raises(UserError, match="is not a folder that jaxfer made"):
         own(tmp_path / "theirs", OURS)
     assert everything_below(tmp_path / "theirs") == ["1-1", "a-b"]
+
+
+def test_a_folder_is_held_by_one_and_free_when_that_one_ends(tmp_path):
+    with hold(tmp_path):
+        with pytest.raises(UserError, match=rf"is in use by process {os.getpid()} on \S+, since .+: wait until"):
+            hold(tmp_path).__enter__()
+        (tmp_path / "theirs").touch()
+    with hold(tmp_path):
+        pass
+    assert everything_below(tmp_path) == ["theirs"]
+
+
+def test_a_folder_is_free_when_its_holder_is_killed(tmp_path):
+    program = (
+        f"from jaxfer.files import *\nwith hold(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"is in use by process {holder.pid} on"):
+            hold(tmp_path).__enter__()
+        holder.kill()
+        holder.wait()
+        with hold(tmp_path):
+            pass
+
+
+def test_of_many_who_want_a_folder_at_once_one_holds_it(tmp_path):
+    inside, most, entered = 0, 0, 0
+    guard = threading.Lock()
+
+    def enter():
+        nonlocal inside, most, entered
+        for _ in range(50):
+            try:
+                with hold(tmp_path):
+                    with guard:
+                        inside, entered = inside + 1, entered + 1
+                        most = max(most, inside)
+                    with guard:
+                        inside -= 1
+            except UserError:
+                pass
+
+    threads = [threading.Thread(target=enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, inside) == (1, 0)
+    assert entered > 0
+
+
+def test_a_lock_that_is_a_link_or_that_the_disk_does_not_know_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / LOCK).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match="is a link"):
+        hold(tmp_path).__enter__()
+    assert not (tmp_path / "theirs").exists()
+    (tmp_path / LOCK).unlink()
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(UserError, match=r"its disk knows no locks \(No locks available\): choose a folder on another"):
+        hold(tmp_path).__enter__()

@@ -3,6 +3,7 @@
 # The annotations of Orbax's v1 interface do not fit its own classes yet.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
+import asyncio
 import json
 import zlib
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import tensorstore
 from orbax.checkpoint import v1 as ocp
+from orbax.checkpoint._src.path import atomicity_defaults
+from orbax.checkpoint._src.path.atomicity import AtomicRenameTemporaryPath
 
 from jaxfer.errors import UserError
-from jaxfer.files import refuse_links
+from jaxfer.files import make, refuse_links, sync, sync_all
 
 _NOTES = "_CHECKPOINT_METADATA"
 """The file of a checkpoint in which Orbax keeps its metrics and notes, as JSON."""
@@ -30,7 +33,8 @@ class Checkpoints:
     """The checkpoints of one run: the latest, the one of best validation accuracy, and those saved to be kept.
 
     Saving copies the arrays and goes on in the background. A checkpoint appears in the folder whole or not at all. An
-    older one is removed only when a newer one is complete, so that nothing is lost whenever the process ends.
+    older one is removed only when a newer one is complete and on the disk, so that nothing is lost whenever the process
+    or the power ends.
 
     Args:
         directory: The folder of the checkpoints. It is created if it does not exist, and the rest of an interrupted
@@ -45,6 +49,7 @@ class Checkpoints:
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.directory = directory
         self._read_only = read_only
+        self._saving: Any = None
         if read_only and not (directory.is_dir() and any(path.name.isdigit() for path in directory.iterdir())):
             raise UserError(f"{directory.parent} has no checkpoint yet: train it for at least one epoch")
         if not read_only:
@@ -52,7 +57,10 @@ class Checkpoints:
         try:
             # Orbax reads these as well, and writes a line into the terminal for each that is damaged.
             for notes in directory.glob(f"*/{_NOTES}"):
-                json.loads(notes.read_text())
+                if notes.parent.name.isdigit():  # and not the rest of an interrupted save
+                    json.loads(notes.read_text())
+            if not read_only:
+                make(directory)
             self._orbax = self._open()
         except Exception as error:
             raise UserError(
@@ -66,6 +74,7 @@ class Checkpoints:
         )
         context = ocp.Context()
         context.asynchronous.timeout_secs = PATIENCE_SECONDS
+        context.atomicity.mode = _SYNCED
         return ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -116,9 +125,16 @@ class Checkpoints:
         metrics = None if val_accuracy is None else {"val_accuracy": val_accuracy, "kept": keep}
         notes = notes | {"checksums": _checksums(tree)}
         try:
-            self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
+            self._wait()
+            self._saving = self._orbax.save_async(step, tree, metrics=metrics, custom_metadata=notes)
         except (OSError, ValueError) as error:
             raise self._failed(error) from error
+
+    def _wait(self) -> None:
+        """Wait for the last save, whose thread and event loop, of three file descriptors, end with it alone."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
 
     def notes(self, step: int) -> dict[str, Any]:
         """Return the notes that were saved with step `step`.
@@ -174,7 +190,10 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            self._orbax.close()
+            try:
+                self._wait()
+            finally:
+                self._orbax.close()
         except (OSError, ValueError) as failure:
             # Whatever is already on its way out says more than a save that failed as well.
             if error is None:
@@ -235,6 +254,37 @@ def _placed(array: np.ndarray, leaf: Any, checksum: int) -> jax.Array:
         return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])
     numbers = jax.device_put(array, _plain(leaf).sharding)
     return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
+
+
+class _Synced(AtomicRenameTemporaryPath):
+    """The folder of a checkpoint that is being saved, which gets its name when all in it is on the disk.
+
+    Orbax removes older checkpoints after that. It has TensorStore alone sync what it writes: a power cut would leave
+    a whole folder of empty files, and no other.
+    """
+
+    async def finalize(self) -> None:
+        final = self._final_path
+        if not final.name.isdigit():  # but a part of one
+            await super().finalize()
+            return
+        # Whose name says that it is no checkpoint, and is to be removed if it is left over.
+        self._final_path = self._tmp_path.with_name(f"{self._tmp_path.name}-whole")
+        await super().finalize()
+        await asyncio.to_thread(_settle, Path(self._final_path), Path(final))
+        self._final_path = final
+
+
+def _settle(whole: Path, final: Path) -> None:
+    sync_all(whole)
+    whole.rename(final)
+    sync(final.parent)
+
+
+_SYNCED = "jaxfer: synced"
+"""The name of that way to make a checkpoint appear. Orbax has a table of them, to which its interface adds none."""
+
+atomicity_defaults._ATOMICITY_MODE_TO_PATH_CLASS[_SYNCED] = _Synced
 
 
 class _Kept:

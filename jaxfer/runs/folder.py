@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jaxfer.config import Config, from_json, to_json
 from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
-from jaxfer.files import append, refuse_links, write
+from jaxfer.files import append, make, refuse_links, write
 
 if TYPE_CHECKING:
     from jaxfer.runs.checkpoints import Checkpoints
@@ -34,21 +34,17 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Config) -> "RunFolder":
-        """Start a run in a folder, which is created if need be.
+        """Start a run in a folder.
 
         Args:
             path: The folder. It must not hold a run.
             config: What the run trains; written to `config.json`.
 
         Raises:
-            UserError: The folder holds a run already, or cannot be created.
+            UserError: The folder holds a run already, or cannot be written.
         """
         if (path / "config.json").exists():
             raise UserError(f"{path} already holds a run: continue it with --resume, or choose another --run-dir")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"the run folder {path} cannot be made ({error.strerror}): choose another") from error
         folder = cls(path)
         folder.write("config.json", to_json(config))
         return folder
@@ -68,12 +64,7 @@ class RunFolder:
         Raises:
             UserError: The folder holds no run, or one of another config.
         """
-        begun = read_config(path)
-        epochs = begun.epochs if config.depends_on_epochs else config.epochs
-        data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
-        teachers, now = begun.distill.teachers, config.distill.teachers
-        distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
-        changes = differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)
+        changes = changed(read_config(path), config)
         if changes:
             raise UserError(f"{path} was begun with another configuration ({changes}): drop these or start a new run")
         return cls(path)
@@ -121,6 +112,35 @@ class RunFolder:
         """Write a text file of the run, whole or not at all."""
         if is_first():
             write(text, self.path / name)
+
+
+def changed(begun: Config, config: Config) -> str:
+    """Return in what a run that goes on differs from itself as it began, in words, but for what may change.
+
+    Args:
+        begun: Its config as it began.
+        config: Its config now.
+
+    Returns:
+        The fields with both values, see `differences`; empty where only those differ that may, see `RunFolder.reopen`.
+    """
+    epochs = begun.epochs if config.depends_on_epochs else config.epochs
+    data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
+    teachers, now = begun.distill.teachers, config.distill.teachers
+    distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
+    return differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)
+
+
+def make_run_folder(path: Path) -> None:
+    """Make the folder of a run, unless it is there.
+
+    Raises:
+        UserError: That cannot be done.
+    """
+    try:
+        make(path)
+    except OSError as error:
+        raise UserError(f"the run folder {path} cannot be made ({error.strerror}): choose another") from error
 
 
 def read_config(path: Path) -> Config:

@@ -1,16 +1,18 @@
 """The record of a run: its rows in memory and, if it has a folder, everything on the disk that resuming needs."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from jaxfer.config import Config
+from jaxfer.config import Config, from_json, to_json
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
+from jaxfer.files import hold
 from jaxfer.metrics.metrics import Metrics
-from jaxfer.runs.folder import RunFolder
+from jaxfer.runs.folder import RunFolder, changed, make_run_folder, read_config
 
 
 class History:
@@ -28,8 +30,8 @@ class History:
         together: Number of runs that share the time, in equal parts.
 
     Raises:
-        UserError: The folder does not fit `resume`, is that of another config, cannot be written, or is not shared by
-            all processes; or `resume` comes without a folder.
+        UserError: The folder does not fit `resume`, is that of another config, is in use, cannot be written, or is not
+            shared by all processes; or `resume` comes without a folder.
     """
 
     def __init__(
@@ -48,11 +50,14 @@ class History:
         self._begun = self._saved = time.monotonic()
         self._before, self._together = 0.0, together
         self._folder = self._checkpoints = None
+        self._held = ExitStack()
         if run_dir is not None:
-            self._folder = agreement.together(lambda: self._open(run_dir, config, resume=resume))
-            agreement.together(self._folder.check_shared)
-            self._checkpoints = self._folder.checkpoints()
-            self._facts, self._config = facts, config
+            with self._held:
+                self._folder = agreement.together(lambda: self._open(run_dir, config, resume=resume))
+                agreement.together(self._folder.check_shared)
+                self._checkpoints = self._folder.checkpoints()
+                self._facts, self._config = facts, config
+                self._held = self._held.pop_all()  # until the run ends
 
     @property
     def seconds(self) -> float:
@@ -77,13 +82,15 @@ class History:
             running: Likewise metrics.
 
         Raises:
-            UserError: The checkpoint cannot be read, or was made with other images, labels or teachers.
+            UserError: The checkpoint cannot be read, or was made with another config, other images, labels, teachers
+                or pieces.
         """
         if self._folder is None or self._checkpoints is None:
             return state, running
         step = self.saved_step
         if step is not None:
             notes = self._checkpoints.notes(step)
+            self._check_config(notes)
             for name, fact in self._facts.items():
                 # What checkpoints of releases before say nothing of is not known to differ.
                 if notes.get(name, fact if name == "pieces" else None) != fact:
@@ -121,21 +128,37 @@ class History:
         """
         self._saved = time.monotonic()
         if self._checkpoints is not None:
-            notes = {"seconds": self.seconds} | self._facts
+            notes = {"seconds": self.seconds, "config": to_json(self._config)} | self._facts
             tree = {"state": state, "running": _stored(running)}
             self._checkpoints.save(step, tree, notes, val_accuracy=val_accuracy, keep=keep)
 
     def _open(self, run_dir: Path, config: Config, *, resume: bool) -> RunFolder:
         if not is_first():
             return RunFolder(run_dir)
+        if resume:
+            read_config(run_dir)  # refuses a folder without a run, in which nothing is to be written
+        else:
+            make_run_folder(run_dir)
+        self._held.enter_context(hold(run_dir))
         return RunFolder.reopen(run_dir, config) if resume else RunFolder.create(run_dir, config)
+
+    def _check_config(self, notes: dict[str, Any]) -> None:
+        """Refuse a config that is not the one of the checkpoint: somebody has edited `config.json`."""
+        # Checkpoints of releases before say nothing of it.
+        changes = changed(from_json(notes["config"], "a checkpoint"), self._config) if "config" in notes else ""
+        if changes:
+            raise UserError(
+                f"{self._folder.path if self._folder else ''} was trained with another configuration than its "
+                f"config.json says now ({changes}): put back what was edited, or start a new run"
+            )
 
     def __enter__(self) -> "History":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._checkpoints is not None:
-            self._checkpoints.__exit__(kind, error, _)
+        with self._held:
+            if self._checkpoints is not None:
+                self._checkpoints.__exit__(kind, error, _)
 
 
 _OTHERS = {

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from jaxfer.config import Config, from_json, to_json, with_new_names
 from jaxfer.errors import UserError
-from jaxfer.files import refuse_links
+from jaxfer.files import hold, make, refuse_links
 from jaxfer.runs.folder import RunFolder, differences
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.plan import PlannedRun, plan
@@ -48,15 +49,17 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
         raise UserError(f"{sweep_dir} holds another sweep ({changes}): drop these, or choose another --sweep-dir")
 
 
-def begin(sweep_dir: Path, search: Search) -> None:
-    """Write `sweep.json`, whole or not at all.
+def begin(sweep_dir: Path, search: Search, *, resume: bool, holding: ExitStack) -> None:
+    """Keep the folder from other processes, and write `sweep.json`, whole or not at all.
 
     Args:
         sweep_dir: The folder of the sweep, which is made if need be.
         search: What the sweep tries.
+        resume: As for `check`, which is asked again, now that nobody else can begin.
+        holding: Keeps the folder until it ends.
 
     Raises:
-        UserError: The folder cannot be made, or the file not written.
+        UserError: The folder cannot be made or is in use, `check` refuses, or the file cannot be written.
     """
     cells: list[dict[str, Any]] = [{}] * len(search.cells)
     for run in runs_of(sweep_dir, search):
@@ -64,9 +67,11 @@ def begin(sweep_dir: Path, search: Search) -> None:
             cells[index] = {"values": search.cells[index].values, "run": f"cells/{run.name}", "epoch": epoch}
     index = {"base": json.loads(to_json(search.base)), "fields": search.fields, "search": search.kind, "cells": cells}
     try:
-        sweep_dir.mkdir(parents=True, exist_ok=True)
+        make(sweep_dir)
     except OSError as error:
         raise UserError(f"the sweep folder {sweep_dir} cannot be made ({error.strerror}): choose another") from error
+    holding.enter_context(hold(sweep_dir))
+    check(sweep_dir, search, resume=resume)
     RunFolder(sweep_dir).write(INDEX, json.dumps(index, indent=2, default=str) + "\n")
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +94,25 @@ def sweep(
     # All processes decide what is left before any can end a run.
     left = [run for run in runs if not has_ended(folders[run.name])]
     begun = {name for name, folder in folders.items() if (folder / "config.json").exists()}
-    for group, program in _with_programs(_groups(left, folders, side_by_side), load, objects):
-        data = group[0].config.data
-        done = [folders[other.name] for other in runs if other.config.data == data and other not in left]
-        _check_images(sweep_dir, program.data, done)
-        # Not before: what keeps the first run from its data is to leave no trace.
-        agreement.together(lambda: begin(sweep_dir, search) if is_first() else None)
-        if is_first():
-            for run in group:
-                tell(_heading(search, run, runs))
-        outcomes = _train(group, folders, program, resume=[run.name in begun for run in group], progress=progress)
-        for run, outcome in zip(group, outcomes, strict=True):
-            _end(run, folders[run.name], outcome, program, tell)
+    started = False
+    with ExitStack() as holding:
+        start = partial(begin, sweep_dir, search, resume=resume, holding=holding)
+        for group, program in _with_programs(_groups(left, folders, side_by_side), load, objects):
+            data = group[0].config.data
+            done = [folders[other.name] for other in runs if other.config.data == data and other not in left]
+            _check_images(sweep_dir, program.data, done)
+            # Not before: what keeps the first run from its data is to leave no trace.
+            if not started:
+                agreement.together(lambda: start() if is_first() else None)
+                started = True
             if is_first():
-                write_table(read_sweep(sweep_dir))
+                for run in group:
+                    tell(_heading(search, run, runs))
+            outcomes = _train(group, folders, program, resume=[run.name in begun for run in group], progress=progress)
+            for run, outcome in zip(group, outcomes, strict=True):
+                _end(run, folders[run.name], outcome, program, tell)
+                if is_first():
+                    write_table(read_sweep(sweep_dir))
     # Once more, since a process may have been killed between the end of the last run and its table.
     agreement.together(lambda: write_table(read_sweep(sweep_dir)) if is_first() else None)
     return read_sweep(sweep_dir)

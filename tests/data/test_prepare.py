@@ -393,7 +393,7 @@ def test_a_read_only_out_is_a_sentence(tmp_path, monkeypatch):
         prepare(tmp_path / "raw", tmp_path / "out")
 
 
-@pytest.mark.parametrize("link", ["", "lock", "unfinished"])
+@pytest.mark.parametrize("link", ["", ".lock", "unfinished"])
 def test_the_place_to_work_in_is_never_reached_through_a_link(tmp_path, monkeypatch, link):
     folders(tmp_path / "raw")
     out = tmp_path / "out"
@@ -410,7 +410,7 @@ def test_the_place_to_work_in_is_never_reached_through_a_link(tmp_path, monkeypa
     theirs = put(tmp_path / "theirs/unfinished/a", b"theirs").parent.parent
     lock = put(theirs / "lock", b"theirs")
     (place[0] / link).parent.mkdir(parents=True)
-    (place[0] / link).symlink_to(lock if link == "lock" else theirs)
+    (place[0] / link).symlink_to(lock if link == ".lock" else theirs)
     with pytest.raises(UserError, match=r"is a link|cannot be written"):
         prepare(tmp_path / "raw", out)
     assert everything_below(theirs) == ["lock", "unfinished", "unfinished/a"]
@@ -449,7 +449,7 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
     def create_while_another_starts(*arguments):
         with monkeypatch.context() as patch:
             patch.setattr(builder.FacialExpressions, "create", create)
-            with pytest.raises(UserError, match="another process is writing"):
+            with pytest.raises(UserError, match="is in use by process"):
                 prepare(tmp_path / "raw", tmp_path / "out")
         return create(*arguments)
 

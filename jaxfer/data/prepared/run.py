@@ -1,6 +1,5 @@
 """Prepare a data set: read it once, cut out and resize its faces, and keep them with a record of what was done."""
 
-import fcntl
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from jaxfer.data.layouts import detect
 from jaxfer.data.layouts.prepared import NAME, config_name
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.errors import UserError
-from jaxfer.files import TAG, no_link, own, refuse_links, remove
+from jaxfer.files import TAG, hold, own, refuse_links, remove
 
 if TYPE_CHECKING:
     from jaxfer.data.prepared.faces import RawFaces
@@ -100,20 +99,18 @@ def workplace(folder: Path) -> Iterator[Path]:
         UserError: Another process works in it, or it is not ours.
         OSError: It cannot be made.
     """
-    own(folder, re.compile("lock|unfinished"))
-    with open(folder / "lock", "ab", opener=no_link) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another process is writing in {folder}: wait for it, or pass another --out") from error
-        try:
-            room = folder / "unfinished"
-            remove(folder, room.name.__eq__)
-            room.mkdir()
-            yield room
-        finally:
-            remove(folder, "unfinished".__eq__)
-            with suppress(OSError):
-                (folder / TAG).unlink()
-                (folder / "lock").unlink()
-                folder.rmdir()
+    own(folder, re.compile("unfinished"))
+    try:
+        with hold(folder):
+            try:
+                room = folder / "unfinished"
+                remove(folder, room.name.__eq__)
+                room.mkdir()
+                yield room
+            finally:
+                remove(folder, "unfinished".__eq__)
+                with suppress(OSError):
+                    (folder / TAG).unlink()
+    finally:
+        with suppress(OSError):
+            folder.rmdir()

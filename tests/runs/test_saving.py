@@ -1,0 +1,86 @@
+"""What a run holds while it saves: few files and threads, its folder for itself, and the config that it began with."""
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+from programs.small_run import CONFIG, DATA, MODEL
+
+from jaxfer.errors import UserError
+from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.training import Callback, Program, fit
+
+LONGER = dataclasses.replace(CONFIG, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def program():
+    return Program(CONFIG, DATA, model=MODEL)
+
+
+def held():
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
+def test_saving_often_holds_no_more_files_and_threads_than_saving_once(tmp_path):
+    before, tree = held(), {"a": jnp.arange(8.0), "b": {"c": jnp.ones((3, 2))}}
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        for step in range(1, 4):
+            checkpoints.save(step, tree, {"seconds": 0.0}, val_accuracy=0.5)
+        early = held()
+        for step in range(4, 24):
+            checkpoints.save(step, tree, {"seconds": 0.0}, val_accuracy=0.5)
+        late = held()
+    for was, now in zip(early, late, strict=True):
+        assert now <= was + 8  # of the one save that goes on in the background
+    for was, now in zip(before, held(), strict=True):
+        assert now <= was + 2
+
+
+def test_a_run_in_use_is_left_alone_by_whoever_begins_or_goes_on(program, tmp_path):
+    tried = []
+
+    class Meddler(Callback):
+        def epoch(self, row):
+            for resume in (True, False):
+                with pytest.raises(
+                    UserError, match=r"run is in use by process \d+ on .*: wait until that ends"
+                ) as refused:
+                    fit(LONGER, DATA, run_dir=tmp_path / "run", resume=resume, program=program)
+                tried.append(refused)
+
+    fit(CONFIG, DATA, run_dir=tmp_path / "run", program=program, callbacks=[Meddler()])
+    assert len(tried) == 2 * CONFIG.epochs
+    _, rows = fit(LONGER, DATA, run_dir=tmp_path / "run", resume=True, program=program)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_what_is_refused_leaves_no_lock_and_no_folder(program, tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        fit(CONFIG, DATA, run_dir=tmp_path / "none", resume=True, program=program)
+    assert not (tmp_path / "none").exists()
+    fit(CONFIG, DATA, run_dir=tmp_path / "run", program=program)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="already holds a run"):
+        fit(CONFIG, DATA, run_dir=tmp_path / "run", program=program)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_config_that_was_edited_is_not_believed(program, tmp_path):
+    run = tmp_path / "run"
+    fit(CONFIG, DATA, run_dir=run, program=program)
+    said = json.loads((run / "config.json").read_text())
+    said["optimizer"]["learning_rate"] = 0.1
+    (run / "config.json").write_text(json.dumps(said))
+    edited = dataclasses.replace(LONGER, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=0.1))
+    words = r"was trained with another configuration than its config\.json says now \(learning_rate 0\.05, now 0\.1\)"
+    with pytest.raises(UserError, match=words):
+        fit(edited, DATA, run_dir=run, resume=True, model=MODEL)
+    said["optimizer"]["learning_rate"] = 0.05
+    (run / "config.json").write_text(json.dumps(said))
+    _, rows = fit(LONGER, DATA, run_dir=run, resume=True, program=program)
+    assert len(rows) == 3
