@@ -3,14 +3,13 @@
 import jax
 import numpy as np
 
-from jaxfer import Config, ProgressBar, ResNetFER, fit, load, summarize, tune_for_cpu
-from jaxfer.config import DataConfig
+from jaxfer import PRESETS, ProgressBar, ResNetFER, fit, load, summarize, tune_for_cpu
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7
 
 tune_for_cpu()  # before JAX starts: every CPU core becomes a device, and freed memory is kept
-config = Config(data=DataConfig(drawn_train=2000, drawn_val=350), epochs=2)
-data = load(config.data)  # pass DataConfig(data_dir=...) to train on your own faces
+config = PRESETS["demo"]  # six epochs on drawn faces; Config(data=DataConfig(data_dir=...)) for faces of your own
+data = load(config.data)
 state, history = fit(config, data, callbacks=[ProgressBar()])
 
 val = summarize(config, data, state, history)["val"]

@@ -1,5 +1,6 @@
 """How several processes that train one run find each other."""
 
+import ipaddress
 import threading
 
 import jax
@@ -21,7 +22,9 @@ def join_processes(coordinator: str | None = None, processes: int | None = None,
     devices of its machine.
 
     Args:
-        coordinator: HOST:PORT at which process 0 listens and all others reach it.
+        coordinator: HOST:PORT at which process 0 listens and all others reach it. Where HOST is an address or
+            `localhost`, it listens there alone; where it is another name, at every address of its machine, since what
+            a machine calls itself may be none that others reach.
         processes: Number of processes.
         process_id: Which process this is, from 0.
 
@@ -50,6 +53,7 @@ def _initialize(coordinator: str | None, processes: int | None, process_id: int 
                 coordinator,
                 processes,
                 process_id,
+                coordinator_bind_address=coordinator and _address(coordinator),
                 cluster_detection_method=None if coordinator is None else "deactivate",
                 # When this is over, JAX ends the process without a word that helps.
                 initialization_timeout=MEET_SECONDS + 60,
@@ -75,6 +79,16 @@ def _initialize(coordinator: str | None, processes: int | None, process_id: int 
                 "with srun or mpirun, or pass --coordinator, --processes and --process-id"
             ) from error
         raise UserError(f"the processes cannot be joined ({str(error).splitlines()[0]})") from error
+
+
+def _address(coordinator: str) -> str | None:
+    """Return where alone process 0 is to listen: it asks nobody who they are. None for a name, see above."""
+    host = coordinator.rpartition(":")[0]
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return coordinator.replace("localhost", "127.0.0.1") if host == "localhost" else None
+    return coordinator
 
 
 def is_first() -> bool:

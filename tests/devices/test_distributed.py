@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -263,6 +264,26 @@ def test_no_cluster_and_nobody_there_are_said_in_a_sentence(tmp_path):
     (ended,) = run(["-c", alone])
     assert ended.returncode == 2
     assert re.search(r"error: not all processes were at 127.0.0.1:\d+ within 2 s: start every one", ended.stderr)
+
+
+def listens(host, port):
+    """Return whether something listens at an address of this machine."""
+    with socket.socket() as asking:
+        return asking.connect_ex((host, int(port))) == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_first_process_listens_where_it_is_told_and_nowhere_else(host):
+    port = free_port()
+    alone = f"from jaxfer.devices.distributed import join_processes; join_processes('{host}:{port}', 2, 0)"
+    with subprocess.Popen([sys.executable, "-c", alone], stderr=subprocess.DEVNULL) as first:
+        try:
+            while not listens("127.0.0.1", port):
+                assert first.poll() is None
+                time.sleep(0.05)
+            assert not listens("127.0.0.2", port)
+        finally:
+            first.kill()
 
 
 @pytest.mark.parametrize(

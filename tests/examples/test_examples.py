@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -128,17 +129,28 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     _, _, program = script.read_text().partition('"""\n\n')
     assert program in (ROOT / "README.md").read_text()
     smaller, text = tmp_path / "quickstart.py", script.read_text()
-    for asked, less in (
-        ("drawn_train=2000, drawn_val=350)", "drawn_train=140, drawn_val=70, image_size=32), batch_size=21"),
+    less = "Config(data=DataConfig(drawn_train=140, drawn_val=70, image_size=32), epochs=1, batch_size=21)"
+    for asked, other in (
+        ('PRESETS["demo"]', less),
+        ("from jaxfer import PRESETS,", "from jaxfer.config import Config, DataConfig\nfrom jaxfer import"),
         ("labels=np.array([3]))", "labels=np.array([3]), image_size=32)"),
     ):
         assert asked in text
-        text = text.replace(asked, less)
+        text = text.replace(asked, other)
     smaller.write_text(text)
     finished = run(smaller, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "on 70 images of val" in finished.stdout
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
+
+
+@pytest.mark.slow
+def test_the_quickstart_is_right(tmp_path):
+    finished = run(ROOT / "examples" / "quickstart.py", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    (accuracy,) = re.findall(r"accuracy (0\.\d+), macro F1 0\.\d+ on 1400 images of val", finished.stdout)
+    assert float(accuracy) > 0.9
+    assert finished.stdout.splitlines()[-1] == "it looks like surprise"
 
 
 # Slow: a grid of runs of the published network, in processes that are stopped and resumed.
