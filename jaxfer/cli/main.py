@@ -13,6 +13,7 @@ from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.report import Report
 from jaxfer.cli.sweep import Sweep
 from jaxfer.cli.train import Train
+from jaxfer.version import __version__
 
 VERBS = {
     "train": Train,
@@ -34,6 +35,9 @@ Completion: jaxfer --tyro-write-completion bash FILE writes the script for bash,
 
 def main() -> None:
     """Read the command line, and do what it asks for."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"jaxfer {__version__}")
+        return
     program.run(lambda: parse(sys.argv[1:]).run())
 
 

@@ -216,6 +216,10 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
                     one.tell_epoch()
             if signum:
                 raise Interrupted(done, signum)
+        # One that has come since the last step began: what is left of the program can take minutes.
+        signum, _ = agreement.largest(stop.signum, 0, wait=True)
+        if signum:
+            raise Interrupted(epochs * per_epoch, signum)
         return [one.failure or (own, one.history.rows) for one, own in zip(going, _split(state, several), strict=True)]
 
 

@@ -2,10 +2,12 @@
 
 import logging
 import signal
+import subprocess
 import sys
 
 import pytest
 
+import jaxfer
 from jaxfer.cli.program import run
 from jaxfer.errors import Interrupted, UserError
 
@@ -75,3 +77,32 @@ def test_what_cannot_be_raised_is_shown_unless_a_task_outlives_its_loop(capsys):
     error = capsys.readouterr().err
     assert "RuntimeError: the disk fell off" in error
     assert "Event loop" not in error
+
+
+CHANGES_ITS_MIND = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tyro":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+sys.argv = ["jaxfer", "--help"]
+from jaxfer.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "out", "errors"),
+    [
+        (["-c", CHANGES_ITS_MIND], 130, "", "stopped\n"),
+        (["-m", "jaxfer", "--version"], 0, f"jaxfer {jaxfer.__version__}\n", ""),
+        (["-m", "jaxfer", "trian"], 2, "", "train"),
+    ],
+    ids=["Ctrl-C while importing", "version", "a mistyped verb"],
+)
+def test_the_command_as_a_process(command, code, out, errors):
+    ended = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (code, out), ended.stderr
+    assert errors in ended.stderr
+    assert "Traceback" not in ended.stderr

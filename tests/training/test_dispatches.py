@@ -16,7 +16,7 @@ from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice
 from jaxfer.errors import Interrupted, UserError
 from jaxfer.runs.checkpoints import Checkpoints
-from jaxfer.training import HostFeed, Program, ResidentFeed, fit
+from jaxfer.training import Callback, HostFeed, Program, ResidentFeed, fit
 
 HOST, RESIDENT = HostFeed(), ResidentFeed(steps=3)
 """Four steps an epoch: dispatches of three steps and of one."""
@@ -83,6 +83,20 @@ def test_sigterm_is_heeded_after_a_dispatch_and_either_feed_goes_on(
     if first is second:
         assert found[1] == expected[first][1]
         assert all(map(jnp.array_equal, jax.tree.leaves(found[0]), jax.tree.leaves(expected[first][0])))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_the_end_of_training_ends_the_program_too(data, programs, expected, tmp_path, signum):
+    class AtTheEnd(Callback):
+        def epoch(self, row):
+            if row["epoch"] == CONFIG.epochs:
+                os.kill(os.getpid(), signum)
+
+    options = {"run_dir": tmp_path / "run", "program": programs[HOST]}
+    with pytest.raises(Interrupted, match=f"stopped by {signum.name} after step 8"):
+        run(CONFIG, data, callbacks=[AtTheEnd()], **options)
+    found = run(CONFIG, data, resume=True, **options)
+    assert found[1] == expected[HOST][1]
 
 
 def test_a_checkpoint_that_is_due_is_saved_after_the_dispatch(data, programs, expected, tmp_path, when, monkeypatch):
