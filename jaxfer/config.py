@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, musts
 from jaxfer.emotions import LabelOrder
 from jaxfer.errors import UserError
+from jaxfer.json_text import parse
 
 Sampling = Literal["uniform", "balanced", "sqrt"]
 """What an epoch trains on: each image once, or as many images of each class, or in proportion to square roots."""
@@ -358,11 +359,7 @@ def from_json(text: str, source: str = "config.json") -> Config:
     >>> from_json(to_json(PRESETS["demo"])) == PRESETS["demo"]
     True
     """
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{source} is not JSON: {error}") from error
-    return from_fields(with_new_names(values), source)
+    return from_fields(with_new_names(parse(text, source)), source)
 
 
 def from_fields(values: Any, source: str) -> Config:
@@ -382,6 +379,8 @@ def from_fields(values: Any, source: str) -> Config:
         return msgspec.convert(values, Config, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UserError(_sentence(error, values, source)) from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"{source} has a character that is none ({error.reason}): write it anew") from error
 
 
 def with_new_names(values: Any) -> Any:

@@ -277,7 +277,7 @@ def test_json_that_is_no_config_is_refused_with_its_file_and_what_to_pass(values
 
 @pytest.mark.parametrize("text", ["", "epochs: 3", '{"epochs": 3', "{'epochs': 3}"])
 def test_text_that_is_not_json_is_refused_with_its_file(text):
-    with pytest.raises(UserError, match=r"^runs/7/config\.json is not JSON"):
+    with pytest.raises(UserError, match=r"^runs/7/config\.json is damaged: it is not JSON"):
         from_json(text, source="runs/7/config.json")
 
 

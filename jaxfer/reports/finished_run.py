@@ -1,12 +1,14 @@
 """What a finished run left in its folder: configuration, history and final scores, read and checked."""
 
-import json
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from jaxfer.errors import UserError
+from jaxfer.json_text import check, parse, read
 from jaxfer.metrics.scores import Scores
+from jaxfer.runs.folder import parse_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ _SUMMARY = {
 }
 _CALIBRATED = {"cross_entropy": float, "ece": float}
 _TEMPERATURE = {"value": float, "split": str, "examples": int, "before": _CALIBRATED, "after": _CALIBRATED}
-_EPOCH = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}
+_WHOSE = "pass the folder of a run that jaxfer trained"
 
 
 @dataclass(frozen=True)
@@ -71,88 +73,48 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     Raises:
         UserError: A file is missing, not JSON, or without something that training writes; it says which.
     """
-    config = _parse(_read(run_dir / "config.json"), {}, str(run_dir / "config.json"))
+    config = _without_nan(read(run_dir / "config.json", dict, _WHOSE))
     history = _read_history(run_dir / "metrics.jsonl")
     where = run_dir / "summary.json"
     if summary is None and not where.exists():
         raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
-    found = _parse(_read(where) if summary is None else summary, _SUMMARY, str(where))
+    found = read(where, _SUMMARY, _WHOSE) if summary is None else parse(summary, str(where), _SUMMARY)
+    found = _without_nan(found)
     if found.get("temperature") is not None:  # a run of a release before, or one that diverged, has none
-        _check(found["temperature"], _TEMPERATURE, f"{where}: temperature")
+        check(found["temperature"], _TEMPERATURE, f"{where}: temperature")
     for split in (found["train"], found["val"]):
         bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
-        _check(bounds, dict[str, list[float]], place)
+        check(bounds, dict[str, list[float]], place)
         if any(len(pair) != 2 for pair in bounds.values()):
             raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
-        _check(split, {name: int for name in split if name.endswith("_examples")}, str(where))
+        check(split, {name: int for name in split if name.endswith("_examples")}, str(where))
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
     return Run(run_dir.resolve().name, config, history, found)
 
 
-def _read(path: Path) -> str:
+def _read_history(path: Path) -> list[dict[str, Any]]:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}. Pass the folder of a run that jaxfer trained."
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is damaged: it is not text") from error
-
-
-def _read_history(path: Path) -> list[dict[str, Any]]:
-    epochs = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
-        event = _parse(line, {"kind": str}, f"{path}, line {number}")
-        if event["kind"] == "epoch":
-            scores = {name: float for name in event if name.startswith("val_")}
-            _check(event, _EPOCH | scores, f"{path}, line {number}")
-            epochs.append(event)
+    lines = enumerate(text.splitlines(), 1)
+    rows = [_without_nan(parse_row(line, f"{path}, line {number}")) for number, line in lines]
+    epochs = [row for row in rows if row["kind"] == "epoch"]
     if not epochs:
         raise UserError(f"{path} holds no epochs: the run ended before its first one did")
     return epochs
 
 
-def _parse(text: str, wanted: Any, where: str) -> Any:
-    try:
-        value = json.loads(text, parse_constant=lambda nan_or_infinity: None)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where} is damaged: it is not JSON ({error})") from error
-    _check(value, wanted, where)
-    return value
-
-
-def _check(value: Any, wanted: Any, where: str) -> None:
-    """Raise `UserError` where the JSON value lacks what is wanted.
-
-    Args:
-        value: What was read.
-        wanted: A type; `list[item]`; `dict[str, item]` for an object of any fields; a dict, or a dataclass's fields
-            without a default, for an object with at least these. A float may be an int, or null in place of NaN.
-        where: The file, and the place in it.
-    """
-    if is_dataclass(wanted):
-        hints = get_type_hints(wanted)
-        wanted = {field.name: hints[field.name] for field in fields(wanted) if _is_required(field)}
-    kind = get_origin(wanted) or (dict if isinstance(wanted, dict) else wanted)
-    accepted = (float, int, type(None)) if kind is float else kind
-    if not isinstance(value, accepted):
-        raise UserError(f"{where} is damaged: expected a value of type {kind.__name__}, found {str(value)[:40]!r}")
-    if kind is list:
-        items = [(get_args(wanted)[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
-    elif kind is dict:
-        inner = wanted if isinstance(wanted, dict) else dict.fromkeys(value, get_args(wanted)[1])
-        missing = inner.keys() - value.keys()
-        if missing:
-            raise UserError(f"{where} is damaged: it lacks {', '.join(sorted(missing))}")
-        items = [(item, value[name], f"{where}: {name}") for name, item in inner.items()]
-    else:
-        items = []
-    for item, inside, place in items:
-        _check(inside, item, place)
-
-
-def _is_required(field: Field[Any]) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
+def _without_nan(value: Any) -> Any:
+    """Return a JSON value with null in place of numbers that are none, which pages leave out."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inside) for inside in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,7 @@ from jaxfer.config import Config, from_json, to_json
 from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
 from jaxfer.files import append, make, refuse_links, write
+from jaxfer.json_text import check, parse, read
 
 if TYPE_CHECKING:
     from jaxfer.runs.checkpoints import Checkpoints
@@ -152,11 +153,8 @@ def read_config(path: Path) -> Config:
     file = path / "config.json"
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read ({error}): copy the run again") from error
-    return from_json(text, str(file))
+    read(file, dict, "copy the run again")
+    return from_json(file.read_text(encoding="utf-8"), str(file))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -169,13 +167,33 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     rows = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_row(line, str(log))
+            check(row, {"step": int}, str(log))
+            rows.append(row)
+        except UserError:
             break
-        if not (isinstance(row, dict) and isinstance(row.get("step"), int) and isinstance(row.get("kind"), str)):
-            break
-        rows.append(row)
     return rows
+
+
+_EPOCH = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "learning_rate")
+"""Numbers that the row of every epoch has."""
+
+
+def parse_row(line: str, where: str) -> dict[str, Any]:
+    """Return a row of a log.
+
+    Args:
+        line: Its line.
+        where: What errors call it.
+
+    Raises:
+        UserError: It is none.
+    """
+    row = parse(line, where, {"kind": str})
+    if row["kind"] == "epoch":
+        numbers = {name for name in row if name.startswith("val_")} | set(_EPOCH) & set(row) | set(_EPOCH[:4])
+        check(row, {"epoch": int} | dict.fromkeys(numbers, float), where)
+    return row
 
 
 def differences(old: Config, new: Config) -> str:

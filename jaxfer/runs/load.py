@@ -1,6 +1,5 @@
 """From a run's folder back to a network that predicts."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from jaxfer.config import Config
 from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
+from jaxfer.json_text import read
 from jaxfer.metrics.temperature import Temperature
 from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, read_config, read_rows
@@ -118,11 +118,11 @@ def _temperature(summary: Path, step: int) -> Temperature | None:
     if not summary.is_file():
         return None
     try:
-        found = json.loads(summary.read_text(encoding="utf-8"))
+        found = read(summary, dict)
         if found.get("temperature") is None or found["checkpoint"]["step"] != step:
             return None
         return Temperature.from_dict(found["temperature"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{summary} is damaged where it says the temperature ({error}): move it away to do without"
         ) from error

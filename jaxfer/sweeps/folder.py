@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from jaxfer.config import Config, from_json, to_json, with_new_names
 from jaxfer.errors import UserError
 from jaxfer.files import hold, make, refuse_links
+from jaxfer.json_text import check as check_form
+from jaxfer.json_text import read
 from jaxfer.runs.folder import RunFolder, differences
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.plan import PlannedRun, plan
@@ -84,14 +87,27 @@ def read_index(sweep_dir: Path) -> dict[str, Any]:
     file = sweep_dir / INDEX
     if not file.is_file():
         raise _no_sweep(sweep_dir)
-    try:
-        index = json.loads(file.read_text(encoding="utf-8"))
-        for entry in index["cells"]:
-            _ = (*entry["values"].items(), Path(entry["run"]), int(entry["epoch"]))
-        _ = index["base"]["optimizer"], index["search"]
-        return _with_new_names(index)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is damaged: start the sweep anew in another folder") from error
+    advice = "start the sweep anew in another folder"
+    index = read(file, _INDEX, advice)
+    for place, entry in enumerate(index["cells"]):
+        where = f"{file}: cells[{place}]: values"
+        for values in entry["values"].values():
+            for value in values if isinstance(values, list) else [values]:
+                check_form(value, (str, int, float, bool, type(None)), where, advice)
+        if not set(index["fields"]) <= set(entry["values"]):
+            raise UserError(f"{where} is damaged: it lacks one of {', '.join(index['fields'])}; {advice}")
+        if not re.fullmatch(r"cells/[^/]*[^/.][^/]*", entry["run"]):
+            raise UserError(f"{where} is damaged: the run is not one of the sweep's folder; {advice}")
+    return _with_new_names(index)
+
+
+_INDEX = {
+    "base": {"optimizer": dict},
+    "fields": dict[str, list],
+    "search": str,
+    "cells": [{"values": dict, "run": str, "epoch": int}],
+}
+"""The form of `sweep.json`."""
 
 
 def runs_of(sweep_dir: Path, search: Search) -> list[PlannedRun]:

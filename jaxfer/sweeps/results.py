@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxfer.errors import UserError
+from jaxfer.json_text import check, read
 from jaxfer.runs.folder import SUMMARY, RunFolder, read_rows
 from jaxfer.runs.results import CellResult, SweepResult
 from jaxfer.sweeps.folder import read_index
@@ -56,11 +56,14 @@ def _summary(file: Path) -> dict[str, Any]:
     """Return what a summary holds; empty where it is not there."""
     if not file.exists():
         return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        _ = found["val"]["split"], found["val"]["examples"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged: remove it, and continue the sweep with --resume") from error
+    advice = "remove it, and continue the sweep with --resume"
+    found = read(file, {"val": {"split": str, "examples": int}}, advice)
+    known = {"epochs": int, "reason": str}
+    check(found, {name: kind for name, kind in known.items() if name in found}, str(file), advice)
+    bounds = found["val"].get("intervals", {})
+    check(bounds, dict[str, list[float]], f"{file}: intervals", advice)
+    if any(len(pair) != 2 for pair in bounds.values()):
+        raise UserError(f"{file} is damaged: each interval must be a lower and an upper bound; {advice}")
     return found
 
 
@@ -103,10 +106,12 @@ def _rows(run_dir: Path, cells: Sequence[dict[str, Any]]) -> list[CellResult]:
         else:
             reached = history[epoch]
             own = _summary(run_dir / summary_name(epoch)) or (end if end.get("epochs") == epoch else {})
-            scores = {name: reached[f"val_{name}"] for name in SCORES}
+            scores = {name: reached.get(f"val_{name}") for name in SCORES}
             scores |= {name: end["val"][name] for name in ("split", "examples")}
             scores["intervals"] = own.get("val", {}).get("intervals", {})
-            rows.append(CellResult(**basics, status="finished", reason="", seconds=reached["seconds"], scores=scores))
+            rows.append(
+                CellResult(**basics, status="finished", reason="", seconds=reached.get("seconds"), scores=scores)
+            )
     return rows
 
 

@@ -312,7 +312,7 @@ def test_a_run_that_has_not_ended_says_so(tmp_path):
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):
-    with pytest.raises(UserError, match="Pass the folder of a run"):
+    with pytest.raises(UserError, match="pass the folder of a run"):
         write_report(tmp_path / "nowhere")
 
 

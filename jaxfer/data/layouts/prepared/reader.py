@@ -4,7 +4,6 @@ It is a folder such as `facial_expressions/affectnet7-64px/1.0.0` with `dataset_
 `metadata.json`, `label.labels.txt`, and files `facial_expressions-<split>.array_record-<index>-of-<count>`.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from jaxfer.data.reading.folder import Folder, permission
 from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record, Split
 from jaxfer.data.releases import RELEASES, Release
 from jaxfer.errors import UserError
+from jaxfer.json_text import check, read
 
 NAME = "facial_expressions"
 """What tfds calls the data set."""
@@ -120,6 +120,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     from jaxfer.data.layouts.prepared.example import from_record
 
     metadata, lengths = _json(place / "metadata.json"), _lengths(place)
+    check(metadata, _METADATA, str(place / "metadata.json"), "copy or prepare the data set again")
     try:
         size, classes = metadata["options"]["image_size"], metadata["class_names"]
         splits: list[tuple[Split, str]] = [(split, name) for split, name in SPLIT_NAMES.items() if name in lengths]
@@ -192,6 +193,14 @@ def release(place: Path) -> Release | None:
     return next((release for release in RELEASES if release.name == source), None)
 
 
+_METADATA = {
+    "options": {"image_size": int},
+    "class_names": list[str],
+    "splits": {...: {"source_name": str}},
+}
+"""What `metadata.json` holds, of what is read."""
+
+
 def _lengths(place: Path) -> dict[str, list[int]]:
     """Return how many rows each file of each split has."""
     path = place / "dataset_info.json"
@@ -232,14 +241,8 @@ def _metadata(place: Path, *keys: str, kind: type) -> Any:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        with permission(path):
-            content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__}")
-    except (OSError, ValueError) as error:
-        raise UserError(_damaged(path, str(error))) from error
-    return content
+    with permission(path):
+        return read(path, dict, "copy or prepare the data set again")
 
 
 def _damaged(path: Path, reason: str) -> str:

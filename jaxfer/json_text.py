@@ -1,0 +1,105 @@
+"""JSON that jaxfer reads, which may be damaged or made to do damage: parsed within bounds, and of a known form."""
+
+import json
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from jaxfer.errors import UserError
+
+MOST_BYTES = 2**28
+"""Most bytes of a file: the confusions and curves of a thousand classes and epochs take a hundredth of it."""
+
+LARGEST = 2**53
+"""Whole numbers are smaller, as everywhere that JSON has its numbers from: no number of steps or images is larger."""
+
+
+def read(path: Path, wanted: Any = object, advice: str = "copy it again") -> Any:
+    """Return the value that a file holds.
+
+    Args:
+        path: The file.
+        wanted: As for `check`.
+        advice: What to do where it is damaged, as the end of a sentence.
+
+    Raises:
+        UserError: It cannot be read, is larger than `MOST_BYTES`, or `parse` refuses its text.
+    """
+    try:
+        if not path.is_file():
+            raise UserError(f"{path} is not there, or no file: {advice}")
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {advice}") from error
+    if len(text) > MOST_BYTES:
+        raise UserError(f"{path} is larger than {MOST_BYTES // 2**20} MiB: {advice}")
+    return parse(text, str(path), wanted, advice)
+
+
+def parse(text: str | bytes, where: str, wanted: Any = object, advice: str = "copy it again") -> Any:
+    """Return the value of a text. Numbers that are none (NaN, infinity) are floats.
+
+    Args:
+        text: The text; bytes are UTF-8.
+        where: What errors call it, such as its file.
+        wanted: As for `check`.
+        advice: As for `read`.
+
+    Raises:
+        UserError: It is not JSON, nested too deep, or has numbers of thousands of digits; or `check` refuses its value.
+
+    >>> parse('{"epoch": 3}', "a line", {"epoch": int})
+    {'epoch': 3}
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is damaged: it is not JSON ({str(error)[:100]}); {advice}") from error
+    check(value, wanted, where, advice)
+    return value
+
+
+def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") -> None:
+    """Refuse a value of another form.
+
+    Args:
+        value: As `parse` returns it.
+        wanted: A type; a tuple of types, any of which will do; `list[item]` or `[item]`; `dict[str, item]` or
+            `{...: item}` for an object of any fields; another dict, or a dataclass's fields without a default, for an
+            object with at least these. A float may be an int, or null in place of NaN. An int is less than `LARGEST`,
+            and no bool.
+        where: The file, and the place in it.
+        advice: As for `read`.
+
+    Raises:
+        UserError: It says where, and what was to be there.
+    """
+    if is_dataclass(wanted):
+        hints = get_type_hints(wanted)
+        wanted = {field.name: hints[field.name] for field in fields(wanted) if _is_required(field)}
+    kind = get_origin(wanted) or (type(wanted) if isinstance(wanted, dict | list) else wanted)
+    accepted = (float, int, type(None)) if kind is float else kind
+    numbers = isinstance(value, int) and kind in (int, float)
+    if not isinstance(value, accepted) or (numbers and (isinstance(value, bool) or abs(value) >= LARGEST)):
+        names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        found = repr(value)[:42]
+        raise UserError(f"{where} is damaged: expected a value of type {names}, found {found}; {advice}")
+    if kind is list and wanted is not list:
+        of = wanted[0] if isinstance(wanted, list) else get_args(wanted)[0]
+        items = [(of, item, f"{where}[{index}]") for index, item in enumerate(value)]
+    elif kind is dict and wanted is not dict:
+        inner = wanted if isinstance(wanted, dict) else {...: get_args(wanted)[1]}
+        inner = dict.fromkeys(value, inner[...]) if ... in inner else inner
+        missing = inner.keys() - value.keys()
+        if missing:
+            raise UserError(f"{where} is damaged: it lacks {', '.join(sorted(missing))}; {advice}")
+        items = [(item, value[name], f"{where}: {name}") for name, item in inner.items()]
+    else:
+        items = []
+    for item, inside, place in items:
+        check(inside, item, place, advice)
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
