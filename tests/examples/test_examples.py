@@ -1,5 +1,6 @@
 """The examples, run as a person runs them."""
 
+import ast
 import dataclasses
 import json
 import os
@@ -15,7 +16,8 @@ import pytest
 from PIL import Image
 
 from jaxfer.config import PRESETS, DataConfig, ModelConfig
-from jaxfer.emotions import AFFECTNET_7
+from jaxfer.data.synthetic import draw_faces
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.inference import load_model
 from jaxfer.models import ResNetFER
 from jaxfer.models.resnet import MODELS
@@ -142,6 +144,20 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "on 70 images of val" in finished.stdout
     assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
+
+
+def test_the_program_of_the_readme_that_names_an_expression_runs(tmp_path):
+    (program,) = (
+        program
+        for program in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+        if "load_model" in program
+    )
+    Image.fromarray(draw_faces(seed=1, labels=np.array([1]))[0]).save(tmp_path / "face.png")
+    finished = run("-c", program, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    shares = ast.literal_eval(finished.stdout)
+    assert tuple(shares) == AFFECTNET_8
+    assert sum(shares.values()) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.slow

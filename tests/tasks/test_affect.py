@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.evaluation.intervals import intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import summarize
-from jaxfer.models import ResNetFER
+from jaxfer.models import MODELS, ResNetFER
 from jaxfer.reports import figures, paper_figures
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.reports.finished_run import read_run
@@ -81,6 +82,14 @@ def faces(n, seed):
 @pytest.fixture(scope="module")
 def data():
     return Dataset({"train": faces(140, 1), "val": faces(63, 2)}, AFFECTNET_7, "bright and red squares", {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow():
+    """Have the network that the config names be a narrow one, which learns as well and is compiled sooner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "published", partial(ResNetFER, width=8, stage_sizes=(1,)))
+        yield
 
 
 @pytest.fixture(scope="module")
