@@ -23,7 +23,9 @@ _MARK = b"Signature: 8a477f597d28d172789f06886806bc55\n# jaxfer made this folder
 
 
 def write(content: str | bytes, path: Path) -> Path:
-    """Write a file, whole or not at all, and return its path; a link in its place is replaced and not followed.
+    r"""Write a file, whole or not at all, and return its path; a link in its place is replaced and not followed.
+
+    Text is UTF-8; bytes of a file's name that are no Unicode become `\udce9` and such.
 
     Raises:
         UserError: That cannot be done.
@@ -31,7 +33,7 @@ def write(content: str | bytes, path: Path) -> Path:
     partial = path.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
     try:
         with partial.open("xb") as file:  # exclusive creation follows no link
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -55,7 +57,7 @@ def append(text: str, path: Path) -> None:
     is_new = not path.exists()
     try:
         with open(path, "ab", opener=no_link) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         if is_new:

@@ -80,8 +80,7 @@ def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") ->
         wanted = {field.name: hints[field.name] for field in fields(wanted) if _is_required(field)}
     kind = get_origin(wanted) or (type(wanted) if isinstance(wanted, dict | list) else wanted)
     accepted = (float, int, type(None)) if kind is float else kind
-    numbers = isinstance(value, int) and kind in (int, float)
-    if not isinstance(value, accepted) or (numbers and (isinstance(value, bool) or abs(value) >= LARGEST)):
+    if not isinstance(value, accepted) or (kind in (int, float) and _is_no_number(value)):
         names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
         found = repr(value)[:42]
         raise UserError(f"{where} is damaged: expected a value of type {names}, found {found}; {advice}")
@@ -99,6 +98,10 @@ def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") ->
         items = []
     for item, inside, place in items:
         check(inside, item, place, advice)
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int) and abs(value) >= LARGEST)
 
 
 def _is_required(field: Field[Any]) -> bool:

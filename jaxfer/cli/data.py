@@ -30,8 +30,8 @@ class Check:
     def run(self) -> None:
         """Check, print, and write what was asked for."""
         from jaxfer.data.checking import check
+        from jaxfer.files import write
         from jaxfer.reports import images_bar, print_check, write_check
-        from jaxfer.reports.html import write
 
         found = check(self.data_dir, label_order=self.label_order, watch=images_bar)
         print_check(found)

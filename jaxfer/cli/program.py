@@ -1,5 +1,6 @@
 """How a program that starts from a command line ends: its exit codes, and errors in one sentence."""
 
+import io
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from jaxfer.errors import Interrupted, UserError
+from jaxfer.reports.words import printable
 
 _LOST = "another process of the run has ended or is not reached: start all of them again with --resume"
 
@@ -24,11 +26,14 @@ def run(main: Callable[[], None]) -> None:
     for name in ("absl", "asyncio"):
         logging.getLogger(name).addFilter(_is_news)
     sys.unraisablehook = _unraisable
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()
     except UserError as error:
-        errors.print(f"error: {error}")
+        errors.print(printable(f"error: {error}"))
         _exit(2)
     except Interrupted as stopped:
         errors.print(f"{stopped}, all of it saved.")
@@ -40,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
         if not _joined():
             raise
         if _lost(error):
-            errors.print(f"error: {_LOST} ({str(error).splitlines()[0]})")
+            errors.print(printable(f"error: {_LOST} ({str(error).splitlines()[0]})"))
             _exit(2)
         sys.excepthook(type(error), error, error.__traceback__)
         _exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.layouts import ReadOptions
 from jaxfer.data.reading.images import UnreadableError, open_face, quiet_pillow
+from jaxfer.files import write
 from jaxfer.reports import html
 from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
 from jaxfer.reports.words import thousands
@@ -33,7 +34,7 @@ def write_check(check: Check, path: Path) -> Path:
     Raises:
         UserError: The page cannot be written, or the data is no longer there.
     """
-    return html.write(_render(check), path)
+    return write(_render(check), path)
 
 
 def _render(check: Check) -> str:

@@ -20,7 +20,7 @@ from jaxfer.errors import UserError
 from jaxfer.evaluation.ensemble import Ensemble
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.evaluation.explain import NoFeatureMap
-from jaxfer.files import refuse_links
+from jaxfer.files import refuse_links, write
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import evaluation_faces, figures, html
 from jaxfer.reports.run_page import of_split
@@ -29,6 +29,7 @@ from jaxfer.reports.words import (
     SHOWN,
     Measures,
     between,
+    cell,
     configuration,
     decimal,
     percent,
@@ -76,9 +77,9 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
-    html.write(_predictions(evaluation, pairs), folder / "predictions.csv")
-    html.write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
-    html.write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
+    write(_predictions(evaluation, pairs), folder / "predictions.csv")
+    write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
+    write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
     return folder
 
 
@@ -109,12 +110,12 @@ def _predictions(evaluation: Evaluation, pairs: Pairs) -> str:
     columns |= {f"predicted_{name}": predicted for name, (predicted, _) in pairs.items()}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "image", "actual", "predicted", *columns])
+    writer.writerow(["row", "image", "actual", "predicted", *map(cell, columns)])
     numbers = zip(*columns.values(), strict=True)
     rows = zip(evaluation.split.names, predictions.labels, predictions.predicted, numbers, strict=True)
     for row, (image, actual, predicted, values) in enumerate(rows):
         shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
-        writer.writerow([row, image, names[actual], names[predicted], *shown])
+        writer.writerow([row, cell(image), cell(names[actual]), cell(names[predicted]), *shown])
     return text.getvalue()
 
 

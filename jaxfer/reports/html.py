@@ -3,14 +3,12 @@
 import base64
 import io
 import re
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from jaxfer import files
 from jaxfer.reports import words
 
 Text = TypeVar("Text", bound=str)
@@ -22,18 +20,6 @@ def render(template: str, **values: Any) -> str:
     Whatever text is among the values is escaped. A template that uses a value which is not there is an error.
     """
     return _ENVIRONMENT.get_template(template).render(values)
-
-
-def write(text: str, path: Path) -> Path:
-    r"""Write a file whole or not at all, in UTF-8; bytes of a file name that are no Unicode become `\udce9` and such.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
-    return files.write(text.encode(errors="backslashreplace"), path)
 
 
 def embedded(kind: str, content: bytes) -> str:
@@ -65,7 +51,13 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _shown(value: Any) -> Any:
+    """Return what an expression of a template becomes: text that does nothing, and markup of ours as it is."""
+    return words.printable(value) if type(value) is str else value
+
+
 _ENVIRONMENT = Environment(
+    finalize=_shown,
     loader=PackageLoader("jaxfer.reports"),
     autoescape=True,
     undefined=StrictUndefined,

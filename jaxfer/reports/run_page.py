@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
+from jaxfer.files import write
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, html
 from jaxfer.reports.finished_run import Run, read_run
@@ -42,7 +43,7 @@ def write_report(run_dir: Path, summary: str | None = None, measures: Mapping[st
     Raises:
         UserError: A file of the run is missing or damaged, or the page cannot be written.
     """
-    return html.write(render(read_run(run_dir, summary), measures), run_dir / "report.html")
+    return write(render(read_run(run_dir, summary), measures), run_dir / "report.html")
 
 
 def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jaxfer.evaluation.intervals import wilson_interval
+from jaxfer.files import write
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, html, sweep_figures
 from jaxfer.reports.sweep_figures import Setting, best, named, settings, short
@@ -34,7 +35,7 @@ def write_sweep_report(sweep: "SweepResult", measures: Mapping[str, Measure] = M
     Raises:
         UserError: The page cannot be written.
     """
-    return html.write(_render(sweep, measures), sweep.path / "report.html")
+    return write(_render(sweep, measures), sweep.path / "report.html")
 
 
 def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) -> str:

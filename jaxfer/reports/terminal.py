@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
-from jaxfer.reports.words import Measures, between, decimal, known_of, with_temperature
+from jaxfer.reports.words import Measures, between, decimal, known_of, printable, with_temperature
 
 if TYPE_CHECKING:
     from jaxfer.data.checking import Check
@@ -33,15 +33,6 @@ SWEPT = ("accuracy", "macro_f1", "loss")
 
 _number = partial(decimal, digits=4, missing="not finite")
 _interval = partial(between, shown=_number)
-
-
-def printable(text: str) -> str:
-    r"""Return text that any encoding of Unicode can hold: names of files may hold bytes that are none.
-
-    >>> printable("caf\udce9.jpg")
-    'caf\\udce9.jpg'
-    """
-    return text.encode("utf-8", errors="backslashreplace").decode()
 
 
 def print_check(check: "Check") -> None:
@@ -107,7 +98,7 @@ def print_prepared(prepared: "Prepared") -> None:
     splits, left_out = metadata["splits"], metadata["left_out"]
     console = Console(highlight=False, soft_wrap=True, markup=False)
     source = metadata["source"]
-    console.print(f"{source['name']} ({source['layout']}) is prepared in {prepared.path}")
+    console.print(printable(f"{source['name']} ({source['layout']}) is prepared in {prepared.path}"))
     total = sum(split["images"] for split in splits.values())
     rows = {label: [f"{split['classes'][label]:,}" for split in splits.values()] for label in metadata["class_names"]}
     totals = [f"{split['images']:,}" for split in splits.values()]
@@ -124,11 +115,12 @@ def print_prepared(prepared: "Prepared") -> None:
 
 def print_data(data: "Dataset") -> None:
     """Print what a data set holds and what was left out of it."""
-    print(f"{data.source}: {len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}")
+    splits = f"{len(data.train):,} faces in {data.train.name}, {len(data.val):,} in {data.val.name}"
+    print(printable(f"{data.source}: {splits}"))
     for reason, count in data.left_out.items():
         print(f"left out: {count:,} {reason}")
     for warning in data.warnings:
-        print(f"note: {warning}")
+        print(printable(f"note: {warning}"))
 
 
 def print_summary(summary: Mapping[str, Any], measures: "Mapping[str, Measure] | None" = None) -> None:
@@ -184,7 +176,7 @@ def print_sweep(sweep: "SweepResult") -> None:
     console.print(table)
     for row in sweep.rows:
         if row.reason:
-            console.print(f"{row.run.name}: {row.reason}", soft_wrap=True, markup=False)
+            console.print(printable(f"{row.run.name}: {row.reason}"), soft_wrap=True, markup=False)
     if sweep.best is not None:
         console.print("The highest validation accuracy is in bold: it was chosen on the images it is measured on.")
     if taken < alone:
@@ -232,11 +224,10 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         )
     for name, group in evaluation.groups.items():
         accuracy, bounds = _number(group["accuracy"]), _interval(group["intervals"]["accuracy"])
-        console.print(
-            f"{evaluation.by} {name}: accuracy {accuracy} ({bounds}), n = {group['examples']:,}", markup=False
-        )
+        text = printable(f"{evaluation.by} {name}: accuracy {accuracy} ({bounds}), n = {group['examples']:,}")
+        console.print(text, markup=False)
     for note in evaluation.notes():
-        console.print(f"note: {note}", soft_wrap=True)
+        console.print(printable(f"note: {note}"), soft_wrap=True, markup=False)
 
 
 def print_comparison(comparison: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Numbers, scores, settings and durations in words: one function for each, for all pages and for the terminal."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,37 @@ SHOWN = {
     "ten": "each image, itself moved a little towards each of the four corners, and the mirror images of these five",
 }
 """What the probabilities of each of `jaxfer.config.Views` are averaged over."""
+
+
+def printable(text: str) -> str:
+    r"""Return text that does nothing but show itself.
+
+    What is no character, such as a byte of a file's name, and what controls a terminal or turns the direction of
+    writing becomes its escape; lines stay lines.
+
+    >>> printable("caf\udce9.jpg \x1b[31m \u202egpj.exe")
+    'caf\\udce9.jpg \\x1b[31m \\u202egpj.exe'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        one if one == "\n" or unicodedata.category(one) not in _UNSEEN else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of Unicode: controls, formats (joiners of letters among them), halves of characters, separators."""
+
+
+def cell(text: str) -> str:
+    """Return text for a cell of a csv, which no spreadsheet takes for a formula.
+
+    >>> cell("=HYPERLINK(1)"), cell("a = b")
+    ("'=HYPERLINK(1)", 'a = b')
+    """
+    text = printable(text).replace("\n", "\\n")
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def thousands(number: int) -> str:

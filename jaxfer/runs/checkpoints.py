@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ class Checkpoints:
         )
         context = ocp.Context()
         context.asynchronous.timeout_secs = PATIENCE_SECONDS
-        context.atomicity.mode = _SYNCED
+        context.atomicity.mode = cast(Any, _SYNCED)
         return ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -268,6 +268,7 @@ class _Synced(AtomicRenameTemporaryPath):
         if not final.name.isdigit():  # but a part of one
             await super().finalize()
             return
+        assert self._tmp_path is not None, "made before it is finished"
         # Whose name says that it is no checkpoint, and is to be removed if it is left over.
         self._final_path = self._tmp_path.with_name(f"{self._tmp_path.name}-whole")
         await super().finalize()

@@ -1,6 +1,7 @@
 """Exit codes, and the sentence at the end of what went wrong."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from jaxfer.errors import Interrupted, UserError
         (Interrupted(7, signal.SIGTERM), 143, "stopped by SIGTERM after step 7, all of it saved."),
         (Interrupted(7, signal.SIGINT), 130, "stopped by SIGINT after step 7, all of it saved."),
         (KeyboardInterrupt(), 130, "stopped"),
+        (UserError("\x1b]0;x\x07\u202egpj.exe"), 2, r"error: \x1b]0;x\x07\u202egpj.exe"),
     ],
 )
 def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, capsys):
@@ -92,17 +94,31 @@ main()
 """
 
 
+PRINTS_A_NAME = """
+from jaxfer.cli.program import run
+run(lambda: print("caf\\udce9 \\u8868"))
+"""
+
+
 @pytest.mark.parametrize(
     ("command", "code", "out", "errors"),
     [
         (["-c", CHANGES_ITS_MIND], 130, "", "stopped\n"),
         (["-m", "jaxfer", "--version"], 0, f"jaxfer {jaxfer.__version__}\n", ""),
         (["-m", "jaxfer", "trian"], 2, "", "train"),
+        (["-c", PRINTS_A_NAME], 0, "caf\\udce9 \\u8868\n", ""),
     ],
-    ids=["Ctrl-C while importing", "version", "a mistyped verb"],
+    ids=["Ctrl-C while importing", "version", "a mistyped verb", "a terminal without the name's characters"],
 )
 def test_the_command_as_a_process(command, code, out, errors):
-    ended = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(
+        [sys.executable, *command],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (ended.returncode, ended.stdout) == (code, out), ended.stderr
     assert errors in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -182,6 +182,16 @@ def test_without_pairs_there_are_neither(evaluation):
     assert (folder / "predictions.csv").read_text().count("predicted") == 1
 
 
+def test_no_name_is_a_formula_a_line_or_no_text_in_a_csv(evaluation):
+    rest = [f"{row}.png" for row in range(4, N)]
+    names = ["=HYPERLINK(0)", "-1+1.png", "two\nlines\r.png", "caf\udce9 \u202egpj.exe", *rest]
+    folder = write_evaluation(dataclasses.replace(evaluation, split=dataclasses.replace(evaluation.split, names=names)))
+    lines = (folder / "predictions.csv").read_bytes().decode().split("\n")
+    shown = ["'=HYPERLINK(0)", "'-1+1.png", r"two\nlines\r.png", r"caf\udce9 \u202egpj.exe", *rest]
+    assert [row["image"] for row in csv.DictReader(lines)] == shown
+    assert len(lines) == 1 + N + 1
+
+
 def test_hostile_names_groups_and_reasons_are_shown_as_text(evaluation):
     beside = {
         "runs": [

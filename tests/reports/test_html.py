@@ -1,4 +1,4 @@
-"""Templates escape what they are given and miss nothing, and files are written whole."""
+"""Templates escape what they are given and miss nothing."""
 
 import re
 import subprocess
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jinja2 import UndefinedError
 from made_runs import SUMMARY, write_run
+from markupsafe import Markup
 
 import jaxfer.reports
-from jaxfer.errors import UserError
 from jaxfer.reports import html, run_page
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.words import Measures, between, where
@@ -34,12 +34,11 @@ def test_no_template_takes_text_for_markup(name):
     assert html._ENVIRONMENT.autoescape is True
 
 
-def test_files_are_written_whole_whatever_names_they_hold(tmp_path):
-    path = html.write("caf\udce9 \u00e9", tmp_path / "page.html")
-    assert path.read_text(encoding="utf-8") == "caf\\udce9 \u00e9"
-    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
-    with pytest.raises(UserError, match="cannot be written"):
-        html.write("", tmp_path / "missing" / "page.html")
+def test_text_does_nothing_in_a_page_but_show_itself():
+    text = html._ENVIRONMENT.from_string("{{ name }}\n{{ markup }}").render(
+        name="<b>caf\udce9 \x1b[2J \u202egpj.exe\nöß 表", markup=Markup("<i>\u200d</i>")
+    )
+    assert text == "&lt;b&gt;caf\\udce9 \\x1b[2J \\u202egpj.exe\nöß 表\n<i>\u200d</i>"
 
 
 def test_pictures_are_made_smaller_but_never_larger():
