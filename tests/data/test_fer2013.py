@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -326,6 +327,28 @@ def test_files_whose_rows_are_in_different_order_are_refused_with_the_first_line
     write_csv(tmp_path / "fer2013.csv", f"0,{ROW},Training", f"0,{ROW},PrivateTest")
     message = refusal(tmp_path)
     assert "fer2013new.csv line 3 is of PublicTest, but fer2013.csv line 3 of PrivateTest" in message
+
+
+@pytest.mark.parametrize("in_npz", [False, True])
+def test_votes_of_other_faces_are_refused_by_how_seldom_they_agree(tmp_path, in_npz):
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 120)
+    seen = np.where(random.random(120) < 0.62, labels, random.integers(0, 7, 120))  # as often as published
+
+    def write(order):
+        if in_npz:
+            counts = np.zeros((120, 10), np.uint8)
+            counts[np.arange(120), [VOTED.index(FER2013[code]) for code in seen[order]]] = 10
+            write_npz(tmp_path / "fer2013.npz", 120, labels=labels, usage=np.zeros(120, int), ferplus_votes=counts)
+        else:
+            write_votes(tmp_path, *(votes_line("Training", **{FER2013[code]: 10}) for code in seen[order]))
+            write_csv(tmp_path / "fer2013.csv", *(f"{code},{ROW},Training" for code in labels))
+
+    write(np.arange(120))
+    assert len(read(tmp_path)) == 120
+    write(random.permutation(120))
+    words = r"fer2013(new\.csv|\.npz) has votes of other faces: .* label in [12]\d% of 120 faces of Training, where 62%"
+    assert re.search(words, refusal(tmp_path))
 
 
 @pytest.mark.parametrize("header", ["", "Usage,Image name,neutral,happiness", VOTES_HEADER.replace("NF", "x")])

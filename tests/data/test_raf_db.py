@@ -90,11 +90,27 @@ def test_rows_without_file_and_files_without_row_are_told_apart(tmp_path):
 
 @pytest.mark.parametrize("label", ["0", "8", "-1", "4.0", "five", "", "44"])
 def test_labels_outside_of_one_to_seven_are_left_out_with_their_line(tmp_path, label):
-    write(tmp_path, f"train_1.jpg 4\ntrain_2.jpg {label}\n", "train_1.jpg", "train_2.jpg", at=LIST)
+    names = [f"train_{number}.jpg" for number in (1, 2, 3)]
+    write(tmp_path, f"train_1.jpg 4\ntrain_2.jpg {label}\ntrain_3.jpg 7\n", *names, at=LIST)
     records = read(tmp_path)
-    assert outcome(records) == {"train_1.jpg": "happy", "train_2.jpg": "unlabelled"}
-    assert records[1].detail.startswith(f"line 2 has the label {label!r}")
+    assert outcome(records) == {"train_1.jpg": "happy", "train_2.jpg": "unlabelled", "train_3.jpg": "neutral"}
+    words = f"line 2 has the label {label!r}" if label else "line 2 is no name and one label"
+    assert records[1].detail.startswith(words)
     assert records[1].split == "train"
+
+
+@pytest.mark.parametrize("more", ["5 2", "5 x", "5,2", "5\t7", "5 # 3", "5 train_3.jpg 6"])
+def test_a_line_of_more_than_a_name_and_a_label_has_none(tmp_path, more):
+    write(tmp_path, f"train_1.jpg 4\ntrain_2.jpg {more}\n", "train_1.jpg", "train_2.jpg", at=LIST)
+    found = outcome(read(tmp_path))
+    assert found.pop("train_1.jpg") == "happy"
+    assert set(found.values()) <= {"unlabelled", "row without a file", "file without a row"}
+
+
+def test_a_list_that_seems_to_count_from_zero_is_asked_about(tmp_path):
+    write(tmp_path, "".join(f"train_{code}.jpg {code}\n" for code in range(7)), "train_1.jpg", at=LIST)
+    with pytest.raises(UserError, match=r"line 1 has the label 0 and no line has 7.*add 1 to each label"):
+        read(tmp_path)
 
 
 def test_lines_may_have_a_mark_blank_lines_carriage_returns_tabs_and_spaces(tmp_path):

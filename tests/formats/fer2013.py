@@ -58,7 +58,8 @@ def csv(root: Path, per_class: int) -> Expected:
 
 def fer_plus(root: Path, per_class: int) -> Expected:
     rows = faces(AFFECTNET_8, per_class)
-    lines = [csv_line(0, pixels, USAGES[split]) for split, _, pixels in rows]
+    codes = {label: FER2013.index(label if label in FER2013 else "neutral") for label in AFFECTNET_8}
+    lines = [csv_line(codes[label], pixels, USAGES[split]) for split, label, pixels in rows]
     votes = [votes_line(USAGES[split], **{label: 6, "unknown": 4}) for split, label, _ in rows]
     lines += [csv_line(3, gray("happy", 1), "Training")] * 3
     votes += [votes_line("Training", NF=10), votes_line("Training", happy=5, sad=5), "Training,,many"]

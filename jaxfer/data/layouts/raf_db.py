@@ -9,6 +9,7 @@ are passed over, and so is a second image of the same name: photographs and alig
 http://www.whdeng.cn/RAF/model1.html
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -44,12 +45,15 @@ CLASSES = dict(zip("1234567", RAF_DB, strict=True))
 COMPOUND = {"8", "9", "10", "11"}
 """Labels of the list of the same name for compound expressions, whose others mean mixtures of two classes, too."""
 
+_LINE = re.compile(r"(\S.*\.\w+)\s+(\S+)")
+"""A name with its suffix, and one label. Lists of two values a line are about: the label is not always the last."""
+
 ALIGNED = "_aligned"
 """What the names of aligned images have behind those in the list."""
 
 
 class Row(NamedTuple):
-    """A line of the list: its number, from 1, the image's name, and its label, "" where there is none."""
+    """A line of the list: its number, from 1, the image's name, and its label, "" in a line of another form."""
 
     line: int
     file: str
@@ -78,6 +82,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     rows_of: defaultdict[str, list[Row]] = defaultdict(list)
     for row in _rows(path):
         rows_of[_stem(_plain(row.file))].append(row)
+    zero = next((row.line for rows in rows_of.values() for row in rows if row.label == "0"), None)
+    if zero is not None and not any(row.label == "7" for rows in rows_of.values() for row in rows):
+        raise UserError(
+            f"{path} line {zero} has the label 0 and no line has 7, as in a list that counts from 0: RAF-DB counts "
+            "from 1 (surprise) to 7 (neutral), so add 1 to each label if they are one less, or correct that line"
+        )
     faces = _faces(place)
     records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
     yield from by_split(records)
@@ -96,8 +106,8 @@ def _rows(path: Path) -> Iterator[Row]:
     with permission(path), path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, text in enumerate(lines, start=1):
             if text.strip():
-                file, label = [*text.rsplit(maxsplit=1), ""][:2]
-                yield Row(number, file.strip(), label)
+                form = _LINE.fullmatch(text.strip())
+                yield Row(number, *form.groups()) if form else Row(number, text.split()[0], "")
 
 
 def _plain(file: str) -> PurePosixPath:
@@ -150,6 +160,8 @@ def _objection(rows: list[Row]) -> tuple[str, str]:
         return LINK, f"line {first.line} names {first.file}"
     if len({row.label for row in rows}) > 1:
         return UNLABELLED, f"lines {', '.join(str(row.line) for row in rows)} give it different labels"
+    if not first.label:
+        return UNLABELLED, f"line {first.line} is no name and one label"
     if first.label not in CLASSES:
         return UNLABELLED, f"line {first.line} has the label {first.label!r}, which is none of 1 to 7"
     return "", ""

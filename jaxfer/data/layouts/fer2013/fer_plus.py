@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority
+from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
 from jaxfer.data.reading.folder import Folder, peek, permission
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
@@ -56,7 +56,10 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
                 f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
                 f"the rows of both files have to be in their original order, so copy them again"
             )
-    yield from by_split(_relabelled(face, row) for face, row in zip(faces, votes, strict=True))
+    rows = list(zip(faces, votes, strict=True))
+    known = ((face.split_name, face.label, counts) for face, (*_, counts) in rows if face.label and counts)
+    refuse_others(str(votes_path), known)
+    yield from by_split(_relabelled(face, row) for face, row in rows)
 
 
 def _relabelled(face: Record, row: Votes) -> Record:

@@ -15,7 +15,7 @@ from numpy.lib.npyio import NpzFile
 from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes
+from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, refuse_others
 from jaxfer.data.reading.folder import Folder, permission
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
@@ -55,7 +55,9 @@ def records(path: Path) -> list[Record]:
     Raises:
         UserError: The file is damaged.
     """
-    return list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
+    found = list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
+    refuse_others(str(path), ((one.split_name, one.label, one.answers) for one in found if one.label and one.answers))
+    return found
 
 
 def _find(folder: Folder) -> list[Match]:
