@@ -129,14 +129,15 @@ class FaceModel:
         """Return the probability of each class, float32 [b, c], the classes being `names(answer)`.
 
         Args:
-            images: Faces as in training, uint8 [b, h, w, 3] from 0 to 255, h and w at best `image_size`.
+            images: Faces as in training, [b, h, w, 3], h and w at best `image_size`: integers from 0 to 255, or
+                floating point from 0 to 1. A gray network takes [b, h, w, 1] too.
             answer: `expression` is the label that the training data would have, after the temperature. `votes` is what
                 people would see in the face: of the expressions alone, the answers that name none being left out. None
                 is the network's own choice.
             views: What the network is shown of each image; its answers are averaged. None is the network's own choice.
 
         Raises:
-            UserError: The network has no such answer.
+            UserError: The network has no such answer, or the images have other shapes or values.
         """
         found = self.outputs(images, views)
         if self._known(answer) == "votes":
@@ -152,8 +153,11 @@ class FaceModel:
         Args:
             images: As for `probabilities`.
             views: As for `probabilities`.
+
+        Raises:
+            UserError: The images have other shapes or values.
         """
-        return self._compiled(self.variables, images, views or self.views)
+        return self._compiled(self.variables, _checked(images), views or self.views)
 
     def _known(self, answer: Answer | None) -> Answer:
         answer = self.answer if answer is None else answer
@@ -176,6 +180,27 @@ class FaceModel:
             return over_views(predict, images, views)
 
         return jax.jit(outputs, static_argnums=2)
+
+
+def _checked(images: Any) -> np.ndarray:
+    """Return images on the host, where what they hold can be seen."""
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise UserError(f"images have the shape {list(images.shape)}: pass [b, h, w, 3], one image as image[None]")
+    if images.dtype.kind not in "uif" and images.dtype != jnp.bfloat16:
+        raise UserError(f"images are of {images.dtype}: pass integers from 0 to 255, or floating point from 0 to 1")
+    most = 255 if images.dtype.kind in "ui" else 1
+    low, high = (images.min(), images.max()) if images.size else (0, 0)
+    if not (low >= -ROUNDING and high <= most + ROUNDING) and images.dtype != np.uint16:
+        raise UserError(
+            f"images of {images.dtype} have values from {low:g} to {high:g}: pass integers from 0 to 255, or floating "
+            "point from 0 to 1, finite and not standardised, since the network does that itself where it was trained so"
+        )
+    return images
+
+
+ROUNDING = 1e-3
+"""How far beyond 0 and 1 images may be that were resized or stored in few bits."""
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

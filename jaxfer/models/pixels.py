@@ -7,26 +7,33 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 from jax import lax
 
+from jaxfer.errors import UserError
+
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, UInt8
+    from jaxtyping import Array, Float, Int
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the luma of ITU-R BT.601, section 2.5.1; they add up to 1."""
 
 
 def unit_range(
-    images: Float[Array, "b h w c"] | UInt8[Array, "b h w c"], dtype: Any = jnp.float32
+    images: Float[Array, "b h w c"] | Int[Array, "b h w c"], dtype: Any = jnp.float32
 ) -> Float[Array, "b h w c"]:
     """Return images as floating point from 0 to 1.
 
     Args:
-        images: uint8 from 0 to 255, or floating point from 0 to 1 already, [b, h, w, c].
+        images: Integers of any type from 0 to 255, or floating point from 0 to 1 already, [b, h, w, c].
         dtype: Dtype of the result.
 
     Returns:
         The images in [0, 1], `dtype` [b, h, w, c].
+
+    Raises:
+        UserError: They are uint16, which images of 16 bits have, from 0 to 65,535.
     """
-    scale = 255.0 if images.dtype == jnp.uint8 else 1.0
+    if images.dtype == jnp.uint16:
+        raise UserError("images of 16 bits go from 0 to 65,535: divide them by 257, and pass uint8")
+    scale = 255.0 if jnp.issubdtype(images.dtype, jnp.integer) else 1.0
     return images.astype(dtype) / scale
 
 

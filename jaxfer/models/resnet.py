@@ -32,7 +32,7 @@ Outputs = dict[str, jax.Array]
 Network = nn.Module
 """Any linen module with `apply(variables, images, *, train, mask) -> Outputs`.
 
-- `images`: [b, h, w, c], uint8 from 0 to 255 or floating point from 0 to 1; `unit_range` turns both into the latter.
+- `images`: [b, h, w, c], integers from 0 to 255 or floating point from 0 to 1; `unit_range` turns both into the latter.
 - `train`: whether to drop features and to normalise with the batch's statistics, kept in the collection `batch_stats`.
 - `mask`: bool [b], False for padding; or None.
 
@@ -275,8 +275,8 @@ class ResNetFER(nn.Module):
         """Return what each head says of the images.
 
         Args:
-            images: RGB, [b, h, w, 3], h and w at least 32; uint8 from 0 to 255, or floating point from 0 to 1. Where
-                the network is `gray` also [b, h, w, 1].
+            images: RGB, [b, h, w, 3], h and w at least 32; integers from 0 to 255, or floating point from 0 to 1.
+                Where the network is `gray` also [b, h, w, 1].
             train: Whether to normalise with the batch's statistics and to drop features (needs the `dropout` key).
             mask: bool [b], False for padding, which does not count in the batch's statistics; None if there is none.
 
@@ -285,7 +285,7 @@ class ResNetFER(nn.Module):
 
         Raises:
             ValueError: The images have fewer than 32x32 pixels.
-            UserError: They have another number of channels.
+            UserError: They have another number of channels, or are uint16.
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")

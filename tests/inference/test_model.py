@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import Linear, drawn
@@ -88,6 +89,35 @@ def test_views_are_averaged_unless_the_model_or_the_caller_says_one(model):
         np.testing.assert_allclose(asked, mean(IMAGES, way), rtol=1e-4)
     np.testing.assert_array_equal(flipped.probabilities(IMAGES), one.probabilities(IMAGES, views="flip"))
     assert not np.array_equal(flipped.probabilities(IMAGES), one.probabilities(IMAGES))
+
+
+def test_the_same_pixels_in_any_type_give_the_same_answer(model):
+    expected = model.probabilities(IMAGES)
+    for kind in (np.int16, np.int32, np.int64):
+        np.testing.assert_array_equal(model.probabilities(IMAGES.astype(kind)), expected)
+    for kind, atol in ((np.float32, 1e-5), (np.float64, 1e-5), (np.float16, 1e-2), (jnp.bfloat16, 2e-2)):
+        floats = (IMAGES.astype(np.float32) / 255).astype(kind)
+        np.testing.assert_allclose(model.probabilities(floats), expected, atol=atol)
+    np.testing.assert_allclose(model.probabilities(jnp.asarray(IMAGES)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (IMAGES[0], r"shape \[32, 32, 3\]: pass \[b, h, w, 3\], one image as image\[None\]"),
+        (IMAGES.astype(np.float32), "float32 have values from 0 to 255: pass integers from 0 to 255"),
+        (IMAGES / 127.5 - 1, "float64 have values from -1 to 1"),
+        (np.where(IMAGES > 9, np.nan, 0.5), "have values from nan to nan"),
+        (IMAGES.astype(np.int32) - 1, "int32 have values from -1 to 254"),
+        (IMAGES.astype(np.uint16), "divide them by 257"),
+        (IMAGES > 9, "are of bool"),
+        (IMAGES.astype(object), "are of object"),
+        (IMAGES[..., :2], "have 2 channels"),
+    ],
+)
+def test_images_of_other_shapes_or_values_are_refused(model, images, words):
+    with pytest.raises(UserError, match=words):
+        model.probabilities(images)
 
 
 def test_what_it_cannot_answer_is_a_sentence(model):

@@ -23,6 +23,7 @@ from jaxfer.models import (
     luma,
     make_model,
     standardized,
+    unit_range,
 )
 
 KEY = jax.random.key(0, impl="rbg")  # compiles in a sixth of the default's time
@@ -346,6 +347,14 @@ def test_uint8_and_float_images_give_the_same_logits(network, dtype):
     bytes_, _ = run(model, variables, IMAGES, train=False)
     floats, _ = run(model, variables, IMAGES.astype(np.float32) / 255, train=False)
     np.testing.assert_allclose(bytes_, floats, atol=1e-5 if dtype == jnp.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64, np.uint32])
+def test_integers_of_every_type_are_pixels_from_0_to_255(kind):
+    found = jax.jit(unit_range)(IMAGES.astype(kind))
+    np.testing.assert_array_equal(found, jax.jit(unit_range)(IMAGES))
+    with pytest.raises(UserError, match=r"16 bits go from 0 to 65,535: divide them by 257"):
+        jax.jit(unit_range)(IMAGES.astype(np.uint16) * 257)
 
 
 def test_bfloat16_computes_close_to_float32_and_keeps_float32_values(published):
