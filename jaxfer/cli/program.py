@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -32,6 +33,12 @@ def run(main: Callable[[], None]) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        _exit(128 + signal.SIGPIPE)
     except UserError as error:
         errors.print(printable(f"error: {error}"))
         _exit(2)
@@ -49,6 +56,13 @@ def run(main: Callable[[], None]) -> None:
             _exit(2)
         sys.excepthook(type(error), error, error.__traceback__)
         _exit(1)
+
+
+def _unread() -> bool:
+    """Return whether nobody reads the output any more, as after `| head`."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -33,6 +33,24 @@ def test_a_program_ends_with_one_sentence_and_its_code(raised, code, words, caps
     assert capsys.readouterr().err.startswith(words)
 
 
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["at the end", "meanwhile"])
+def test_whoever_reads_the_output_may_stop(lines):
+    program = f"from jaxfer.cli.program import run\nrun(lambda: [print('x' * 50) for _ in range({lines})])"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (128 + signal.SIGPIPE, "")
+
+
+def test_pipes_that_are_not_the_output_keep_their_traceback():
+    def main():
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run(main)
+
+
 def test_errors_of_our_own_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0)
