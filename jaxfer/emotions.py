@@ -5,6 +5,7 @@ whatever a folder uses into these names at the door, so that no later room has t
 """
 
 import difflib
+import re
 from typing import Literal
 
 import numpy as np
@@ -49,16 +50,44 @@ SPELLINGS = {
 }
 """The words that data sets use for each class, in lower case."""
 
+RELATED = {
+    "neutral": ("natural", "normal", "calm", "plain", "no emotion", "no expression"),
+    "happy": ("smile", "smiling", "laugh", "laughing", "joyful", "glad", "delighted", "pleased"),
+    "sad": ("sorrow", "unhappy", "crying", "depressed", "grief"),
+    "surprise": ("shock", "shocked", "astonished", "amazed", "wonder"),
+    "fear": ("scared", "frightened", "terror", "terrified", "anxious", "horror"),
+    "disgust": ("aversion", "revulsion"),
+    "anger": ("mad", "rage", "furious", "irritated", "annoyed"),
+    "contempt": ("disdain", "scorn"),
+}
+"""Words that are near a class, in lower case: whoever uses them is asked, since data sets differ in what they mean."""
+
+_FORM = re.compile(r"(?:\d{1,2}[\s._-]+)?(.+?)(?:[\s._-]+(?:images?|imgs?|faces?|photos?|pictures?))?")
+"""How a class's word is written: perhaps after a number, as in `0_angry`, or before what all are, as `anger_images`."""
+
 _CLASS_OF_WORD = {word: name for name, words in SPELLINGS.items() for word in words}
 
 
 def from_word(word: str) -> str | None:
-    """Return the class that a word names, whatever its case, or None if it names none.
+    """Return the class that a word names, whatever its case and its number, or None if it names none.
 
-    >>> from_word("Happiness"), from_word("Angry"), from_word("sleepy")
-    ('happy', 'anger', None)
+    >>> from_word("Happiness"), from_word("01-Angry"), from_word("fear_images"), from_word("sleepy")
+    ('happy', 'anger', 'fear', None)
     """
-    return _CLASS_OF_WORD.get(word.strip().lower())
+    form = _FORM.fullmatch(word.strip().lower())
+    return _CLASS_OF_WORD.get(form[1]) if form else None
+
+
+def near(word: str) -> str | None:
+    """Return the class that somebody who wrote a word may have meant, or None: nothing to rely on, but to ask about.
+
+    >>> near("suprise"), near("mad"), near("@eaDir")
+    ('surprise', 'anger', None)
+    """
+    form = _FORM.fullmatch(word.strip().lower())
+    asked = _CLASS_OF_WORD | {word: name for name, words in RELATED.items() for word in words}
+    close = difflib.get_close_matches(form[1], asked, n=1, cutoff=0.8) if form else []
+    return asked[close[0]] if close else None
 
 
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:

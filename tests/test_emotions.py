@@ -44,7 +44,38 @@ def test_every_class_is_its_own_spelling_and_no_word_names_two():
     assert set(SPELLINGS) == set(AFFECTNET_8) <= set(words)
 
 
-@pytest.mark.parametrize("word", ["", "none", "uncertain", "no-face", "3", "sleepy"])
+@pytest.mark.parametrize(
+    ("word", "name"),
+    {
+        **{"0_angry": "anger", "01-Angry": "anger", "7 contempt": "contempt", "3.happy": "happy"},
+        **{"anger_images": "anger", "Sad faces": "sad", "2_fear-img": "fear"},
+    }.items(),
+)
+def test_a_number_before_a_word_and_what_all_are_after_it_say_nothing(word, name):
+    assert emotions.from_word(word) == name
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    {
+        **{"suprise": "surprise", "netural": "neutral", "4_angray": "anger", "Happyness": "happy"},
+        **{"mad": "anger", "scared": "fear", "smile": "happy", "natural": "neutral", "unhappy": "sad"},
+        **dict.fromkeys(["@eaDir", "lost+found", "enojo", "an", "sleepy", ""]),
+    }.items(),
+)
+def test_who_writes_a_near_spelling_or_a_related_word_is_asked_about_its_class(word, name):
+    assert emotions.from_word(word) is None
+    assert emotions.near(word) == name
+
+
+def test_no_related_word_is_of_two_classes_or_names_one():
+    words = [word for words in emotions.RELATED.values() for word in words]
+    assert len(words) == len(set(words))
+    assert not any(map(emotions.from_word, words))
+    assert set(emotions.RELATED) == set(AFFECTNET_8)
+
+
+@pytest.mark.parametrize("word", ["", "none", "uncertain", "no-face", "3", "sleepy", "3_", "_images", "12 34 happy"])
 def test_other_words_name_no_class(word):
     assert emotions.from_word(word) is None
 

@@ -125,6 +125,26 @@ def test_an_unknown_word_is_refused_with_its_path_and_the_nearest_spelling(tmp_p
     assert "did you mean 'surprise'" in message
 
 
+def test_all_unknown_words_are_shown_at_once(tmp_path):
+    files(
+        tmp_path,
+        "train/happy/1.jpg",
+        "train/mad/1.jpg",
+        "train/@eaDir/1.jpg",
+        *(f"train/x{n}/1.jpg" for n in range(15)),
+    )
+    message = refusal(tmp_path)
+    assert f"{tmp_path / 'train/mad'} (did you mean 'anger'?)" in message
+    assert f"{tmp_path / 'train/@eaDir'}, " in message
+    assert "and 5 more are named after no expression that jaxfer knows. Name them neutral, " in message
+
+
+def test_folders_may_be_numbered(tmp_path):
+    names = ["0_angry", "01-Happy", "2 sad images"]
+    records = read(files(tmp_path, *(f"train/{name}/1.jpg" for name in names)))
+    assert labels(records) == {f"train/{n}/1.jpg": w for n, w in zip(names, ["anger", "happy", "sad"], strict=True)}
+
+
 def test_what_is_hidden_or_no_image_is_ignored(tmp_path):
     files(tmp_path, "train/happy/1.JPG", "train/happy/Thumbs.db", "train/happy/.hidden.jpg", "train/happy/._1.jpg")
     files(tmp_path, "train/happy/notes.txt", "train/.ipynb_checkpoints/2.jpg", "__MACOSX/train/sleepy/3.jpg")

@@ -36,9 +36,9 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     classes = _classes(top, limit=None)
     paths = {name: place / split / name for split, names in classes.items() for name in names}
     meaning = meanings(paths, options.label_order, place)
-    for name, path in paths.items():
-        if name not in meaning:
-            raise unknown(str(path), name)
+    nothing = {str(path): name for name, path in paths.items() if name not in meaning}
+    if nothing:
+        raise unknown(nothing)
     for split, names in classes.items():
         for name in names:
             for path, link in images(place / split / name, place):

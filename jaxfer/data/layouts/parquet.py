@@ -214,8 +214,10 @@ def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, 
         digits |= {word for word in words if is_code(word)}
         words = {word for word in words if not word.isdecimal()}
         meaning |= meanings(words, None, place)
-        for word in sorted(words - set(meaning)):
-            raise unknown(f"the class {word!r} in the column {shard.labels.column} of {shard.file.path}", word)
+        place_of = f"in the column {shard.labels.column} of {shard.file.path}"
+        nothing = {f"the class {word!r} {place_of}": word for word in sorted(words - set(meaning))}
+        if nothing:
+            raise unknown(nothing)
     return meaning | meanings(digits, order, place)
 
 

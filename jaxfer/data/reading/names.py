@@ -1,11 +1,10 @@
 """What names in a data set mean: folders named by split, and classes named by words or by digits."""
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jaxfer.data.reading.record import Split
-from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, SPELLINGS, from_word, label_order
+from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, from_word, label_order, near
 from jaxfer.errors import UserError
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -58,15 +57,24 @@ def meanings(names: Iterable[str], order: str | None, place: Path) -> dict[str, 
     return words | {name: meaning[code] for name, code in codes.items()}
 
 
-def unknown(subject: str, word: str) -> UserError:
-    """Return the error for a class whose name stands for nothing; `subject` says what has this name, and where."""
-    spellings = [spelling for words in SPELLINGS.values() for spelling in words]
-    close = difflib.get_close_matches(word.lower(), spellings, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+def unknown(names: Mapping[str, str]) -> UserError:
+    """Return the error for classes whose names stand for nothing.
+
+    Args:
+        names: Each name, by what has it, and where, in words.
+    """
+    hints = {subject: f"did you mean {near(word)!r}?" if near(word) else "" for subject, word in names.items()}
+    listed = [f"{subject} ({hint})" if hint else subject for subject, hint in list(hints.items())[:SHOWN]]
+    more = f" and {len(hints) - SHOWN:,} more" if len(hints) > SHOWN else ""
+    verb, them = ("are", "them") if len(hints) > 1 else ("is", "it")
     return UserError(
-        f"{subject} is named after no expression that jaxfer knows{hint} "
-        f"Name it {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, or take it out of the data."
+        f"{', '.join(listed)}{more} {verb} named after no expression that jaxfer knows. "
+        f"Name {them} {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, or take {them} out of the data."
     )
+
+
+SHOWN = 12
+"""How many unknown names an error shows."""
 
 
 def _meaning(place: Path, codes: set[int], order: str | None) -> dict[int, str]:

@@ -72,9 +72,9 @@ def _parts(folder: Folder) -> list[Part]:
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     names = class_names(place / YAML)
     meaning = meanings(names.values(), options.label_order, place / YAML)
-    for name in names.values():
-        if name not in meaning:
-            raise unknown(f"class {name!r} in {place / YAML}", name)
+    nothing = {f"class {name!r} in {place / YAML}": name for name in names.values() if name not in meaning}
+    if nothing:
+        raise unknown(nothing)
     classes = {index: meaning[name] for index, name in names.items()}
     for part in _parts(peek(place, limit=None)):
         yield from _read_part(part, place, classes)
