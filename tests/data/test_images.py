@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from jaxfer.data.reading.images import UnreadableError, decode
+from jaxfer.data.reading.folder import IMAGE_SUFFIXES
+from jaxfer.data.reading.images import FORMATS, UnreadableError, decode
 
 RED = (200, 30, 10)
 
@@ -31,13 +32,25 @@ def assert_is_colour(pixels, colour, tolerance):
     assert np.abs(pixels.astype(int) - np.array(colour)).max() <= tolerance
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "gif", "tif", "webp"])
+@pytest.mark.parametrize("suffix", [suffix for suffix in IMAGE_SUFFIXES if suffix not in (".avif", ".pgm")])
 def test_red_stays_red_in_every_format(tmp_path, suffix):
-    path = saved(tmp_path / f"red.{suffix}", Image.new("RGB", (40, 40), RED))
+    path = saved(tmp_path / f"red{suffix}", Image.new("RGB", (40, 40), RED))
     pixels = decode(path, 32)
     assert pixels.shape == (32, 32, 3)
     assert pixels.dtype == np.uint8
     assert_is_colour(pixels, RED, tolerance=4)
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow reads no AVIF")
+def test_avif_is_read_where_pillow_reads_it(tmp_path):
+    path = saved(tmp_path / "red.avif", Image.new("RGB", (40, 40), RED), quality=90)
+    assert_is_colour(decode(path, 32), RED, tolerance=8)
+
+
+def test_gray_maps_are_read(tmp_path):
+    pixels = noise((32, 32))
+    path = saved(tmp_path / "gray.pgm", Image.fromarray(pixels))
+    np.testing.assert_array_equal(decode(path, 32), np.repeat(pixels[..., None], 3, axis=2))
 
 
 def test_shrinking_is_pillows_antialiased_bilinear(tmp_path):

@@ -126,17 +126,37 @@ def test_an_unknown_word_is_refused_with_its_path_and_the_nearest_spelling(tmp_p
 
 
 def test_all_unknown_words_are_shown_at_once(tmp_path):
-    files(
-        tmp_path,
-        "train/happy/1.jpg",
-        "train/mad/1.jpg",
-        "train/@eaDir/1.jpg",
-        *(f"train/x{n}/1.jpg" for n in range(15)),
-    )
-    message = refusal(tmp_path)
-    assert f"{tmp_path / 'train/mad'} (did you mean 'anger'?)" in message
-    assert f"{tmp_path / 'train/@eaDir'}, " in message
-    assert "and 5 more are named after no expression that jaxfer knows. Name them neutral, " in message
+    names = ["happy", "mad", *(f"x{number}" for number in range(15))]
+    message = refusal(files(tmp_path, *(f"train/{name}/1.jpg" for name in names)))
+    assert f"{tmp_path / 'train/mad'} (did you mean 'anger'?), {tmp_path / 'train/x0'}, " in message
+    assert f"{tmp_path / 'train/x10'} and 4 more are named after no expression that jaxfer knows. Name them " in message
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    {
+        **{"TRAIN": "train", "TrainingSet": "train", "train_afew": "train", "FER2013Train": "train"},
+        **{"Validation": "val", "dev": "val", "PublicTest": "val", "validate": "val", "afew-val": "val"},
+        **{"testing": "test", "eval": "test", "PrivateTest": "test", "test_set (1)": "test"},
+    }.items(),
+)
+def test_splits_are_told_by_a_word_of_their_folder(tmp_path, name, split):
+    records = read(files(tmp_path, f"{name}/happy/1.jpg", f"{name}/sad/1.jpg"))
+    assert {(r.split, r.split_name, r.left_out) for r in records} == {(split, name, "")}
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("vaild", "valid"), ("tset", "test"), ("Trian", "train"), ("tests", "test")]
+)
+def test_a_misspelled_split_is_asked_about(tmp_path, name, near):
+    files(tmp_path, "train/happy/1.jpg", "train/sad/1.jpg", f"{name}/happy/1.jpg")
+    assert f"{tmp_path / name} is of no split that jaxfer knows; did you mean {near!r}?" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train_logs", "test results", "val"])
+def test_class_folders_beside_a_folder_without_any_are_all_training(tmp_path, name):
+    records = read(files(tmp_path, "happy/1.jpg", "sad/1.jpg", f"{name}/notes.txt"))
+    assert labels(records) == {"happy/1.jpg": "happy", "sad/1.jpg": "sad"}
 
 
 def test_folders_may_be_numbered(tmp_path):
@@ -147,8 +167,14 @@ def test_folders_may_be_numbered(tmp_path):
 
 def test_what_is_hidden_or_no_image_is_ignored(tmp_path):
     files(tmp_path, "train/happy/1.JPG", "train/happy/Thumbs.db", "train/happy/.hidden.jpg", "train/happy/._1.jpg")
-    files(tmp_path, "train/happy/notes.txt", "train/.ipynb_checkpoints/2.jpg", "__MACOSX/train/sleepy/3.jpg")
-    files(tmp_path, "train/happy/größe 표정.jpeg")
+    files(
+        tmp_path,
+        "train/happy/notes.txt",
+        "train/.ipynb_checkpoints/2.jpg",
+        "__MACOSX/train/sleepy/3.jpg",
+        "$RECYCLE.BIN/1.jpg",
+    )
+    files(tmp_path, "train/happy/größe 표정.jpeg", "train/happy/@eaDir/1.jpg", "train/@eaDir/1.jpg", "lost+found/2.jpg")
     assert sorted(labels(read(tmp_path))) == ["train/happy/1.JPG", "train/happy/größe 표정.jpeg"]
 
 

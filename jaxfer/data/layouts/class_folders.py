@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
 from jaxfer.data.reading.folder import PEEK, Folder, images, peek, tree
-from jaxfer.data.reading.names import is_code, meanings, split_named, unknown
+from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, split_named, unknown
 from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
 
@@ -34,6 +34,8 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     top = peek(place, limit=None)
     labels_csv.refuse_unknown(top)
     classes = _classes(top, limit=None)
+    if "" not in classes:
+        refuse_misspelled(top)
     paths = {name: place / split / name for split, names in classes.items() for name in names}
     meaning = meanings(paths, options.label_order, place)
     nothing = {str(path): name for name, path in paths.items() if name not in meaning}
@@ -65,9 +67,11 @@ def _astray(place: Path, class_folders: set[Path]) -> Iterator[Record]:
 
 def _classes(folder: Folder, limit: int | None) -> Classes:
     splits = [(SPLITS.index(split), name) for name in folder.folders if (split := split_named(name))]
-    if not splits:
-        return {"": folder.folders}
-    return {name: peek(folder.path / name, limit).folders for _, name in sorted(splits, key=lambda item: item[0])}
+    ordered = [name for _, name in sorted(splits, key=lambda item: item[0])]
+    found = {name: peek(folder.path / name, limit).folders for name in ordered}
+    if any(found.values()):
+        return found
+    return {"": tuple(name for name in folder.folders if name not in found)}
 
 
 LAYOUT = Layout("class folders", "<split>/<class>/ or <class>/, classes as words or digits", _find, _read)

@@ -24,10 +24,6 @@ from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, 
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 
-SPLIT_WORDS: dict[str, Split] = {**SPLIT_NAMES, "dev": "val", "eval": "test", "evaluation": "test"}
-"""Words that mean splits, as in https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
-
-
 AFFECTS = ("valence", "arousal")
 """Names of columns of numbers that are read where they exist."""
 
@@ -155,15 +151,15 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
 
 def _paths(folder: Folder, limit: int | None) -> list[Path]:
     """Return the parquet files in a folder and in those below it that are named by split, in natural order."""
-    below = [peek(folder.path / name, limit) for name in folder.folders if name.lower() in SPLIT_WORDS]
+    below = [peek(folder.path / name, limit) for name in folder.folders if name.lower() in SPLIT_NAMES]
     paths = [one.path / name for one in (folder, *below) for name in one.files if name.lower().endswith(".parquet")]
     return [path for path in paths if path.is_file()]
 
 
 def _splits(path: Path) -> dict[str, Split]:
     """Return the words for splits in the name of a file, or else that of its folder, with what they mean."""
-    words = [word for word in re.findall(r"[a-z]+", path.stem.lower()) if word in SPLIT_WORDS]
-    return {word: SPLIT_WORDS[word] for word in words or [path.parent.name.lower()] if word in SPLIT_WORDS}
+    words = [word for word in re.findall(r"[a-z]+", path.stem.lower()) if word in SPLIT_NAMES]
+    return {word: SPLIT_NAMES[word] for word in words or [path.parent.name.lower()] if word in SPLIT_NAMES}
 
 
 def _fits(path: Path, expected: bool) -> bool:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from jaxfer.errors import UserError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
+    *(".ppm", ".pgm", ".pnm"),
+)
 """Files whose names end so, in any case, count as images; what they really hold is seen when they are decoded."""
 
 PEEK = 4096
@@ -156,4 +159,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in JUNK
+
+
+JUNK = frozenset(
+    {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+)
+"""Folders that systems and storage leave beside one's own: of macOS's archives, Synology, Windows and Linux."""

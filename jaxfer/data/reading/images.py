@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from jaxfer.data.reading.record import Record, StoredImage
 from jaxfer.errors import UserError
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+FORMATS += ("AVIF",) if "avif" in features.modules and features.check("avif") else ()
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
 
 DETAIL = 1.5

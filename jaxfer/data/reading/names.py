@@ -1,22 +1,25 @@
 """What names in a data set mean: folders named by split, and classes named by words or by digits."""
 
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from jaxfer.data.reading.folder import Folder
 from jaxfer.data.reading.record import Split
 from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, from_word, label_order, near
 from jaxfer.errors import UserError
 
 SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev", "publictest"), "val"),
+    # What some select on and others score on is never selected on.
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "privatetest"), "test"),
 }
-"""Names of split folders, in lower case."""
+"""Words for the splits, in lower case: FER2013's and https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+"""A word in a name such as `FER2013Train` or `train_afew`."""
 
 OTHER_WORDS = frozenset({"none", "uncertain", "unknown", "no face", "no_face", "no-face", "noface", "non-face"})
 """Names, in lower case, for faces without an expression; they are left out."""
@@ -26,8 +29,33 @@ LAST_CODE = 10
 
 
 def split_named(name: str) -> Split | None:
-    """Return the split that a folder's name means, whatever its case, or None if it means none."""
-    return SPLIT_NAMES.get(name.lower())
+    """Return the split that a folder's name means, whatever its case, or None if it means none or several.
+
+    >>> split_named("Valid"), split_named("FER2013Train"), split_named("train_test"), split_named("train_happy")
+    ('val', 'train', None, None)
+    """
+    if name.lower() in SPLIT_NAMES:
+        return SPLIT_NAMES[name.lower()]
+    words = [word.lower() for word in _WORD.findall(name)]
+    splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    # ESR's Training_Labeled and Training_Unlabeled hold numbered parts, which look as classes do.
+    other = any(from_word(word) or word.endswith(("labeled", "labelled")) for word in words)
+    return splits.pop() if len(splits) == 1 and not other else None
+
+
+def refuse_misspelled(folder: Folder) -> None:
+    """Refuse a folder beside splits whose name may be meant for one: left out as no data, it would be missed.
+
+    Raises:
+        UserError: There is one.
+    """
+    for name in folder.folders:
+        close = difflib.get_close_matches(name.lower(), SPLIT_NAMES, n=1, cutoff=0.75)
+        if close and not (split_named(name) or from_word(name)):
+            raise UserError(
+                f"{folder.path / name} is of no split that jaxfer knows; did you mean {close[0]!r}? Rename it, or take "
+                "it out of the data"
+            )
 
 
 def is_code(name: str) -> bool:

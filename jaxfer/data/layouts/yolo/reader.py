@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from jaxfer.data.layouts.yolo.class_names import class_names
 from jaxfer.data.reading.folder import Folder, files, images, leaves, peek
-from jaxfer.data.reading.names import meanings, split_named, unknown
+from jaxfer.data.reading.names import meanings, refuse_misspelled, split_named, unknown
 from jaxfer.data.reading.record import (
     MISSING,
     OTHER_CLASS,
@@ -76,7 +76,9 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     if nothing:
         raise unknown(nothing)
     classes = {index: meaning[name] for index, name in names.items()}
-    for part in _parts(peek(place, limit=None)):
+    top = peek(place, limit=None)
+    refuse_misspelled(top)
+    for part in _parts(top):
         yield from _read_part(part, place, classes)
 
 
