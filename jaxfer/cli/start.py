@@ -1,5 +1,6 @@
 """How a training program starts JAX, and the clock that says what a start takes."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,8 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
         The clock of the start, which may then `listen`, and is one of `fit`'s callbacks.
 
     Raises:
-        UserError: JAX has already started, or `jaxfer.devices.distributed.join_processes` refuses.
+        UserError: JAX has already started or cannot start its devices, or
+            `jaxfer.devices.distributed.join_processes` refuses.
     """
     start_up = StartUp()
     with start_up.part("import"):
@@ -62,14 +64,32 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     if flags is not None and flags.several:
         join_processes(flags.coordinator, flags.processes, flags.process_id)
     keep_compiled_programs()
+    with start_up.part("devices"):
+        _start_devices()
     return start_up
+
+
+def _start_devices() -> None:
+    """Have JAX start its devices, which it would do anywhere else, where the error would be taken for another."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # AssertionError where a platform's plugin is not installed
+        wanted = os.environ.get("JAX_PLATFORMS", "")
+        what = f"the devices that JAX_PLATFORMS={wanted} names" if wanted else "its devices"
+        said = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        raise UserError(
+            f"JAX cannot start {what}{said}: install the JAX that is made for them, or set JAX_PLATFORMS=cpu"
+        ) from error
 
 
 class StartUp:
     """Seconds that the parts of a start take, until the first training step has ended.
 
-    `import` and whatever else is measured with `part`, `first_step`, and apart from all of these `compile`: tracing
-    every program until then, and compiling it or loading it from the disk. It watches a run as a callback of `fit`.
+    `import`, `devices` and whatever else is measured with `part`, `first_step`, and apart from all of these
+    `compile`: tracing every program until then, and compiling it or loading it from the disk. It watches a run as a
+    callback of `fit`.
     """
 
     def __init__(self) -> None:

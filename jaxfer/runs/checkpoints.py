@@ -62,6 +62,8 @@ class Checkpoints:
             if not read_only:
                 make(directory)
             self._orbax = self._open()
+        except PermissionError as error:
+            raise UserError(f"{error.filename or directory} cannot be read: you lack the permission") from error
         except Exception as error:
             raise UserError(
                 f"one of the checkpoints in {directory} cannot be read ({error}): move the damaged one away"

@@ -1,5 +1,8 @@
 """The clock of a start."""
 
+import os
+import subprocess
+import sys
 import time
 
 import jax
@@ -65,3 +68,13 @@ def test_spans_within_and_across_each_other_are_counted_once():
     assert _covered(spans, 0.0) == 6.0
     assert _covered(spans, 3.5) == 2.5
     assert _covered([], 0.0) == 0.0
+
+
+@pytest.mark.parametrize("wanted", ["rocm", "cdua"])
+def test_devices_that_are_not_there_are_said_before_anything_else(wanted, tmp_path):
+    command = [sys.executable, "-m", "jaxfer", "evaluate", str(tmp_path / "none")]
+    environment = os.environ | {"JAX_PLATFORMS": wanted}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: JAX cannot start the devices that JAX_PLATFORMS={wanted} names")
+    assert ended.stderr.endswith("install the JAX that is made for them, or set JAX_PLATFORMS=cpu\n")

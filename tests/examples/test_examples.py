@@ -87,7 +87,7 @@ def test_training_on_photographs_writes_a_whole_run_that_resumes_and_can_be_eval
         assert np.sum(scores["confusion_matrix"]) == 21
         assert scores["class_names"] == list(AFFECTNET_7)
     assert (summary["epochs"], summary["steps"]) == (2, 2)
-    assert summary["start_up"]["seconds"].keys() == {"import", "load_data", "compile", "first_step"}
+    assert summary["start_up"]["seconds"].keys() == {"import", "devices", "load_data", "compile", "first_step"}
     assert summary["start_up"]["programs_loaded"] + summary["start_up"]["programs_compiled"] > 0
     assert "Start-up: import" in finished.stdout
     assert "torn.jpg" in summary["data"]["unreadable"][0][0]
