@@ -1,11 +1,13 @@
 """`jaxfer evaluate`, from runs on small files of FER2013 to numbers, predictions and pages."""
 
 import csv
+import dataclasses
 import importlib
 import json
 import shutil
 from html.parser import HTMLParser
 
+import jax
 import networks
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from formats import fer2013
 
 from jaxfer.config import DataConfig
 from jaxfer.data import load
-from jaxfer.evaluation.evaluate import evaluate
+from jaxfer.evaluation.ensemble import ensemble
+from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import load_run
@@ -98,6 +101,43 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(actual, predicted, average="macro"))
     low, high = found["intervals"]["accuracy"]
     assert low <= found["accuracy"] <= high
+
+
+def test_the_calibration_error_stands_beside_what_chance_gives(runs, jaxfer):
+    code, printed, errors = jaxfer(runs / "seed-0")
+    assert code == 0, errors
+    folder = only_evaluation(runs / "seed-0")
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert "ece" not in found["intervals"]
+    mean, most = found["ece_by_chance"]["mean"], found["ece_by_chance"]["percentile_95"]
+    assert 0 < mean < most < 1
+    assert ["ece", f"{found['ece']:.4f}"] in [line.replace("│", " ").split() for line in printed.splitlines()]
+    words = f"ece by chance {mean:.4f}, 95% below {most:.4f}: that of a network exactly as sure as it is right"
+    assert words in printed
+    page = Page(folder / "evaluation.html")
+    assert f"Calibration error{found['ece']:.3f}by chance {mean:.3f}, 95% below {most:.3f}PublicTest" in page.text
+
+
+def test_a_network_without_a_number_has_no_score_anywhere(trained_runs, runs):
+    trained = load_run(runs / "seed-0", "last", model=NETWORK)
+    broken = dataclasses.replace(trained, variables=jax.tree.map(lambda x: x * np.nan, trained.variables))
+    data = load(trained.config.data)
+    signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
+    options = {"by": "valence", "more_groups": {"valence": signs}, "without_copies": True}
+    evaluations = [evaluate(one, data, **options) for one in (broken, trained)]
+    for together in (evaluations[0], ensemble(evaluations)):
+        found = together.to_dict()
+        parts = (found, found["without_copies"], *found["by"]["groups"].values())
+        for part in parts:
+            assert [part[name] for name in together.measures] == [None] * len(together.measures)
+            assert set(map(tuple, part["intervals"].values())) == {(None, None)}
+            assert set(part["ece_by_chance"].values()) == {None}
+        assert found["per_class"]["happy"]["f1"] is None
+    comparison = compare(evaluations)
+    assert comparison["mcnemar"] == ensemble(evaluations).comparison["mcnemar"] == []
+    assert comparison["over_runs"]["accuracy"] == {"mean": None, "std": None, "runs": 2}
+    page = Page(write_evaluation(evaluations[0], comparison) / "evaluation.html")
+    assert page.text.startswith("seed-0: validation accuracy n/a on PublicTest")
 
 
 def test_two_seeds_have_a_mean_and_a_test_on_every_page_and_as_json(runs, jaxfer):
