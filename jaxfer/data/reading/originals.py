@@ -38,7 +38,7 @@ class Originals:
         Raises:
             UserError: It is another one.
         """
-        digest = zlib.crc32(image)
+        digest = zlib.crc32(image.data)
         seen = self._digests[row]
         if tuple(self._facts[row]) != _facts(file) if seen < 0 else seen != digest:
             raise UserError(
