@@ -140,7 +140,7 @@ def trained(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
 
 def numbers(evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return what of an evaluation tables show."""
-    names = ("split", "examples", "accuracy", "macro_f1", "ece", "cross_entropy", "intervals")
+    names = ("split", "examples", "accuracy", "macro_f1", "ece", "ece_by_chance", "cross_entropy", "intervals")
     return {name: evaluation[name] for name in names}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxfer.evaluation import f1_interval, wilson_interval
 from jaxfer.inference.model import SHIPPED
-from jaxfer.reports.words import between
+from jaxfer.reports.words import between, by_chance
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
@@ -96,7 +96,7 @@ On FER2013's {one["split"]}, n = {one["examples"]:,}; 95% intervals are bootstra
 
 Without the {clean["copies"]:,} images that have an exact copy among the training images: accuracy {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), macro F1
 {clean["macro_f1"]:.4f} ({between(clean["intervals"]["macro_f1"])}), n = {clean["examples"]:,}. With the temperature {warm["value"]:.3f}, which the folder holds and `probabilities` applies, the
-calibration error of the image alone is {warm["ece"]:.4f}; it was fitted on these same images, which makes that optimistic.
+calibration error of the image alone is {warm["ece"]:.4f}{chance(warm)}; it was fitted on these same images, which makes that optimistic.
 
 | label | precision | recall | interval | F1 | interval | images |
 |---|---|---|---|---|---|---|
@@ -148,6 +148,12 @@ that the photographs' rights are not cleared is yours to judge. No image is part
   ({one["per_class"]["disgust"]["support"]} of {one["examples"]:,} here).
 - It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs.
 """
+
+
+def chance(scores: dict[str, Any]) -> str:
+    """Return what stands beside a calibration error, where it was measured."""
+    found = by_chance(scores, "{:.4f}".format)
+    return f" ({found}, for a network exactly as sure as it is right)" if found else ""
 
 
 def model_names(votes: dict[str, Any]) -> list[str]:

@@ -43,13 +43,12 @@ def main() -> None:
     watching = [start_up, ProgressBar(), *([TensorBoard(run_dir)] if flags.writes_events else [])]
     try:
         state, history = fit(config, data, model=model, run_dir=run_dir, resume=flags.resume, callbacks=watching)
+        # Evaluation and report: both splits whole, with intervals, in summary.json and on a page.
+        summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
     except Interrupted:
         if is_first():
             print(f"Continue with: {flags.resume_command(f'python {sys.argv[0]}')}", file=sys.stderr)
         raise
-
-    # Evaluation and report: both splits whole, with intervals, in summary.json and on a page.
-    summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
     if is_first():
         print_summary(summary)
         print(f"Report: {run_dir / 'report.html'}")

@@ -16,7 +16,7 @@ class Diverged(UserError):
 
 
 class Interrupted(Exception):
-    """A run was asked to stop and has saved itself.
+    """A run was asked to stop, in training or while it was evaluated after that, and has saved itself.
 
     Attributes:
         step: Steps taken, all of them saved.

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from jaxfer.errors import UserError
 
@@ -177,6 +178,28 @@ def refuse_links(*paths: Path) -> None:
     for path in paths:
         if path.is_symlink():
             raise UserError(f"{path} is a link, and jaxfer writes through none: move it away")
+
+
+def check_writable(folder: Path, advice: str) -> None:
+    """Check that a folder can be written, or made, before the work whose results are to lie there.
+
+    Nothing is left behind.
+
+    Args:
+        folder: The folder.
+        advice: What to do where that cannot be, as the end of a sentence.
+
+    Raises:
+        UserError: It is a link or no folder, or cannot be written or made.
+    """
+    refuse_links(folder)
+    try:
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        # Asked of the disk: permissions do not say whether it is read-only.
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): {advice}") from error
 
 
 def own(folder: Path, names: re.Pattern[str]) -> None:

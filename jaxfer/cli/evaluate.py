@@ -34,6 +34,8 @@ class Evaluate:
     jaxfer evaluate runs/seed-0 runs/seed-1 runs/seed-2 --ensemble
 
     jaxfer evaluate runs/first --columns people.csv --by age
+
+    jaxfer evaluate /shared/runs/first --out evaluations
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -64,6 +66,8 @@ class Evaluate:
     """Your own network as module:attribute, which is imported, for runs that were trained with one."""
     images: tuple[int, ...] | None = None
     """Rows of predictions.csv to explain by Grad-CAM; by default the most confident errors and a few others."""
+    out: Path | None = None
+    """Write the folders of the evaluations into this one, made if need be, in place of the runs' own."""
     json: bool = False
     """Print all numbers as JSON, and nothing else, to the standard output."""
 
@@ -71,7 +75,8 @@ class Evaluate:
         """Evaluate, print, and write the folders.
 
         Raises:
-            UserError: No run is named or one twice, or what is asked for cannot be evaluated.
+            UserError: No run is named or one twice, what is asked for cannot be evaluated, or there is nowhere to
+                write it.
         """
         if not self.runs:
             raise UserError("no run was named: pass the folder of at least one")
@@ -88,8 +93,8 @@ class Evaluate:
         evaluations = self._evaluations()
         comparison = compare(evaluations) if len(evaluations) > 1 else None
         together = ensemble(evaluations) if self.ensemble else None
-        written = [write_evaluation(evaluation, comparison) for evaluation in evaluations]
-        page = together and write_evaluation(together, together.comparison)
+        written = [write_evaluation(evaluation, comparison, out=self.out) for evaluation in evaluations]
+        page = together and write_evaluation(together, together.comparison, out=self.out)
         if self.json:
             found = {"evaluations": [_written(folder) for folder in written], "comparison": comparison}
             print(json.dumps(found | ({"ensemble": _written(page)} if page else {}), indent=2))
@@ -108,10 +113,12 @@ class Evaluate:
         from jaxfer.data import load
         from jaxfer.data.groups import read_groups
         from jaxfer.evaluation.evaluate import evaluate
-        from jaxfer.reports import images_bar
+        from jaxfer.reports import images_bar, place_of_evaluations
         from jaxfer.runs.load import load_run
 
         trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
+        for run_dir in self.runs:
+            place_of_evaluations(run_dir, self.out)  # now, and not after the work
         loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:

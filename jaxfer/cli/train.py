@@ -47,11 +47,11 @@ class Train(TrainingFlags):
             callbacks.append(TensorBoard(run_dir))
         try:
             state, history = fit(config, data, model=model, run_dir=run_dir, resume=flags.resume, callbacks=callbacks)
+            summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
         except Interrupted:
             if is_first():
                 print(f"Continue with: {flags.resume_command('jaxfer train')}", file=sys.stderr)
             raise
-        summary = finish_run(run_dir, config, data, state, history, model=model, start_up=start_up.to_dict())
         if is_first() and self.json:
             print(json.dumps(summary, indent=2))
         elif is_first():

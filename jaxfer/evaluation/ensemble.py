@@ -56,6 +56,8 @@ class Ensemble(Evaluation):
     @cached_property
     def comparison(self) -> dict[str, Any]:
         """The comparison of the members as of `compare`, with McNemar's test of the ensemble against the best one."""
+        if self.scores["accuracy"] is None:
+            return compare(self.members) | {"mcnemar": []}
         found = dataclasses.asdict(mcnemar(self.predictions.correct, self.best.predictions.correct))
         return compare(self.members) | {"mcnemar": [{"first": "ensemble", "second": self.best.name} | found]}
 

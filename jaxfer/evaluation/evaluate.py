@@ -18,6 +18,7 @@ from jaxfer.data.groups import group_names
 from jaxfer.devices.placement import OneDevice, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
+from jaxfer.evaluation.intervals import MEASURES
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import CALIBRATED, environment, scored
 from jaxfer.runs.folder import differences
@@ -95,12 +96,12 @@ class Evaluation:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The names of the scores that have an interval."""
-        return tuple(self.scores["intervals"])
+        """The names of the scores that are shown: all that have an interval, and `ece`."""
+        return (*MEASURES, "ece", *self.predictions.measures)
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
-        """Number of examples, measures and intervals of each group of `by`, by its name."""
+        """Number of examples, `measures` and what stands beside them of each group of `by`, by its name."""
         if self.by is None:
             return {}
         column = self._group_of_each(self.by)
@@ -115,7 +116,8 @@ class Evaluation:
     def with_temperature(self) -> dict[str, Any] | None:
         """Cross entropy and calibration error with the run's temperature, and where that was fitted.
 
-        They are `cross_entropy`, `ece` and their `intervals`, and of the temperature `value`, `split` and `examples`.
+        They are `cross_entropy` with its `intervals`, `ece` with `ece_by_chance`, and of the temperature `value`,
+        `split` and `examples`.
         None where there is no temperature of this checkpoint. No other score of a class or of a head changes.
         """
         temperature = self.trained.temperature
@@ -126,14 +128,14 @@ class Evaluation:
             "value": temperature.value,
             "split": temperature.split,
             "examples": temperature.examples,
-            **{measure: scores[measure] for measure in CALIBRATED},
-            "intervals": {measure: scores["intervals"][measure] for measure in CALIBRATED},
+            **{name: scores[name] for name in (*CALIBRATED, "ece_by_chance")},
+            "intervals": {"cross_entropy": scores["intervals"]["cross_entropy"]},
         }
 
     def _part(self, rows: np.ndarray) -> dict[str, Any]:
-        """Return number of examples, measures and intervals of the rows, bool [n]."""
+        """Return number of examples, `measures` and what stands beside them of the rows, bool [n]."""
         scores = scored(self.predictions.take(rows), self.data.class_names)
-        return {measure: scores[measure] for measure in ("examples", *self.measures, "intervals")}
+        return {name: scores[name] for name in ("examples", *self.measures, "intervals", "ece_by_chance")}
 
     def _group_of_each(self, by: str) -> np.ndarray:
         return self.more_groups[by] if by in self.more_groups else self.split.groups[by]
@@ -340,8 +342,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         evaluations: One or more evaluations.
 
     Returns:
-        A dict for JSON: mean and standard deviation over the runs, McNemar's test of each pair, and the differences
-        between their configs besides the seed.
+        A dict for JSON: mean and standard deviation over the runs, McNemar's test of each pair whose accuracies are
+        numbers, and the differences between their configs besides the seed.
 
     Raises:
         UserError: The evaluations are not of the same images and labels.
@@ -355,7 +357,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
                 "with the same image size and classes"
             )
     measured = [name for name in first.measures if all(name in other.measures for other in others)]
-    pairs = [(a, b) for i, a in enumerate(evaluations) for b in evaluations[i + 1 :]]
+    known = [one for one in evaluations if one.scores["accuracy"] is not None]
+    pairs = [(a, b) for i, a in enumerate(known) for b in known[i + 1 :]]
     base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
     return {
         "runs": [

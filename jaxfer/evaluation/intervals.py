@@ -1,4 +1,4 @@
-"""How far scores could be off by the choice of examples alone: bootstrap intervals, and intervals of shares.
+"""How far scores could be off by the choice of examples alone: bootstrap intervals, intervals of shares, and chance.
 
 The bootstrap draws as many examples, with replacement, and scores them; many times. The middle 95% of these scores is
 the percentile interval: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979); Efron
@@ -32,8 +32,8 @@ LEVEL = 0.95
 CELLS = 4_000_000
 """Resamples times examples that are held in memory at once: 64 MB."""
 
-MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece")
-"""The fields of `Scores` that have an interval: all but the training objective."""
+MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2")
+"""The fields of `Scores` that have an interval: all but the training objective, and `ece`; see `ece_by_chance`."""
 
 Interval = list[float]
 """The lower end and the upper end."""
@@ -59,10 +59,10 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     confusion = _resampled_confusion(predictions, random)
     samples = {name: getattr(formulas, name)(confusion) for name in MEASURES[:3]}
     with np.errstate(invalid="ignore"):  # an infinite or undefined term makes the resamples NaN, and so the interval
-        nats, squared_error, support, gaps = _resampled_sums(predictions, random)
+        nats, squared_error, support = _resampled_sums(predictions, random)
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
-        samples |= {"r2": formulas.r2(squared_error, support), "ece": formulas.ece(gaps, n)}
+        samples |= {"r2": formulas.r2(squared_error, support)}
         for task in predictions.scored:
             found = _resampled_scores(task, predictions.terms[task.name], np.random.default_rng(seed))
             samples |= {name: found[name] for name in task.measures}
@@ -77,26 +77,24 @@ def middle(samples: Float[np.ndarray, " resamples"]) -> Interval:
 def _resampled_confusion(predictions: Predictions, random: np.random.Generator) -> np.ndarray:
     """Return confusion matrices of resamples, int [resamples, c, c].
 
-    Drawing n examples draws a multinomial number from each cell, without a look at single examples.
+    Drawing n examples draws a multinomial number from each cell, without a look at single examples. They are NaN where
+    a prediction is no number, of which nobody knows the class.
     """
     c = predictions.logits.shape[1]
+    if np.isnan(predictions.probabilities).any():
+        return np.full((RESAMPLES, c, c), np.nan)
     counts = np.bincount(predictions.labels * c + predictions.predicted, minlength=c * c)
     return random.multinomial(len(predictions), counts / len(predictions), RESAMPLES).reshape(-1, c, c)
 
 
 def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return sums over resamples: nats [r], squared errors [r, c], examples [r, c] and calibration gaps [r, 15]."""
+    """Return sums over resamples: nats [r], squared errors [r, c] and examples [r, c]."""
     c, rows = predictions.logits.shape[1], np.arange(len(predictions))
     one_hot = np.eye(c)[predictions.labels]
-    gaps = np.zeros((len(predictions), CALIBRATION_BINS))
-    confidence = predictions.confidence
-    gaps[rows, np.asarray(calibration_bin(jnp.asarray(confidence)))] = predictions.correct - confidence.astype(
-        np.float64
-    )
     nats = -predictions.log_probabilities[rows, predictions.labels]
-    terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot, gaps])  # [n, 1 + 2c + 15]
+    terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot])  # [n, 1 + 2c]
     sums = np.concatenate([weights @ terms for weights in _resamples(len(predictions), random)])
-    return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c : 1 + 2 * c], sums[:, 1 + 2 * c :]
+    return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c :]
 
 
 def _resampled_scores(task: Task, terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -108,11 +106,48 @@ def _resampled_scores(task: Task, terms: np.ndarray, random: np.random.Generator
 
 def _resamples(n: int, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield how often each of n examples is drawn, float64 [some, n], until there are `RESAMPLES` rows."""
-    at_once = max(1, min(RESAMPLES, CELLS // n))
-    for start in range(0, RESAMPLES, at_once):
-        count = min(at_once, RESAMPLES - start)
+    for count in _portions(n):
         drawn = random.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
         yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+
+
+def _portions(n: int) -> list[int]:
+    """Return how many resamples of n examples are to be held in memory at once, `RESAMPLES` together."""
+    at_once = max(1, min(RESAMPLES, CELLS // n))
+    return [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
+
+
+def ece_by_chance(predictions: Predictions, *, seed: int = 0) -> dict[str, float]:
+    """Return the calibration errors that a network which is exactly as sure as it is right shows by chance.
+
+    The error is a sum of distances, which noise makes larger: with few examples that of such a network is far from 0,
+    and a bootstrap, which adds the same noise once more, has no interval that holds the true one. So this says what to
+    compare an error with. It is that of as many examples with the same confidences, each of which is correct with the
+    probability of its confidence, drawn many times: the consistency resampling of Broecker and Smith, "Increasing the
+    Reliability of Reliability Diagrams", Weather and Forecasting 22 (2007), https://doi.org/10.1175/WAF993.1.
+
+    Args:
+        predictions: The predictions of n examples; their labels do not matter.
+        seed: Decides what is drawn.
+
+    Returns:
+        The `mean`, and `percentile_95`, above which such a network is in one of twenty draws. Both are NaN without
+        examples, or where a prediction is no number.
+
+    >>> unsure = Predictions(np.zeros((4, 2), np.float32), np.zeros(4, np.int32))  # confidences of one half
+    >>> ece_by_chance(unsure)["percentile_95"]
+    0.5
+    """
+    n, confidence = len(predictions), predictions.confidence
+    if not n or np.isnan(confidence).any():
+        return {"mean": np.nan, "percentile_95": np.nan}
+    random = np.random.default_rng(seed)
+    in_bin = np.eye(CALIBRATION_BINS, dtype=np.float32)[calibration_bin(jnp.asarray(confidence))]  # [n, 15]
+    expected = confidence.astype(np.float64) @ in_bin
+    # Sums of zeros and ones: float32 has those of 16 million examples without an error.
+    correct = (random.random((count, n), np.float32) < confidence for count in _portions(n))
+    errors = formulas.ece(np.concatenate([some.astype(np.float32) @ in_bin for some in correct]) - expected, n)
+    return {"mean": float(errors.mean()), "percentile_95": float(np.quantile(errors, LEVEL))}
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -126,13 +161,15 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
         n: Number of examples among which it was seen.
 
     Returns:
-        The lower and the upper end, in [0, 1]; 0 and 1 without any example.
+        The lower and the upper end, in [0, 1]; 0 and 1 without any example, NaN for a share that is NaN.
 
     >>> [round(bound, 3) for bound in wilson_interval(0.9, 50)]
     [0.786, 0.957]
     """
     if n == 0:
         return 0.0, 1.0
+    if np.isnan(share):
+        return np.nan, np.nan
     from scipy.stats import binomtest  # takes long to import
 
     found = binomtest(round(share * n), n).proportion_ci(LEVEL, method="wilson")
@@ -150,7 +187,7 @@ def f1_interval(f1: float, n: int) -> tuple[float, float]:
         n: Number of examples that are of the class or were taken for it, TP + FP + FN.
 
     Returns:
-        The lower and the upper end, in [0, 1].
+        The lower and the upper end, in [0, 1]; NaN where `f1` is.
     """
     low, high = (2 * bound / (1 + bound) for bound in wilson_interval(f1 / (2 - f1), n))
     return low, high

@@ -15,7 +15,7 @@ from jaxfer.config import Config, to_json
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
-from jaxfer.evaluation.intervals import intervals
+from jaxfer.evaluation.intervals import ece_by_chance, intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
 from jaxfer.metrics.temperature import Temperature, fit_temperature
@@ -54,7 +54,7 @@ def summarize(
 
     Returns:
         A dict for JSON. `train` and `val` are the scores of the final state in evaluation mode, each over its whole
-        split, with bootstrap `intervals`. `best` is the epoch of the best validation accuracy. That accuracy is
+        split, as of `scored`. `best` is the epoch of the best validation accuracy. That accuracy is
         optimistic, since the epoch was chosen by the very examples on which it is measured. `temperature` is what
         `fitted_temperature` returns for the validation split, as a dict.
 
@@ -108,7 +108,7 @@ def _check_parameters(model: Network, image_size: int, params: Any) -> None:
 
 
 def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float | None = None) -> dict[str, Any]:
-    """Return the scores of predictions with their bootstrap intervals.
+    """Return the scores of predictions with their bootstrap intervals, and what to compare the calibration error with.
 
     Args:
         predictions: The predictions.
@@ -116,9 +116,11 @@ def scored(predictions: Predictions, class_names: tuple[str, ...], loss: float |
         loss: The training objective, a mean over the examples; None takes the cross entropy.
 
     Returns:
-        `Scores.to_dict()`, and `intervals` by the names of the measures.
+        `Scores.to_dict()`, `intervals` by the names of the measures, and `ece_by_chance`; see
+        `jaxfer.evaluation.intervals`.
     """
-    return predictions.scores(class_names, loss).to_dict() | {"intervals": as_json(intervals(predictions))}
+    beside = {"intervals": intervals(predictions), "ece_by_chance": ece_by_chance(predictions)}
+    return predictions.scores(class_names, loss).to_dict() | as_json(beside)
 
 
 def fitted_temperature(predictions: Predictions, class_names: tuple[str, ...], split: str) -> Temperature | None:

@@ -1,7 +1,7 @@
 """The formulas of scores, from sums over examples: for one set of examples, or for many resamples of it at once.
 
 Every function takes arrays with any leading axes, such as resamples, and returns a float64 array with those axes.
-Counts may be integers. A mean over no examples is NaN.
+Counts may be integers. A mean over no examples is NaN, and so is what is computed from NaN.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def r2(squared_error: Float[np.ndarray, "... c"], support: Num[np.ndarray, "... 
     total = support - divide(support**2, n)
     constant = np.where(squared_error == 0, 1.0, np.where(np.isnan(squared_error), np.nan, 0.0))
     varying = 1 - squared_error / np.where(total > 0, total, 1)
-    return np.where(n[..., 0] < 2, np.nan, np.where(total > 0, varying, constant).mean(-1))
+    return np.where(n[..., 0] >= 2, np.where(total > 0, varying, constant).mean(-1), np.nan)
 
 
 def ece(gaps: Float[np.ndarray, "... bins"], n: Num[np.ndarray, " ..."] | float) -> Float[np.ndarray, " ..."]:
@@ -141,7 +141,7 @@ def divide(
     """
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     out = np.full(numerator.shape, empty)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return np.divide(numerator, denominator, out=out, where=denominator != 0)
 
 
 def _diagonal(confusion: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ class Metrics:
 
         Args:
             logits: float32 [b, c]. Rows with a False mask contribute nothing, whatever they hold. NaN in any other
-                row makes the cross entropy NaN.
+                row makes all scores NaN.
             labels: int32 [b], in [0, c) where the mask is True.
             mask: bool [b], False for padding.
             loss: The batch's training objective, a mean over its valid examples, float32 []. None takes the cross
@@ -156,7 +156,8 @@ class Metrics:
     def compute(self, class_names: Sequence[str], tasks: Iterable[Scored] = ()) -> Scores:
         """Return the scores, computed in float64 on the host.
 
-        Without a single example, every score that is a mean over examples or classes is NaN.
+        Without a single example, every score that is a mean over examples or classes is NaN. With one whose
+        probabilities are no numbers all of them are: it is counted as some class, and nobody knows as which.
 
         Args:
             class_names: The names of the c classes.
@@ -173,12 +174,13 @@ class Metrics:
         """
         sums = jax.tree.map(lambda x: np.asarray(x, np.float64), jax.device_get(self))
         n = int(sums.count)
-        confusion = sums.confusion_matrix
-        actual, predicted, correct = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)  # [c] each
-        precision, recall = formulas.divide(correct, predicted), formulas.divide(correct, actual)
-        f1 = formulas.f1(confusion)
+        counts = sums.confusion_matrix
+        confusion = np.full_like(counts, np.nan) if np.isnan(sums.squared_error).any() else counts
+        predicted, correct = confusion.sum(axis=0), np.diag(confusion)  # [c] each
+        precision, recall = formulas.divide(correct, predicted), formulas.divide(correct, confusion.sum(axis=1))
+        f1, support = formulas.f1(confusion), counts.sum(axis=1)
         confidence = formulas.divide(sums.bin_confidence, sums.bin_count)
-        accuracy = formulas.divide(sums.bin_correct, sums.bin_count)
+        accuracy = np.where(np.isnan(confidence), np.nan, formulas.divide(sums.bin_correct, sums.bin_count))
         return Scores(
             examples=n,
             loss=_mean(sums.loss, n),
@@ -187,16 +189,16 @@ class Metrics:
             balanced_accuracy=float(formulas.balanced_accuracy(confusion)),
             macro_f1=float(formulas.macro_f1(confusion)),
             mse=_mean(sums.squared_error.mean(), n),
-            r2=float(formulas.r2(sums.squared_error, actual)),
+            r2=float(formulas.r2(sums.squared_error, support)),
             ece=float(formulas.ece(sums.bin_correct - sums.bin_confidence, n)),
             per_class={
-                name: ClassScores(float(p), float(r), float(f), int(support))
-                for name, p, r, f, support in zip(class_names, precision, recall, f1, actual, strict=True)
+                name: ClassScores(float(p), float(r), float(f), int(n))
+                for name, p, r, f, n in zip(class_names, precision, recall, f1, support, strict=True)
             },
             calibration=[
                 Bin(int(k), float(c), float(a)) for k, c, a in zip(sums.bin_count, confidence, accuracy, strict=True)
             ],
-            confusion_matrix=confusion.astype(int).tolist(),
+            confusion_matrix=counts.astype(int).tolist(),
             class_names=list(class_names),
             tasks=further_scores(sums.tasks, tasks),
         )

@@ -84,6 +84,8 @@ class Bin:
 class Scores:
     """The result of an evaluation over n examples of c classes, in plain Python numbers.
 
+    With an example whose probabilities are no numbers, as those of a network that has diverged, all scores are NaN.
+
     Attributes:
         examples: Number of examples n.
         loss: The training objective: cross entropy as trained (smoothed, weighted) and what is added to it.

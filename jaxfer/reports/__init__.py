@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxfer.reports.check_page import write_check
-    from jaxfer.reports.evaluation_page import write_evaluation
+    from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
     from jaxfer.reports.finish import finish_run
     from jaxfer.reports.progress import ProgressBar
     from jaxfer.reports.reading_bar import images_bar
@@ -31,6 +31,7 @@ __all__ = [
     "TensorBoard",
     "finish_run",
     "images_bar",
+    "place_of_evaluations",
     "print_check",
     "print_comparison",
     "print_data",
@@ -50,6 +51,7 @@ _PLACES = {
     "TensorBoard": "tensorboard",
     "finish_run": "finish",
     "images_bar": "reading_bar",
+    "place_of_evaluations": "evaluation_page",
     "write_check": "check_page",
     "write_evaluation": "evaluation_page",
     "write_report": "run_page",

@@ -20,7 +20,7 @@ from jaxfer.errors import UserError
 from jaxfer.evaluation.ensemble import Ensemble
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.evaluation.explain import NoFeatureMap
-from jaxfer.files import refuse_links, write
+from jaxfer.files import check_writable, refuse_links, write
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import evaluation_faces, figures, html
 from jaxfer.reports.run_page import of_split
@@ -50,8 +50,25 @@ OWN = {True: "yes", False: "no", None: "not known: a test split is no part of wh
 """Whether the images belong to the data of the run."""
 
 
-def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> Path:
-    """Write an evaluation into its run's folder, that of an ensemble into its first run's.
+def place_of_evaluations(run_dir: Path, out: Path | None = None) -> Path:
+    """Return where `write_evaluation` makes its folders, which is known to be writable before anything is evaluated.
+
+    Args:
+        run_dir: The folder of the run.
+        out: The folder that takes the place of its own, as for `write_evaluation`.
+
+    Raises:
+        UserError: It is a link or no folder, or cannot be written or made.
+    """
+    place = run_dir / "evaluations" if out is None else out
+    check_writable(place, "pass a folder for the evaluation as out (--out), on a disk that takes it")
+    return place
+
+
+def write_evaluation(
+    evaluation: Evaluation, comparison: Mapping[str, Any] | None = None, *, out: Path | None = None
+) -> Path:
+    """Write an evaluation into its run's folder, that of an ensemble into its first run's, or into another one.
 
     The new folder, `evaluations/NAME`, holds `evaluation.json`, `predictions.csv` and `evaluation.html`. The same
     inputs give the same name, and other inputs another, so that nothing but the same evaluation is ever replaced.
@@ -59,6 +76,7 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
     Args:
         evaluation: Of a checkpoint on a split.
         comparison: With other runs, as `compare` returns it; it belongs to the inputs.
+        out: A folder, made if need be, for runs that are read and not written to. The new one is then `RUN-NAME` in it.
 
     Returns:
         The new folder.
@@ -66,12 +84,15 @@ def write_evaluation(evaluation: Evaluation, comparison: Mapping[str, Any] | Non
     Raises:
         UserError: The folder cannot be written, or holds another evaluation.
     """
+    run_dir = evaluation.trained.run_dir
+    place = place_of_evaluations(run_dir, out)
     pairs = evaluation.predictions.pairs
     measures = MEASURES | evaluation.predictions.measures
     inputs = evaluation.inputs() | ({"beside": comparison["runs"]} if comparison else {})
     found = evaluation.to_dict() | {"comparison": comparison, "inputs": inputs}
-    folder = evaluation.trained.run_dir / "evaluations" / _name(evaluation, inputs)
-    refuse_links(folder.parent, folder)
+    name = _name(evaluation, inputs)
+    folder = place / (name if out is None else f"{run_dir.resolve().name}-{name}")
+    refuse_links(folder)
     _refuse_others(folder / "evaluation.json", inputs)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -157,8 +157,8 @@ def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
         ink: Colour of text and axes.
     """
     names, classes = scores["class_names"], list(scores["per_class"].values())
-    f1 = np.array([of["f1"] for of in classes])
-    bounds = np.array([f1_interval(of["f1"], n) for of, n in zip(classes, related(scores), strict=True)])  # [c, 2]
+    f1 = np.array([_number(of["f1"]) for of in classes])
+    bounds = np.array([f1_interval(of, n) for of, n in zip(f1, related(scores), strict=True)])  # [c, 2]
     rows = range(len(names))
     figure = Figure(figsize=(4, 0.8 + 0.32 * len(names)), layout="constrained", facecolor="none")
     axes = figure.subplots()
@@ -166,7 +166,7 @@ def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     bars = {"ecolor": ink, "error_kw": {"elinewidth": 1, "alpha": 0.7}}
     axes.barh(rows, f1, xerr=errors, color=VAL, alpha=0.75, height=0.62, label="F1", **bars)
     for measure, marker in (("precision", "<"), ("recall", ">")):
-        values = [of[measure] for of in classes]
+        values = [_number(of[measure]) for of in classes]
         looks = {"color": TRAIN, "markeredgecolor": ink, "markeredgewidth": 0.6, "clip_on": False}
         axes.plot(values, rows, marker, **looks, label=measure)
     axes.set_yticks(rows, names)
@@ -193,11 +193,11 @@ def reliability(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
     edges = np.linspace(0, 1, len(bins) + 1)
     accuracy = np.array([_number(item["accuracy"]) for item in bins])
     filled = [item["examples"] > 0 for item in bins]
-    bounds = [wilson_interval(item["accuracy"], item["examples"]) for item in bins if item["examples"]]
+    bounds = [wilson_interval(share, item["examples"]) for share, item in zip(accuracy, bins, strict=True)]
     figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
     axes = figure.subplots()
     axes.bar(edges[:-1], accuracy, width=0.9 / len(bins), align="edge", color=VAL)
-    errors = np.abs(np.reshape(bounds, (-1, 2)).T - accuracy[filled])
+    errors = np.abs(np.array(bounds)[filled].T - accuracy[filled])
     centres = edges[:-1][filled] + 0.45 / len(bins)
     axes.errorbar(centres, accuracy[filled], errors, fmt="none", ecolor=ink, elinewidth=1, alpha=0.7)
     axes.plot([0, 1], [0, 1], color=ink, linewidth=1, linestyle=":", label="perfect calibration")

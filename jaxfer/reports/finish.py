@@ -12,6 +12,7 @@ from jaxfer.evaluation.summary import summarize
 from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, RunFolder
 from jaxfer.tasks import MEASURES, Task
+from jaxfer.training.interrupt import ending_on_signals
 from jaxfer.training.state import TrainState
 
 
@@ -41,15 +42,20 @@ def finish_run(
         model: As passed to `fit`.
         tasks: As passed to `fit`.
         more: What else the summary is to hold, JSON-ready.
-    """
-    summary = summarize(config, data, state, history, model=model, tasks=tasks) | more
-    if is_first():
-        text = json.dumps(summary, indent=2) + "\n"
-        if name == SUMMARY:
-            from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
 
-            own = {name: measure for task in tasks for name, measure in task.measures.items()}
-            write_report(run_dir, text, measures=MEASURES | own)
-        # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
-        RunFolder(run_dir).write(name, text)
-    return summary
+    Raises:
+        Interrupted: SIGINT or SIGTERM came. The run is as `fit` left it: resuming it comes here again.
+        UserError: A file cannot be written.
+    """
+    with ending_on_signals(history[-1]["step"]):
+        summary = summarize(config, data, state, history, model=model, tasks=tasks) | more
+        if is_first():
+            text = json.dumps(summary, indent=2) + "\n"
+            if name == SUMMARY:
+                from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
+
+                own = {name: measure for task in tasks for name, measure in task.measures.items()}
+                write_report(run_dir, text, measures=MEASURES | own)
+            # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
+            RunFolder(run_dir).write(name, text)
+        return summary

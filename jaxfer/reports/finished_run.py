@@ -35,6 +35,7 @@ _SUMMARY = {
     },
     "environment": {},
 }
+_CHANCE = {"mean": float, "percentile_95": float}
 _CALIBRATED = {"cross_entropy": float, "ece": float}
 _TEMPERATURE = {"value": float, "split": str, "examples": int, "before": _CALIBRATED, "after": _CALIBRATED}
 _WHOSE = "pass the folder of a run that jaxfer trained"
@@ -87,7 +88,10 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
         check(bounds, dict[str, list[float]], place)
         if any(len(pair) != 2 for pair in bounds.values()):
             raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
-        check(split, {name: int for name in split if name.endswith("_examples")}, str(where))
+        known = {name: int for name in split if name.endswith("_examples")}
+        # A run of a release before has none, and an interval in its place, which was none.
+        known |= {"ece_by_chance": _CHANCE} if "ece_by_chance" in split else {}
+        check(split, known, str(where))
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")

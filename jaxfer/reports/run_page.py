@@ -1,6 +1,6 @@
 """The report of a run: one self-contained page with split, sample size, epoch and interval beside every number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, html
 from jaxfer.reports.finished_run import Run, read_run
 from jaxfer.reports.words import (
+    NO_INTERVAL,
     Measures,
     between,
+    by_chance,
     configuration,
     decimal,
     duration,
@@ -100,9 +102,9 @@ def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mappi
         "class_rows": [
             [
                 name,
-                (decimal(of["precision"]), between(wilson_interval(of["precision"], as_such))),
-                (decimal(of["recall"]), between(wilson_interval(of["recall"], of["support"]))),
-                (decimal(of["f1"]), between(f1_interval(of["f1"], either))),
+                (decimal(of["precision"]), _between(wilson_interval, of["precision"], as_such)),
+                (decimal(of["recall"]), _between(wilson_interval, of["recall"], of["support"])),
+                (decimal(of["f1"]), _between(f1_interval, of["f1"], either)),
                 thousands(of["support"]),
             ]
             for (name, of), as_such, either in counted
@@ -111,13 +113,24 @@ def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mappi
             [
                 decimal(of["confidence"]),
                 percent(of["accuracy"]),
-                between(wilson_interval(of["accuracy"], of["examples"]), percent),
+                _between(wilson_interval, of["accuracy"], of["examples"], percent),
                 thousands(of["examples"]),
             ]
             for of in scores["calibration"]
             if of["examples"]
         ],
+        "chance": by_chance(scores),
     }
+
+
+def _between(
+    interval: Callable[[float, int], tuple[float, float]],
+    share: float | None,
+    n: int,
+    shown: Callable[[float], str] = decimal,
+) -> str:
+    """Return the interval of a share in words; None is what JSON has for NaN."""
+    return NO_INTERVAL if share is None else between(interval(share, n), shown)
 
 
 def _calibrated(temperature: Mapping[str, Any] | None) -> str:
@@ -131,7 +144,7 @@ def _epochs(run: Run, measures: Measures, further: list[str]) -> dict[str, list[
 
     def row(line: Mapping[str, Any]) -> list[str]:
         accuracy = line["val_accuracy"]
-        known = "n/a" if accuracy is None else between(wilson_interval(accuracy, examples), percent)
+        known = _between(wilson_interval, accuracy, examples, percent)
         seen = [percent(line["accuracy"]), decimal(line["loss"]), percent(accuracy), known, decimal(line["val_loss"])]
         return [str(line["epoch"]), *seen, *(measures.number(name, line[f"val_{name}"]) for name in further)]
 

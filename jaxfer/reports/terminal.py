@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
-from jaxfer.reports.words import Measures, between, decimal, known_of, printable, with_temperature
+from jaxfer.reports.words import Measures, between, by_chance, decimal, known_of, printable, with_temperature
 
 if TYPE_CHECKING:
     from jaxfer.data.checking import Check
@@ -208,9 +208,13 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     for column in ("", evaluation.role, "95% interval"):
         table.add_column(column, justify="right" if column else "left")
     for name in evaluation.measures:
-        table.add_row(name, _number(scores[name]), _interval(scores["intervals"][name]))
+        bounds = scores["intervals"].get(name)
+        table.add_row(name, _number(scores[name]), _interval(bounds) if bounds else "")
     console = Console(highlight=False)
     console.print(table)
+    if chance := by_chance(scores, _number):
+        meaning = "that of a network exactly as sure as it is right, with the same confidences"
+        console.print(f"ece {chance}: {meaning}", soft_wrap=True)
     for of, count in known_of(scores).items():
         console.print(f"{of} is known of n = {count:,}")
     if temperature := evaluation.with_temperature:

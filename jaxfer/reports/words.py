@@ -86,6 +86,21 @@ def between(bounds: Sequence[float | None], shown: Callable[[Any], str] = decima
     return " to ".join(map(shown, bounds))
 
 
+def by_chance(split: Mapping[str, Any], shown: Callable[[Any], str] = decimal) -> str:
+    """Return what calibration error a network that is as sure as it is right has by chance, in words.
+
+    Args:
+        split: The scores of a split, or those with a temperature, with `ece_by_chance`; scores of a release before
+            lack it, and the words are then empty, as they are where it is not a number.
+        shown: Writes a number.
+
+    >>> by_chance({"ece_by_chance": {"mean": 0.02, "percentile_95": 0.031}})
+    'by chance 0.020, 95% below 0.031'
+    """
+    mean, most = (split.get("ece_by_chance", {}).get(name) for name in ("mean", "percentile_95"))
+    return "" if mean is None or most is None else f"by chance {shown(mean)}, 95% below {shown(most)}"
+
+
 class Measures:
     """What the scores of a split are called, and how they and their intervals are written.
 
@@ -122,8 +137,12 @@ class Measures:
         return NO_INTERVAL if bounds is None or None in bounds else between(bounds, self._shown(name))
 
     def cell(self, split: Mapping[str, Any], name: str) -> tuple[str, str]:
-        """Return a split's score and below it its interval, for a table."""
-        return self.number(name, split[name]), self.interval(split, name)
+        """Return a split's score and below it its interval, for a table; `by_chance` is below a calibration error."""
+        return self.number(name, split[name]), by_chance(split) if name == "ece" else self.interval(split, name)
+
+    def note(self, split: Mapping[str, Any], name: str) -> str:
+        """Return the same for below a score that stands alone, with what an interval is."""
+        return by_chance(split) if name == "ece" else f"95%: {self.interval(split, name)}"
 
     def names(self, *splits: Mapping[str, Any]) -> list[str]:
         """Return the scores that all splits have: those known in their order, then the others as they come."""
@@ -177,14 +196,18 @@ def with_temperature(temperature: Mapping[str, Any], before: Mapping[str, Any]) 
 
     Args:
         temperature: Its `value`, the `split` it was fitted on and the number of its `examples`, and with it
-            `cross_entropy`, `ece` and, where they are known, their `intervals`.
+            `cross_entropy`, `ece` and, where they are known, `intervals` and `ece_by_chance`.
         before: The scores without it.
     """
     parts = []
-    for name, words in (("ece", "calibration error"), ("cross_entropy", "cross entropy")):
-        bounds = temperature.get("intervals", {}).get(name)
-        known = "" if bounds is None or None in bounds else f" (95%: {between(bounds)})"
-        parts.append(f"the {words} is {decimal(temperature[name])}{known} in place of {decimal(before[name])}")
+    bounds = temperature.get("intervals", {}).get("cross_entropy")
+    known = "" if bounds is None or None in bounds else f"95%: {between(bounds)}"
+    for name, words, beside in (
+        ("ece", "calibration error", by_chance(temperature)),
+        ("cross_entropy", "cross entropy", known),
+    ):
+        beside = beside and f" ({beside})"
+        parts.append(f"the {words} is {decimal(temperature[name])}{beside} in place of {decimal(before[name])}")
     return (
         f"With the temperature {decimal(temperature['value'])}, fitted on {temperature['split']} "
         f"(n = {temperature['examples']:,}), {' and '.join(parts)}; the predicted classes stay as they are."

@@ -78,7 +78,7 @@ def sweep(
         UserError: `sweep_dir` holds another sweep, or one of other images; `side_by_side` is below 1; `model` is passed
             while `search` changes the network; or something else keeps the next run from training. Everything that
             has been done is kept.
-        Interrupted: SIGINT or SIGTERM came in a run, which has saved itself.
+        Interrupted: SIGINT or SIGTERM came in a run, which has saved itself, or while one was evaluated.
     """
     if load is None:
         from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from jaxfer.errors import Interrupted
+
 
 class StopRequest:
     """Whether the run has been asked to stop.
@@ -18,11 +20,14 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(*, at_once: bool = False) -> Iterator[StopRequest]:
     """Turn the first SIGINT or SIGTERM into a request, which the loop reads after each portion of steps.
 
     A second signal acts as it would have without this. Only the main thread can receive signals: in another thread the
     request never comes.
+
+    Args:
+        at_once: Whether to raise `KeyboardInterrupt` besides, whichever signal it was.
 
     Yields:
         The request.
@@ -41,6 +46,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def note(signum: int, _: FrameType | None) -> None:
         request.signum = signum
         restore()
+        if at_once:
+            raise KeyboardInterrupt
 
     for signum in signals:
         signal.signal(signum, note)
@@ -48,3 +55,22 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+@contextmanager
+def ending_on_signals(step: int) -> Iterator[None]:
+    """Give up what is inside, which can be done again, at the first SIGINT or SIGTERM.
+
+    Args:
+        step: How many steps of the run are done, and saved.
+
+    Raises:
+        Interrupted: One came.
+    """
+    request = StopRequest()
+    try:
+        # As Ctrl-C does it: what libraries catch of other exceptions, they would take for a failure of their own.
+        with stop_on_signals(at_once=True) as request:
+            yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(step, request.signum or signal.SIGINT) from error

@@ -162,7 +162,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
     several = len(runs) > 1
     if several:
         program.check_side_by_side()
-    with ExitStack() as stack:
+    with ExitStack() as listening, ExitStack() as stack:
         going = [_Going(run, program, agreement, stack, together=len(runs)) for run in runs]
         restored = [(*one.restore(), one.nothing, one.hyper) for one in going]
         start, *others = {int(state.step) for state, *_ in restored}
@@ -181,7 +181,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         steps = program.side_by_side if several else program.alone
         batches: Any = [program.batches(run.config) for run in runs]
         batches = _Batches(batches) if several else batches[0]
-        stop = stack.enter_context(stop_on_signals())
+        stop = listening.enter_context(stop_on_signals())
         losses = _Losses()
         for done, portion in steps.training.portions(batches, start, epochs * per_epoch):
             # Dispatched, not awaited: reading this portion's results now would leave the devices idle.
@@ -216,6 +216,7 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
                     one.tell_epoch()
             if signum:
                 raise Interrupted(done, signum)
+        stack.close()  # which ends what saves and what observes
         # One that has come since the last step began: what is left of the program can take minutes.
         signum, _ = agreement.largest(stop.signum, 0, wait=True)
         if signum:

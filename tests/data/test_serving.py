@@ -106,6 +106,60 @@ def test_an_image_that_vanishes_while_it_is_streamed_is_named(faces):
         list(evaluation_batches(data.val, 4))
 
 
+def overwrite(path, image, *, time):
+    """Put another image in the place of a file, of the same size, and with its time or a later one."""
+    before = path.stat()
+    content = encoded(image)
+    path.write_bytes(content + bytes(max(0, before.st_size - len(content))))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + time))
+
+
+REPLACED = "is another image than when the data was loaded: put the former one back"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["fingerprint computed", "fingerprint kept"])
+def test_an_image_that_was_replaced_before_it_is_streamed_is_named(faces, kept, known):
+    if known:
+        load(config(faces, stream=True))
+    data = load(config(faces, stream=True))
+    overwrite(faces / "val/happy/0.jpg", face("anger", 3), time=1)
+    with pytest.raises(UserError, match=rf"val/happy/0\.jpg {REPLACED}"):
+        list(evaluation_batches(data.val, 4))
+
+
+def test_an_image_that_was_replaced_between_epochs_is_named_even_with_its_size_and_time(faces):
+    data = load(config(faces, stream=True))
+    batches = Batches(data.train, 8, seed=0)
+    first = list(batches.between(0, batches.steps_per_epoch))
+    path = faces / "train/happy/0.jpg"
+    former, times = path.read_bytes(), path.stat()
+    path.touch()  # which changes no pixel
+    assert_same_batches(batches.between(0, batches.steps_per_epoch), first)
+    overwrite(path, face("anger", 3), time=0)
+    with pytest.raises(UserError, match=rf"train/happy/0\.jpg {REPLACED}"):
+        list(batches.between(batches.steps_per_epoch, 2 * batches.steps_per_epoch))
+    path.write_bytes(former)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert load(config(faces, stream=True)).fingerprint == data.fingerprint
+
+
+def test_a_prepared_file_that_was_replaced_while_it_is_served_is_named(prepared, kept):
+    load(config(prepared))
+    for again in (False, True):
+        data = load(config(prepared))
+        (path,) = prepared.glob("*-validation.array_record-*")
+        before, content = data.val.images[np.arange(7)] if again else None, path.read_bytes()
+        later = path.stat().st_mtime_ns + 10**9
+        path.unlink()
+        path.write_bytes(content)
+        os.utime(path, ns=(later, later))
+        if again:
+            np.testing.assert_array_equal(data.val.images[np.arange(7)], before)
+        else:
+            with pytest.raises(UserError, match=rf"row \d of {path.name} {REPLACED}"):
+                data.val.images[np.arange(7)]
+
+
 def test_decoded_images_are_kept_and_mapped(faces, kept, monkeypatch):
     first = load(config(faces))
     assert len(entries(faces)) == 1

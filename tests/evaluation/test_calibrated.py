@@ -75,12 +75,16 @@ def test_evaluations_have_both_numbers_and_say_where_it_was_fitted(run_dir, ende
     for name in ("cross_entropy", "ece"):
         assert temperature[name] == pytest.approx(getattr(scores, name), rel=1e-5)
         assert temperature[name] != found[name]
-        low, high = temperature["intervals"][name]
-        assert low < high
+    low, high = temperature["intervals"]["cross_entropy"]
+    assert low < temperature["cross_entropy"] < high
+    chance = temperature["ece_by_chance"]
+    assert 0 < chance["mean"] < chance["percentile_95"] < 1
+    assert chance != found["ece_by_chance"]  # which is that of the confidences without it
     assert scores.accuracy == found["accuracy"]
     assert any("fitted on this very split" in note for note in found["notes"]) == optimistic
     printed = " ".join(jaxfer(run_dir, "--split", split)[1].split())
-    words = f"With the temperature {known['value']:.3f}, fitted on PublicTest (n = 35), the calibration error is"
+    words = f"With the temperature {known['value']:.3f}, fitted on PublicTest (n = 35), the calibration error is "
+    words += f"{temperature['ece']:.3f} (by chance {chance['mean']:.3f}, 95% below {chance['percentile_95']:.3f})"
     assert words in printed
     (folder,) = (run_dir / "evaluations").iterdir()
     assert words in (folder / "evaluation.html").read_text()

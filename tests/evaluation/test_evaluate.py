@@ -1,11 +1,16 @@
 """`jaxfer evaluate`, from runs on small files of FER2013 to numbers, predictions and pages."""
 
 import csv
+import dataclasses
+import errno
 import importlib
 import json
+import os
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jax
 import networks
 import numpy as np
 import pytest
@@ -14,9 +19,11 @@ from formats import fer2013
 
 from jaxfer.config import DataConfig
 from jaxfer.data import load
-from jaxfer.evaluation.evaluate import evaluate
+from jaxfer.errors import UserError
+from jaxfer.evaluation.ensemble import ensemble
+from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.reports.evaluation_faces import most_confident, overlay
-from jaxfer.reports.evaluation_page import write_evaluation
+from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
 from jaxfer.runs.load import load_run
 
 NETWORK = networks.Convolutional()
@@ -100,6 +107,43 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     assert low <= found["accuracy"] <= high
 
 
+def test_the_calibration_error_stands_beside_what_chance_gives(runs, jaxfer):
+    code, printed, errors = jaxfer(runs / "seed-0")
+    assert code == 0, errors
+    folder = only_evaluation(runs / "seed-0")
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert "ece" not in found["intervals"]
+    mean, most = found["ece_by_chance"]["mean"], found["ece_by_chance"]["percentile_95"]
+    assert 0 < mean < most < 1
+    assert ["ece", f"{found['ece']:.4f}"] in [line.replace("│", " ").split() for line in printed.splitlines()]
+    words = f"ece by chance {mean:.4f}, 95% below {most:.4f}: that of a network exactly as sure as it is right"
+    assert words in printed
+    page = Page(folder / "evaluation.html")
+    assert f"Calibration error{found['ece']:.3f}by chance {mean:.3f}, 95% below {most:.3f}PublicTest" in page.text
+
+
+def test_a_network_without_a_number_has_no_score_anywhere(trained_runs, runs):
+    trained = load_run(runs / "seed-0", "last", model=NETWORK)
+    broken = dataclasses.replace(trained, variables=jax.tree.map(lambda x: x * np.nan, trained.variables))
+    data = load(trained.config.data)
+    signs = np.where(np.arange(35) % 3 == 0, "negative", "positive")
+    options = {"by": "valence", "more_groups": {"valence": signs}, "without_copies": True}
+    evaluations = [evaluate(one, data, **options) for one in (broken, trained)]
+    for together in (evaluations[0], ensemble(evaluations)):
+        found = together.to_dict()
+        parts = (found, found["without_copies"], *found["by"]["groups"].values())
+        for part in parts:
+            assert [part[name] for name in together.measures] == [None] * len(together.measures)
+            assert set(map(tuple, part["intervals"].values())) == {(None, None)}
+            assert set(part["ece_by_chance"].values()) == {None}
+        assert found["per_class"]["happy"]["f1"] is None
+    comparison = compare(evaluations)
+    assert comparison["mcnemar"] == ensemble(evaluations).comparison["mcnemar"] == []
+    assert comparison["over_runs"]["accuracy"] == {"mean": None, "std": None, "runs": 2}
+    page = Page(write_evaluation(evaluations[0], comparison) / "evaluation.html")
+    assert page.text.startswith("seed-0: validation accuracy n/a on PublicTest")
+
+
 def test_two_seeds_have_a_mean_and_a_test_on_every_page_and_as_json(runs, jaxfer):
     code, printed, _ = jaxfer(runs / "seed-0", runs / "seed-1", "--json")
     assert code == 0
@@ -135,6 +179,77 @@ def test_an_evaluation_is_replaced_by_itself_alone(runs, jaxfer):
     assert code == 2
     assert "holds something else than this evaluation: move it away" in errors
     assert (flipped / "evaluation.json").read_text() == '{"inputs": "something else"}'
+
+
+def test_an_evaluation_goes_where_out_says_and_leaves_the_runs_as_they_are(runs, jaxfer, tmp_path):
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    out = tmp_path / "mine" / "evaluations"
+    code, printed, errors = jaxfer(runs / "seed-0", runs / "seed-1", "--ensemble", "--out", out)
+    assert code == 0, errors
+    folders = sorted(out.iterdir())
+    assert [folder.name.rpartition("-")[0] for folder in folders] == [
+        *("seed-0-PublicTest-ensemble2", "seed-0-PublicTest-epoch2", "seed-1-PublicTest-epoch2")
+    ]
+    for folder in folders:
+        names = {"evaluation.html", "evaluation.json", "predictions.csv"}
+        assert {path.name for path in folder.iterdir()} == names
+        assert f"Page: {folder / 'evaluation.html'}" in printed
+    after = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file() and not path.is_relative_to(out)}
+    assert after == before
+
+
+def read_only(monkeypatch, run_dir):
+    def refuse(dir):  # noqa: A002 - as the function that it stands for
+        assert dir == run_dir
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("jaxfer.files.TemporaryFile", refuse)
+
+
+@pytest.mark.parametrize(
+    "place", ["read-only run", "read-only disk", "a file", "below a file", "a link", "a link in the run"]
+)
+def test_where_nothing_can_be_written_that_is_said_before_the_work(runs, jaxfer, tmp_path, monkeypatch, place):
+    run_dir, out, why = runs / "seed-0", tmp_path / "out", "cannot be written"
+    if place == "read-only run":
+        read_only(monkeypatch, run_dir)
+        out, why = run_dir / "evaluations", "cannot be written (Read-only file system): pass a folder"
+    elif place == "read-only disk":
+        out = Path("/proc/evaluations")
+    elif "file" in place:
+        out.write_text("kept")
+        out /= "deeper" if "below" in place else ""
+        why = "cannot be written (Not a directory): pass a folder for the evaluation as out (--out)"
+    else:
+        out = run_dir / "evaluations" if "run" in place else out
+        out.symlink_to(tmp_path)
+        why = "is a link, and jaxfer writes through none: move it away"
+    monkeypatch.setattr("jaxfer.data.load", lambda *_, **__: pytest.fail("the data was read"))
+    before = sorted(tmp_path.rglob("*"))
+    code, _, errors = jaxfer(run_dir, *([] if out.parent == run_dir else ["--out", out]))
+    assert code == 2
+    (line,) = errors.strip().splitlines()
+    assert line.startswith(f"error: {out} {why}")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_python_writes_elsewhere_too_and_refuses_first(trained_runs, runs, tmp_path):
+    evaluation = evaluate(
+        load_run(runs / "seed-0", "last", model=NETWORK),
+        load(DataConfig(data_dir=trained_runs / "faces", image_size=32)),
+    )
+    out = tmp_path / "out"
+    assert place_of_evaluations(runs / "seed-0", out) == out
+    assert not out.exists()
+    assert write_evaluation(evaluation, out=out).parent == out
+    assert not (runs / "seed-0" / "evaluations").exists()
+    (tmp_path / "file").write_text("kept")
+    for refuse in (
+        lambda: place_of_evaluations(runs / "seed-0", tmp_path / "file"),
+        lambda: write_evaluation(evaluation, out=tmp_path / "file"),
+    ):
+        with pytest.raises(UserError, match=r"file cannot be written \(Not a directory\)"):
+            refuse()
 
 
 def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfer):

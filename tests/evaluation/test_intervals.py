@@ -1,4 +1,4 @@
-"""Bootstrap intervals: against SciPy's, by their coverage, and where there is little to draw from."""
+"""Bootstrap intervals: against SciPy's, by their coverage, and where there is little to draw from; and chance."""
 
 import math
 from functools import cache
@@ -9,10 +9,10 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 
-from jaxfer.evaluation.intervals import intervals
+from jaxfer.evaluation.intervals import ece_by_chance, intervals
 from jaxfer.evaluation.predict import Predictions
 
-MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "ece"}
+MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2"}
 
 
 def draw(n, seed=0, skill=1.5, classes=7):
@@ -34,7 +34,6 @@ REFERENCES = {
     "cross_entropy": lambda p: sklearn.metrics.log_loss(p.labels, scipy.special.softmax(np.float64(p.logits), axis=1)),
     "mse": lambda p: sklearn.metrics.mean_squared_error(np.eye(7)[p.labels], p.probabilities),
     "r2": lambda p: sklearn.metrics.r2_score(np.eye(7)[p.labels], p.probabilities),
-    "ece": lambda p: p.scores(tuple("abcdefg")).ece,
 }
 
 
@@ -91,10 +90,10 @@ def test_more_examples_make_shorter_intervals_around_the_score():
         predictions = draw(n)
         found, scores = intervals(predictions), predictions.scores(tuple("abcdefg"))
         assert found.keys() == MEASURES
-        for name in MEASURES - {"ece"}:  # which resampling makes larger, being a sum of distances
+        for name in MEASURES:
             assert found[name][0] < getattr(scores, name) < found[name][1]
         lengths.append({name: high - low for name, (low, high) in found.items()})
-    for name in MEASURES - {"ece"}:
+    for name in MEASURES:
         assert lengths[0][name] / lengths[1][name] == pytest.approx(4, rel=0.3), name
 
 
@@ -117,11 +116,53 @@ def test_examples_of_one_class_that_are_all_right_have_nothing_to_vary():
 def test_without_examples_there_is_no_interval():
     nothing = Predictions(np.zeros((0, 3), np.float32), np.zeros(0, np.int32))
     assert all(map(math.isnan, np.ravel(list(intervals(nothing).values()))))
+    assert all(map(math.isnan, ece_by_chance(nothing).values()))
 
 
-def test_a_prediction_that_is_no_number_leaves_counts_with_intervals_and_the_rest_without():
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_prediction_that_is_no_number_leaves_nothing_with_an_interval(bad):
     predictions = draw(50)
-    predictions.logits[3] = np.nan
-    found = intervals(predictions)
-    assert np.isfinite([found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")]).all()
-    assert np.isnan([found[name] for name in ("cross_entropy", "mse", "r2")]).all()
+    predictions.logits[3, 2] = bad
+    for one in (predictions, predictions.scaled(0.5)):
+        assert np.isnan(list(intervals(one).values())).all()
+        assert np.isnan(list(ece_by_chance(one).values())).all()
+
+
+def shares_of_labels_above(logits, sharpness, draws=500):
+    """Return how many draws of labels have a calibration error above what chance gives 95% of.
+
+    The labels are those of a network that is exactly as sure as it is right, and the network says `sharpness` times
+    its logits.
+    """
+    n, random = len(logits), np.random.default_rng(5)
+    labels = (logits + random.gumbel(size=(draws, *logits.shape))).argmax(axis=-1)  # drawn from the softmax, [draws, n]
+    said = scipy.special.softmax(sharpness * np.float64(logits), axis=1)
+    wrong_by = (labels == said.argmax(axis=1)) - said.max(axis=1)  # [draws, n]
+    in_bin = np.ceil(15 * said.max(axis=1))[:, None] == np.arange(1, 16)  # [n, 15]
+    errors = np.abs(wrong_by @ in_bin).sum(axis=1) / n
+    predictions = Predictions(np.float32(sharpness * logits), np.int32(labels[0]))
+    assert errors[0] == pytest.approx(predictions.scores(tuple("abcdefg")).ece, abs=1e-5)
+    found = ece_by_chance(predictions)
+    if sharpness == 1:
+        assert found["mean"] == pytest.approx(errors.mean(), rel=0.05)
+    return (errors > found["percentile_95"]).mean()
+
+
+@pytest.mark.parametrize("n", [50, 500])
+def test_one_in_twenty_calibrated_networks_lies_above_what_chance_gives_and_an_uncalibrated_one_does(n):
+    random = np.random.default_rng(n)
+    drawn = [random.normal(scale=2, size=(n, 7)) for _ in range(4)]
+    # Of 2,000 sets, one in twenty: 100 with a deviation of 10, and one of the percentile itself.
+    assert 0.03 < np.mean([shares_of_labels_above(logits, 1) for logits in drawn]) < 0.07
+    assert np.mean([shares_of_labels_above(logits, 4) for logits in drawn]) > 0.95
+
+
+def test_chance_depends_on_the_confidences_and_the_seed_alone():
+    predictions, shuffled = draw(300), draw(300)
+    shuffled.labels[:] = shuffled.labels[::-1]
+    assert ece_by_chance(shuffled) == ece_by_chance(predictions)
+    other = ece_by_chance(predictions, seed=1)
+    assert other == pytest.approx(ece_by_chance(predictions), rel=0.05)
+    assert other != ece_by_chance(predictions)
+    certain = with_accuracy(30, 30)
+    assert ece_by_chance(certain.scaled(0.01)) == {"mean": 0, "percentile_95": 0}  # of one, nothing is left to chance

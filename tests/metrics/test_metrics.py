@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxfer.metrics import formulas
 from jaxfer.metrics.metrics import CALIBRATION_BINS, Metrics
 from jaxfer.metrics.scores import ClassScores
 
@@ -158,16 +159,27 @@ def test_padding_contributes_nothing_whatever_it_holds(padding, label):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_logits_of_an_example_that_are_not_finite_surface_in_the_loss(bad):
+def test_logits_of_an_example_that_are_not_finite_leave_no_score(bad):
     logits, labels = draw(5)
     logits[3, 1] = bad
     scores = evaluate(logits, labels).compute(NAMES)
-    assert math.isnan(scores.loss)
-    assert math.isnan(scores.cross_entropy)
-    assert math.isnan(scores.mse)
-    assert math.isnan(scores.r2)
-    assert math.isnan(scores.ece)
-    assert scores.examples == 5
+    kinds = ("loss", "cross_entropy", "accuracy", "balanced_accuracy", "macro_f1", "mse", "r2", "ece")
+    assert all(math.isnan(getattr(scores, name)) for name in kinds)
+    for of in scores.per_class.values():
+        assert all(map(math.isnan, (of.precision, of.recall, of.f1)))
+    assert scores.examples == sum(of.support for of in scores.per_class.values()) == np.sum(scores.confusion_matrix)
+    assert all(math.isnan(item.confidence) == math.isnan(item.accuracy) for item in scores.calibration)
+    assert json.loads(json.dumps(scores.to_dict(), allow_nan=False))["accuracy"] is None
+
+
+def test_formulas_of_sums_that_are_no_numbers_are_none():
+    confusion, sums = np.full((2, 3, 3), np.nan), np.full((2, 3), np.nan)
+    for values in (
+        *(formula(confusion) for formula in (formulas.accuracy, formulas.balanced_accuracy, formulas.macro_f1)),
+        *(formulas.f1(confusion), formulas.ece(sums, 3), formulas.r2(sums, np.ones((2, 3)))),
+        *(formulas.r2(np.ones((2, 3)), sums), formulas.ccc(*sums.T, *sums.T)),
+    ):
+        assert np.isnan(values).all()
 
 
 def test_an_infinitely_improbable_label_has_infinite_cross_entropy():

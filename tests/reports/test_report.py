@@ -7,10 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_runs import HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
+from made_runs import CHANCE, HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
 
 from jaxfer.errors import UserError
 from jaxfer.evaluation.intervals import wilson_interval
+from jaxfer.metrics import Metrics
 from jaxfer.reports import figures
 from jaxfer.reports.run_page import write_report
 
@@ -122,9 +123,38 @@ def test_every_score_stands_beside_its_interval(tmp_path):
     accuracy = between(VAL["accuracy"] - 0.031, VAL["accuracy"] + 0.032, percent=True)
     assert f"95% interval {accuracy}. Measured on" in page.text
     assert "bootstrap percentiles over its images" in page.text
-    for index, tile in enumerate(page.inside["dd"][:4]):
-        name = ("balanced_accuracy", "macro_f1", "cross_entropy", "ece")[index]
+    for index, tile in enumerate(page.inside["dd"][:3]):
+        name = ("balanced_accuracy", "macro_f1", "cross_entropy")[index]
         assert f"95%: {between(VAL[name] - 0.031, VAL[name] + 0.032, index == 0)}" in tile
+
+
+def test_the_calibration_error_stands_beside_what_chance_gives(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
+    words = "by chance 0.052, 95% below 0.071"
+    assert f"{VAL['ece']:.3f}{words}{VAL_LINE}" in page.inside["dd"][3]
+    for split in (VAL, TRAIN):
+        assert f"{split['ece']:.3f}{words}" in page.inside["td"]
+    (caption,) = (text for text in page.inside["caption"] if text.startswith("Expected calibration error"))
+    assert caption.endswith(f"on as many images with the same confidences: {words}.")
+    assert "a network exactly as sure as it is right has by chance" in page.text
+
+
+def test_the_interval_that_releases_before_gave_the_calibration_error_is_read_and_not_shown(tmp_path):
+    now = with_intervals(SUMMARY)
+    val = {name: value for name, value in now["val"].items() if name != "ece_by_chance"}
+    summary = now | {"val": val | {"intervals": val["intervals"] | {"ece": [0.777, 0.888]}}}
+    page = Page(write_report(write_run(tmp_path / "run", summary)))
+    assert f"{VAL['ece']:.3f}{VAL_LINE}" in page.inside["dd"][3]
+    assert "0.777" not in page.text
+    assert f"{VAL['r2'] - 0.031:.3f}" in page.text
+    assert "by chance" not in page.text.replace("by chance 0.052", "")
+
+
+@pytest.mark.parametrize("damage", [0.05, {"mean": 0.05}, {"mean": "low", "percentile_95": 0.07}])
+def test_damaged_chance_is_named(tmp_path, damage):
+    summary = SUMMARY | {"val": VAL | {"ece_by_chance": damage}}
+    with pytest.raises(UserError, match=r"summary\.json: ece_by_chance.* is damaged"):
+        write_report(write_run(tmp_path / "run", summary))
 
 
 def test_summaries_without_intervals_say_so_where_counts_do_not_give_one(page):
@@ -276,6 +306,15 @@ def test_scores_that_are_not_numbers_are_shown_as_missing(tmp_path):
     assert f"R²n/ano interval{TRAIN['r2']:.3f}" in page.text
     assert f"Loss (training objective)n/ano interval{TRAIN['loss']:.3f}" in page.text
     assert "At epoch 1 training has 50.0%, validation n/a." in page.all("img")[0]["alt"]
+
+
+def test_a_summary_without_any_number_has_a_page(tmp_path):
+    logits, labels = np.full((5, 7), np.nan, np.float32), np.arange(5, dtype=np.int32)
+    nothing = Metrics.of_batch(logits, labels, np.full(5, True)).compute(NAMES).to_dict() | {"split": "val"}
+    bounds = {"intervals": {name: [None, None] for name in MEASURES}, "ece_by_chance": dict.fromkeys(CHANCE)}
+    page = Page(write_report(write_run(tmp_path / "run", SUMMARY | {"val": nothing | bounds})))
+    assert page.inside["h1"] == ["Validation accuracy n/a"]
+    assert "neutraln/ano intervaln/ano intervaln/ano interval1" in page.text
 
 
 def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):

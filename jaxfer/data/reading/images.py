@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
+from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Record, StoredImage
 from jaxfer.errors import UserError
 
@@ -113,7 +114,8 @@ def decode_record(record: Record, *, size: int, margin: float) -> np.ndarray | U
 class StreamedImages:
     """The faces of n records, by row, each decoded anew whenever it is asked for.
 
-    For data that fits neither into memory nor on the disk again.
+    For data that fits neither into memory nor on the disk again. One that was replaced meanwhile is refused, see
+    `Originals`.
 
     Args:
         records: Those of the faces.
@@ -124,6 +126,7 @@ class StreamedImages:
     def __init__(self, records: Sequence[Record], size: int, margin: float) -> None:
         Image.init()  # the formats, which is not safe in several threads at once
         self._sources = [(record.name, record.image, record.box) for record in records]
+        self._originals = Originals(_file(record.image) for record in records)
         self._size = size
         self._margin = margin
 
@@ -140,7 +143,13 @@ class StreamedImages:
                 image[:] = face_for(self._size, source, box=box, margin=self._margin).resize(self._size)
             except UnreadableError as error:
                 raise UserError(f"{name} can no longer be read ({error.reason}): has the data been moved?") from error
+            self._originals.check(row, _file(source), image, name)
         return images
+
+
+def _file(image: Path | np.ndarray | StoredImage) -> Path | None:
+    """Return the file that an image is, or is stored in; None where it is in memory."""
+    return image if isinstance(image, Path) else getattr(image, "path", None)
 
 
 @contextmanager

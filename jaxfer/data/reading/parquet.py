@@ -165,6 +165,11 @@ class ParquetImage:
     group: int
     row: int
 
+    @property
+    def path(self) -> Path:
+        """The parquet file."""
+        return self.file.path
+
     def read(self) -> bytes:
         """Return the encoded image.
 

@@ -50,7 +50,10 @@ SPLITS: tuple[Split, ...] = ("val", "test", "train")
 
 
 class StoredImage(Protocol):
-    """An image inside of a larger file, read when it is needed, in any thread."""
+    """An image inside of a larger file, read when it is needed, in any thread.
+
+    One that is streamed says by `path` which file that is, so that a change of it is noticed.
+    """
 
     def read(self) -> bytes | np.ndarray:
         """Return an encoded image, or pixels, uint8 [h, w] or [h, w, 3].

@@ -4,8 +4,10 @@ It is a folder such as `facial_expressions/affectnet7-64px/1.0.0` with `dataset_
 `metadata.json`, `label.labels.txt`, and files `facial_expressions-<split>.array_record-<index>-of-<count>`.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from jaxfer.config import PrepareConfig
 from jaxfer.data.reading.folder import Folder, permission
+from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record, Split
 from jaxfer.data.releases import RELEASES, Release
 from jaxfer.errors import UserError
@@ -31,18 +34,48 @@ FILES = ("dataset_info.json", "features.json", "metadata.json")
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The records of a split, which may be read in any thread.
+
+    Attributes:
+        records: Read from the files when they are asked for.
+        files: The files, in order.
+        ends: How many records the files up to each have, together.
+    """
+
+    records: Sequence[bytes]
+    files: tuple[Path, ...]
+    ends: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.records[index]
+
+    def file_of(self, index: int) -> Path:
+        """Return the file that a record lies in."""
+        return self.files[bisect_right(self.ends, index)]
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedImage:
     """The image of one row of a split.
 
     Attributes:
-        rows: The records of the split, which may be read in any thread.
+        rows: The records of the split.
         index: Which of them it is.
         size: Height and width, in pixels.
     """
 
-    rows: Sequence[bytes]
+    rows: Rows
     index: int
     size: int
+
+    @property
+    def path(self) -> Path:
+        """The file that it lies in."""
+        return self.rows.file_of(self.index)
 
     def read(self) -> np.ndarray:
         """Return the pixels, uint8 [size, size, 3], RGB.
@@ -61,14 +94,17 @@ class PreparedImage:
 class PreparedImages:
     """The images of n rows of a split, read whenever they are asked for, in any thread.
 
+    One that was replaced meanwhile is refused, see `jaxfer.data.reading.originals.Originals`.
+
     Args:
         rows: The records of the split.
         indices: Which of them, int [n].
         size: Height and width of the images, in pixels.
     """
 
-    def __init__(self, rows: Sequence[bytes], indices: np.ndarray, size: int) -> None:
+    def __init__(self, rows: Rows, indices: np.ndarray, size: int) -> None:
         self._rows, self._indices, self._size = rows, indices, size
+        self._originals = Originals(rows.file_of(index) for index in indices)
 
     @classmethod
     def of(cls, place: Path, split: Split, indices: np.ndarray) -> "PreparedImages":
@@ -98,11 +134,14 @@ class PreparedImages:
 
     def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        for image, index in zip(images, self._indices[rows], strict=True):
+        for image, row in zip(images, rows, strict=True):
+            index = int(self._indices[row])
             try:
-                image[:] = PreparedImage(self._rows, int(index), self._size).read()
+                image[:] = PreparedImage(self._rows, index, self._size).read()
             except OSError as error:
                 raise UserError(f"row {index} can no longer be read ({error}): has the data been moved?") from error
+            file = self._rows.file_of(index)
+            self._originals.check(row, file, image, f"row {index} of {file.name}")
         return images
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -211,7 +250,7 @@ def _lengths(place: Path) -> dict[str, list[int]]:
         raise UserError(_damaged(path, f"{type(error).__name__}: {error}")) from error
 
 
-def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:
+def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
     """Return the records of a split, read from its files when they are asked for."""
     from array_record.python.array_record_data_source import ArrayRecordDataSource
     from array_record.python.array_record_module import ArrayRecordReader
@@ -226,8 +265,9 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Sequence[bytes]:
         found = ArrayRecordReader(str(path)).num_records() if size else 0  # 0 for a file that is cut off, too
         if found != length:
             raise UserError(_damaged(path, f"{found} records rather than {length}"))
-        files.append(f"{path}[0:{length}]")
-    return ArrayRecordDataSource(files)  # type: ignore[return-value]
+        files.append(path)
+    records: Any = ArrayRecordDataSource([f"{path}[0:{n}]" for path, n in zip(files, lengths, strict=True)])
+    return Rows(records, tuple(files), tuple(accumulate(lengths)))
 
 
 def _metadata(place: Path, *keys: str, kind: type) -> Any:
