@@ -9,6 +9,7 @@ import tyro
 
 from jaxfer.config import PrepareConfig
 from jaxfer.emotions import LabelOrder
+from jaxfer.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,14 @@ class Check:
     def run(self) -> None:
         """Check, print, and write what was asked for."""
         from jaxfer.data.checking import check
-        from jaxfer.files import write
+        from jaxfer.files import check_writable, write
         from jaxfer.reports import images_bar, print_check, write_check
 
+        for path in filter(None, (self.json, self.html)):  # now, and not after the work
+            if path.is_dir() or not path.parent.is_dir():
+                what = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+                raise UserError(f"{path} cannot be written: {what}")
+            check_writable(path.parent, "pass another place")
         found = check(self.data_dir, label_order=self.label_order, watch=images_bar)
         print_check(found)
         if self.json is not None:

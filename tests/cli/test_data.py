@@ -75,6 +75,17 @@ def test_what_cannot_be_done_ends_in_a_sentence_and_code_2(arguments, words, fac
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(("name", "why"), [("no/page.html", "no is no folder"), ("faces", "it is a folder")])
+@pytest.mark.parametrize("flag", ["--html", "--json"])
+def test_where_findings_cannot_be_written_is_said_before_the_work(
+    flag, name, why, faces, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("jaxfer.data.checking.check", lambda *_, **__: pytest.fail("the work was begun"))
+    assert jaxfer(monkeypatch, "data", "check", faces, flag, tmp_path / name) == 2
+    assert f"{name} cannot be written: " in (error := capsys.readouterr().err)
+    assert why in error
+
+
 def test_the_command_is_installed_and_starts_without_jax(faces):
     command = Path(sys.executable).parent / "jaxfer"
     result = subprocess.run([command, "data", "check", faces], capture_output=True, text=True, timeout=600, check=True)
