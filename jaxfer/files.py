@@ -122,8 +122,9 @@ def hold(folder: Path) -> Iterator[None]:
     refuse_links(path)
     place = _locked(folder, path)
     try:
-        os.ftruncate(place, 0)
-        os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
+        with suppress(OSError):  # on a full disk: who holds it is only said to others
+            os.ftruncate(place, 0)
+            os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
         yield
     finally:
         with suppress(OSError):
