@@ -268,7 +268,7 @@ def test_images_outside_of_class_folders_and_deeper_in_them_are_left_out(tmp_pat
 def test_a_folder_in_place_of_an_image_is_listed_and_fails_when_it_is_decoded(tmp_path):
     (tmp_path / "train/happy/1.jpg").mkdir(parents=True)
     (record,) = read(tmp_path)
-    with pytest.raises(UnreadableError, match="a folder, not an image"):
+    with pytest.raises(UnreadableError, match="a folder, not a file"):
         decode(record.image, 32)
 
 
@@ -330,7 +330,7 @@ def test_a_folder_without_permission_is_passed_over_below_and_named_at_the_top(t
 def test_a_pipe_in_place_of_an_image_is_listed_and_not_waited_for(tmp_path):
     files(tmp_path, "train/happy/1.jpg")
     os.mkfifo(tmp_path / "train/happy/2.jpg")
-    with pytest.raises(UnreadableError, match="a device or a pipe, not an image"):
+    with pytest.raises(UnreadableError, match="a pipe, not a file"):
         decode(read(tmp_path)[1].image, 32)
 
 

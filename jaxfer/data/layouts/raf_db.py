@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data import releases
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, permission, tree
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, readable, tree
 from jaxfer.data.reading.record import (
     MISSING,
     SPLITS,
@@ -31,6 +31,7 @@ from jaxfer.data.reading.record import (
 )
 from jaxfer.emotions import RAF_DB
 from jaxfer.errors import UserError
+from jaxfer.files import lines, opened_text
 
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 """Names of the list."""
@@ -43,6 +44,9 @@ CLASSES = dict(zip("1234567", RAF_DB, strict=True))
 
 COMPOUND = {"8", "9", "10", "11"}
 """Labels of the list of the same name for compound expressions, whose others mean mixtures of two classes, too."""
+
+LONGEST = 4096
+"""Characters that a line may have: a longer one has no label."""
 
 ALIGNED = "_aligned"
 """What the names of aligned images have behind those in the list."""
@@ -93,11 +97,11 @@ def _list(place: Path) -> Path | None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    with permission(path), path.open(encoding="utf-8-sig", errors="replace") as lines:
-        for number, text in enumerate(lines, start=1):
+    with readable(path), opened_text(path, "replace") as file:
+        for number, text in enumerate(lines(file, LONGEST), start=1):
             if text.strip():
-                file, label = [*text.rsplit(maxsplit=1), ""][:2]
-                yield Row(number, file.strip(), label)
+                name, label = [*text.rsplit(maxsplit=1), ""][:2]
+                yield Row(number, name.strip(), label if len(text) <= LONGEST else "")
 
 
 def _plain(file: str) -> PurePosixPath:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.reading.folder import leaves
+from jaxfer.data.reading.folder import LARGEST_IMAGE, leaves
 from jaxfer.errors import UserError
+from jaxfer.files import read_bytes
 
 IMAGES = ("image", "img")
 """Names of the column of images."""
@@ -153,7 +154,7 @@ class ImageReader:
         file = self._root / path
         if leaves(file, self._root) or not file.is_file():
             raise OSError(f"this row has no image but the path {path!r}, which is no file in {self._root}")
-        return file.read_bytes()
+        return read_bytes(file, LARGEST_IMAGE)
 
 
 @dataclass(frozen=True, slots=True)
