@@ -20,6 +20,7 @@ import PIL
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Images, Split
+from jaxfer.data.reading.folder import readable, refuse_depth
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.errors import UserError
 from jaxfer.files import opened, own, remove
@@ -213,13 +214,18 @@ def _settings(config: DataConfig, version: int = VERSION) -> str:
 
 
 def _tree(place: Path) -> str:
-    """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it."""
+    """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it.
+
+    Raises:
+        UserError: A folder may not be read, or lies too deep.
+    """
     digest = hashlib.blake2b(digest_size=8)
     folders = [place if place.is_dir() else place.parent]
     digest.update(b"" if place.is_dir() else os.fsencode(place.name))
     while folders:
         folder = folders.pop()
-        with os.scandir(folder) as entries:
+        refuse_depth(folder, place)
+        with readable(folder), os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith("."):
                     continue

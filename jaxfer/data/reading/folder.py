@@ -20,6 +20,9 @@ LARGEST_IMAGE = 2**29
 PEEK = 4096
 """How many entries of a folder are looked at to tell its layout: folders of 300,000 images exist."""
 
+DEEPEST = 64
+"""How many folders may lie in each other: the time that the system takes for a path grows with their number."""
+
 LINK = "link out of the folder"
 """The reason to leave out what a symbolic link brings in from outside of the data."""
 
@@ -61,15 +64,31 @@ def tree(top: Path) -> Iterator[Path]:
     """Yield a folder and every folder below it that is not hidden, in natural order.
 
     Folders that links below it lead to are among them, but not what lies below those: links may go in circles.
+
+    Raises:
+        UserError: A folder may not be read, or more than `DEEPEST` lie in each other.
     """
     ahead = [top]
     while ahead:
         folder = ahead.pop()
+        refuse_depth(folder, top)
         yield folder
         if folder == top or not folder.is_symlink():
             with readable(folder), os.scandir(folder) as entries:
                 names = [entry.name for entry in entries if _is_folder(entry) and not _hidden(entry.name)]
             ahead += [folder / name for name in sorted(names, key=natural, reverse=True)]
+
+
+def refuse_depth(folder: Path, top: Path) -> None:
+    """Check that a folder does not lie too deep in another one.
+
+    Raises:
+        UserError: More than `DEEPEST` folders lie in each other.
+    """
+    parts = folder.parts[len(top.parts) :]
+    if len(parts) > DEEPEST:
+        start = top.joinpath(*parts[:3])
+        raise UserError(f"{start} has folders in each other, more than {DEEPEST} deep: move them away")
 
 
 def is_image(name: str) -> bool:
