@@ -1,19 +1,25 @@
-"""Files and folders that jaxfer writes and removes: never through a link, which data and runs of others may hold.
+"""Files and folders: how jaxfer opens what it reads, and how it writes and removes what is its own.
+
+Data and runs may be of others. Nothing but files is opened, of which no more is read than is wanted, and nothing is
+written or removed through a link.
 
 What is written is on the disk, not in memory alone, before anything that it replaces goes: a power cut loses neither.
 """
 
 import errno
+import io
 import os
 import re
 import secrets
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO, AnyStr
 
 from jaxfer.errors import UserError
 
@@ -21,6 +27,102 @@ TAG = "CACHEDIR.TAG"
 """The file that marks a folder as ours; by convention it also keeps the folder out of backups."""
 
 _MARK = b"Signature: 8a477f597d28d172789f06886806bc55\n# jaxfer made this folder, and removes what it put there.\n"
+
+MOST_LINES = 2**22
+"""Most lines of a list: AffectNet has a million images, half of them labelled by people."""
+
+MOST_LIST_BYTES = 2**31
+"""Most bytes of a list of lines: those of AffectNet, with landmarks, and the pixels of FER2013 have up to half a GB."""
+
+
+def opened(path: Path | str, most: int | None = None) -> io.BufferedReader:
+    """Open a file to read its bytes; all that jaxfer reads is opened here.
+
+    Whoever writes to a pipe, or answers behind a device, could keep a reader waiting for ever or fill its memory: both
+    are refused, and so are sockets and folders. Programs that open files by themselves are given what was opened here.
+
+    Args:
+        path: The file; links are followed.
+        most: How many bytes it may have; None for any number.
+
+    Raises:
+        OSError: It cannot be read, is no file, or is larger; `strerror` says it in words.
+    """
+    file = open(path, "rb", opener=_opener)  # noqa: SIM115 - whoever asked for it closes it
+    if most is not None and os.fstat(file.fileno()).st_size > most:
+        file.close()
+        raise OSError(errno.EFBIG, f"more than {_amount(most)}", str(path))
+    return file
+
+
+def opened_text(path: Path | str, errors: str = "strict", most: int | None = MOST_LIST_BYTES) -> io.TextIOWrapper:
+    """Open a text, UTF-8 with or without its mark.
+
+    Args:
+        path: As for `opened`.
+        errors: What becomes of other bytes, as for `bytes.decode`.
+        most: As for `opened`.
+
+    Raises:
+        OSError: As for `opened`.
+    """
+    return io.TextIOWrapper(opened(path, most), "utf-8-sig", errors)
+
+
+def read_bytes(path: Path | str, most: int) -> bytes:
+    """Return all bytes of a file.
+
+    Raises:
+        OSError: As for `opened`.
+    """
+    with opened(path, most) as file:
+        return file.read(most)
+
+
+def lines(file: IO[AnyStr], longest: int) -> Iterator[AnyStr]:
+    r"""Yield the lines of an open file, so that memory stays bounded whatever it holds.
+
+    Args:
+        file: The file.
+        longest: Characters or bytes that a line may have. Of a longer one only the start is yielded: `longest + 1` of
+            them, by which it is told.
+
+    Raises:
+        OSError: It has more than `MOST_LINES`, or cannot be read.
+
+    >>> list(lines(io.StringIO("one\nthirteen\ntwo"), 5))
+    ['one\n', 'thirte', 'two']
+    """
+    for _ in range(MOST_LINES):
+        line = rest = file.readline(longest + 1)
+        while len(rest) == longest + 1 and ord(rest[-1:]) != ord("\n"):
+            rest = file.readline(longest + 1)
+        if not line:
+            return
+        yield line
+    if file.readline(1):
+        raise OSError(errno.EFBIG, f"more than {MOST_LINES:,} lines", file.name)
+
+
+def _opener(path: str, flags: int) -> int:
+    # Neither to open a pipe nor a terminal waits then, nor does the latter become ours; of files it changes nothing.
+    wanted = flags | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        place = os.open(path, wanted)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, which cannot be opened, or a device that is not there
+            raise OSError(errno.EINVAL, "a socket or a device, not a file", path) from error
+        raise
+    mode = os.fstat(place).st_mode
+    if stat.S_ISREG(mode):
+        return place
+    os.close(place)
+    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a socket or a device"
+    raise OSError(errno.EINVAL, f"{kind}, not a file", path)
+
+
+def _amount(size: int) -> str:
+    return next(f"{size >> shift} {unit}" for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if size >> shift)
 
 
 def write(content: str | bytes, path: Path) -> Path:
@@ -123,8 +225,9 @@ def hold(folder: Path) -> Iterator[None]:
     refuse_links(path)
     place = _locked(folder, path)
     try:
-        os.ftruncate(place, 0)
-        os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
+        with suppress(OSError):  # on a full disk: who holds it is only said to others
+            os.ftruncate(place, 0)
+            os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
         yield
     finally:
         with suppress(OSError):

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from jaxfer.errors import UserError
+from jaxfer.files import read_bytes
 
 MOST_BYTES = 2**28
 """Most bytes of a file: the confusions and curves of a thousand classes and epochs take a hundredth of it."""
+
+MOST_VALUES = 2**23
+"""Most values of a file, for which Python takes less than a GB: a thousand classes are confused in a million ways."""
 
 LARGEST = 2**53
 """Whole numbers are smaller, as everywhere that JSON has its numbers from: no number of steps or images is larger."""
@@ -23,35 +27,48 @@ def read(path: Path, wanted: Any = object, advice: str = "copy it again") -> Any
         advice: What to do where it is damaged, as the end of a sentence.
 
     Raises:
-        UserError: It cannot be read, is larger than `MOST_BYTES`, or `parse` refuses its text.
+        UserError: `read_text` refuses the file, or `parse` its text.
+    """
+    return parse(read_text(path, advice), str(path), wanted, advice)
+
+
+def read_text(path: Path, advice: str = "copy it again", errors: str = "strict") -> str:
+    """Return the text of a file of JSON, or of lines of it.
+
+    Args:
+        path: The file.
+        advice: As for `read`.
+        errors: What becomes of bytes that are no UTF-8, as for `bytes.decode`.
+
+    Raises:
+        UserError: It cannot be read, is larger than `MOST_BYTES`, or is no text.
     """
     try:
-        if not path.is_file():
-            raise UserError(f"{path} is not there, or no file: {advice}")
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
+        return read_bytes(path, MOST_BYTES).decode("utf-8-sig", errors)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): {advice}") from error
-    if len(text) > MOST_BYTES:
-        raise UserError(f"{path} is larger than {MOST_BYTES // 2**20} MiB: {advice}")
-    return parse(text, str(path), wanted, advice)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: it is not text; {advice}") from error
 
 
-def parse(text: str | bytes, where: str, wanted: Any = object, advice: str = "copy it again") -> Any:
+def parse(text: str, where: str, wanted: Any = object, advice: str = "copy it again") -> Any:
     """Return the value of a text. Numbers that are none (NaN, infinity) are floats.
 
     Args:
-        text: The text; bytes are UTF-8.
+        text: The text.
         where: What errors call it, such as its file.
         wanted: As for `check`.
         advice: As for `read`.
 
     Raises:
-        UserError: It is not JSON, nested too deep, or has numbers of thousands of digits; or `check` refuses its value.
+        UserError: It is not JSON, nested too deep, or has numbers of thousands of digits or more than `MOST_VALUES`; or
+            `check` refuses its value.
 
     >>> parse('{"epoch": 3}', "a line", {"epoch": int})
     {'epoch': 3}
     """
+    if len(text) > MOST_VALUES and sum(map(text.count, ",[{")) >= MOST_VALUES:
+        raise UserError(f"{where} is damaged: it has more than {MOST_VALUES:,} values; {advice}")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import threading
 import pytest
 
 from jaxfer.errors import UserError
-from jaxfer.files import LOCK, TAG, append, hold, own, remove, write
+from jaxfer.files import LOCK, TAG, append, hold, lines, opened, opened_text, own, read_bytes, remove, write
 
 OURS = re.compile("[0-9]+-[0-9]+")
 
@@ -172,3 +173,38 @@ def test_a_lock_that_is_a_link_or_that_the_disk_does_not_know_is_a_sentence(tmp_
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(UserError, match=r"its disk knows no locks \(No locks available\): choose a folder on another"):
         hold(tmp_path).__enter__()
+
+
+def test_only_files_are_opened_and_nothing_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # paths of sockets may have a hundred characters
+    os.mkfifo("pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("socket")
+        kinds = {"link": "a pipe", "folder": "a folder", "pipe": "a pipe"}
+        for name in ("pipe", "link", "folder", "device", "socket"):
+            with pytest.raises(OSError, match=f"{kinds.get(name, 'a socket or a device')}, not a file"):
+                opened(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        opened(tmp_path / "nothing")
+
+
+def test_no_more_is_read_than_is_wanted(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345678" * 256)
+    assert read_bytes(tmp_path / "file", 2048) == b"12345678" * 256
+    with pytest.raises(OSError, match="more than 1 KiB"):
+        read_bytes(tmp_path / "file", 2047)
+
+
+def test_lines_are_cut_off_and_counted(tmp_path, monkeypatch):
+    text = "\ufeffone\r\n" + "x" * 100_000 + "\n\n12345\n123456\nend"
+    (tmp_path / "file").write_bytes(text.encode())
+    with opened_text(tmp_path / "file") as file:
+        assert list(lines(file, 5)) == ["one\n", "xxxxxx", "\n", "12345\n", "123456", "end"]
+    with opened(tmp_path / "file") as file:
+        assert [line[-3:] for line in lines(file, 10**6)] == [b"e\r\n", b"xx\n", b"\n", b"45\n", b"56\n", b"end"]
+    monkeypatch.setattr("jaxfer.files.MOST_LINES", 5)
+    with opened(tmp_path / "file") as file, pytest.raises(OSError, match="more than 5 lines"):
+        list(lines(file, 10))

@@ -184,3 +184,22 @@ def test_orbax_is_known_to_one_file():
     files = {place.partition(":")[0] for place in lines_with(outside=(), holds=knows)}
     # Processes wait for each other by Orbax's `multihost`, since JAX has the same in private alone.
     assert files == {"jaxfer/runs/checkpoints.py", "jaxfer/devices/consensus.py"}
+
+
+def test_files_are_opened_for_reading_in_one_place():
+    """What is no file, a pipe above all, is refused there, and how much is read is bounded."""
+
+    def reads(node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call):
+            return False
+        called = ast.unparse(node.func)
+        of, _, name = called.rpartition(".")
+        if called in ("open", "os.open", "np.load", "np.fromfile", "np.loadtxt", "NpzFile"):
+            return True
+        # These are given what is open already, or read the checkpoints that Orbax has written.
+        if name == "open" and of not in ("Image", "tensorstore", "self._members"):
+            return not any(isinstance(mode, ast.Constant) and mode.value == "wb" for mode in node.args)
+        return name in ("read_text", "read_bytes") and bool(of)
+
+    # What devices has to read is of the system.
+    assert not lines_with(outside=("files", "devices"), holds=reads)

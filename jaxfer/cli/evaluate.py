@@ -13,6 +13,7 @@ from jaxfer.cli.flags import own_network
 from jaxfer.cli.start import start_jax
 from jaxfer.config import VARIANTS, DataConfig, LabelOrder, Views
 from jaxfer.errors import UserError
+from jaxfer.json_text import read
 
 if TYPE_CHECKING:
     from jaxfer.data.dataset import Dataset
@@ -164,4 +165,4 @@ class Evaluate:
 
 
 def _written(folder: Path) -> Any:
-    return json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    return read(folder / "evaluation.json")

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import socket
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -19,12 +17,14 @@ from typing import Any
 
 import numpy as np
 import PIL
-from numpy.lib.npyio import NpzFile
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Images, Split
+from jaxfer.data.reading.folder import readable, refuse_depth
+from jaxfer.data.reading.npz import opened_npz
 from jaxfer.errors import UserError
-from jaxfer.files import own, remove
+from jaxfer.files import opened, own, remove
+from jaxfer.json_text import read
 
 FOLDER = ".jaxfer"
 """The hidden folder, beside the data, that holds it; it can be deleted at any time."""
@@ -65,26 +65,27 @@ class Cache:
         try:
             if any(path.is_symlink() for path in (self._home, self._entry, *self._entry.iterdir())):
                 return None
-            facts = json.loads((self._entry / "facts.json").read_text())
+            facts = read(self._entry / "facts.json", {"bytes": dict[str, int], "splits": dict})
             if any((self._entry / name).stat().st_size != size for name, size in facts["bytes"].items()):
                 return None
             return facts, {key: self._read_split(key, facts["splits"][key], read_rows) for key in facts["splits"]}
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile):
+        except Exception:  # whatever is wrong with what may be of others
             return None
 
     def _read_split(self, key: str, facts: dict[str, Any], read_rows: ReadRows) -> Split:
-        with (self._entry / f"{key}.npz").open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
+        with opened_npz(self._entry / f"{key}.npz") as arrays:
             columns = dict(arrays)
         labels, rows = columns.pop("label"), columns.pop("row", None)
         if rows is None:
-            images = np.memmap(self._entry / f"{key}.images", np.uint8, "r", shape=tuple(facts["shape"]))
+            with opened(self._entry / f"{key}.images") as file:
+                images = np.memmap(file, np.uint8, "r", shape=tuple(facts["shape"]))
         else:
             images = read_rows(facts["rows_of"], rows)
-        names = json.loads((self._entry / f"{key}.names.json").read_text())
+        names = read(self._entry / f"{key}.names.json", list[str])
         return Split(facts["name"], images, labels, columns, tuple(names), partial(self._read_groups, key))
 
     def _read_groups(self, key: str) -> dict[str, np.ndarray]:
-        groups = json.loads((self._entry / f"{key}.groups.json").read_text())
+        groups = read(self._entry / f"{key}.groups.json", {...: list[str]})
         return {name: np.array(values, str) for name, values in groups.items()}
 
     @contextmanager
@@ -213,13 +214,18 @@ def _settings(config: DataConfig, version: int = VERSION) -> str:
 
 
 def _tree(place: Path) -> str:
-    """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it."""
+    """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it.
+
+    Raises:
+        UserError: A folder may not be read, or lies too deep.
+    """
     digest = hashlib.blake2b(digest_size=8)
     folders = [place if place.is_dir() else place.parent]
     digest.update(b"" if place.is_dir() else os.fsencode(place.name))
     while folders:
         folder = folders.pop()
-        with os.scandir(folder) as entries:
+        refuse_depth(folder, place)
+        with readable(folder), os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith("."):
                     continue

@@ -9,6 +9,13 @@ import numpy as np
 
 from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
+from jaxfer.files import lines, opened_text
+
+LARGEST = 2**28
+"""Bytes that a csv of groups may have: all of it is held, and AffectNet's million names have a tenth of that."""
+
+LONGEST = 2**16
+"""Characters that a line of it may have."""
 
 UNKNOWN = "unknown"
 """The group of faces of which the data does not say it."""
@@ -74,8 +81,8 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the names of a csv's columns, and its rows, which are as long."""
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            header, *rows = ([value.strip() for value in row] for row in csv.reader(lines) if row)
+        with opened_text(path, "surrogateescape", LARGEST) as file:
+            header, *rows = ([value.strip() for value in row] for row in csv.reader(lines(file, LONGEST)) if row)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): correct --columns") from error
     except (csv.Error, ValueError) as error:

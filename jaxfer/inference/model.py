@@ -25,8 +25,9 @@ from jaxfer.config import ModelConfig, Views, to_json
 from jaxfer.devices.placement import OneDevice
 from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
-from jaxfer.files import write
+from jaxfer.files import read_bytes, write
 from jaxfer.inference import safetensors
+from jaxfer.json_text import MOST_BYTES
 from jaxfer.models import Network, compiled_for
 from jaxfer.models.views import over_views
 from jaxfer.tasks import make_network
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The names of the files in the folder."""
+
+LARGEST = 2**32
+"""Bytes that weights may have: so many are two billion numbers."""
 
 FORMAT = 1
 """The form of `config.json`; a folder of a later form is refused."""
@@ -269,14 +273,14 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
     folder = SHIPPED[folder] if isinstance(folder, str) and folder in SHIPPED else Path(folder)
     said = _read_config(folder)
     try:
-        content = (folder / WEIGHTS).read_bytes()
+        weights = read_bytes(folder / WEIGHTS, LARGEST)
     except OSError as error:
         raise UserError(f"{folder / WEIGHTS} cannot be read ({error.strerror}): copy the model again") from error
-    if hashlib.sha256(content).hexdigest() != said["sha256"]:
+    if hashlib.sha256(weights).hexdigest() != said["sha256"]:
         raise UserError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with: copy the model again")
     try:
         config = ModelConfig(**said["network"] | {"heads": tuple(said["network"]["heads"])})
-        arrays = safetensors.decode(content)
+        arrays = safetensors.decode(weights)
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"{folder} holds no model that is understood ({error}): copy it again") from error
     network = make_network(config, len(said["class_names"])) if network is None else network
@@ -291,7 +295,7 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        said = json.loads(read_bytes(folder / CONFIG, MOST_BYTES).decode())
     except OSError as error:
         raise UserError(
             f"{folder} holds no model: {CONFIG} cannot be read ({error.strerror}); pass the folder of a model"

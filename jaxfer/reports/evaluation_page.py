@@ -21,6 +21,7 @@ from jaxfer.evaluation.ensemble import Ensemble
 from jaxfer.evaluation.evaluate import Evaluation
 from jaxfer.evaluation.explain import NoFeatureMap
 from jaxfer.files import check_writable, refuse_links, write
+from jaxfer.json_text import read
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import evaluation_faces, figures, html
 from jaxfer.reports.run_page import of_split
@@ -116,8 +117,8 @@ def _name(evaluation: Evaluation, inputs: dict[str, Any]) -> str:
 def _refuse_others(path: Path, inputs: dict[str, Any]) -> None:
     """Raise `UserError` where an evaluation of other inputs, or something else, is in the way."""
     try:
-        same = not path.exists() or json.loads(path.read_text(encoding="utf-8"))["inputs"] == inputs
-    except (OSError, ValueError, KeyError, TypeError):
+        same = not path.exists() or read(path, {"inputs": dict})["inputs"] == inputs
+    except UserError:
         same = False
     if not same:
         raise UserError(f"{path} holds something else than this evaluation: move it away")

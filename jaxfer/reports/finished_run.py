@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.errors import UserError
-from jaxfer.json_text import check, parse, read
+from jaxfer.json_text import check, parse, read, read_text
 from jaxfer.metrics.scores import Scores
 from jaxfer.runs.folder import parse_row
 
@@ -99,15 +99,7 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}. Pass the folder of a run that jaxfer trained."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is damaged: it is not text") from error
-    lines = enumerate(text.splitlines(), 1)
+    lines = enumerate(read_text(path, "pass the folder of a run that jaxfer trained").splitlines(), 1)
     rows = [_without_nan(parse_row(line, f"{path}, line {number}")) for number, line in lines]
     epochs = [row for row in rows if row["kind"] == "epoch"]
     if not epochs:

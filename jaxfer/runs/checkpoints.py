@@ -4,7 +4,6 @@
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
 import asyncio
-import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from orbax.checkpoint._src.path.atomicity import AtomicRenameTemporaryPath
 
 from jaxfer.errors import UserError
 from jaxfer.files import make, refuse_links, sync, sync_all
+from jaxfer.json_text import read
 
 _NOTES = "_CHECKPOINT_METADATA"
 """The file of a checkpoint in which Orbax keeps its metrics and notes, as JSON."""
@@ -58,7 +58,7 @@ class Checkpoints:
             # Orbax reads these as well, and writes a line into the terminal for each that is damaged.
             for notes in directory.glob(f"*/{_NOTES}"):
                 if notes.parent.name.isdigit():  # and not the rest of an interrupted save
-                    json.loads(notes.read_text())
+                    read(notes)
             if not read_only:
                 make(directory)
             self._orbax = self._open()
@@ -146,7 +146,7 @@ class Checkpoints:
         """
         # Orbax's own way to them also reads the form of each array, and returns none where their file is damaged.
         try:
-            notes = json.loads((self.directory / str(step) / _NOTES).read_text())["custom_metadata"]
+            notes = read(self.directory / str(step) / _NOTES, {"custom_metadata": dict})["custom_metadata"]
             return {**notes, "checksums": dict(notes["checksums"])}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._unreadable(step) from error

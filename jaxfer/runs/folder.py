@@ -9,7 +9,7 @@ from jaxfer.config import Config, from_json, to_json
 from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
 from jaxfer.files import append, make, refuse_links, write
-from jaxfer.json_text import check, parse, read
+from jaxfer.json_text import check, parse, read_text
 
 if TYPE_CHECKING:
     from jaxfer.runs.checkpoints import Checkpoints
@@ -153,8 +153,9 @@ def read_config(path: Path) -> Config:
     file = path / "config.json"
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
-    read(file, dict, "copy the run again")
-    return from_json(file.read_text(encoding="utf-8"), str(file))
+    text = read_text(file, "copy the run again")
+    parse(text, str(file), dict, "copy the run again")
+    return from_json(text, str(file))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -165,7 +166,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     log = path / "metrics.jsonl"
     rows = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
+    for line in read_text(log, "copy the run again", errors="replace").splitlines() if log.exists() else []:
         try:
             row = parse_row(line, str(log))
             check(row, {"step": int}, str(log))

@@ -1,7 +1,8 @@
 """Prepare in a process of its own, for tests to end in every way: `preparing.py DATA_DIR OUT [ENDING IMAGE]`.
 
-ENDING is what happens when image IMAGE is about to be kept: `kill` the process, or `fill` the disk. Image 0 is the
-moment at which all is written and nothing is in its place yet.
+ENDING is what happens when image IMAGE is about to be kept: `kill` the process, `fill` the disk, or `fill-up` to the
+last byte. Image 0 is the moment at which all is written and nothing is in its place yet, image -1 that before anything
+is written.
 """
 
 import os
@@ -18,7 +19,8 @@ def end(ending: str) -> None:
     if ending == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     # No file may grow beyond this from now on, which is how a full disk looks to whoever writes one.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    most = 4096 if ending == "fill" else 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def main() -> None:
@@ -37,6 +39,8 @@ def main() -> None:
             if at == 0:
                 end(ending)
 
+        if at == -1:
+            end(ending)
         ledger.Ledger.admit, builder.FacialExpressions.download_and_prepare = ending_admit, ending_write
     print(prepare(Path(data_dir), Path(out)).metadata["fingerprint"])
 

@@ -1,10 +1,13 @@
 import contextlib
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from jaxfer.config import DataConfig
 from jaxfer.data import check
+from jaxfer.data.cache import Cache
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading.images import UnreadableError, decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
@@ -314,7 +317,7 @@ def test_images_outside_of_class_folders_and_deeper_in_them_are_left_out(tmp_pat
 def test_a_folder_in_place_of_an_image_is_listed_and_fails_when_it_is_decoded(tmp_path):
     (tmp_path / "train/happy/1.jpg").mkdir(parents=True)
     (record,) = read(tmp_path)
-    with pytest.raises(UnreadableError, match="a folder, not an image"):
+    with pytest.raises(UnreadableError, match="a folder, not a file"):
         decode(record.image, 32)
 
 
@@ -373,10 +376,47 @@ def test_a_folder_without_permission_is_passed_over_below_and_named_at_the_top(t
     assert "you lack the permission" in refusal(tmp_path / "lost+found")
 
 
+@pytest.mark.parametrize("depth", [62, 65, 300])
+def test_folders_may_lie_in_each_other_but_not_for_ever(tmp_path, depth):
+    files(tmp_path, "train/happy/1.jpg")
+    (tmp_path / "train/happy" / "/".join("a" * depth)).mkdir(parents=True)
+    if depth + 2 <= 64:
+        assert [r.name for r in read(tmp_path)] == ["train/happy/1.jpg"]
+    else:
+        with pytest.raises(
+            UserError, match=r"train/happy/a has folders in each other, more than 64 deep: move them away"
+        ):
+            read(tmp_path)
+        with pytest.raises(UserError, match="more than 64 deep"):
+            Cache(tmp_path, DataConfig(data_dir=tmp_path))
+
+
+def test_the_work_for_folders_grows_as_their_number(tmp_path, monkeypatch):
+    counts, scandir, lstat = Counter(), os.scandir, os.lstat
+
+    def counted(function):
+        def counting(*arguments, **options):
+            counts[function.__name__] += 1
+            return function(*arguments, **options)
+
+        return counting
+
+    monkeypatch.setattr(os, "scandir", counted(scandir))
+    monkeypatch.setattr(os, "lstat", counted(lstat))
+    found = []
+    for number in (100, 200):
+        files(tmp_path / str(number), *(f"train/happy/{one}/{one}.jpg" for one in range(number)), "train/sad/1.jpg")
+        counts.clear()
+        read(tmp_path / str(number))
+        found.append(counts.copy())
+    assert found[1]["scandir"] < 2.2 * found[0]["scandir"]
+    assert found[1]["lstat"] < 2.2 * found[0]["lstat"]
+
+
 def test_a_pipe_in_place_of_an_image_is_listed_and_not_waited_for(tmp_path):
     files(tmp_path, "train/happy/1.jpg")
     os.mkfifo(tmp_path / "train/happy/2.jpg")
-    with pytest.raises(UnreadableError, match="a device or a pipe, not an image"):
+    with pytest.raises(UnreadableError, match="a pipe, not a file"):
         decode(read(tmp_path)[1].image, 32)
 
 

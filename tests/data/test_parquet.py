@@ -6,6 +6,7 @@ import math
 import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading import parquet as parquet_images
+from jaxfer.data.reading import parquet_pages
 from jaxfer.data.reading.images import decode
+from jaxfer.data.reading.parquet_pages import largest_page
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 
@@ -352,6 +355,83 @@ def test_one_row_group_of_everything_is_read_in_order_once_and_never_held_whole(
         held = max(held, pa.total_allocated_bytes() - before)
     assert len(opened) == 1
     assert held < size * count / 3
+
+
+# What it unpacks into
+
+
+PAGES = {
+    "compression": ["none", "snappy", "zstd"],
+    "use_dictionary": [False, True],
+    "data_page_version": ["1.0", "2.0"],
+}
+
+
+@pytest.mark.parametrize(
+    "options", [dict(zip(PAGES, values, strict=True)) for values in product(*PAGES.values())], ids=str
+)
+def test_the_headers_of_pages_say_how_many_values_and_bytes_there_are(tmp_path, options):
+    path, label = tmp_path / "train.parquet", pa.list_(pa.float32())
+    rows = [(content_of(number % 50), [0.5] * (number % 9)) for number in range(500)]
+    write_shard(path, rows, label, data_page_size=2000, write_batch_size=10, row_group_size=300, **options)
+    footer = pq.read_metadata(path)
+    for group in map(footer.row_group, range(2)):
+        for chunk in map(group.column, range(3)):
+            with path.open("rb") as file:
+                assert 0 < largest_page(file, chunk, chunk.num_values) <= chunk.total_uncompressed_size
+                with pytest.raises(OSError, match="more than the"):
+                    largest_page(file, chunk, chunk.num_values - 1)
+
+
+def test_an_image_that_is_said_once_and_meant_often_is_not_unpacked_often(tmp_path):
+    size, path = 1 << 24, tmp_path / "train.parquet"
+    limit = {"compression": "zstd", "dictionary_pagesize_limit": 2 * size}
+    write_shard(path, [(bytes(size), 0)] * 64, pa.int64(), **limit, **NAMED)
+    assert path.stat().st_size < 8192
+    records = read(tmp_path)
+    before = pa.total_allocated_bytes()
+    assert records[63].image.read() == bytes(size)
+    assert pa.total_allocated_bytes() - before < 2 * parquet_images.HELD
+
+
+def test_a_page_that_unpacks_into_more_than_any_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "LARGEST", 1 << 20)
+    write_shard(tmp_path / "train.parquet", [(bytes(1 << 21), 0)], pa.int64(), compression="zstd", **NAMED)
+    (record,) = read(tmp_path)
+    with pytest.raises(OSError, match=r"a page unpacks into 2,097,\d+ bytes, and 1,048,576 are the most"):
+        record.image.read()
+    write_labels(tmp_path / "train.parquet", ["sad" * (1 << 20)], pa.string(), compression="zstd")
+    assert "train.parquet cannot be read (a page unpacks into" in refusal(tmp_path)
+
+
+def test_more_rows_than_any_data_has_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    for name in ("train", "test"):
+        write_labels(tmp_path / f"{name}.parquet", [0] * 6, pa.int64(), **NAMED)
+    monkeypatch.setattr("jaxfer.data.layouts.parquet.MOST_LINES", 11)
+    assert "has more than 11 rows" in refusal(tmp_path)
+    monkeypatch.setattr(parquet_images, "MOST_LINES", 5)
+    assert "cannot be read (it has more than 5 rows)" in refusal(tmp_path)
+
+
+def test_labels_that_unpack_into_more_than_any_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_images, "MOST_READ", 1 << 24)
+    monkeypatch.setattr(parquet_images, "HELD", 1 << 22)
+    path = write_labels(tmp_path / "train.parquet", ["sad" * 100_000] * 1000, pa.string(), compression="zstd")
+    assert path.stat().st_size < 20_000
+    before = pa.total_allocated_bytes()
+    assert "label have more than 16 MiB" in refusal(tmp_path)
+    assert pa.total_allocated_bytes() - before < 1 << 26
+
+
+def test_shares_of_more_classes_than_there_are_are_refused(tmp_path):
+    write_labels(tmp_path / "train.parquet", [[0.0] * 5000], pa.list_(pa.float32()), compression="zstd")
+    assert "more than the 64 values that its rows can have" in refusal(tmp_path)
+
+
+def test_a_footer_larger_than_any_is_not_read(tmp_path, monkeypatch):
+    write_labels(tmp_path / "train.parquet", [0], pa.int64(), **NAMED)
+    monkeypatch.setattr(parquet_images, "LARGEST_FOOTER", 100)
+    assert "its footer has more than" in refusal(tmp_path)
 
 
 # Damage

@@ -480,15 +480,52 @@ def test_a_process_killed_at_any_moment_leaves_nothing_that_loads_and_the_next_o
     assert extra == {".preparing-notes"}
 
 
-@pytest.mark.parametrize("image", [1, 42])
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, image):
+@pytest.mark.parametrize(
+    ("ending", "image"), [("fill", 1), ("fill", 42), ("fill-up", 1), ("fill-up", 42), ("fill-up", -1)]
+)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, ending, image):
     folders(tmp_path / "raw", per_class=3)
-    full = in_a_process(tmp_path / "raw", tmp_path / "out", "fill", image)
+    full = in_a_process(tmp_path / "raw", tmp_path / "out", ending, image)
     assert full.returncode == 2, full.stderr
-    assert full.stderr.startswith(f"error: {tmp_path / 'out'} cannot be written (")
+    assert full.stderr.startswith(f"error: {tmp_path / 'out'}")
     assert "File too large): free disk space" in full.stderr
+    assert full.stderr.count("\n") == 1
     assert "Traceback" not in full.stderr
     assert everything_below(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["jaxfer.files.write", "jaxfer.files._locked"])
+def test_a_disk_that_has_no_room_for_the_place_to_work_in_keeps_nothing_of_it(tmp_path, monkeypatch, name):
+    folders(tmp_path / "raw", per_class=1)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(name, full)
+    with pytest.raises(UserError, match=r"out cannot be written \(No space left on device\)"):
+        prepare(tmp_path / "raw", tmp_path / "out")
+    assert everything_below(tmp_path / "out") == []
+
+
+def test_a_file_that_cannot_be_begun_is_a_sentence_without_the_path_to_work_in(tmp_path, monkeypatch):
+    folders(tmp_path / "raw", per_class=1)
+
+    class Full(builder.ArrayRecordWriter):
+        def write(self, record):
+            raise RuntimeError("open() failed: No space left on device; opening /out/unfinished; Failed to create")
+
+    monkeypatch.setattr(builder, "ArrayRecordWriter", Full)
+    with pytest.raises(UserError, match=r"out cannot be written \(open\(\) failed: No space left on device\): free"):
+        prepare(tmp_path / "raw", tmp_path / "out")
+    assert everything_below(tmp_path / "out") == []
+
+
+def test_two_processes_write_the_same_bytes(tmp_path):
+    folders(tmp_path / "raw", per_class=1)
+    for out in ("first", "second", "third"):
+        assert in_a_process(tmp_path / "raw", tmp_path / out).returncode == 0
+    first, *others = (files_in(detect(tmp_path / out)[1].place) for out in ("first", "second", "third"))
+    assert others == [first] * 2
 
 
 def test_an_interrupt_ends_the_processes_and_leaves_nothing(tmp_path, monkeypatch):

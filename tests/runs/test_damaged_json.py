@@ -15,6 +15,7 @@ from programs.small_run import CONFIG, DATA, MODEL
 from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import load, prepare
 from jaxfer.errors import UserError
+from jaxfer.json_text import parse
 from jaxfer.reports import finish_run, write_sweep_report
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.run_page import render
@@ -137,3 +138,8 @@ def test_much_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part
     for case in range(1000 + 50 * part, 1050 + 50 * part):
         try_case(made, case, tmp_path / str(case))
         shutil.rmtree(tmp_path / str(case))
+
+
+def test_json_of_more_values_than_any_file_has_is_refused_before_it_fills_the_memory():
+    with pytest.raises(UserError, match="more than 8,388,608 values"):
+        parse("[" + "[]," * 2**22 + "[]]", "a file")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import jaxfer.data.reading.affectnet_values as values
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, permission
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, readable
 from jaxfer.data.reading.npy import read_npy
 from jaxfer.data.reading.record import MISSING, UNLABELLED, Layout, Match, ReadOptions, Record, Split
 from jaxfer.data.releases import AFFECTNET_2021
@@ -109,7 +109,7 @@ class _Annotations:
         self.without_image: set[str] = set()
         if self._is_linked_away:
             return
-        with permission(folder), os.scandir(folder) as entries:
+        with readable(folder), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
                     self.without_image.add(entry.name[: -len(EXPRESSION)])

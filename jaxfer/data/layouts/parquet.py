@@ -13,19 +13,24 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
 from jaxfer.data.reading.names import SPLIT_NAMES, is_code, meanings, unknown
 from jaxfer.data.reading.parquet import FaceFile, ImageReader, ParquetImage, open_file
 from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.errors import UserError
+from jaxfer.files import MOST_LINES
 
 AFFECTS = ("valence", "arousal")
 """Names of columns of numbers that are read where they exist."""
+
+MOST_SHARES = 1000
+"""How many shares of classes a row may have."""
 
 COLUMNS = ("label", "labels", "emotion", "expression")
 """Names of the column of labels; where there are several, the first of these counts."""
@@ -75,7 +80,7 @@ class LabelColumn:
         if self.names is not None:
             word = self.names[value] if isinstance(value, int) and value in range(len(self.names)) else ""
         if word not in meaning:
-            return Label(left_out=UNLABELLED, detail=f"its label is {value!r}")
+            return Label(left_out=UNLABELLED, detail=f"its label is {value!r:.44}")
         return Label(meaning[word]) if meaning[word] else Label(left_out=OTHER_CLASS, detail=word)
 
 
@@ -97,7 +102,7 @@ def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> L
         if types.is_integer(kind):
             return LabelColumn(column, _names(metadata, column), False)
         is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-        if is_list and types.is_floating(kind.value_type):
+        if is_list and types.is_floating(kind.value_type) and getattr(kind, "list_size", 1) <= MOST_SHARES:
             return LabelColumn(column, _names(metadata, column), True)
     return None
 
@@ -109,21 +114,21 @@ class Shard:
     Attributes:
         file: Its images.
         labels: Its column of labels.
-        tables: That column, and those of `AFFECTS` that it has, for each row group.
+        groups: That column, and those of `AFFECTS` that it has: for each row group one batch of rows or several.
         split: Its split.
         split_name: The data's own name of that.
     """
 
     file: FaceFile
     labels: LabelColumn
-    tables: list[Any]
+    groups: list[list[Any]]
     split: Split
     split_name: str
 
     def all_labels(self) -> Iterator[Any]:
         """Yield the label of each row, as the file has it."""
-        for table in self.tables:
-            yield from table.column(self.labels.column).to_pylist()
+        for batch in chain.from_iterable(self.groups):
+            yield from batch.column(self.labels.column).to_pylist()
 
 
 def _find(folder: Folder) -> list[Match]:
@@ -142,7 +147,13 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     for path in paths:
         if path != place and leaves(path, place):
             raise UserError(f"{path} is a link out of {place}, which jaxfer does not follow: put the file itself there")
-    shards = sorted(map(_shard, paths), key=lambda shard: SPLITS.index(shard.split))
+    shards, rows = [], 0
+    for path in paths:
+        shards.append(_shard(path))
+        rows += shards[-1].file.footer.num_rows
+        if rows > MOST_LINES:
+            raise UserError(f"{place} has more than {MOST_LINES:,} rows: move some of its files away")
+    shards.sort(key=lambda shard: SPLITS.index(shard.split))
     meaning = _meanings(place, shards, options.label_order)
     reader = ImageReader(root)
     for shard in shards:
@@ -211,7 +222,7 @@ def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, 
         words = {word for word in words if not word.isdecimal()}
         meaning |= meanings(words, None, place)
         place_of = f"in the column {shard.labels.column} of {shard.file.path}"
-        nothing = {f"the class {word!r} {place_of}": word for word in sorted(words - set(meaning))}
+        nothing = {f"the class {shown(word)} {place_of}": word for word in sorted(words - set(meaning))}
         if nothing:
             raise unknown(nothing)
     return meaning | meanings(digits, order, place)
@@ -221,13 +232,15 @@ def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, s
     file = shard.file
     name = file.path.relative_to(root).as_posix()
     number = count()
-    for group, table in enumerate(shard.tables):
-        columns = table.to_pydict()
+    batches = ((group, batch) for group, of in enumerate(shard.groups) for batch in of)
+    rows: Counter[int] = Counter()
+    for group, batch in batches:
+        columns = batch.to_pydict()
         for row, value in enumerate(columns[shard.labels.column]):
             label = shard.labels.label(value, meaning)
             yield Record(
                 name=f"{name} row {next(number)}",
-                image=ParquetImage(reader, file, group, row),
+                image=ParquetImage(reader, file, group, rows[group] + row),
                 split=shard.split,
                 split_name=shard.split_name,
                 label=label.label,
@@ -237,6 +250,7 @@ def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, s
                 valence=_affect(columns, "valence", row),
                 arousal=_affect(columns, "arousal", row),
             )
+        rows[group] += batch.num_rows
 
 
 def _affect(columns: dict[str, list[Any]], name: str, row: int) -> float:

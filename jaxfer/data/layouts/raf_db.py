@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data import releases
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, permission, tree
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, readable, tree
 from jaxfer.data.reading.record import (
     MISSING,
     SPLITS,
@@ -32,6 +32,7 @@ from jaxfer.data.reading.record import (
 )
 from jaxfer.emotions import RAF_DB
 from jaxfer.errors import UserError
+from jaxfer.files import lines, opened_text
 
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 """Names of the list."""
@@ -47,6 +48,9 @@ COMPOUND = {"8", "9", "10", "11"}
 
 _LINE = re.compile(r"(\S.*\.\w+)\s+(\S+)")
 """A name with its suffix, and one label. Lists of two values a line are about: the label is not always the last."""
+
+LONGEST = 4096
+"""Characters that a line may have: a longer one has no label."""
 
 ALIGNED = "_aligned"
 """What the names of aligned images have behind those in the list."""
@@ -103,10 +107,10 @@ def _list(place: Path) -> Path | None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    with permission(path), path.open(encoding="utf-8-sig", errors="replace") as lines:
-        for number, text in enumerate(lines, start=1):
+    with readable(path), opened_text(path, "replace") as file:
+        for number, text in enumerate(lines(file, LONGEST), start=1):
             if text.strip():
-                form = _LINE.fullmatch(text.strip())
+                form = _LINE.fullmatch(text.strip()) if len(text) <= LONGEST else None
                 yield Row(number, *form.groups()) if form else Row(number, text.split()[0], "")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -184,12 +185,20 @@ def _write_file(path: Path, records: Iterator[bytes]) -> tuple[int, int]:
     count = size = 0
     writer = ArrayRecordWriter(str(path), FILE_OPTIONS)
     for record in records:
-        writer.write(record)
+        with _as_os_error():
+            writer.write(record)
         count, size = count + 1, size + len(record)
         if size >= SHARD_BYTES:
             break
+    with _as_os_error():
+        writer.close()  # mostly only here does it say that the disk was full
+    return count, size
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Raise what the writer raises, a `RuntimeError` whatever is wrong, as `OSError` with the first clause of it."""
     try:
-        writer.close()  # only here does it say that the disk was full
+        yield
     except RuntimeError as error:
         raise OSError(str(error).partition(";")[0]) from error
-    return count, size

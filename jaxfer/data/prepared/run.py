@@ -12,7 +12,7 @@ from jaxfer.data.layouts import detect
 from jaxfer.data.layouts.prepared import NAME, config_name
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.errors import UserError
-from jaxfer.files import TAG, hold, own, refuse_links, remove
+from jaxfer.files import LOCK, TAG, hold, own, refuse_links, remove
 
 if TYPE_CHECKING:
     from jaxfer.data.prepared.faces import RawFaces
@@ -99,9 +99,11 @@ def workplace(folder: Path) -> Iterator[Path]:
         UserError: Another process works in it, or it is not ours.
         OSError: It cannot be made.
     """
-    own(folder, re.compile("unfinished"))
+    held = False
     try:
+        own(folder, re.compile("unfinished"))
         with hold(folder):
+            held = True
             try:
                 room = folder / "unfinished"
                 remove(folder, room.name.__eq__)
@@ -113,4 +115,6 @@ def workplace(folder: Path) -> Iterator[Path]:
                     (folder / TAG).unlink()
     finally:
         with suppress(OSError):
+            if not held and not (folder / LOCK).exists():  # a full disk, and nobody else who works here
+                (folder / TAG).unlink(missing_ok=True)
             folder.rmdir()

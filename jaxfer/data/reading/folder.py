@@ -17,8 +17,14 @@ IMAGE_SUFFIXES = (
 )
 """Files whose names end so, in any case, count as images; what they really hold is seen when they are decoded."""
 
+LARGEST_IMAGE = 2**29
+"""Bytes that an image may have as a file: Pillow refuses more pixels than fit into it, and compression only helps."""
+
 PEEK = 4096
 """How many entries of a folder are looked at to tell its layout: folders of 300,000 images exist."""
+
+DEEPEST = 64
+"""How many folders may lie in each other: the time that the system takes for a path grows with their number."""
 
 LINK = "link out of the folder"
 """The reason to leave out what a symbolic link brings in from outside of the data."""
@@ -50,7 +56,7 @@ def peek(path: Path, limit: int | None = PEEK) -> Folder:
         UserError: The folder may not be read.
     """
     folders, files = [], []
-    with permission(path), os.scandir(path) as entries:
+    with readable(path), os.scandir(path) as entries:
         for entry in itertools.islice(entries, limit):
             if not _hidden(entry.name):
                 (folders if _is_folder(entry) else files).append(entry.name)
@@ -61,15 +67,31 @@ def tree(top: Path) -> Iterator[Path]:
     """Yield a folder and every folder below it that is not hidden, in natural order.
 
     Folders that links below it lead to are among them, but not what lies below those: links may go in circles.
+
+    Raises:
+        UserError: A folder may not be read, or more than `DEEPEST` lie in each other.
     """
     ahead = [top]
     while ahead:
         folder = ahead.pop()
+        refuse_depth(folder, top)
         yield folder
         if folder == top or not folder.is_symlink():
-            with permission(folder), os.scandir(folder) as entries:
+            with readable(folder), os.scandir(folder) as entries:
                 names = [entry.name for entry in entries if _is_folder(entry) and not _hidden(entry.name)]
             ahead += [folder / name for name in sorted(names, key=natural, reverse=True)]
+
+
+def refuse_depth(folder: Path, top: Path) -> None:
+    """Check that a folder does not lie too deep in another one.
+
+    Raises:
+        UserError: More than `DEEPEST` folders lie in each other.
+    """
+    parts = folder.parts[len(top.parts) :]
+    if len(parts) > DEEPEST:
+        start = top.joinpath(*parts[:3])
+        raise UserError(f"{start} has folders in each other, more than {DEEPEST} deep: move them away")
 
 
 def is_image(name: str) -> bool:
@@ -101,7 +123,7 @@ def files(folder: Path, root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple
         yield folder, LINK
         return
     names, links = [], set()
-    with permission(folder), os.scandir(folder) as entries:
+    with readable(folder), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.lower().endswith(suffixes) and not _hidden(entry.name):
                 names.append(entry.name)
@@ -127,16 +149,18 @@ def exists(path: Path) -> bool:
 
 
 @contextmanager
-def permission(path: Path) -> Iterator[None]:
-    """Tell a missing permission to read `path` in a sentence.
+def readable(path: Path) -> Iterator[None]:
+    """Tell in a sentence why `path` cannot be read.
 
     Raises:
-        UserError: The work within raises `PermissionError`.
+        UserError: The work within raises `OSError`.
     """
     try:
         yield
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: you lack the permission") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}): put it right, or move it away") from error
 
 
 def _leaves(path: Path, resolved_root: Path) -> bool:

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from jaxfer.data.reading.folder import LINK, is_image, leaves, natural, permission, tree
+from jaxfer.data.reading.folder import LINK, is_image, leaves, natural, readable, tree
 from jaxfer.data.reading.record import MISSING, UNLISTED, UNREADABLE
 
 
@@ -80,7 +80,7 @@ class ImageTree:
             if (folder != top and folder.is_symlink()) or any(map(folder.is_relative_to, apart)):
                 continue
             start = _start(folder, self._root)
-            with permission(folder), os.scandir(folder) as entries:
+            with readable(folder), os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.is_symlink():
                         self._links.append(start + entry.name)

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
+from jaxfer.data.reading.folder import LARGEST_IMAGE
 from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Record, StoredImage
 from jaxfer.errors import UserError
+from jaxfer.files import opened
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 FORMATS += ("AVIF",) if "avif" in features.modules and features.check("avif") else ()
@@ -196,8 +199,8 @@ def open_face(
         margin: How much more there is on each side of the square, as a share of the box's longer side.
 
     Raises:
-        UnreadableError: It is no image, is damaged, has so many pixels that it looks like an attack, or does not reach
-            into the box.
+        UnreadableError: It is no image, is damaged, has more than `LARGEST_IMAGE` bytes or so many pixels that it looks
+            like an attack, or does not reach into the box.
     """
     path = image if isinstance(image, Path) else None
     size = None
@@ -207,15 +210,15 @@ def open_face(
             return _cut(Image.fromarray(content), content.shape[1::-1], box, margin)
         if isinstance(content, bytes):
             size, content = len(content), io.BytesIO(content)
-        if path and not path.is_file() and path.exists():
-            raise OSError("a folder, not an image" if path.is_dir() else "a device or a pipe, not an image")
-        with Image.open(content, formats=FORMATS) as picture:
-            return _upright(picture, least, box, margin)
+        with content if isinstance(content, io.BytesIO) else opened(content, LARGEST_IMAGE) as file:
+            size = os.fstat(file.fileno()).st_size if path else size
+            with Image.open(file, formats=FORMATS) as picture:
+                return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
-        size = path.stat().st_size if path else size
         raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
     except Exception as error:  # Pillow meets damage with OSError, SyntaxError, struct.error, KeyError and others.
-        raise UnreadableError(path, str(error) or type(error).__name__) from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreadableError(path, reason) from error
 
 
 def _upright(picture: Image.Image, least: float, box: Box | None, margin: float) -> Face:

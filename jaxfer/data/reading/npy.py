@@ -12,8 +12,10 @@ import sys
 
 import numpy as np
 
+from jaxfer.files import read_bytes
+
 LARGEST = 1 << 16
-"""Bytes of a file that are read: an annotation has a few thousand at most."""
+"""Bytes that a file may have: an annotation has a few thousand at most."""
 
 HEADER = re.compile(
     rb"\x93NUMPY(?:\x01\x00..|[\x02\x03]\x00....)"
@@ -31,13 +33,12 @@ def read_npy(path: str, most: int) -> list[str] | list[float]:
 
     Raises:
         ValueError: The file holds anything else; the message is a clause whose subject is the file.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or has more than `LARGEST` bytes.
     """
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - making a Path takes longer than reading the file
-        content = file.read(LARGEST)
-    header = HEADER.match(content)
+    stored = read_bytes(path, LARGEST)
+    header = HEADER.match(stored)
     if not header:
-        raise ValueError("is no npy file, or a damaged one" if content else "is empty")
+        raise ValueError("is no npy file, or a damaged one" if stored else "is empty")
     kind, order, shape = header.groups()
     if not TYPE.fullmatch(kind):
         raise ValueError(
@@ -49,7 +50,7 @@ def read_npy(path: str, most: int) -> list[str] | list[float]:
     if not 0 < math.prod(sizes) <= most:
         raise ValueError(f"holds {math.prod(sizes)} values, not {most}")
     try:
-        flat = np.frombuffer(content, kind.decode(), math.prod(sizes), header.end())
+        flat = np.frombuffer(stored, kind.decode(), math.prod(sizes), header.end())
         # NumPy fails with a SystemError on characters that do not exist.
         if flat.dtype.kind == "U" and flat.view(f"{flat.dtype.byteorder}u4").max() > sys.maxunicode:
             raise ValueError("what should be text is none")

@@ -1,11 +1,12 @@
 """Parquet files of faces: columns of values, and images that are read when they are needed.
 
-Of images, a few batches of rows are held, whatever the files' size.
+Of images, a few batches of rows are held, whatever the files' size and whatever their pages unpack into.
 
 Parquet has no way to a single row: rows are decoded in order from the start of their row group. Most files have small
 groups, Hugging Face's of 100 images. Some have one group of everything: those are fast to read in order only.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.reading.folder import leaves
+from jaxfer.data.reading.folder import LARGEST_IMAGE, leaves
+from jaxfer.data.reading.parquet_pages import largest_page
 from jaxfer.errors import UserError
+from jaxfer.files import MOST_LINES, opened, read_bytes
 
 IMAGES = ("image", "img")
 """Names of the column of images."""
 
 BATCH = 64
-"""How many rows are decoded at a time."""
+"""How many rows are decoded at a time, fewer where they may have more than `HELD` bytes."""
+
+MOST_ROWS = 1 << 16
+"""How many rows of other columns are decoded at a time."""
+
+MOST_READ = 1 << 28
+"""How many bytes the other columns of a file may have."""
+
+MOST_IN_LIST = 64
+"""How many values the lists in a column may have, on average: one for each class."""
+
+MOST_ITEMS = 1 << 16
+"""How many row groups, and columns in each, a footer may name."""
+
+LARGEST_FOOTER = 1 << 26
+"""How many bytes a footer may have: a thousand row groups take a megabyte."""
 
 HELD = 128 << 20
 """How many bytes of decoded rows are held: more than what all threads work on at a time."""
@@ -50,24 +68,60 @@ class FaceFile:
     kinds: Mapping[str, Any]
     metadata: Mapping[bytes, bytes]
 
-    def read(self, columns: Sequence[str]) -> list[Any]:
-        """Return other columns, a `pyarrow.Table` for each row group.
+    def read(self, columns: Sequence[str]) -> list[list[Any]]:
+        """Return other columns, one `pyarrow.RecordBatch` or several for each row group.
 
         Raises:
-            UserError: The file is damaged.
+            UserError: The file is damaged, or they have more than `MOST_READ` bytes.
         """
-        from pyarrow import parquet
-
-        tables = []
+        groups, size = [], 0
         try:
-            source = parquet.ParquetFile(str(self.path), metadata=self.footer)
             for group in range(self.footer.num_row_groups):
-                tables.append(source.read_row_group(group, columns=list(columns), use_threads=False))
-                if tables[-1].num_rows != self.footer.row_group(group).num_rows:
+                groups.append([])
+                for batch in self.batches(group, columns, self.rows_at_a_time(group, columns, MOST_ROWS)):
+                    groups[-1].append(batch)
+                    size += batch.nbytes
+                    if size > MOST_READ:
+                        raise OSError(f"{' and '.join(columns)} have more than {MOST_READ >> 20:,} MiB")
+                if sum(batch.num_rows for batch in groups[-1]) != self.footer.row_group(group).num_rows:
                     raise OSError(f"row group {group} has other rows than it says")
         except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
             raise _damaged(self.path, error) from error
-        return tables
+        return groups
+
+    def batches(self, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Return an iterator over some columns of a row group, a `pyarrow.RecordBatch` for so many rows at a time.
+
+        Args:
+            group: The index of the row group.
+            columns: Their names.
+            rows: How many rows a batch has; the last may have fewer.
+        """
+        from pyarrow import parquet
+
+        opened(self.path).close()  # by its path it is opened again, whatever it is
+        source = parquet.ParquetFile(str(self.path), metadata=self.footer, pre_buffer=False, buffer_size=BUFFER)
+        return source.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False)
+
+    def rows_at_a_time(self, group: int, columns: Sequence[str], most: int) -> int:
+        """Return how many rows have no more than `HELD` bytes in some columns, whatever is in them; at least 1.
+
+        Args:
+            group: The index of the row group.
+            columns: Their names.
+            most: What is returned at most.
+
+        Raises:
+            OSError: A page is larger than any has to be, or damaged.
+        """
+        of, schema, size = self.footer.row_group(group), self.footer.schema, 1
+        with opened(self.path) as file:
+            for index in range(of.num_columns):
+                chunk = of.column(index)
+                if any(f"{chunk.path_in_schema}.".startswith(f"{column}.") for column in columns):
+                    is_list = schema.column(index).max_repetition_level > 0
+                    size += largest_page(file, chunk, of.num_rows * (MOST_IN_LIST if is_list else 1))
+        return min(most, max(1, HELD // size))
 
 
 def open_file(path: Path) -> FaceFile | None:
@@ -82,7 +136,13 @@ def open_file(path: Path) -> FaceFile | None:
         raise UserError(f"{path}: reading parquet needs pyarrow: pip install 'jaxfer[parquet]'") from error
 
     try:
-        file = parquet.ParquetFile(str(path))
+        with opened(path) as whole:
+            whole.seek(-min(8, whole.seek(0, os.SEEK_END)), os.SEEK_END)
+            if int.from_bytes(whole.read(4), "little") > LARGEST_FOOTER:
+                raise OSError(f"its footer has more than {LARGEST_FOOTER >> 20} MiB")
+        file = parquet.ParquetFile(str(path), thrift_container_size_limit=MOST_ITEMS)
+        if sum(file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)) > MOST_LINES:
+            raise OSError(f"it has more than {MOST_LINES:,} rows")
         schema = file.schema_arrow
         kinds = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
         images = [name for name in IMAGES if name in kinds and _is_image(kinds[name])]
@@ -101,6 +161,7 @@ class ImageReader:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
+        self._rows: dict[tuple[Path, int], int] = {}
         self._streams: OrderedDict[tuple[Path, int], _Stream] = OrderedDict()
         self._batches: OrderedDict[tuple[Path, int, int], Any] = OrderedDict()
         self._held = 0
@@ -118,8 +179,9 @@ class ImageReader:
         """
         try:
             with self._lock:
-                batch = self._batch(file, group, row // BATCH)
-            value = batch[row % BATCH].as_py()
+                rows = self._rows_of(file, group)
+                batch = self._batch(file, group, row // rows, rows)
+            value = batch[row % rows].as_py()
         except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
             raise OSError(f"row group {group} of {file.path.name} cannot be read ({error})") from error
         if isinstance(value, dict):
@@ -127,13 +189,20 @@ class ImageReader:
             return self._outside(path) if content is None and path else _existing(content)
         return _existing(value)
 
-    def _batch(self, file: FaceFile, group: int, index: int) -> Any:
-        """Return rows `BATCH * index` and following of a row group."""
+    def _rows_of(self, file: FaceFile, group: int) -> int:
+        """Return how many rows of a row group are decoded at a time."""
+        key = file.path, group
+        if key not in self._rows:
+            self._rows[key] = file.rows_at_a_time(group, [file.images], BATCH)
+        return self._rows[key]
+
+    def _batch(self, file: FaceFile, group: int, index: int, rows: int) -> Any:
+        """Return rows `rows * index` and following of a row group."""
         key = file.path, group
         if (*key, index) not in self._batches:
             stream = self._streams.pop(key, None)
             if stream is None or stream.index > index:
-                stream = _Stream(file, group)
+                stream = _Stream(file, group, rows)
             self._streams[key] = stream
             if len(self._streams) > STREAMS:
                 self._streams.popitem(last=False)
@@ -153,7 +222,7 @@ class ImageReader:
         file = self._root / path
         if leaves(file, self._root) or not file.is_file():
             raise OSError(f"this row has no image but the path {path!r}, which is no file in {self._root}")
-        return file.read_bytes()
+        return read_bytes(file, LARGEST_IMAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +251,18 @@ class ParquetImage:
 class _Stream(Iterator[Any]):
     """The batches of a row group, in order; `index` is that of the next."""
 
-    def __init__(self, file: FaceFile, group: int) -> None:
-        import pyarrow.parquet
-
-        source = pyarrow.parquet.ParquetFile(str(file.path), metadata=file.footer, pre_buffer=False, buffer_size=BUFFER)
-        self._rows = file.footer.row_group(group).num_rows
-        self._batches = source.iter_batches(BATCH, row_groups=[group], columns=[file.images], use_threads=False)
+    def __init__(self, file: FaceFile, group: int, rows: int) -> None:
+        self._left = file.footer.row_group(group).num_rows
+        self._rows = rows
+        self._batches = file.batches(group, [file.images], rows)
         self.index = 0
 
     def __next__(self) -> Any:
         batch = next(self._batches, None)
         # A batch of another size would give rows each other's images.
-        if batch is None or batch.num_rows != min(BATCH, self._rows - BATCH * self.index):
+        if batch is None or batch.num_rows != min(self._rows, self._left):
             raise OSError("it has other rows than it says")
+        self._left -= batch.num_rows
         self.index += 1
         return batch.column(0)
 

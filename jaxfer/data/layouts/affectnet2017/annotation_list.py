@@ -8,11 +8,12 @@ import csv
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from jaxfer.data.reading.affectnet_values import number
 from jaxfer.data.reading.folder import is_image
 from jaxfer.errors import UserError
+from jaxfer.files import lines, opened_text
 
 COLUMNS = (
     "subdirectory_filepath",
@@ -28,7 +29,7 @@ COLUMNS = (
 """The names in the header, in lower case; a copy of the data may have dropped all but the path and the expression."""
 
 LONGEST = 1 << 16
-"""Characters of a line that are read, so that memory stays bounded whatever the file is."""
+"""Characters that a line may have."""
 
 FIRST = 16
 """Lines that are looked at to tell a list without a header: some of them may be damaged."""
@@ -74,13 +75,13 @@ def rows(path: Path) -> Iterator[Row | BadRow]:
     Raises:
         UserError: The file cannot be read.
     """
-    lines = _lines(path)
-    line, values = next(lines, (1, []))
+    read = _lines(path)
+    line, values = next(read, (1, []))
     header = _header(values)
     if header is None:
         header = COLUMNS
-        lines = itertools.chain([(line, values)], lines)
-    for line, values in lines:
+        read = itertools.chain([(line, values)], read)
+    for line, values in read:
         if len(values) != len(header):
             yield BadRow(line, f"line {line} has {len(values)} values rather than {len(header)}")
             continue
@@ -118,17 +119,9 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line that is not blank, from 1, and its values."""
     try:
         # Undecodable bytes are kept as they are: they may stand in the names of the files, too.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            for line, text in enumerate(iter(lambda: _line(file), ""), start=1):
+        with opened_text(path, "surrogateescape") as file:
+            for line, text in enumerate(lines(file, LONGEST), start=1):
                 if not text.isspace():
-                    yield line, next(csv.reader((text,), skipinitialspace=True))
+                    yield line, next(csv.reader((text,), skipinitialspace=True)) if len(text) <= LONGEST else []
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions, or copy it again") from error
-
-
-def _line(file: TextIO) -> str:
-    """Return the next line, or only the start of one that is too long to be a row."""
-    text = rest = file.readline(LONGEST)
-    while len(rest) == LONGEST and rest[-1] != "\n":
-        rest = file.readline(LONGEST)
-    return text

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxfer.data.reading.folder import permission
+from jaxfer.data.reading.folder import readable
 from jaxfer.errors import UserError
+from jaxfer.files import MOST_LIST_BYTES, lines, opened
 
 SIDE = 48
 """Height and width of every image, in pixels."""
@@ -29,8 +30,8 @@ FORMS = (["emotion", "pixels", "usage"], ["emotion", "usage", "pixels"])
 NAMES = ("fer2013.csv", "icml_face_data.csv")
 """Names of files that are meant to be this data."""
 
-FIRST_LINE = 20_000
-"""How many bytes of a file are looked at to tell its columns: more than a row of pixels has."""
+LONGEST = 20_000
+"""How many bytes of a line are looked at, of the first to tell the columns: more than a row of pixels has."""
 
 
 class Row(NamedTuple):
@@ -54,8 +55,8 @@ def is_csv(path: Path) -> bool:
     Raises:
         UserError: It has only the name of such a file, or may not be read.
     """
-    with permission(path), path.open("rb") as file:
-        known = _columns(file.readline(FIRST_LINE)) is not None
+    with readable(path), opened(path) as file:
+        known = _columns(file.readline(LONGEST)) is not None
     if not known and path.name.lower() in NAMES:
         raise UserError(
             f"{path} begins neither with the names of its columns nor with a row of FER2013: "
@@ -68,17 +69,19 @@ def rows(path: Path) -> Iterator[Row]:
     """Yield each line of a file for which `is_csv` holds, but for the header and blank lines.
 
     Raises:
-        UserError: It does not hold any more.
+        UserError: It does not hold any more, or the file cannot be read or is larger than any such list.
     """
-    with path.open("rb") as lines:
-        found = _columns(lines.readline(FIRST_LINE))
+    with readable(path), opened(path, MOST_LIST_BYTES) as file:
+        found = _columns(file.readline(LONGEST))
         if found is None:
             raise UserError(f"{path} has no columns emotion, pixels and Usage: copy it again")
         columns, has_header = found
         if not has_header:
-            lines.seek(0)
-        for number, line in enumerate(lines, start=1 + has_header):
-            if line.strip():
+            file.seek(0)
+        for number, line in enumerate(lines(file, LONGEST), start=1 + has_header):
+            if len(line) > LONGEST:
+                yield Row(number, None, damage=f"more than {LONGEST:,} bytes, which no row has")
+            elif line.strip():
                 yield _row(number, columns, _values(line))
 
 

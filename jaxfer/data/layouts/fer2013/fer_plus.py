@@ -5,14 +5,13 @@ Its columns are Usage, Image name and the ten of `jaxfer.data.layouts.fer2013.vo
 left out.
 """
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
-from jaxfer.data.reading.folder import Folder, peek, permission
+from jaxfer.data.reading.folder import Folder, peek, readable
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     UNKNOWN_SPLIT,
@@ -26,9 +25,13 @@ from jaxfer.data.reading.record import (
 )
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
+from jaxfer.files import lines, opened_text
 
 HEADER = ("Usage", "Image name", *CHOICES)
 """The names of the columns."""
+
+LONGEST = 4096
+"""Characters that a line may have: of a longer one the votes do not count."""
 
 Votes = tuple[int, str, list[int] | None]
 """The number of a line, its Usage, and the votes for each of `CHOICES`; None where the line does not say them."""
@@ -78,17 +81,16 @@ def _relabelled(face: Record, row: Votes) -> Record:
 
 
 def _votes(path: Path) -> list[Votes]:
-    with permission(path), path.open("rb") as lines:
-        rows = [(number, _values(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    with readable(path), opened_text(path, "replace") as file:
+        rows = [(number, _values(line)) for number, line in enumerate(lines(file, LONGEST), start=1) if line.strip()]
     columns = [name.lower() for name in rows[0][1]] if rows else []
     if not {"usage", *map(str.lower, CHOICES)} <= set(columns):
         raise UserError(f"{path} does not name its columns: add the header {','.join(HEADER)} as its first line")
     return [_row(number, columns, values) for number, values in rows[1:]]
 
 
-def _values(line: bytes) -> list[str]:
-    text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-    return [value.strip(' "\r\n') for value in text.split(",")]
+def _values(line: str) -> list[str]:
+    return [value.strip(' "\r\n') for value in line.split(",")] if len(line) <= LONGEST else []
 
 
 def _row(number: int, columns: list[str], values: list[str]) -> Votes:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
 from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, refuse_others
-from jaxfer.data.reading.folder import Folder, permission
+from jaxfer.data.reading.folder import Folder, readable
+from jaxfer.data.reading.npz import opened_npz
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -94,23 +94,23 @@ def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[
 
 
 def _is_npz(path: Path) -> bool:
-    with permission(path), path.open("rb") as file:
-        try:
-            with NpzFile(file, allow_pickle=False) as arrays:
-                return {"images", "labels", "usage"} <= set(arrays.files)
-        except Exception as error:  # zipfile meets damage with BadZipFile, NotImplementedError and others.
-            if path.name.lower().startswith("fer2013"):
-                raise UserError(f"{path} is not a whole npz file ({error}): download or copy it again") from error
-            return False
+    try:
+        with readable(path), opened_npz(path) as arrays:
+            return {"images", "labels", "usage"} <= arrays.keys()
+    except UserError:
+        raise
+    except Exception as error:
+        if path.name.lower().startswith("fer2013"):
+            raise UserError(f"{path} is not a whole npz file ({error}): download or copy it again") from error
+        return False
 
 
 def _npz_records(path: Path) -> Iterator[Record]:
     try:
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            # What has no header of an array comes as bytes.
-            images, labels, usages = (np.asarray(arrays[key]) for key in ("images", "labels", "usage"))
-            counts = np.asarray(arrays["ferplus_votes"]) if "ferplus_votes" in arrays.files else None
-    except Exception as error:  # numpy adds SyntaxError, MemoryError and others, for damaged headers.
+        with opened_npz(path) as arrays:
+            images, labels, usages = (arrays[key] for key in ("images", "labels", "usage"))
+            counts = arrays.get("ferplus_votes")
+    except Exception as error:
         raise UserError(f"{path} cannot be read ({error}): download or copy it again") from error
     shapes_fit = images.shape[1:] == (SIDE, SIDE) and labels.shape == usages.shape == images.shape[:1]
     if not (shapes_fit and images.dtype == np.uint8 and labels.dtype.kind in "iu" and usages.dtype.kind in "iu"):

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.reading.folder import is_image, permission
+from jaxfer.data.reading.folder import is_image, readable
 from jaxfer.emotions import from_word
+from jaxfer.files import lines, opened_text
 
 NAME = "labels.csv"
 """What a csv without a header must be called."""
 
-FIRST_LINE = 10_000
-"""How many characters of the first line are looked at."""
+LONGEST_LINE = 10_000
+"""Characters that a line may have."""
 
 LONGEST = 4096
 """The longest path that a file can have, in characters."""
@@ -49,8 +50,8 @@ def columns_of(path: Path) -> Columns | None:
     Raises:
         UserError: The file may not be read.
     """
-    with permission(path), path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-        values = _values(lines.readline(FIRST_LINE)) or []
+    with readable(path), opened_text(path, "surrogateescape", most=None) as file:
+        values = _values(file.readline(LONGEST_LINE)) or []
     names = [value.lower() for value in values]
     if "pth" in names and "label" in names:
         return Columns(names.index("pth"), names.index("label"), len(names), True)
@@ -67,14 +68,16 @@ def rows_of(path: Path, columns: Columns) -> Iterator[Row]:
     Raises:
         UserError: The file may not be read.
     """
-    with permission(path), path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, start=1):
+    with readable(path), opened_text(path, "surrogateescape") as file:
+        for number, line in enumerate(lines(file, LONGEST_LINE), start=1):
             if line.strip() and not (number == 1 and columns.header):
                 yield _row(number, line, columns)
 
 
 def _row(number: int, line: str, columns: Columns) -> Row:
     # No value holds a line break, so lines are rows even where a quote is missing: damage stays within its line.
+    if len(line) > LONGEST_LINE:
+        return Row(number, problem=f"more than {LONGEST_LINE:,} characters")
     values = _values(line)
     if values is None or len(values) != columns.total:
         what = "what is no csv" if values is None else f"{len(values)} values"

@@ -43,7 +43,8 @@ class Example:
 def to_record(face: Example) -> bytes:
     """Return the face as the bytes that tfds' own serializer would write, which takes longer than resizing an image.
 
-    Names are UTF-8; bytes of a file's name that are not stay as they are. What a face lacks is NaN.
+    Names are UTF-8; bytes of a file's name that are not stay as they are. What a face lacks is NaN. Equal faces give
+    equal bytes: protobuf would put the features into an order that changes from process to process.
     """
     landmarks = _NO_LANDMARKS if face.landmarks is None else face.landmarks.ravel().tolist()
     example = _EXAMPLE()
@@ -55,7 +56,7 @@ def to_record(face: Example) -> bytes:
     feature["arousal"].float_list.value.append(face.arousal)
     feature["landmarks"].float_list.value.extend(landmarks)
     feature["votes"].float_list.value.extend(face.votes or _NO_VOTES)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def image_of(record: bytes) -> bytes:

@@ -4,6 +4,7 @@ It is a folder such as `facial_expressions/affectnet7-64px/1.0.0` with `dataset_
 `metadata.json`, `label.labels.txt`, and files `facial_expressions-<split>.array_record-<index>-of-<count>`.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from jaxfer.config import PrepareConfig
-from jaxfer.data.reading.folder import Folder, permission
+from jaxfer.data.reading.folder import Folder
 from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record, Split
 from jaxfer.data.releases import RELEASES, Release
 from jaxfer.errors import UserError
+from jaxfer.files import opened
 from jaxfer.json_text import check, read
 
 NAME = "facial_expressions"
@@ -260,8 +262,11 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
         path = place / f"{NAME}-{split}.array_record-{index:05}-of-{len(lengths):05}"
         if not path.resolve().is_relative_to(root):
             raise UserError(f"{path} is a link that leaves the data set: put the file itself in its place")
-        with permission(path):
-            size = path.stat().st_size if path.is_file() else 0
+        try:
+            with opened(path) as file:  # by its path the reader opens it again, whatever it is
+                size = file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise UserError(_damaged(path, error.strerror or str(error))) from error
         found = ArrayRecordReader(str(path)).num_records() if size else 0  # 0 for a file that is cut off, too
         if found != length:
             raise UserError(_damaged(path, f"{found} records rather than {length}"))
@@ -281,8 +286,7 @@ def _metadata(place: Path, *keys: str, kind: type) -> Any:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    with permission(path):
-        return read(path, dict, "copy or prepare the data set again")
+    return read(path, dict, "copy or prepare the data set again")
 
 
 def _damaged(path: Path, reason: str) -> str:

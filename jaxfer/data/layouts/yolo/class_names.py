@@ -4,8 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from jaxfer.data.reading.folder import permission
+from jaxfer.data.reading.folder import readable
 from jaxfer.errors import UserError
+from jaxfer.files import opened
 
 LARGEST = 65_536
 """How many bytes the file may have; a hundred names are 2,000."""
@@ -22,7 +23,7 @@ def class_names(path: Path) -> dict[int, str]:
     Raises:
         UserError: The file may not be read, is damaged, has tags, which stand for Python objects, or has no such names.
     """
-    with permission(path), path.open("rb") as file:
+    with readable(path), opened(path) as file:
         content = file.read(LARGEST + 1)
     root = _parsed(path, content)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.layouts.yolo.class_names import class_names
-from jaxfer.data.reading.folder import Folder, files, images, leaves, peek
+from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, files, images, leaves, peek
 from jaxfer.data.reading.names import meanings, refuse_misspelled, split_named, unknown
 from jaxfer.data.reading.record import (
     MISSING,
@@ -27,11 +27,15 @@ from jaxfer.data.reading.record import (
     Record,
     Split,
 )
+from jaxfer.files import opened, read_bytes
 
 YAML = "data.yaml"
 
 NO_LABELS = "classes.txt"
 """A file that labelling programs put among the labels."""
+
+LARGEST = 2**20
+"""Bytes of a label file: a line for each of the faces in a photograph has 40."""
 
 ORIENTATION = 0x0112
 """The EXIF tag of an image's orientation."""
@@ -109,7 +113,8 @@ def _record(part: Part, place: Path, path: Path) -> Record:
 def _faces(record: Record, image: Path, text: Path, classes: dict[int, str]) -> Iterator[Record]:
     """Yield a record for each line of a label file, or one that says why there is none."""
     try:
-        lines = [line for line in text.read_text("utf-8-sig", errors="replace").splitlines() if line.strip()]
+        written = read_bytes(text, LARGEST).decode("utf-8-sig", errors="replace")
+        lines = [line for line in written.splitlines() if line.strip()]
         problem = "" if lines else "its label file is empty"
     except OSError as error:
         lines, problem = [], f"its label file cannot be read ({error.strerror})"
@@ -160,7 +165,7 @@ def _upright_size(path: Path) -> tuple[int, int] | None:
     from jaxfer.data.reading.images import FORMATS, quiet_pillow
 
     try:
-        with quiet_pillow(), Image.open(path, formats=FORMATS) as picture:
+        with quiet_pillow(), opened(path, LARGEST_IMAGE) as file, Image.open(file, formats=FORMATS) as picture:
             width, height = picture.size
             # Pillow may have to read all of an image for its orientation, which a square one does not need.
             turned = width != height and picture.getexif().get(ORIENTATION) in TURNED
