@@ -96,8 +96,9 @@ def test_copies_of_the_runs_images_are_found_in_other_data(run, leaky, jaxfer, t
     assert found["without_copies"] == {
         "copies": 35,
         "examples": 0,
-        **dict.fromkeys(found["intervals"]),
+        **dict.fromkeys((*found["intervals"], "ece")),
         "intervals": {name: [None, None] for name in found["intervals"]},
+        "ece_by_chance": {"mean": None, "percentile_95": None},
     }
     assert any("Every image has an exact copy" in note for note in found["notes"])
 
