@@ -2,8 +2,9 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
 from jaxfer.files import lines, opened_text
 
-LARGEST = 2**28
-"""Bytes that a csv of groups may have: all of it is held, and AffectNet's million names have a tenth of that."""
+LARGEST = 2**27
+"""Bytes that a csv of groups may have: all of it is held, and AffectNet's million names have a third of that."""
 
 LONGEST = 2**16
 """Characters that a line of it may have."""
@@ -82,11 +83,11 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the names of a csv's columns, and its rows, which are as long."""
     try:
         with opened_text(path, "surrogateescape", LARGEST) as file:
-            header, *rows = ([value.strip() for value in row] for row in csv.reader(lines(file, LONGEST)) if row)
+            header, *rows = ([value.strip() for value in row] for row in csv.reader(_whole(file)) if row)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): correct --columns") from error
     except (csv.Error, ValueError) as error:
-        raise UserError(f"{path} is no csv with a first line that names its columns: correct it") from error
+        raise UserError(f"{path} is no csv with a first line that names its columns ({error}): correct it") from error
     for row in rows:
         if len(row) != len(header):
             raise UserError(
@@ -94,6 +95,13 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
                 "correct it"
             )
     return header, rows
+
+
+def _whole(file: TextIO) -> Iterator[str]:
+    for number, line in enumerate(lines(file, LONGEST), start=1):
+        if len(line) > LONGEST:
+            raise csv.Error(f"line {number} has more than {LONGEST:,} characters")
+        yield line
 
 
 def _ends(names: Sequence[str]) -> dict[str, int]:

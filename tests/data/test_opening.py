@@ -13,6 +13,7 @@ from formats import FORMATS, encoded, face, put
 
 from jaxfer.config import DataConfig
 from jaxfer.data import load
+from jaxfer.data.groups import read_groups
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.prepared import prepare
 from jaxfer.data.reading.images import UnreadableError, decode
@@ -139,3 +140,19 @@ def test_an_npz_never_unpacks_into_more_than_it_may(tmp_path, lies):
         opened_npz(path, 2**21) as arrays,
     ):
         arrays["zeros"]
+
+
+def test_a_csv_of_groups_has_bounds(tmp_path):
+    path = put(tmp_path / "groups.csv", b"image,age\n1.jpg," + b"7" * 100_000 + b"\n")
+    with pytest.raises(UserError, match=r"line 2 has more than 65,536 characters\): correct it"):
+        read_groups(path, ["1.jpg"])
+    path.unlink()
+    os.mkfifo(path)
+    with no_waiting(), pytest.raises(UserError, match=r"cannot be read \(a pipe, not a file\): correct --columns"):
+        read_groups(path, ["1.jpg"])
+
+
+def test_a_pipe_is_no_data(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with no_waiting(), pytest.raises(UserError, match="cannot be read"):
+        detect(tmp_path / "pipe.csv")

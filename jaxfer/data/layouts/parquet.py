@@ -7,7 +7,6 @@ Images are structs of `bytes` and `path`, or bytes alone; the path counts where 
 numbers with names in the schema's metadata or a declared label order, or lists with the share of each class.
 """
 
-import json
 import math
 import re
 from collections import Counter
@@ -25,6 +24,7 @@ from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, 
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES
+from jaxfer.json_text import parse
 
 AFFECTS = ("valence", "arousal")
 """Names of columns of numbers that are read where they exist."""
@@ -265,11 +265,11 @@ def _names(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...] | No
     https://huggingface.co/docs/datasets/package_reference/main_classes#datasets.ClassLabel
     """
     try:
-        feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
+        feature = parse(metadata[b"huggingface"].decode(), "its schema")["info"]["features"][column]
         while feature.get("_type") != "ClassLabel":
             feature = feature["feature"]
         names = feature["names"]
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None
     is_list = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
     return tuple(names) if is_list else None

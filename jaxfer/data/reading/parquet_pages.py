@@ -41,9 +41,9 @@ def largest_page(file: IO[bytes], chunk: Any, most: int) -> int:
         if place >= end or values >= chunk.num_values:
             return largest
         header, length = _header(file, place)
-        size, packed = header.get(_SIZE), header.get(_PACKED)
+        size, packed = header.get(_SIZE, -1), header.get(_PACKED, -1)
         inner = next((header[kind] for kind in _KINDS if kind in header), {})
-        count = inner.get(1, 0) if isinstance(inner, dict) else None
+        count = inner.get(1, 0) if isinstance(inner, dict) else -1
         if not all(isinstance(number, int) and number >= 0 for number in (size, packed, count)):
             raise OSError("the header of a page is damaged")
         if size > LARGEST:
