@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test test-all lint bench profile docs clean
+.PHONY: train test test-all torture lint bench profile docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py $(ARGS)
@@ -21,6 +21,11 @@ test: $(VENV)/tested
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
 	$(PYTEST) -m ''
+
+# What docs/trust.md counts: processes killed, power cut, files damaged. About ten minutes.
+torture: $(VENV)/tested
+	$(BIN)/python benchmarks/torture.py $(RESULTS)/torture.json
+	$(BIN)/python docs/make_trust.py
 
 # What is compared with others, and what has a target; RUNS=3 measures three times what the others take part in.
 RUNS ?= 1

@@ -25,7 +25,7 @@ from jaxfer.errors import UserError
 FAST = 100
 """Cases of each format that every run of the suite tries."""
 
-SLOW = -(-10_000 // len(FORMATS))
+TORTURE = -(-10_000 // len(FORMATS))
 """Further cases of each format, ten thousand in all."""
 
 PIECES = (
@@ -176,7 +176,8 @@ def test_damage_ends_in_records_or_a_sentence(subject):
         subject.examine(case)
 
 
-@pytest.mark.slow
-def test_much_damage_ends_in_records_or_a_sentence(subject):
-    for case in range(FAST, FAST + SLOW):
+@pytest.mark.torture
+def test_much_damage_ends_in_records_or_a_sentence(subject, record_property):
+    record_property("damaged files of data", TORTURE)
+    for case in range(FAST, FAST + TORTURE):
         subject.examine(case)

@@ -132,9 +132,10 @@ def test_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part):
         try_case(made, case, tmp_path / str(case))
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.parametrize("part", range(20))
-def test_much_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part):
+def test_much_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part, record_property):
+    record_property("damaged files of JSON", 50)
     for case in range(1000 + 50 * part, 1050 + 50 * part):
         try_case(made, case, tmp_path / str(case))
         shutil.rmtree(tmp_path / str(case))

@@ -7,6 +7,7 @@ were synced, and names as they are, both with the synced content of files, or no
 
 import dataclasses
 import os
+import shutil
 import stat
 from functools import partial
 from pathlib import Path
@@ -86,10 +87,10 @@ def put(left, folder):
     return folder
 
 
-def follow(root, program, patch):
-    """Train four epochs, and return the disk and what `fit` returns."""
+def follow(root, program, patch, config=LONGER):
+    """Train, and return the disk and what `fit` returns."""
     disk = Disk(root, patch)
-    return disk, fit(LONGER, DATA, run_dir=root, program=program)
+    return disk, fit(config, DATA, run_dir=root, program=program)
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +105,15 @@ def followed(tmp_path_factory, program):
     return disk, on_host(state), without_clock(rows)
 
 
-def newest(folder, program):
+def newest(folder, program, config=LONGER):
     """Return the step of the newest checkpoint of a run that goes on, 0 without any."""
     if not (folder / "config.json").exists():
         assert not (folder / "checkpoints").exists()
         return 0
-    assert read_config(folder) == program.config_of(LONGER)
+    assert read_config(folder) == program.config_of(config)
     if not any(path.name.isdigit() for path in folder.glob("checkpoints/*")):
         return 0
-    state, running, _ = program.start(LONGER)
+    state, running, _ = program.start(config)
     fields = {name: value for name, value in vars(running).items() if name != "tasks"} | {"affect": None}
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         step = checkpoints.latest
@@ -146,3 +147,17 @@ def test_without_syncing_a_cut_would_be_seen(program, tmp_path, monkeypatch):
     folders = (put(left, tmp_path / str(number)) for number, left in enumerate(disk.left))
     with pytest.raises(UserError, match="cannot be read"):
         list(map(partial(newest, program=program), folders))
+
+
+@pytest.mark.torture
+def test_whenever_the_power_goes_during_twenty_saves_the_newest_checkpoint_is_whole(tmp_path, record_property):
+    config = dataclasses.replace(CONFIG, epochs=20)
+    program = Program(config, DATA, model=MODEL)
+    with pytest.MonkeyPatch.context() as patch:
+        disk, _ = follow(tmp_path / "run", program, patch, config)
+    steps = set()
+    for left in disk.left:
+        steps.add(newest(put(left, tmp_path / "left"), program, config))
+        shutil.rmtree(tmp_path / "left")
+    assert steps == set(range(0, 4 * config.epochs + 1, 4))
+    record_property("states of a disk after a power cut", len(disk.left))

@@ -1,6 +1,7 @@
 """What a run holds while it saves: few files and threads, its folder for itself, and the config that it began with."""
 
 import dataclasses
+import gc
 import json
 import threading
 from pathlib import Path
@@ -38,6 +39,37 @@ def test_saving_often_holds_no_more_files_and_threads_than_saving_once(tmp_path)
         assert now <= was + 8  # of the one save that goes on in the background
     for was, now in zip(before, held(), strict=True):
         assert now <= was + 2
+
+
+def memory():
+    """Return the bytes of memory that this process holds and shares with no file."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+
+@pytest.mark.torture
+def test_after_hundreds_of_saves_no_more_is_held_than_after_a_few(tmp_path, record_property):
+    saves, tree, seen = 500, {"a": jnp.arange(8.0), "b": {"c": jnp.ones((3, 2))}}, []
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        for step in range(1, saves + 1):
+            checkpoints.save(step, tree, {"seconds": 0.0}, val_accuracy=0.5)
+            if step % (saves // 5) == 0:
+                seen.append((*held(), memory()))
+    for was, now, more in zip(seen[0], seen[-1], (8, 8, 2**25), strict=True):
+        assert now <= was + more, seen
+    record_property("saves", saves)
+
+
+@pytest.mark.torture
+def test_after_thirty_runs_no_more_is_held_than_after_a_few(program, tmp_path, record_property):
+    runs, seen = 30, []
+    for run in range(runs):
+        fit(CONFIG, DATA, run_dir=tmp_path / str(run), program=program)
+        seen.append((*held(), memory()))
+    for was, now, more in zip(seen[runs // 5], seen[-1], (2, 2, 2**25), strict=True):
+        assert now <= was + more, seen
+    record_property("runs in one process", runs)
 
 
 def test_a_run_in_use_is_left_alone_by_whoever_begins_or_goes_on(program, tmp_path):

@@ -5,6 +5,8 @@ import random
 import re
 import shutil
 import signal
+import subprocess
+import time
 from functools import partial
 
 import jax
@@ -73,6 +75,31 @@ def test_a_run_killed_at_random_steps_ends_bit_identical_to_an_uninterrupted_one
     finished = run(run_dir, "--resume")
     assert finished.returncode == 0, (anywhere, finished.stderr)
     assert_same_run(run_dir, uninterrupted)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("part", range(2))
+def test_a_run_killed_at_any_moment_ends_bit_identical(run, uninterrupted, part, tmp_path, record_property):
+    kills, begun, chance, folders = 25, time.perf_counter(), random.SystemRandom(), []
+    assert run(tmp_path / "alone").returncode == 0
+    takes = time.perf_counter() - begun
+    record_property("killed processes", kills)
+    while kills:
+        folders.append(tmp_path / str(len(folders)))
+        while True:
+            command = programs.command(*run.args, folders[-1], *["--resume"] * (folders[-1] / "config.json").exists())
+            with subprocess.Popen(command, cwd=programs.TESTS, stderr=subprocess.PIPE, text=True) as process:
+                try:
+                    # The first half of its time a process imports and compiles.
+                    _, errors = process.communicate(timeout=chance.uniform(takes / 2, takes) if kills else None)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    kills -= 1
+                    continue
+            assert process.returncode == 0, errors
+            break
+    for folder in folders:
+        assert_same_run(folder, uninterrupted)
 
 
 def test_sigterm_saves_in_the_middle_of_an_epoch_and_nothing_is_repeated(run, uninterrupted, tmp_path):
