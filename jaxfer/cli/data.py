@@ -29,7 +29,11 @@ class Check:
     """File for a page with tables and contact sheets of the worst offenders."""
 
     def run(self) -> None:
-        """Check, print, and write what was asked for."""
+        """Check, print, and write what was asked for.
+
+        Raises:
+            UserError: The data cannot be read, or what was asked for cannot be written.
+        """
         from jaxfer.data.checking import check
         from jaxfer.files import check_writable, write
         from jaxfer.reports import images_bar, print_check, write_check

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
@@ -37,7 +38,8 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         if not _unread():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        with Path(os.devnull).open("wb") as nowhere:  # for what is flushed at the end
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
         _exit(128 + signal.SIGPIPE)
     except UserError as error:
         errors.print(printable(f"error: {error}"))

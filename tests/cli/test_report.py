@@ -92,7 +92,7 @@ def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, monk
     [
         ("summary.json", "the run has not ended. Let it finish, or resume it, first."),
         ("metrics.jsonl", "metrics.jsonl"),
-        ("config.json", "Pass the folder of a run"),
+        ("config.json", "pass the folder of a run that jaxfer trained"),
     ],
 )
 def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, missing, words, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_flags_make_the_grid_that_python_makes():
 
 def test_a_sweep_goes_on_with_what_it_tries(tmp_path):
     begun = grid(PRESETS["published"], {"learning_rate": (0.01, 0.003), "step_epochs": [(1, 2)]})
-    begin(tmp_path, begun)
+    with ExitStack() as holding:
+        begin(tmp_path, begun, resume=False, holding=holding)
     assert search("--sweep-dir", str(tmp_path), "--resume") == begun
     moved = search("--sweep-dir", str(tmp_path), "--resume", "--data-dir", "moved")
     assert moved.base.data.data_dir == Path("moved")

@@ -37,7 +37,7 @@ def split_named(name: str) -> Split | None:
     if name.lower() in SPLIT_NAMES:
         return SPLIT_NAMES[name.lower()]
     words = [word.lower() for word in _WORD.findall(name)]
-    splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    splits: set[Split] = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
     # ESR's Training_Labeled and Training_Unlabeled hold numbered parts, which look as classes do.
     other = any(from_word(word) or word.endswith(("labeled", "labelled")) for word in words)
     return splits.pop() if len(splits) == 1 and not other else None
