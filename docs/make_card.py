@@ -63,9 +63,9 @@ model-index:
 import jaxfer, numpy as np
 
 model = jaxfer.load_model("{name}")
-faces = np.zeros((1, 48, 48, 3), np.uint8)       # faces as FER2013 frames them, 0 to 255
-model.probabilities(faces)                       # of {", ".join(model_names(votes))}: what people would see
-model.probabilities(faces, "expression")         # of FER2013's seven labels, for its benchmark
+faces = np.zeros((1, 48, 48, 3), np.uint8)  # faces as FER2013 frames them, 0 to 255
+model.probabilities(faces)  # of {", ".join(model_names(votes))}: what people would see
+model.probabilities(faces, "expression")  # of FER2013's seven labels, for its benchmark
 ```
 
 A residual network of {network["parameters"]:,} parameters, {network["multiply_adds"] / 1e6:.0f} million multiply-adds a face, {file["bytes"] / 1e6:.1f} MB: kernels in
