@@ -157,18 +157,18 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     Journal of the American Statistical Association 22, 1927.
 
     Args:
-        share: The share that was seen, in [0, 1].
+        share: The share that was seen, from 0 to 1.
         n: Number of examples among which it was seen.
 
     Returns:
-        The lower and the upper end, in [0, 1]; 0 and 1 without any example, NaN for a share that is NaN.
+        The lower and the upper end, in [0, 1]; 0 and 1 without any example, NaN for what is no share.
 
     >>> [round(bound, 3) for bound in wilson_interval(0.9, 50)]
     [0.786, 0.957]
     """
-    if n == 0:
+    if n <= 0:
         return 0.0, 1.0
-    if np.isnan(share):
+    if not 0 <= share <= 1:
         return np.nan, np.nan
     from scipy.stats import binomtest  # takes long to import
 
@@ -187,7 +187,8 @@ def f1_interval(f1: float, n: int) -> tuple[float, float]:
         n: Number of examples that are of the class or were taken for it, TP + FP + FN.
 
     Returns:
-        The lower and the upper end, in [0, 1]; NaN where `f1` is.
+        The lower and the upper end, in [0, 1]; NaN where `f1` is no F1.
     """
-    low, high = (2 * bound / (1 + bound) for bound in wilson_interval(f1 / (2 - f1), n))
+    share = f1 / (2 - f1) if f1 <= 1 else np.nan
+    low, high = (2 * bound / (1 + bound) for bound in wilson_interval(share, n))
     return low, high

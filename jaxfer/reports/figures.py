@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import html
+from jaxfer.reports.words import printable
 
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
@@ -133,7 +134,7 @@ def confusion_matrix(scores: Mapping[str, Any], ink: str = LIGHT_INK, *, shares:
         ink: Colour of text and axes.
         shares: Whether to write the shares of a row, which add up to one, in place of the counts.
     """
-    counts, names = np.array(scores["confusion_matrix"]), scores["class_names"]  # [c, c]
+    counts, names = np.array(scores["confusion_matrix"]), list(map(printable, scores["class_names"]))  # [c, c]
     normalised = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(5.6, 5.2), layout="constrained", facecolor="none")
     axes = figure.subplots()
@@ -156,7 +157,7 @@ def per_class(scores: Mapping[str, Any], ink: str = LIGHT_INK) -> Figure:
         scores: `Scores.to_dict()`, or a split of `summary.json`.
         ink: Colour of text and axes.
     """
-    names, classes = scores["class_names"], list(scores["per_class"].values())
+    names, classes = list(map(printable, scores["class_names"])), list(scores["per_class"].values())
     f1 = np.array([_number(of["f1"]) for of in classes])
     bounds = np.array([f1_interval(of, n) for of, n in zip(f1, related(scores), strict=True)])  # [c, 2]
     rows = range(len(names))

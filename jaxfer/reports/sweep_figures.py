@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
-from jaxfer.reports.words import setting
+from jaxfer.reports.words import printable, setting
 
 if TYPE_CHECKING:
     from jaxfer.runs.results import CellResult
@@ -203,7 +203,7 @@ def short(field: str) -> str:
     >>> short("optimizer.learning_rate")
     'learning_rate'
     """
-    return field.rpartition(".")[2]
+    return printable(field.rpartition(".")[2])
 
 
 def named(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Numbers, scores, settings and durations in words: one function for each, for all pages and for the terminal."""
 
+import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,7 @@ def setting(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return printable(str(value))
 
 
 def configuration(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -246,9 +247,11 @@ def configuration(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def duration(seconds: float) -> str:
     """Return a duration in words.
 
-    >>> duration(7.25), duration(75.4), duration(8604.2)
-    ('7.2 s', '1 min 15 s', '2 h 23 min')
+    >>> duration(7.25), duration(75.4), duration(8604.2), duration(math.inf)
+    ('7.2 s', '1 min 15 s', '2 h 23 min', 'n/a')
     """
+    if not math.isfinite(seconds):  # of a log that is damaged
+        return "n/a"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -132,6 +132,11 @@ def test_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part):
         try_case(made, case, tmp_path / str(case))
 
 
+@pytest.mark.parametrize("case", [1002, 1135, 1165, 1453])
+def test_what_once_ended_in_a_traceback_is_refused_or_read(made, tmp_path, case):
+    try_case(made, case, tmp_path)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("part", range(20))
 def test_much_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part, record_property):
