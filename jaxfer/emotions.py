@@ -66,6 +66,7 @@ _FORM = re.compile(r"(?:\d{1,2}[\s._-]+)?(.+?)(?:[\s._-]+(?:images?|imgs?|faces?
 """How a class's word is written: perhaps after a number, as in `0_angry`, or before what all are, as `anger_images`."""
 
 _CLASS_OF_WORD = {word: name for name, words in SPELLINGS.items() for word in words}
+_NEAR = _CLASS_OF_WORD | {word: name for name, words in RELATED.items() for word in words}
 
 
 def from_word(word: str) -> str | None:
@@ -85,9 +86,8 @@ def near(word: str) -> str | None:
     ('surprise', 'anger', None)
     """
     form = _FORM.fullmatch(word.strip().lower()[:40])  # comparing takes time with the square of its length
-    asked = _CLASS_OF_WORD | {word: name for name, words in RELATED.items() for word in words}
-    close = difflib.get_close_matches(form[1], asked, n=1, cutoff=0.8) if form else []
-    return asked[close[0]] if close else None
+    close = difflib.get_close_matches(form[1], _NEAR, n=1, cutoff=0.8) if form else []
+    return _NEAR[close[0]] if close else None
 
 
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:

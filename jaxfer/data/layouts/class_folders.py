@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
 from jaxfer.data.reading.folder import PEEK, Folder, images, peek, tree
-from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, split_named, unknown
+from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
 
@@ -38,9 +38,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         refuse_misspelled(top)
     paths = {name: place / split / name for split, names in classes.items() for name in names}
     meaning = meanings(paths, options.label_order, place)
-    nothing = {str(path): name for name, path in paths.items() if name not in meaning}
-    if nothing:
-        raise unknown(nothing)
+    refuse_unknown({str(path): name for name, path in paths.items()}, meaning)
     for split, names in classes.items():
         for name in names:
             for path, link in images(place / split / name, place):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
-from jaxfer.data.reading.names import SPLIT_NAMES, is_code, meanings, unknown
+from jaxfer.data.reading.names import SPLIT_NAMES, is_code, meanings, refuse_unknown
 from jaxfer.data.reading.parquet import FaceFile, ImageReader, ParquetImage, open_file
 from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import AFFECTNET_8, from_word
@@ -222,9 +222,7 @@ def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, 
         words = {word for word in words if not word.isdecimal()}
         meaning |= meanings(words, None, place)
         place_of = f"in the column {shard.labels.column} of {shard.file.path}"
-        nothing = {f"the class {shown(word)} {place_of}": word for word in sorted(words - set(meaning))}
-        if nothing:
-            raise unknown(nothing)
+        refuse_unknown({f"the class {shown(word)} {place_of}": word for word in sorted(words)}, meaning)
     return meaning | meanings(digits, order, place)
 
 

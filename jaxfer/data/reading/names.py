@@ -1,6 +1,7 @@
 """What names in a data set mean: folders named by split, and classes named by words or by digits."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -85,18 +86,25 @@ def meanings(names: Iterable[str], order: str | None, place: Path) -> dict[str, 
     return words | {name: meaning[code] for name, code in codes.items()}
 
 
-def unknown(names: Mapping[str, str]) -> UserError:
-    """Return the error for classes whose names stand for nothing.
+def refuse_unknown(names: Mapping[str, str], meaning: Mapping[str, str]) -> None:
+    """Refuse classes whose names stand for nothing.
 
     Args:
         names: Each name, by what has it, and where, in words.
+        meaning: What `meanings` says of them.
+
+    Raises:
+        UserError: A name is not in `meaning`.
     """
-    hints = {subject: f"did you mean {near(word)!r}?" if near(word) else "" for subject, word in names.items()}
-    listed = [f"{subject} ({hint})" if hint else subject for subject, hint in list(hints.items())[:SHOWN]]
-    more = f" and {len(hints) - SHOWN:,} more" if len(hints) > SHOWN else ""
-    verb, them = ("are", "them") if len(hints) > 1 else ("is", "it")
-    return UserError(
-        f"{', '.join(listed)}{more} {verb} named after no expression that jaxfer knows. "
+    nothing = {subject: word for subject, word in names.items() if word not in meaning}
+    if not nothing:
+        return
+    shown = ((subject, near(word)) for subject, word in itertools.islice(nothing.items(), SHOWN))
+    listed = ", ".join(f"{subject} (did you mean {hint!r}?)" if hint else subject for subject, hint in shown)
+    more = f" and {len(nothing) - SHOWN:,} more" if len(nothing) > SHOWN else ""
+    verb, them = ("are", "them") if len(nothing) > 1 else ("is", "it")
+    raise UserError(
+        f"{listed}{more} {verb} named after no expression that jaxfer knows. "
         f"Name {them} {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, or take {them} out of the data."
     )
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from jaxfer.data.layouts.yolo.class_names import class_names
 from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, files, images, leaves, peek
-from jaxfer.data.reading.names import meanings, refuse_misspelled, split_named, unknown
+from jaxfer.data.reading.names import meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import (
     MISSING,
     OTHER_CLASS,
@@ -76,9 +76,7 @@ def _parts(folder: Folder) -> list[Part]:
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     names = class_names(place / YAML)
     meaning = meanings(names.values(), options.label_order, place / YAML)
-    nothing = {f"class {name!r} in {place / YAML}": name for name in names.values() if name not in meaning}
-    if nothing:
-        raise unknown(nothing)
+    refuse_unknown({f"class {name!r} in {place / YAML}": name for name in names.values()}, meaning)
     classes = {index: meaning[name] for index, name in names.items()}
     top = peek(place, limit=None)
     refuse_misspelled(top)
