@@ -39,9 +39,10 @@ def main() -> None:
     data = load(trained.config.data)
     save_model(FaceModel.of_run(trained, data.class_names), folder)
     model = load_model(folder)
-    stored = dataclasses.replace(trained, variables=model.variables)
+    unrounded = dataclasses.replace(trained, model=model.network)
+    stored = dataclasses.replace(unrounded, variables=model.variables)
     found = {views: evaluate(stored, data, views=views, without_copies=True) for views in get_args(Views)}
-    exact = evaluate(trained, data).predictions
+    exact = evaluate(unrounded, data).predictions
     summary = json.loads((run_dir / "summary.json").read_text())
     config = trained.config
     record = {

@@ -56,6 +56,7 @@ def main() -> None:
     flags.add_argument("--resume", action="store_true")
     flags.add_argument("--epochs", type=int, default=PRESETS["small"].epochs)
     flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     asked = flags.parse_args()
 
     start_jax()
@@ -77,6 +78,7 @@ def main() -> None:
     data = load(config.data)
     if "votes" in data.train.columns:
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, heads=("votes",)))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=asked.dtype))
     print_data(data)
     state, history = fit(config, data, run_dir=asked.run_dir, resume=asked.resume, callbacks=[ProgressBar()])
     print_summary(finish_run(asked.run_dir, config, data, state, history))

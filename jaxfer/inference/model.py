@@ -89,6 +89,9 @@ class FaceModel:
     ) -> FaceModel:
         """Return the network of a run, which answers with what people would see where it has learnt that.
 
+        It computes in float32, as its parameters are, whatever it was trained in: not every device computes fast in
+        bfloat16, and the answers are to be the same on all.
+
         Args:
             trained: The network, as `jaxfer.load_run` returns it.
             class_names: The classes of the data that it was trained on.
@@ -105,13 +108,14 @@ class FaceModel:
             "data": trained.fingerprint,
             "temperature": temperature and {"split": temperature.split, "examples": temperature.examples},
         }
+        shortened = trained.config.model.dtype != "float32" and hasattr(trained.model, "dtype")
         return cls(
-            trained.model,
+            trained.model.clone(dtype=jnp.float32) if shortened else trained.model,
             trained.variables,
             class_names,
             trained.config.data.image_size,
             temperature.value if temperature else 1.0,
-            trained.config.model,
+            dataclasses.replace(trained.config.model, dtype="float32"),
             {"made": made},
             "votes" if "votes" in trained.config.model.heads else "expression",
         )

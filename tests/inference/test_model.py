@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,12 @@ import pytest
 from networks import Linear, drawn
 from safetensors.numpy import load_file, save_file
 
-from jaxfer.config import ModelConfig
+from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 from jaxfer.inference import FaceModel, load_model, safetensors, save_model
+from jaxfer.runs.load import Trained
 from jaxfer.tasks import make_network
 
 CONFIG = ModelConfig(variant="published", gray=True, standardize=True, dropout=0.2, heads=("votes",))
@@ -296,3 +298,14 @@ def test_jax_flax_and_numpy_suffice(saved):
     command = [sys.executable, "-c", program, str(saved)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert (ended.returncode, ended.stdout) == (0, "(1, 8)\n"), ended.stderr
+
+
+def test_a_network_that_was_trained_in_bfloat16_answers_in_float32():
+    short = dataclasses.replace(CONFIG, dtype="bfloat16")
+    variables = drawn(make_network(CONFIG, 7), IMAGES[:1])
+    config = Config(data=DataConfig(image_size=32), model=short)
+    trained = Trained(Path(), config, make_network(short, 7), variables, 1, 1, True, "last", "", (), None)
+    model = FaceModel.of_run(trained, AFFECTNET_7)
+    wanted = FaceModel(make_network(CONFIG, 7), variables, AFFECTNET_7, 32, 1.0, CONFIG, {}, "votes")
+    assert (model.config, model.network) == (CONFIG, wanted.network)
+    np.testing.assert_array_equal(model.probabilities(IMAGES), wanted.probabilities(IMAGES))

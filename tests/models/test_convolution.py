@@ -18,6 +18,7 @@ from jaxfer.models.kernels.convolution import (
     convolve,
     convolve_directly,
     convolve_each,
+    convolve_plainly,
     multiply_patches,
     multiply_places,
 )
@@ -45,6 +46,10 @@ def placed(x, kernel, stride):
 
 def direct(x, kernel, stride):
     return convolve_directly(x, kernel, (stride,) * 2)
+
+
+def plain(x, kernel, stride):
+    return convolve_plainly(x, kernel, (stride,) * 2)
 
 
 def tiled(x, kernel, stride):
@@ -78,6 +83,7 @@ ALL = {
     patched: SMALL,
     placed: SMALL,
     direct: list(itertools.product([(3, 2), (9, 12)], (4, 5, 7), (1, 2, 3))),
+    plain: [((1, 1), 3, 1), ((2, 3), 1, 1), ((9, 16), 3, 1), ((7, 5), 5, 1)],
     tiled: [(side, 3, 1) for side in [(1, 1), (2, 3), (4, 4), (5, 8), (9, 16), (15, 14)]],
     ours: list(itertools.product([(2, 2), (8, 8), (17, 9)], (1, 3, 7), (1, 2))),
 }
@@ -103,7 +109,10 @@ def name(value):
 
 @pytest.mark.parametrize(
     ("function", "cases"),
-    [*FEW.items(), *(pytest.param(*every, marks=pytest.mark.slow) for every in ALL.items() if every[0] is not tiled)],
+    [
+        *FEW.items(),
+        *(pytest.param(*every, marks=pytest.mark.slow) for every in ALL.items() if FEW[every[0]] != every[1]),
+    ],
     ids=lambda value: f"{len(value)} cases" if isinstance(value, list) else value.__name__,
 )
 def test_values_and_gradients_are_xlas(function, cases):
@@ -239,3 +248,20 @@ def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolu
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients))
     for a, b in zip(jax.tree.leaves(found[1]), jax.tree.leaves(gradients), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-3 * largest)
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride"), [((8, 8), 3, 1), ((9, 7), 3, 2), ((8, 8), 1, 2), ((9, 12), 7, 2)]
+)
+def test_bfloat16_adds_up_in_float32(side, kernel, stride):
+    """A kernel's gradient adds up hundreds of outputs, which in bfloat16 would be right to a tenth.
+
+    What adds up the rounded gradients of nine places is right to a few of bfloat16's roundings, of 2^-9 each.
+    """
+    drawn = arrays(side, kernel, stride, channels=(16, 8), batch=16, dtype=jnp.bfloat16)
+    exact = value_and_gradients(xlas, *(array.astype(jnp.float32) for array in drawn), stride)
+    found = jax.jit(partial(value_and_gradients, ours, stride=stride))(*drawn)
+    for mine, theirs in zip(found, exact, strict=True):
+        assert mine.dtype == jnp.bfloat16
+        atol = 2**-7 * float(jnp.abs(theirs).max())
+        np.testing.assert_allclose(mine.astype(jnp.float32), theirs, rtol=0, atol=atol)

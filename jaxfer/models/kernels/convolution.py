@@ -30,8 +30,8 @@ def convolve(
 ) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `jax.lax.conv_general_dilated`, fast on a CPU; for the argument of that name of `flax.linen.Conv`.
 
-    Float32 convolutions with SAME padding, undilated and ungrouped, are computed here; all others by XLA. The numbers
-    are XLA's to float32 rounding, gradients included. Some lowerings have no forward-mode derivative.
+    Convolutions in float32 or bfloat16 with SAME padding, undilated and ungrouped, are computed here; all others by
+    XLA. The numbers are XLA's to rounding, gradients included. Some lowerings have no forward-mode derivative.
 
     Args:
         x: Input, [b, h, w, c].
@@ -43,8 +43,9 @@ def convolve(
     Returns:
         Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    if _is_plain(padding, options) and x.dtype == kernel.dtype == jnp.float32:
-        return _lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
+    if _is_plain(padding, options) and x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.bfloat16):
+        lowering = _lowering if x.dtype == jnp.float32 else _bfloat16_lowering
+        return lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 
@@ -100,6 +101,15 @@ def _lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -
     if tuple(kernel[:2]) == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4 and positions >= 4 * kernel[2]:
         return lambda x, kernel, _: winograd(x, kernel)
     return multiply_patches
+
+
+def _bfloat16_lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Lowering:
+    """Return the fastest way on a CPU with matrix units (AMX) to convolve an x and a kernel of these shapes.
+
+    Only products and plain convolutions reach these units, and there multiplying is cheap and moving is not.
+    """
+    plain = tuple(strides) == (1, 1) and tuple(kernel[:2]) == (3, 3) and x[3] > 3
+    return convolve_plainly if plain else multiply_patches if max(kernel[:2]) <= 3 else xlas_convolution
 
 
 def convolve_directly(
@@ -166,6 +176,46 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], st
 
 _directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2,))
 _directly.defvjp(_directly_forward, _directly_backward)
+
+
+def convolve_plainly(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+) -> Float[Array, "b h w d"]:
+    """Convolve with SAME padding and a kernel of odd sides by XLA, with gradients of plain convolutions and products.
+
+    XLA's own gradients are a convolution with a reversed kernel and one with a kernel as large as the map; where oneDNN
+    computes convolutions, it takes neither. It has no forward-mode derivative.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d], kh and kw odd.
+        strides: (1, 1).
+
+    Returns:
+        Output, [b, h, w, d].
+    """
+    return cast(jax.Array, _plainly(x, kernel))
+
+
+@jax.custom_vjp
+def _plainly(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return xlas_convolution(x, kernel, (1, 1))
+
+
+def _plainly_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
+    return _plainly(x, kernel), (x, kernel)
+
+
+def _plainly_backward(residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    (kh, kw, c, d), (h, w) = kernel.shape, x.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
+    met = [padded[:, i : i + h, j : j + w].reshape(-1, c) for i in range(kh) for j in range(kw)]
+    for_kernel = jnp.stack([jnp.dot(inputs.T, gradient.reshape(-1, d)) for inputs in met]).reshape(kernel.shape)
+    return xlas_convolution(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1)), for_kernel
+
+
+_plainly.defvjp(_plainly_forward, _plainly_backward)
 
 
 def multiply_patches(
