@@ -1,3 +1,5 @@
+import hashlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,9 +26,14 @@ def faces(labels, seed=0, image_size=SIDE):
     return draw_faces(seed, np.array(labels, np.int32), image_size=image_size)
 
 
-@jax.jit
 def expressions(label):
     """Return intensities [200, 2, units] and moves [200, 2] of 200 people with one emotion."""
+    with jax.enable_x64(True):  # as faces are drawn
+        return jax.tree.map(np.asarray, _expressions(label))
+
+
+@jax.jit
+def _expressions(label):
     sampled = jax.vmap(sample_intensities, (0, None))(jax.random.split(jax.random.key(0), 200), label)
     return sampled, jax.vmap(displacements)(sampled)
 
@@ -96,7 +103,10 @@ def test_another_label_changes_the_expression_and_not_the_picture():
 
 
 def test_pixels_have_not_drifted():
-    drawn = faces(range(8)).astype(float)
+    drawn = faces(range(8))
+    # Exactly these on every processor and under every version of JAX, or runs could not go on elsewhere.
+    assert hashlib.sha256(drawn.tobytes()).hexdigest()[:16] == "5ea759fc365b3974"
+    drawn = drawn.astype(float)
     np.testing.assert_allclose(
         drawn.mean(axis=(1, 2, 3)), [104.3, 160.5, 93.7, 125.0, 151.6, 146.7, 174.4, 118.2], atol=2
     )

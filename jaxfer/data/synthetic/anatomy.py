@@ -84,29 +84,34 @@ IRIS = ((60, 38, 24), (104, 68, 36), (112, 116, 60), (70, 124, 92), (70, 120, 17
 
 
 def sample(key: Array, ranges: dict[str, tuple[float, float]]) -> Values:
-    """Return one uniform float32 scalar for each named range."""
-    low, high = jnp.array(list(ranges.values()), jnp.float32).T
-    return dict(zip(ranges, jax.random.uniform(key, low.shape, minval=low, maxval=high), strict=True))
+    """Return one uniform scalar for each named range."""
+    low, high = jnp.array(list(ranges.values())).T
+    return dict(zip(ranges, low + uniform(key, low.shape) * (high - low), strict=True))
+
+
+def uniform(key: Array, shape: tuple[int, ...] = ()) -> Array:
+    """Return numbers from 0 to 1 that are the same bits everywhere: 23 random bits each, which nothing has rounded."""
+    return jax.random.uniform(key, shape, jnp.float32).astype(jnp.float64)
 
 
 def tone(palette: tuple[tuple[int, int, int], ...], position: Array) -> Array:
-    """Return the colour, float32 [3] in [0, 1], at `position` in [0, 1] along a palette of 8-bit colours."""
-    steps = jnp.arange(len(palette), dtype=jnp.float32)
+    """Return the colour, [3] in [0, 1], at `position` in [0, 1] along a palette of 8-bit colours."""
+    steps = jnp.arange(len(palette))
     weights = jnp.maximum(0, 1 - jnp.abs(position * (len(palette) - 1) - steps))
-    return weights @ (jnp.array(palette, jnp.float32) / 255)
+    return weights @ (jnp.array(palette) / 255)
 
 
 def skin_colour(who: Values) -> Array:
-    """Return the colour of the skin, float32 [3]."""
+    """Return the colour of the skin, [3]."""
     return tone(SKIN, who["skin"])
 
 
 def shadow_colour(who: Values) -> Array:
-    """Return the colour of the skin's folds and shadows, float32 [3]: darker and redder than the skin."""
+    """Return the colour of the skin's folds and shadows, [3]: darker and redder than the skin."""
     return skin_colour(who) * jnp.array([0.6, 0.42, 0.4])
 
 
 def hair_colour(who: Values) -> Array:
-    """Return the colour of the hair, float32 [3]: darker where the skin is, and grey for some."""
+    """Return the colour of the hair, [3]: darker where the skin is, and grey for some."""
     coloured = tone(HAIR, who["hair"] * (1 - 0.8 * who["skin"]))
     return jnp.where(who["grey"] < 0.1, jnp.array([0.59, 0.58, 0.59]), coloured)

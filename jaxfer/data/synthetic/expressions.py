@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxfer.data.synthetic.anatomy import Values
+from jaxfer.data.synthetic.anatomy import Values, uniform
 from jaxfer.emotions import AFFECTNET_8
 
 ACTION_UNITS = {
@@ -50,28 +50,28 @@ PROTOTYPES = {
 MOVES = sorted({name for moves in ACTION_UNITS.values() for name in moves})
 """The name of everything that action units change."""
 
-_DISPLACEMENT = np.array([[moves.get(name, 0) for name in MOVES] for moves in ACTION_UNITS.values()], np.float32)
-_PRESENCE = np.array([[PROTOTYPES[name].get(unit, 0) for unit in ACTION_UNITS] for name in AFFECTNET_8], np.float32)
+_DISPLACEMENT = np.array([[moves.get(name, 0) for name in MOVES] for moves in ACTION_UNITS.values()])
+_PRESENCE = np.array([[PROTOTYPES[name].get(unit, 0) for unit in ACTION_UNITS] for name in AFFECTNET_8])
 
 
 def sample_intensities(key: Array, label: Array) -> Array:
-    """Return the intensity in [0, 1] of each action unit, float32 [2, units], on the image's left and right side.
+    """Return the intensity in [0, 1] of each action unit, [2, units], on the image's left and right side.
 
     `label` is an int32 scalar, an index into `AFFECTNET_8`. Units that belong to the emotion have intensities from
     0.6 to 1; of the others, about one in seven moves a little, up to 0.15.
     """
     present, strength, evenness, idle, idle_strength, side = jax.random.split(key, 6)
     units = (len(ACTION_UNITS),)
-    active = jax.random.bernoulli(present, jnp.asarray(_PRESENCE)[label])
-    shown = jax.random.uniform(strength, minval=0.7) * jax.random.uniform(evenness, units, minval=0.85)
-    unrelated = jax.random.bernoulli(idle, 0.15, units) * jax.random.uniform(idle_strength, units, maxval=0.15)
+    active = uniform(present, units) < jnp.asarray(_PRESENCE)[label]
+    shown = (0.7 + 0.3 * uniform(strength)) * (0.85 + 0.15 * uniform(evenness, units))
+    unrelated = (uniform(idle, units) < 0.15) * 0.15 * uniform(idle_strength, units)
     intensity = jnp.where(active, shown, unrelated)
     one_sided = active & (label == AFFECTNET_8.index("contempt"))
-    on_left = jax.random.bernoulli(side)
+    on_left = uniform(side) < 0.5
     left, right = jnp.where(one_sided & ~on_left, 0, intensity), jnp.where(one_sided & on_left, 0, intensity)
     return jnp.stack([left, right])
 
 
 def displacements(intensities: Array) -> Values:
-    """Return the change, float32 [2], of each of `MOVES` on either side under `intensities` [2, units]."""
+    """Return the change, [2], of each of `MOVES` on either side under `intensities` [2, units]."""
     return dict(zip(MOVES, (intensities @ jnp.asarray(_DISPLACEMENT)).T, strict=True))

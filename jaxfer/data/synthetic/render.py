@@ -1,6 +1,6 @@
 """From the numbers that describe one face to its pixels: layers of paint, each over those before it.
 
-A pixel lies at `x` and `y`, float32 [size, size]: from -1 to 1 in the picture (`image_x`, `image_y`), in half head
+A pixel lies at `x` and `y`, [size, size]: from -1 to 1 in the picture (`image_x`, `image_y`), in half head
 heights from the middle of the head for all that is on it. Left and right mirror each other: of features, `x` is the
 distance from the middle of the face. `who` and `scene` are the scalars of `anatomy.IDENTITY` and `anatomy.SCENE`,
 `move` has how far features are displaced on the pixel's side of the face, `mean` the average of both sides.
@@ -13,7 +13,7 @@ from jax import Array
 from jaxfer.data.synthetic.anatomy import IRIS, Values, hair_colour, shadow_colour, skin_colour, tone
 from jaxfer.data.synthetic.shapes import Layer, Pen, box, ellipse, glow
 
-LASH = np.array([0.13, 0.08, 0.08], np.float32)
+LASH = np.array([0.13, 0.08, 0.08])
 
 
 def render(who: Values, moves: Values, scene: Values, grain: Array) -> Array:
@@ -21,15 +21,15 @@ def render(who: Values, moves: Values, scene: Values, grain: Array) -> Array:
 
     Args:
         who: The traits of the person, scalars, as `anatomy.IDENTITY` names them.
-        moves: The displacement of each of `expressions.MOVES`, float32 [2], on the image's left and right side.
+        moves: The displacement of each of `expressions.MOVES`, [2], on the image's left and right side.
         scene: The properties of the picture, scalars, as `anatomy.SCENE` names them.
-        grain: Standard normal noise, float32 [size, size].
+        grain: Standard normal noise, [size, size].
 
     Returns:
-        float32 [3, size, size] in [0, 1], RGB.
+        [3, size, size] in [0, 1], RGB.
     """
     size = len(grain)
-    axis = (jnp.arange(size, dtype=jnp.float32) + 0.5) * (2 / size) - 1
+    axis = (jnp.arange(size) + 0.5) * (2 / size) - 1
     image_x, image_y = jnp.meshgrid(axis, axis)
     image = _background(image_x, image_y, scene)
     for mask, colour in _layers(image_x, image_y, who, moves, scene):
@@ -67,7 +67,7 @@ def _layers(image_x: Array, image_y: Array, who: Values, moves: Values, scene: V
 
 
 def _background(x: Array, y: Array, scene: Values) -> Array:
-    """Return a gentle gradient of one colour, float32 [3, size, size]."""
+    """Return a gentle gradient of one colour, [3, size, size]."""
     colour = jnp.stack([scene["back_red"], scene["back_green"], scene["back_blue"]])
     muted = 0.5 * (colour + jnp.mean(colour))
     along = x * jnp.cos(scene["back_angle"]) + y * jnp.sin(scene["back_angle"])
@@ -78,7 +78,7 @@ def _foreground(x: Array, y: Array, scene: Values) -> Layer:
     """Return a round object, out of focus, that covers an edge of some pictures."""
     x = x - scene["object_distance"] * jnp.cos(scene["object_angle"])
     y = y - scene["object_distance"] * jnp.sin(scene["object_angle"])
-    disc = Pen(jnp.float32(0.1)).fill(ellipse(x, y, 0.5, 0.5))
+    disc = Pen(jnp.asarray(0.1)).fill(ellipse(x, y, 0.5, 0.5))
     return disc * (scene["object"] < 0.08), scene["object_grey"] * jnp.ones(3)
 
 
@@ -89,7 +89,7 @@ def _head(pen: Pen, x: Array, y: Array, who: Values, jaw: Array, scene: Values) 
     width = who["head_width"]
     outline = _skull(x, y, who, jaw)
     behind, fringe = _hair(x, y, who, outline)
-    grown = (who["bald"] > 0.08).astype(jnp.float32)
+    grown = (who["bald"] > 0.08).astype(jnp.float64)
     ear_x, ear_y = jnp.abs(x + 0.12 * scene["yaw"]) - width, y - 0.08
     neck, face = pen.fill(box(x, y - 1.2, 0.36, 0.9, 0.1)), pen.fill(outline)
     depth = jnp.sqrt(jnp.maximum(0.05, 1 - (x * (1 / width)) ** 2 - (y / 1.05) ** 2))
