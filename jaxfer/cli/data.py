@@ -1,6 +1,7 @@
 """`jaxfer data`: what is wrong with a folder of faces, and preparing it once."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,8 @@ class Check:
         """Check, print, and write what was asked for.
 
         Raises:
-            UserError: The data cannot be read, or what was asked for cannot be written.
+            UserError: The data cannot be read, or none of its images can be used, or what was asked for cannot be
+                written.
         """
         from jaxfer.data.checking import check
         from jaxfer.files import check_writable, write
@@ -51,6 +53,10 @@ class Check:
         if self.html is not None:
             write_check(found, self.html)
             print(f"Page: {self.html}")
+        if not found.images:
+            reasons = Counter(problem.reason for problems in found.problems.values() for problem in problems)
+            why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
+            raise UserError(f"no image of {found.place} can be used: {why or 'there is none'}")
 
 
 @dataclass(frozen=True, kw_only=True)

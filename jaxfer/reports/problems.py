@@ -75,7 +75,8 @@ KINDS = {
     ),
     "excluded": Wording(
         "Not used",
-        "Rows of other classes, without a known split, or behind links that leave the data.",
+        "Rows of other classes, without a known split, behind links that leave the data, or of files that are no "
+        "images by their names.",
         "nothing has to be done if you expect them.",
     ),
 }

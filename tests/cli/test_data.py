@@ -93,3 +93,15 @@ def test_the_command_is_installed_and_starts_without_jax(faces):
     code = "import sys; sys.argv = ['jaxfer', 'data', 'check', '.']; from jaxfer.cli.main import main; main(); "
     code += "assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=faces, capture_output=True, timeout=600, check=True)
+
+
+def test_a_folder_of_which_nothing_can_be_used_is_refused_with_the_reasons(tmp_path, monkeypatch, capsys):
+    for name in ("1.heic", "2.heic", "3.jpg"):
+        path = tmp_path / "train" / "happy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = tmp_path / "found.json"
+    assert jaxfer(monkeypatch, "data", "check", tmp_path, "--json", found) == 2
+    assert json.loads(found.read_text())["images"] == 0
+    error = capsys.readouterr().err
+    assert f"no image of {tmp_path} can be used: not an image by its name (2), " in error

@@ -10,6 +10,7 @@ from jaxfer.data import check
 from jaxfer.data.cache import Cache
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading.images import UnreadableError, decode
+from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
 from jaxfer.errors import UserError
 
@@ -65,7 +66,7 @@ def test_flat_folder_leaves_out_what_its_names_do_not_say(tmp_path):
     files(tmp_path, *(flat_name("train", 3, number) for number in range(5)))
     files(tmp_path, flat_name("train", 8), flat_name("train", 0), flat_name("other", 1), "train_1.jpg", "notes.txt")
     left_out = [record.left_out for record in read(tmp_path) if record.left_out]
-    assert sorted(left_out) == ["unknown split", "unlabelled", "unlabelled", "unlabelled"]
+    assert sorted(left_out) == [NOT_IMAGE, "unknown split", "unlabelled", "unlabelled", "unlabelled"]
 
 
 def test_flat_folder_is_read_in_natural_order(tmp_path):
@@ -168,11 +169,10 @@ def test_folders_may_be_numbered(tmp_path):
     assert labels(records) == {f"train/{n}/1.jpg": w for n, w in zip(names, ["anger", "happy", "sad"], strict=True)}
 
 
-def test_what_is_hidden_or_no_image_is_ignored(tmp_path):
+def test_what_is_hidden_or_left_by_a_system_is_ignored(tmp_path):
     files(tmp_path, "train/happy/1.JPG", "train/happy/Thumbs.db", "train/happy/.hidden.jpg", "train/happy/._1.jpg")
     files(
         tmp_path,
-        "train/happy/notes.txt",
         "train/.ipynb_checkpoints/2.jpg",
         "__MACOSX/train/sleepy/3.jpg",
         "$RECYCLE.BIN/1.jpg",
@@ -270,6 +270,19 @@ def test_an_empty_folder_says_that_its_class_is_missing(tmp_path):
     digit_folders(tmp_path, range(1, 8))
     (tmp_path / "train/0").mkdir()
     assert by_digit(tmp_path, "affectnet") == list(AFFECTNET_8[1:])
+
+
+def test_files_that_are_no_images_by_their_names_are_counted_and_named(tmp_path):
+    files(tmp_path, "train/happy/1.jpg", "train/happy/2.heic", "train/happy/3", "val/sad/4.jp2", "val/sad/Thumbs.db")
+    files(tmp_path, "README.md", "train/notes.txt", "train/happy/.hidden", "train/happy/deeper/5.jpg")
+    left_out = {record.name: record.left_out for record in read(tmp_path) if record.left_out}
+    others = {"train/happy/2.heic", "train/happy/3", "val/sad/4.jp2"}
+    assert left_out == dict.fromkeys(others, NOT_IMAGE) | {"train/happy/deeper/5.jpg": UNLABELLED}
+
+
+def test_files_beside_the_images_of_a_flat_folder_are_counted_too(tmp_path):
+    files(tmp_path, flat_name("train", "x1"), flat_name("val", "x2"), "faces.heic", "Thumbs.db")
+    assert {record.name: record.left_out for record in read(tmp_path) if record.left_out} == {"faces.heic": NOT_IMAGE}
 
 
 def test_digits_missing_in_one_split_do_not_shift_the_others(tmp_path):

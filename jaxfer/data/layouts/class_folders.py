@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
-from jaxfer.data.reading.folder import PEEK, Folder, images, peek, tree
+from jaxfer.data.reading.folder import PEEK, Folder, images, other_files, peek, tree
 from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, refuse_unknown, split_named
-from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.record import NOT_IMAGE, OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
 
 Classes = dict[str, tuple[str, ...]]
@@ -50,6 +50,8 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                     label=meaning[name],
                     left_out=link or ("" if meaning[name] else OTHER_CLASS),
                 )
+            for path in other_files(place / split / name, place):
+                yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
     yield from _astray(place, {place / split / name for split, names in classes.items() for name in names})
 
 

@@ -7,8 +7,18 @@ to 7: AffectNet's code plus one. No document states that order; it was inferred 
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxfer.data.reading.folder import Folder, images, is_image
-from jaxfer.data.reading.record import UNKNOWN_SPLIT, UNLABELLED, Layout, Match, ReadOptions, Record, Split, by_split
+from jaxfer.data.reading.folder import Folder, images, is_image, other_files
+from jaxfer.data.reading.record import (
+    NOT_IMAGE,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+    Split,
+    by_split,
+)
 from jaxfer.emotions import AFFECTNET_7
 
 CLASSES = dict(zip("1234567", AFFECTNET_7, strict=True))
@@ -38,6 +48,9 @@ def _records(place: Path) -> Iterator[Record]:
             label=label,
             left_out=left_out or ("" if split else UNKNOWN_SPLIT) or ("" if label else UNLABELLED),
         )
+
+    for path in other_files(place, place):
+        yield Record(name=path.name, image=path, split=None, left_out=NOT_IMAGE)
 
 
 def _split(name: str) -> Split | None:

@@ -135,6 +135,21 @@ def files(folder: Path, root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple
         yield path, LINK if name in links and _leaves(path, root) else ""
 
 
+def other_files(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield each file directly in a folder of images whose name is no image's, in natural order.
+
+    None where the folder lies outside of `root`, by a link, and none of what systems leave in folders.
+
+    Raises:
+        UserError: The folder may not be read.
+    """
+    if leaves(folder, root):
+        return
+    with readable(folder), os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if not (_hidden(entry.name) or _is_folder(entry))]
+    yield from (folder / name for name in sorted(names, key=natural) if not is_image(name))
+
+
 def leaves(path: Path, root: Path) -> bool:
     """Return whether a path lies outside of `root` once links are followed, or leads nowhere because they circle."""
     return _leaves(path, root.resolve())
@@ -187,6 +202,9 @@ def _hidden(name: str) -> bool:
 
 
 JUNK = frozenset(
-    {"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+    {
+        *("__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
+        *("Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", "Icon\r"),
+    }
 )
-"""Folders that systems and storage leave beside one's own: of macOS's archives, Synology, Windows and Linux."""
+"""What systems and storage leave among one's own: macOS and its archives, Synology, Windows and Linux."""

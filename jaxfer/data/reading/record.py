@@ -26,6 +26,9 @@ UNLABELLED = "unlabelled"
 OTHER_CLASS = "other class"
 """The reason to leave out a face with a label that is none of AffectNet's eight expressions."""
 
+NOT_IMAGE = "not an image by its name"
+"""The reason to leave out a file among images whose name does not end as an image's does."""
+
 UNKNOWN_SPLIT = "unknown split"
 """The reason to leave out a face of which the data does not say what it may be used for."""
 
@@ -38,6 +41,7 @@ KINDS: dict[str, Kind] = {
     UNLISTED: "unlisted",
     UNLABELLED: "unlabelled",
     OTHER_CLASS: "excluded",
+    NOT_IMAGE: "excluded",
     UNKNOWN_SPLIT: "excluded",
     LINK: "excluded",
 }
