@@ -54,7 +54,7 @@ class DataConfig(Section):
     image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
-    """7 for AffectNet's expressions without contempt, 8 with it. Images of other classes are left out and counted."""
+    """7 for AffectNet's expressions without contempt, 8 with it, unless `classes` says which. Others are left out."""
     classes: Annotated[
         tuple[str, ...],
         Must(_are_classes, "names of two classes or more, each once, such as ('neutral', 'happy', 'sad')"),
@@ -63,7 +63,7 @@ class DataConfig(Section):
     merge: Annotated[tuple[str, ...], Must(_are_texts, "a tuple of texts OLD=NEW, such as ('contempt=disgust',)")] = ()
     """Expressions that count as another, or several as one, as OLD=NEW: contempt=disgust, or sad=low,fear=low."""
     class_names: Annotated[tuple[str, ...], WORDS] = ()
-    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave faces out."""
+    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
     margin: Annotated[float, MARGIN] = 0.0
@@ -139,7 +139,7 @@ class PrepareConfig(Section):
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     class_names: Annotated[tuple[str, ...], WORDS] = ()
-    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave faces out."""
+    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
     leaks: Literal["drop", "keep"] = "drop"

@@ -1,7 +1,7 @@
 """Class vocabularies and label orders: the one place that knows what index 3 means.
 
-Inside jaxfer a label is always an index into AffectNet's order, the one its authors publish. Readers translate
-whatever a folder uses into these names at the door, so that no later room has to ask.
+Readers translate whatever a folder uses into AffectNet's names at the door, so that no later room has to ask. A label
+is an index into the classes that a config asks for: by default these names, in the order that their authors publish.
 """
 
 import difflib

@@ -15,6 +15,7 @@ from jaxfer.data.layouts import (
     flat,
     labels_csv,
     parquet,
+    posed,
     prepared,
     raf_db,
     yolo,
@@ -30,6 +31,7 @@ __all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
 LAYOUTS = (
     fer2013.FER2013,
     fer2013.FER_PLUS,
+    fer2013.FER_PLUS_FOLDERS,
     raf_db.LAYOUT,
     parquet.LAYOUT,
     affectnet2017.LAYOUT,
@@ -39,6 +41,8 @@ LAYOUTS = (
     labels_csv.LAYOUT,
     yolo.LAYOUT,
     esr.LAYOUT,
+    posed.JAFFE,
+    posed.KDEF,
     prepared.LAYOUT,
 )
 """Every layout that `detect` tries."""
