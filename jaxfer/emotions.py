@@ -95,6 +95,12 @@ def near(word: str) -> str | None:
     return _NEAR[close[0]] if close else None
 
 
+def _question(word: str) -> str:
+    """Return the end of a sentence that asks whether a word means a class; "" where it is near none."""
+    close = near(word)
+    return f"; did you mean {close!r}?" if close else ""
+
+
 NONE = "none"
 """What a data set's own word may be declared to mean where its faces are to be left out."""
 
@@ -120,11 +126,9 @@ def declared(names: Sequence[str]) -> dict[str, str]:
         word, _, meaning = text.rpartition("=")
         word, name = word.strip().lower(), "" if meaning.strip().lower() == NONE else from_word(meaning)
         if not word or name is None:
-            close = near(meaning) if word else None
-            hint = f"; did you mean {close!r}?" if close else ""
             raise UserError(
                 f"class_names has {text!r}: pass WORD=CLASS (--class-names suprise=surprise), CLASS being "
-                f"{', '.join(AFFECTNET_8)}, or {NONE} for faces to leave out{hint}"
+                f"{', '.join(AFFECTNET_8)}, or {NONE} for faces to leave out{_question(meaning)}"
             )
         if found.setdefault(word, name) != name:
             raise UserError(f"class_names says two things of {word!r}: pass one")
@@ -152,10 +156,9 @@ def merged(merge: Sequence[str]) -> dict[str, str]:
     for text in merge:
         old, _, new = (part.strip() for part in text.partition("="))
         if old not in AFFECTNET_8 or not new:
-            close = near(old) if new else None
-            hint = f"; did you mean {close!r}?" if close else ""
             raise UserError(
-                f"merge has {text!r}: pass OLD=NEW (--merge contempt=disgust), OLD being {', '.join(AFFECTNET_8)}{hint}"
+                f"merge has {text!r}: pass OLD=NEW (--merge contempt=disgust), OLD being {', '.join(AFFECTNET_8)}"
+                f"{_question(old) if new else ''}"
             )
         if old in found:
             raise UserError(f"merge has {old} twice, as {found[old]} and as {new}: pass one")
@@ -164,9 +167,9 @@ def merged(merge: Sequence[str]) -> dict[str, str]:
         if new in found:
             raise UserError(f"merge has {old}={new} and {new}={found[new]}: say what {old} counts as in the end")
         if new not in AFFECTNET_8 and list(found.values()).count(new) < 2:
-            close = near(new)
-            hint = f"; did you mean {close!r}?" if close else ""
-            raise UserError(f"merge has {old}={new}, and {new} is no expression and has no other part: name one{hint}")
+            raise UserError(
+                f"merge has {old}={new}, and {new} is no expression and has no other part: name one{_question(new)}"
+            )
     return {name: found.get(name, name) for name in AFFECTNET_8}
 
 
