@@ -52,7 +52,7 @@ def _find(folder: Folder) -> list[Match]:
 
 def _splits(folder: Folder) -> list[tuple[Split, str]]:
     """Return the folders of the splits that have the csv, in the order of `SPLITS`."""
-    named = [(split, name) for name in folder.folders if (split := split_named(name))]
+    named: list[tuple[Split, str]] = [(split, name) for name in folder.folders if (split := split_named(name))]
     csvs = {name: folder.path / name / NAME for _, name in named}
     found = [one for one in named if csvs[one[1]].is_file() and not leaves(csvs[one[1]], folder.path)]
     return sorted(found, key=lambda one: SPLITS.index(one[0]))
