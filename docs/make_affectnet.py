@@ -142,6 +142,26 @@ val_set/...""",
         "Labels are FER+'s majority. With `--soft-labels`, networks learn the distribution of the votes.",
         "FER+",
     ),
+    Section(
+        "FER+ in folders, as its authors' script writes it",
+        "FER2013Train/fer0000000.png, label.csv\nFER2013Valid/...\nFER2013Test/...",
+        "The same votes beside the images, with boxes or without. FER2013Valid is the validation split, and FER2013Test is "
+        "never trained or selected on.",
+        "FER+ folders",
+    ),
+    Section(
+        "JAFFE",
+        "jaffe/KA.AN1.39.tiff",
+        "Labels are in the names of the files. All images are training data, of which a tenth of each class is held out.",
+        "JAFFE",
+    ),
+    Section(
+        "KDEF",
+        "KDEF/AF01/AF01ANS.JPG",
+        "Labels are in the names of the files (`AF` is afraid), whether these lie in folders of persons or in one. Faces are "
+        "read from all five angles.",
+        "KDEF",
+    ),
 ]
 
 ENDING = """

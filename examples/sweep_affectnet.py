@@ -40,7 +40,7 @@ def main() -> None:
     else:
         search = grid(flags.config, {"learning_rate": flags.rates, "epochs": flags.lengths})
     with flags.continued_by(f"python {sys.argv[0]}"):
-        model = own_network(flags.network, flags.config.data.num_classes)
+        model = own_network(flags.network, len(flags.config.data.vocabulary))
         options = {"load": load_and_print, "side_by_side": flags.side_by_side, "model": model}
         found = sweep(search, flags.sweep_dir, resume=flags.resume, progress=True, tell=print, **options)
     if is_first():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, musts
-from jaxfer.emotions import LabelOrder
+from jaxfer.emotions import AFFECTNET_8, LabelOrder, declared, merged, near
 from jaxfer.errors import UserError
 from jaxfer.json_text import parse
 
@@ -26,9 +26,23 @@ Views = Literal["one", "flip", "five", "ten"]
 VARIANTS = ("published", "small", "strong", "resnet18", "resnet34", "resnet50")
 """Networks that jaxfer has, by name: that of the published experiment, two for small pictures, the standard ResNets."""
 
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, tuple) and all(isinstance(value, str) for value in values)
+
+
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
+WORDS = Must(_are_texts, "a tuple of texts WORD=CLASS, such as ('suprise=surprise',)")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
 PROBABILITY = Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")
+
+
+def _are_classes(names: object) -> bool:
+    return isinstance(names, tuple) and len(names) != 1 and len(set(names)) == len(names) and all(map(_is_class, names))
+
+
+def _is_class(name: object) -> bool:
+    return isinstance(name, str) and name == name.strip() != "" and not set(name) & set(",=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +54,16 @@ class DataConfig(Section):
     image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
-    """7 for AffectNet's expressions without contempt, 8 with it. Images of other classes are left out and counted."""
+    """7 for AffectNet's expressions without contempt, 8 with it, unless `classes` says which. Others are left out."""
+    classes: Annotated[
+        tuple[str, ...],
+        Must(_are_classes, "names of two classes or more, each once, such as ('neutral', 'happy', 'sad')"),
+    ] = ()
+    """The classes to tell apart, in the order of the labels, in place of the 7 or 8, as neutral,happy,sad."""
+    merge: Annotated[tuple[str, ...], Must(_are_texts, "a tuple of texts OLD=NEW, such as ('contempt=disgust',)")] = ()
+    """Expressions that count as another, or several as one, as OLD=NEW: contempt=disgust, or sad=low,fear=low."""
+    class_names: Annotated[tuple[str, ...], WORDS] = ()
+    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
     margin: Annotated[float, MARGIN] = 0.0
@@ -64,6 +87,45 @@ class DataConfig(Section):
         super().__post_init__()
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+        both = bool(self.classes) and self.num_classes != DataConfig.num_classes
+        check(not both, "num_classes", self.num_classes, "it, or classes, which say themselves how many there are")
+        declared(self.class_names)
+        check(len(self.vocabulary) > 1, "merge", self.merge, "one that leaves two classes or more to tell apart")
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The classes to tell apart, in the order of the labels: one for each logit of a network.
+
+        >>> DataConfig(merge=("contempt=disgust",)).vocabulary
+        ('neutral', 'happy', 'sad', 'surprise', 'fear', 'disgust', 'anger')
+        """
+        counted = merged(self.merge)
+        # What somebody merges is asked for, though it be contempt with seven classes.
+        wanted = [name for name in AFFECTNET_8 if name in AFFECTNET_8[: self.num_classes] or counted[name] != name]
+        return self.classes or tuple(dict.fromkeys(counted[name] for name in wanted))
+
+    def counted_as(self) -> dict[str, str]:
+        """Return the class that each expression counts as; images of an expression that is not in it are left out.
+
+        Raises:
+            UserError: A class of `classes` is none that an expression counts as, and so one of other data than faces
+                with expressions.
+
+        >>> DataConfig(classes=("low", "happy"), merge=("sad=low", "fear=low")).counted_as()
+        {'happy': 'happy', 'sad': 'low', 'fear': 'low'}
+        """
+        counted, vocabulary = merged(self.merge), self.vocabulary
+        for name in vocabulary:
+            if name not in counted.values():
+                there, close = dict.fromkeys(counted.values()), near(name)
+                hint = f"; did you mean {close!r}?" if close in there else ""
+                why = f": it counts as {counted[name]} (--merge)" if name in counted else ""
+                raise UserError(f"classes has {name!r}, which no image has{why}: pass some of {', '.join(there)}{hint}")
+        return {expression: name for expression, name in counted.items() if name in vocabulary}
+
+    def of_classes(self, classes: tuple[str, ...]) -> Self:
+        """Return the config with these classes, in this order."""
+        return replace(self, classes=classes, num_classes=DataConfig.num_classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +138,18 @@ class PrepareConfig(Section):
     """Side of the prepared images, in pixels."""
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
+    class_names: Annotated[tuple[str, ...], WORDS] = ()
+    """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
     leaks: Literal["drop", "keep"] = "drop"
     """Training images that are exact copies of a validation or test image."""
     duplicates: Literal["drop", "keep"] = "keep"
     """Later copies of an image within its own split."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        declared(self.class_names)
 
 
 def _is_variant(name: str) -> bool:

@@ -1,11 +1,12 @@
 """Class vocabularies and label orders: the one place that knows what index 3 means.
 
-Inside jaxfer a label is always an index into AffectNet's order, the one its authors publish. Readers translate
-whatever a folder uses into these names at the door, so that no later room has to ask.
+Readers translate whatever a folder uses into AffectNet's names at the door, so that no later room has to ask. A label
+is an index into the classes that a config asks for: by default these names, in the order that their authors publish.
 """
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -65,6 +66,9 @@ RELATED = {
 _FORM = re.compile(r"(?:\d{1,2}[\s._-]+)?(.+?)(?:[\s._-]+(?:images?|imgs?|faces?|photos?|pictures?))?")
 """How a class's word is written: perhaps after a number, as in `0_angry`, or before what all are, as `anger_images`."""
 
+_COPY = re.compile(r"[\s._-]*(?:copy|\(\d{1,3}\))$")
+"""What systems write after the name of a copy, as in `anger (1)`."""
+
 _CLASS_OF_WORD = {word: name for name, words in SPELLINGS.items() for word in words}
 _NEAR = _CLASS_OF_WORD | {word: name for name, words in RELATED.items() for word in words}
 
@@ -82,12 +86,91 @@ def from_word(word: str) -> str | None:
 def near(word: str) -> str | None:
     """Return the class that somebody who wrote a word may have meant, or None: nothing to rely on, but to ask about.
 
-    >>> near("suprise"), near("mad"), near("@eaDir")
-    ('surprise', 'anger', None)
+    >>> near("suprise"), near("mad"), near("fear (1)"), near("@eaDir")
+    ('surprise', 'anger', 'fear', None)
     """
-    form = _FORM.fullmatch(word.strip().lower()[:40])  # comparing takes time with the square of its length
+    # Comparing takes time with the square of its length.
+    form = _FORM.fullmatch(_COPY.sub("", word.strip().lower()[:40]))
     close = difflib.get_close_matches(form[1], _NEAR, n=1, cutoff=0.8) if form else []
     return _NEAR[close[0]] if close else None
+
+
+def _question(word: str) -> str:
+    """Return the end of a sentence that asks whether a word means a class; "" where it is near none."""
+    close = near(word)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+NONE = "none"
+"""What a data set's own word may be declared to mean where its faces are to be left out."""
+
+
+def declared(names: Sequence[str]) -> dict[str, str]:
+    """Return what a data set's own words mean, as a person has declared it.
+
+    Args:
+        names: WORD=CLASS each, CLASS in any spelling, or `NONE`.
+
+    Returns:
+        By word, in lower case, its class; "" for faces to leave out.
+
+    Raises:
+        UserError: A text has another form or names no class, or a word means two.
+
+    >>> declared(["Suprise=surprise", "0_ang=angry", "sleepy=none"])
+    {'suprise': 'surprise', '0_ang': 'anger', 'sleepy': ''}
+    """
+    found: dict[str, str] = {}
+    for text in names:
+        # From the right: a folder's name may have anything in it.
+        word, _, meaning = text.rpartition("=")
+        word, name = word.strip().lower(), "" if meaning.strip().lower() == NONE else from_word(meaning)
+        if not word or name is None:
+            raise UserError(
+                f"class_names has {text!r}: pass WORD=CLASS (--class-names suprise=surprise), CLASS being "
+                f"{', '.join(AFFECTNET_8)}, or {NONE} for faces to leave out{_question(meaning)}"
+            )
+        if found.setdefault(word, name) != name:
+            raise UserError(f"class_names says two things of {word!r}: pass one")
+    return found
+
+
+def merged(merge: Sequence[str]) -> dict[str, str]:
+    """Return what each expression counts as.
+
+    Args:
+        merge: OLD=NEW each: the expression OLD counts as NEW, which is another, or a name for several.
+
+    Returns:
+        By each of `AFFECTNET_8`, itself or its NEW.
+
+    Raises:
+        UserError: A text has another form, OLD is no expression or comes twice, NEW is merged itself, or is neither an
+            expression nor a name for several.
+
+    >>> found = merged(["contempt=disgust", "sad=low", "fear=low"])
+    >>> found["contempt"], found["disgust"], found["sad"], found["fear"]
+    ('disgust', 'disgust', 'low', 'low')
+    """
+    found: dict[str, str] = {}
+    for text in merge:
+        old, _, new = (part.strip() for part in text.partition("="))
+        if old not in AFFECTNET_8 or not new:
+            raise UserError(
+                f"merge has {text!r}: pass OLD=NEW (--merge contempt=disgust), OLD being {', '.join(AFFECTNET_8)}"
+                f"{_question(old) if new else ''}"
+            )
+        if old in found:
+            raise UserError(f"merge has {old} twice, as {found[old]} and as {new}: pass one")
+        found[old] = new
+    for old, new in found.items():
+        if new in found:
+            raise UserError(f"merge has {old}={new} and {new}={found[new]}: say what {old} counts as in the end")
+        if new not in AFFECTNET_8 and list(found.values()).count(new) < 2:
+            raise UserError(
+                f"merge has {old}={new}, and {new} is no expression and has no other part: name one{_question(new)}"
+            )
+    return {name: found.get(name, name) for name in AFFECTNET_8}
 
 
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:

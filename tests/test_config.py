@@ -16,6 +16,7 @@ from jaxfer.config import (
     from_json,
     to_json,
 )
+from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 
 SECTIONS = (Config, DataConfig, ModelConfig, AugmentConfig, LossConfig, DistillConfig, OptimizerConfig)
@@ -24,7 +25,9 @@ NOTHING_DEFAULT = Config(
     data=DataConfig(
         data_dir=Path("faces/train set"),
         image_size=96,
-        num_classes=8,
+        classes=("low", "disgust", "a class of one's own"),
+        merge=("contempt=disgust", "sad=low", "fear=low"),
+        class_names=("suprise=surprise", "a=b=none"),
         label_order="alphabetical",
         margin=0.2,
         val_fraction=0.25,
@@ -90,6 +93,8 @@ NOTHING_DEFAULT = Config(
     seed=2**32 - 1,
 )
 
+EIGHT = Config(data=DataConfig(num_classes=8))
+
 
 def flat(config):
     return {
@@ -101,10 +106,12 @@ def flat(config):
 
 @pytest.mark.parametrize("field", flat(Config()))
 def test_the_round_trip_below_changes_every_field(field):
-    assert flat(NOTHING_DEFAULT)[field] != flat(Config())[field]
+    # Classes of one's own say themselves how many there are.
+    changed = EIGHT if field == "data.num_classes" else NOTHING_DEFAULT
+    assert flat(changed)[field] != flat(Config())[field]
 
 
-@pytest.mark.parametrize("config", [NOTHING_DEFAULT, *PRESETS.values()])
+@pytest.mark.parametrize("config", [NOTHING_DEFAULT, EIGHT, *PRESETS.values()])
 def test_json_gives_back_the_same_config_with_the_same_types(config):
     back = from_json(to_json(config))
     assert back == config
@@ -114,6 +121,21 @@ def test_json_gives_back_the_same_config_with_the_same_types(config):
 def test_missing_fields_take_their_defaults():
     assert from_json("{}") == Config()
     assert from_json('{"loss": {"l2": 0.5}}') == Config(loss=LossConfig(l2=0.5))
+
+
+@pytest.mark.parametrize("count", [7, 8])
+def test_configs_of_releases_without_classes_have_affectnets(count):
+    config = from_json(f'{{"data": {{"num_classes": {count}}}}}')
+    assert config == Config(data=DataConfig(num_classes=count))
+    assert config.data.vocabulary == AFFECTNET_8[:count]
+    assert config.data.counted_as() == {name: name for name in AFFECTNET_8[:count]}
+
+
+def test_classes_of_data_of_ones_own_have_any_names():
+    config = DataConfig(classes=("calm", "stressed"))
+    assert config.vocabulary == ("calm", "stressed")
+    with pytest.raises(UserError, match="classes has 'calm', which no image has: pass some of neutral, "):
+        config.counted_as()
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -150,6 +172,14 @@ INVALID = [
     (DataConfig, "data_dir", ("faces",), "a pathlib.Path"),
     (DataConfig, "image_size", (31, 0, -64, "64", None), "at least 32 pixels"),
     (DataConfig, "num_classes", (6, 11), "7, 8"),
+    (
+        DataConfig,
+        "classes",
+        (("a",), ("a", "a"), ("a", ""), ("a", "b,c"), "ab", ["a", "b"], None),
+        "two classes or more",
+    ),
+    (DataConfig, "merge", ("sad=fear", ["sad=fear"], (3,), None), "a tuple of texts OLD=NEW"),
+    (DataConfig, "class_names", ("a=fear", ["a=fear"], (3,), None), "a tuple of texts WORD=CLASS"),
     (DataConfig, "label_order", ("alphabet",), "affectnet, alphabetical, fer2013, raf-db"),
     (DataConfig, "margin", (-0.1, 10, NAN), "a share of at least 0"),
     (DataConfig, "val_fraction", (0, 1, -0.1, NAN), "a share between 0 and 1"),

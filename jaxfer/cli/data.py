@@ -22,6 +22,8 @@ class Check:
 
     data_dir: tyro.conf.Positional[Path]
     """Folder (or file) with the labelled faces; its layout is detected."""
+    class_names: tuple[str, ...] = ()
+    """What the data's own words for classes mean, as suprise=surprise,sleepy=none; none leaves faces out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
     json: Path | None = None
@@ -45,7 +47,8 @@ class Check:
                 what = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
                 raise UserError(f"{path} cannot be written: {what}")
             check_writable(path.parent, "pass another place")
-        found = check(self.data_dir, label_order=self.label_order, watch=images_bar)
+        options = {"label_order": self.label_order, "class_names": self.class_names}
+        found = check(self.data_dir, **options, watch=images_bar)
         print_check(found)
         if self.json is not None:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)

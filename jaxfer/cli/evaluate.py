@@ -43,6 +43,10 @@ class Evaluate:
     """Folders of runs, finished or not. Several are compared on the same images."""
     data: Path | None = None
     """Folder (or file) with the labelled faces; by default what each run was trained with."""
+    classes: tuple[str, ...] = ()
+    """Compare these of the network's classes alone, as happy,sad, among which it then chooses; by default all."""
+    class_names: tuple[str, ...] = ()
+    """What words for classes in --data mean, as suprise=surprise,sleepy=none; by default what the run was told."""
     label_order: LabelOrder | None = None
     """What digits in folder names of --data mean; by default what the run was told."""
     split: str = "val"
@@ -113,13 +117,14 @@ class Evaluate:
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data import load
         from jaxfer.data.groups import read_groups
-        from jaxfer.evaluation.evaluate import evaluate
+        from jaxfer.evaluation.evaluate import evaluate, refuse_classes
         from jaxfer.reports import images_bar, place_of_evaluations
         from jaxfer.runs.load import load_run
 
         trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
-        for run_dir in self.runs:
-            place_of_evaluations(run_dir, self.out)  # now, and not after the work
+        for one in trained:  # now, and not after the work
+            place_of_evaluations(one.run_dir, self.out)
+            refuse_classes(one, self.classes)
         loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
@@ -152,7 +157,7 @@ class Evaluate:
         from jaxfer.runs.folder import read_config
 
         config = read_config(run_dir)
-        return None if config.model.variant in VARIANTS else own_network(self.network, config.data.num_classes)
+        return None if config.model.variant in VARIANTS else own_network(self.network, len(config.data.vocabulary))
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
@@ -161,7 +166,9 @@ class Evaluate:
             options |= {"data_dir": self.data}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
-        return dataclasses.replace(trained, **options)
+        if self.class_names:
+            options |= {"class_names": self.class_names}
+        return dataclasses.replace(trained.of_classes(self.classes) if self.classes else trained, **options)
 
 
 def _written(folder: Path) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
+from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.start import ProcessFlags
 from jaxfer.config import PRESETS, Config, DataConfig
@@ -65,7 +66,7 @@ class ConfigFlags:
             UserError: Values that a config refuses, or a folder that `defaults` or `with_folder` does.
             SystemExit: What is no flag, with tyro's words.
         """
-        arguments = with_new_names(sys.argv[1:] if arguments is None else arguments)
+        arguments = parted(with_new_names(sys.argv[1:] if arguments is None else arguments))
         flags = tyro.cli(cls, args=arguments, default=cls.defaults(arguments), description=description)
         return flags.with_folder()
 

@@ -9,6 +9,7 @@ import tyro
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
+from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.report import Report
 from jaxfer.cli.sweep import Sweep
@@ -43,7 +44,7 @@ def main() -> None:
 
 def parse(arguments: Sequence[str]) -> Any:
     """Return the verb that the arguments name, with their flags."""
-    arguments = with_new_names(arguments)
+    arguments = parted(with_new_names(arguments))
     verbs = tuple(Annotated[verb, _named(name, verb, arguments)] for name, verb in VERBS.items())
     any_verb: Any = Union[verbs]  # noqa: UP007 - made of a tuple
     flags = tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes

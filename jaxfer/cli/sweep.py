@@ -49,7 +49,7 @@ class Sweep(SweepFlags):
         )
         with flags.continued_by("jaxfer sweep"):
             options = {"resume": flags.resume, "side_by_side": flags.side_by_side}
-            model = own_network(flags.network, flags.config.data.num_classes)
+            model = own_network(flags.network, len(flags.config.data.vocabulary))
             found = sweep(search, flags.sweep_dir, model=model, **options, **loading)
         if is_first():
             from jaxfer.reports import print_sweep, write_sweep_report

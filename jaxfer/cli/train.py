@@ -39,7 +39,7 @@ class Train(TrainingFlags):
         config, run_dir = flags.config, flags.run_dir
         # Before the data is read, which can take long.
         tasks_of(config.model)
-        model = own_network(flags.network, config.data.num_classes)
+        model = own_network(flags.network, len(config.data.vocabulary))
         with start_up.part("load_data"):
             data = (load if self.json else load_and_print)(config.data)
         callbacks: list[Any] = [start_up] if self.json else [start_up, ProgressBar()]

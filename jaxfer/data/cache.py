@@ -209,7 +209,9 @@ def _is_abandoned(name: str) -> bool:
 
 def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
-    fields = {name: value for name, value in asdict(config).items() if name not in ("data_dir", "sampling")}
+    # Lists that are empty say nothing: entries of releases that did not know them stay of use.
+    given = ((name, value) for name, value in asdict(config).items() if name not in ("data_dir", "sampling"))
+    fields = {name: value for name, value in given if value != ()}
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 

@@ -9,13 +9,15 @@ from jaxfer.data.reading.record import Record
 from jaxfer.errors import UserError
 
 
-def columns_of(records: Sequence[Record], labels: np.ndarray, *, soft_labels_of: int | None) -> dict[str, np.ndarray]:
+def columns_of(
+    records: Sequence[Record], labels: np.ndarray, *, soft_labels_of: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Return the columns that n records fill, as `jaxfer.data.dataset.Split` describes them.
 
     Args:
         records: Those of a split.
         labels: int32 [n], their labels.
-        soft_labels_of: The number of classes of the column `soft_label`; None leaves it out.
+        soft_labels_of: The `codes` of `make_soft_labels` for the column `soft_label`; None leaves it out.
 
     Raises:
         UserError: Soft labels are asked for, and no record has votes.
@@ -30,28 +32,32 @@ def columns_of(records: Sequence[Record], labels: np.ndarray, *, soft_labels_of:
     return columns
 
 
-def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray, num_classes: int) -> np.ndarray:
+def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return each face's share of the votes for the classes in use: what a network can learn in place of one label.
+
+    Votes for what is left out do not count, and those for what is merged are added.
 
     Args:
         votes: For each face, those for each of `jaxfer.emotions.AFFECTNET_8`, or None. A face without votes for any
             class in use has all its weight on its label.
         labels: int32 [n].
-        num_classes: How many classes are in use.
+        codes: int [8], the label that each of these expressions counts as, -1 where it is left out.
 
     Returns:
-        float32 [n, num_classes], rows that sum to 1.
+        float32 [n, c], rows that sum to 1, the labels being 0 to c - 1.
 
     Raises:
         UserError: No face has votes.
 
-    >>> make_soft_labels([(3, 1, 0, 0, 0, 0, 0, 4), None], np.array([0, 2]), num_classes=7)
-    array([[0.75, 0.25, 0.  , 0.  , 0.  , 0.  , 0.  ],
-           [0.  , 0.  , 1.  , 0.  , 0.  , 0.  , 0.  ]], dtype=float32)
+    >>> codes = np.array([0, 1, 2, 2, 2, 2, 2, -1])
+    >>> make_soft_labels([(4, 2, 1, 0, 0, 1, 0, 4), None], np.array([0, 2]), codes)
+    array([[0.5 , 0.25, 0.25],
+           [0.  , 0.  , 1.  ]], dtype=float32)
     """
     if all(row is None for row in votes):
         raise UserError("soft labels were asked for, but this data has one label a face and no votes: leave them out")
-    counts = np.array([(0.0,) * 8 if row is None else row for row in votes])[:, :num_classes]
+    given = np.array([(0.0,) * 8 if row is None else row for row in votes])
+    counts = np.stack([given[:, codes == label].sum(axis=1) for label in range(codes.max() + 1)], axis=1)  # [n, c]
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.where(totals > 0, counts / np.maximum(totals, 1e-12), np.eye(num_classes)[labels])
+    shares = np.where(totals > 0, counts / np.maximum(totals, 1e-12), np.eye(counts.shape[1])[labels])
     return shares.astype(np.float32)

@@ -130,7 +130,7 @@ class Dataset:
     Attributes:
         splits: `train` and `val`, and under the data's own names, such as `PrivateTest`, the test splits. Data that
             was loaded decodes a test split when it is asked for, and so never to train or to select on it.
-        class_names: The meaning of labels 0, 1, ... in all splits, in AffectNet's order.
+        class_names: The meaning of labels 0, 1, ... in all splits, as `DataConfig.vocabulary` of the config has them.
         source: Where the faces come from, in words: the layout and its path.
         left_out: How many rows were not used, by reason (`unreadable`, `other class`, ...).
         unreadable: Path or row of each unreadable image, and why.

@@ -1,5 +1,6 @@
 """From a folder to a data set: detect its layout, read its records, select, decode."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,8 +18,10 @@ from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
-from jaxfer.data.releases import PROTOCOLS
+from jaxfer.data.reading.record import UNREADABLE
+from jaxfer.data.releases import differences
 from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, select, without
+from jaxfer.emotions import AFFECTNET_8, relabel
 from jaxfer.errors import UserError
 
 WORTH_KEEPING = 2000
@@ -63,7 +66,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if only is not None:
             drawn.split(only)
         return drawn
-    layout, match = detect(config.data_dir)
+    layout, match = detect(config.data_dir, config.class_names)
     source = _Source(str(config.data_dir), layout, match.place, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
     cache = Cache(match.place, config, read_only=not keep)
@@ -103,7 +106,7 @@ class _Source:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes that are asked for."""
-        return PROTOCOLS[self.config.num_classes].class_names
+        return self.config.vocabulary
 
     @cached_property
     def is_pixels(self) -> bool:
@@ -117,7 +120,8 @@ class _Source:
 
     def select(self) -> Selection:
         """Return the records of all splits."""
-        return select(self.layout.read(self.place, ReadOptions(label_order=self.config.label_order)), self.config)
+        options = ReadOptions(label_order=self.config.label_order, class_names=self.config.class_names)
+        return select(self.layout.read(self.place, options), self.config)
 
     def rows(self, use: str, rows: np.ndarray) -> Images:
         """Return the images of rows that the cache remembers of prepared data."""
@@ -157,21 +161,20 @@ class _Source:
             splits: Both.
             tests: The records of test splits; None reads them again when they are asked for.
         """
-        protocol = PROTOCOLS[self.config.num_classes]
         release = prepared.release(self.place) if self.layout is prepared.LAYOUT else self.layout.release
-        counts = {key: np.bincount(split.labels, minlength=self.config.num_classes) for key, split in splits.items()}
-        found = {key: dict(zip(protocol.class_names, counts[key].tolist(), strict=True)) for key in counts}
+        counts = {key: np.bincount(split.labels, minlength=len(self.class_names)) for key, split in splits.items()}
+        found = {key: dict(zip(self.class_names, counts[key].tolist(), strict=True)) for key in counts}
 
         def decode(key: str) -> Split:
             return self._alone((self.select().tests if tests is None else tests)[key])[0]
 
         return Dataset(
             splits=LazySplits(splits, facts["names"], decode),
-            class_names=protocol.class_names,
+            class_names=self.class_names,
             source=self.name,
             left_out=facts["left_out"],
             unreadable=self._located(facts["unreadable"]),
-            warnings=tuple(protocol.differences(release, found)) if release else (),
+            warnings=tuple(differences(release, found, self.config.counted_as())) if release else (),
             known_fingerprint=facts["fingerprint"],
             place=self.passed,
         )
@@ -183,7 +186,7 @@ class _Source:
             splits={key: split},
             class_names=self.class_names,
             source=self.name,
-            left_out={"unreadable": len(failures)} if failures else {},
+            left_out=_with(selection.all_parts[key].left_out, failures),
             unreadable=self._located(failures),
             place=self.passed,
         )
@@ -277,14 +280,24 @@ class _Source:
         records = part.records
         labels = np.array([self.class_names.index(record.label) for record in records], np.int32)
         use_votes = self.config.soft_labels if soft_labels is None else soft_labels
-        columns = columns_of(records, labels, soft_labels_of=self.config.num_classes if use_votes else None)
+        columns = columns_of(records, labels, soft_labels_of=self._codes() if use_votes else None)
         names = tuple(record.name for record in records)
         return Split(part.name, images, labels, columns, names, partial(groups_of, records))
+
+    def _codes(self) -> np.ndarray:
+        """Return the label that each of AffectNet's expressions counts as, int32 [8], -1 where it is left out."""
+        counted = self.config.counted_as()
+        return relabel(tuple(counted.get(expression, "") for expression in AFFECTNET_8), self.class_names)
 
     def _located(self, failures: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
         """Return the paths, or file and row, of records of these names, with the same reasons."""
         folder = self.place.parent if self.place.is_file() else self.place
         return tuple((folder / name, reason) for name, reason in failures.items())
+
+
+def _with(left_out: Mapping[str, int], failures: Mapping[str, str]) -> dict[str, int]:
+    """Return counts of what is left out, by reason, with what turned out to be unreadable."""
+    return dict(Counter(left_out) + Counter({UNREADABLE: len(failures)}))
 
 
 def _pixels(record: Record) -> np.ndarray | UnreadableError:

@@ -1,7 +1,8 @@
 """Published data sets: how many images each class has, and how far a copy is from that.
 
-`Protocol` says what AffectNet-7 and AffectNet-8 promise of the data that a network learns from; `compare` says which
-published data a copy is nearest to.
+`differences` says it of the classes that a network learns, `compare` which published data a copy is nearest to.
+Published numbers are of AffectNet-8, its codes 0 to 7 (287,651 training images), or of AffectNet-7, without contempt
+(283,901), on the release's validation split: its test split was never published.
 """
 
 from collections.abc import Mapping
@@ -55,52 +56,6 @@ RELEASES = (AFFECTNET_2017, AFFECTNET_2021, FER2013, RAF_DB)
 """All of them."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How a number on AffectNet is made.
-
-    Attributes:
-        class_names: The classes, in the order of the labels.
-        rows: Which rows of the data count.
-        validation: What the number is measured on.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    rows: str
-    validation: str
-
-    def differences(self, release: Release, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-        """Return a sentence for each split with other numbers of images than a release of the data.
-
-        Args:
-            release: The one that counts are held against.
-            counts: The number of images of each class in `train` and `val`.
-        """
-        sentences = []
-        for split in sorted(counts.keys() & release.counts.keys()):
-            found = {name: counts[split].get(name, 0) for name in self.class_names}
-            published = {name: release.counts[split].get(name, 0) for name in self.class_names}
-            if found != published:
-                each = [f"{name} {found[name]:,} for {n:,}" for name, n in published.items() if found[name] != n]
-                sentences.append(
-                    f"{split} has {sum(found.values()):,} images for the {sum(published.values()):,} of {release.name} "
-                    f"({', '.join(each)})"
-                )
-        return sentences
-
-
-_VALIDATION = "the release's validation split; its test split was never published"
-
-AFFECTNET7 = Protocol("AffectNet-7", AFFECTNET_7, "codes 0 to 6, manually annotated", _VALIDATION)
-"""Seven classes: 283,901 training and 3,500 validation images."""
-
-AFFECTNET8 = Protocol("AffectNet-8", AFFECTNET_8, "codes 0 to 7, manually annotated", _VALIDATION)
-"""Eight classes: 287,651 training images, and 4,000 validation images in 2017 or 3,999 in March 2021."""
-
-PROTOCOLS = {len(protocol.class_names): protocol for protocol in (AFFECTNET7, AFFECTNET8)}
-"""By the number of classes, as in `DataConfig.num_classes`."""
-
 NEAR = 0.2
 """By which share a copy may be larger or smaller than published data to be taken for it, unless its layout tells."""
 
@@ -110,6 +65,29 @@ SMALL = 0.5
 NOT_COMPARABLE = "scores on it cannot be set beside published ones"
 
 Classes = Mapping[str, int]
+
+
+def differences(release: Release, counts: Mapping[str, Classes], counted_as: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each split with other numbers of images than a release of the data.
+
+    Args:
+        release: The one that counts are held against.
+        counts: The number of images of each class in `train` and `val`.
+        counted_as: The class that each expression counts as, as of `jaxfer.config.DataConfig.counted_as`.
+    """
+    sentences = []
+    for split in sorted(counts.keys() & release.counts.keys()):
+        published = dict.fromkeys(counted_as.values(), 0)
+        for expression, name in counted_as.items():
+            published[name] += release.counts[split].get(expression, 0)
+        found = {name: counts[split].get(name, 0) for name in published}
+        if found != published:
+            each = [f"{name} {found[name]:,} for {n:,}" for name, n in published.items() if found[name] != n]
+            sentences.append(
+                f"{split} has {sum(found.values()):,} images for the {sum(published.values()):,} of {release.name} "
+                f"({', '.join(each)})"
+            )
+    return sentences
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import TEST
@@ -14,10 +14,11 @@ from jaxfer.errors import UserError
 
 @dataclass(frozen=True)
 class Part:
-    """The records of one split and its name."""
+    """The records of one split, its name, and how many others it has that are left out, by reason."""
 
     name: str
     records: list[Record]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,29 @@ def select(records: Iterable[Record], config: DataConfig) -> Selection:
     """Return the records to use; without a validation split, a share of each class of the training split is held out.
 
     Test splits are kept apart, whether or not there is a validation split.
+
+    Raises:
+        UserError: `DataConfig.counted_as` refuses the classes.
     """
-    class_names = AFFECTNET_8[: config.num_classes]
+    counted = config.counted_as()
     used: dict[str, list[Record]] = {"train": [], "val": []}
     tests: dict[str, Part] = {}
     left_out: Counter[str] = Counter()
+    apart: defaultdict[str, Counter[str]] = defaultdict(Counter)
     unreadable = {}
     for record in records:
         reason = record.left_out
-        if not reason and record.label not in class_names:
+        if not reason and record.label not in counted:
             reason = record.label
+        elif not reason and counted[record.label] != record.label:
+            record = replace(record, label=counted[record.label])
+        if reason and record.split:
+            apart[record.split_name if record.split == "test" else record.split][reason] += 1
         if record.split == "test":
             left_out[TEST] += 1
             if not reason:
-                tests.setdefault(record.split_name, Part(record.split_name, [])).records.append(record)
+                name = record.split_name
+                tests.setdefault(name, Part(name, [], apart[name])).records.append(record)
             continue
         if reason == UNREADABLE:
             unreadable[record.name] = record.detail
@@ -79,7 +89,7 @@ def select(records: Iterable[Record], config: DataConfig) -> Selection:
             left_out[reason] += 1
         elif record.split:
             used[record.split].append(record)
-    train, val = (Part(_split_name(part) or name, part) for name, part in used.items())
+    train, val = (Part(_split_name(part) or name, part, apart[name]) for name, part in used.items())
     if not val.records:
         held = _held_out(train.records, config.val_fraction)
         val = Part(
@@ -132,7 +142,9 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
         missing = _missing(part, config)
         if missing:
             names = ", ".join(missing)
-            raise UserError(f"{source} has no image of {names} in {part.name!r}{aside}. {_remedy(part, missing)}")
+            raise UserError(
+                f"{source} has no image of {names} in {part.name!r}{aside}. {_remedy(part, missing, config, selection)}"
+            )
 
 
 def check_alone(part: Part, source: str, config: DataConfig) -> None:
@@ -148,23 +160,37 @@ def check_alone(part: Part, source: str, config: DataConfig) -> None:
     """
     missing = _missing(part, config)
     if missing:
+        others = _others(missing, config)
+        fewer = f", or compare the others alone (--classes {others})" if others else ""
         raise UserError(
             f"{source} has no image of {', '.join(missing)} in {part.name!r}, but the network knows "
-            f"{config.num_classes} classes, over which its scores would be averaged: pass data that has them all"
+            f"{len(config.vocabulary)} classes, over which its scores would be averaged: pass data that has them all"
+            f"{fewer}"
         )
 
 
 def _missing(part: Part, config: DataConfig) -> list[str]:
     present = {record.label for record in part.records}
-    return [name for name in AFFECTNET_8[: config.num_classes] if name not in present]
+    return [name for name in config.vocabulary if name not in present]
 
 
-def _remedy(part: Part, missing: list[str]) -> str:
-    if missing == ["contempt"]:
+def _others(missing: list[str], config: DataConfig, more: Iterable[str] = ()) -> str:
+    """Return the classes that are not missing, and more, parted by commas; "" where they are too few to tell apart."""
+    others = [*(name for name in config.vocabulary if name not in missing), *more]
+    return ",".join(others) if len(others) > 1 else ""
+
+
+def _remedy(part: Part, missing: list[str], config: DataConfig, selection: Selection) -> str:
+    own = bool(config.classes or config.merge)
+    # Contempt is left out by default alone: nobody has said that they do not want it.
+    contempt = [name for name in selection.left_out if name in AFFECTNET_8 and not own]
+    others = _others(missing, config, contempt)
+    fewer = f" Or train on the other classes alone, with classes (--classes {others})." if others else ""
+    if missing == ["contempt"] and not own:
         return "Add some, or train on the other seven classes with num_classes 7 (--num-classes 7)."
     if part.records and part.records[0].split == "val":
-        return f"Add some, or move {part.name!r} away: a share of the training images is then held out instead."
-    return "Add some, or check the names of its folders and, where those are digits, the label_order."
+        return f"Add some, or move {part.name!r} away: a share of the training images is then held out instead.{fewer}"
+    return f"Add some, or check the names of its folders and, where those are digits, the label_order.{fewer}"
 
 
 def _split_name(records: Iterable[Record]) -> str:

@@ -126,6 +126,7 @@ def ensemble(evaluations: Sequence[Evaluation]) -> Ensemble:
         by=first.by,
         more_groups=first.more_groups,
         copied=np.any(copied, axis=0) if len(copied) == len(evaluations) else None,
+        logits=first.logits,
         members=tuple(evaluations),
     )
 

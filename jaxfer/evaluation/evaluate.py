@@ -47,6 +47,7 @@ class Evaluation:
         images: Rows to explain by Grad-CAM, or None for a choice.
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
         copied: Whether each image has an exact copy in the run's training split, bool [n]; None where nobody asked.
+        logits: For each class of the data, which logit of the network stands for it; by default those of all.
     """
 
     trained: Trained
@@ -59,6 +60,7 @@ class Evaluation:
     images: tuple[int, ...] | None = None
     more_groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     copied: np.ndarray | None = None
+    logits: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,9 +80,16 @@ class Evaluation:
     @property
     def own_data(self) -> bool | None:
         """Whether the split belongs to the data of the run; None where that is not known."""
+        if self.of_some_classes:  # which have another fingerprint than all of the same data
+            return None if self.data.place == str(self.trained.config.data.data_dir or "") else False
         # Whoever evaluates on a test split has not read the others.
         found = "" if self.use == "test" else self.data.fingerprint
         return self.trained.fingerprint == found if self.trained.fingerprint and found else None
+
+    @property
+    def of_some_classes(self) -> bool:
+        """Whether some of the network's classes are compared alone."""
+        return 0 < len(self.logits) < len(self.trained.class_names)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -152,6 +161,13 @@ class Evaluation:
     def _caveats(self) -> list[str]:
         """Return those that have nothing to do with the temperature."""
         notes = []
+        if self.of_some_classes:
+            left_out = [name for name in self.trained.class_names if name not in self.data.class_names]
+            notes.append(
+                f"Compared are {', '.join(self.data.class_names)} alone: the answer is the likeliest of these "
+                f"{len(self.logits)} of the network's {len(self.trained.class_names)} classes, without "
+                f"{', '.join(left_out)}."
+            )
         if self.use == "train":
             notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
         if self.use == "test":
@@ -237,7 +253,8 @@ def evaluate(
 
     Args:
         trained: The network, as `jaxfer.runs.load.load_run` returns it.
-        data: The data set, with the classes of the network.
+        data: The data set. Its classes are those of the network, or some of them: the network then chooses among these
+            alone, and what was fitted to all, the temperature, is left out.
         split_name: The split, as `Dataset.split` takes it.
         views: What the network is shown of each image, see `jaxfer.models.views`; its answers are averaged.
         by: Name of the groups to score apart, or None.
@@ -250,15 +267,11 @@ def evaluate(
         own: The data that the run was trained on, for both; by default `data`.
 
     Raises:
-        UserError: The split does not exist; the classes are not the network's; the data does not have the groups `by`,
+        UserError: The split does not exist; a class is none of the network's; the data does not have the groups `by`,
             or more than `MOST_GROUPS` of them; a row of `images` is not in the split; the run's training split is asked
             for and not there, or has changed; or there are no statistics to measure.
     """
-    if len(data.class_names) != trained.config.data.num_classes:
-        raise UserError(
-            f"the network of {trained.name} knows {trained.config.data.num_classes} classes, and the data has "
-            f"{len(data.class_names)}: pass data of the same classes"
-        )
+    refuse_classes(trained, data.class_names)
     split = data.split(split_name)
     groups = {**split.groups, **(more_groups or {})} if by is not None else {}
     if by is not None and by not in groups:
@@ -285,8 +298,29 @@ def evaluate(
     parallel = choose_parallel(trained.config.batch_size)
     options = {"batch_size": trained.config.batch_size, "parallel": parallel, "views": views, "tasks": trained.tasks}
     predictions = predict_split(trained.model, trained.variables, split, **options)
+    logits = tuple(trained.class_names.index(name) for name in data.class_names)
+    if data.class_names != trained.class_names:
+        predictions = dataclasses.replace(predictions, logits=predictions.logits[:, logits])
+    if len(logits) < len(trained.class_names):
+        trained = dataclasses.replace(trained, temperature=None)
     use = data.use(split_name)
-    return Evaluation(trained, data, split, use, predictions, views, by, images, more_groups or {}, copied)
+    return Evaluation(trained, data, split, use, predictions, views, by, images, more_groups or {}, copied, logits)
+
+
+def refuse_classes(trained: Trained, class_names: Sequence[str]) -> None:
+    """Refuse classes to evaluate the network of a run on that it does not know.
+
+    Raises:
+        UserError: It does not know one of them.
+    """
+    unknown = [name for name in class_names if name not in trained.class_names]
+    if unknown:
+        both = [name for name in class_names if name in trained.class_names]
+        fewer = f", or compare those that it knows alone (--classes {','.join(both)})" if len(both) > 1 else ""
+        raise UserError(
+            f"the network of {trained.name} tells {', '.join(trained.class_names)}, and not {', '.join(unknown)}: "
+            f"pass data of its classes{fewer}"
+        )
 
 
 def with_measured_statistics(trained: Trained, own: Dataset, images: int) -> Trained:

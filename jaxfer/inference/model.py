@@ -85,22 +85,27 @@ class FaceModel:
 
     @classmethod
     def of_run(
-        cls, trained: Trained, class_names: tuple[str, ...], notes: Mapping[str, Any] | None = None
+        cls, trained: Trained, class_names: tuple[str, ...] | None = None, notes: Mapping[str, Any] | None = None
     ) -> FaceModel:
         """Return the network of a run, which answers with what people would see where it has learnt that.
 
         It computes in float32, as its parameters are, whatever it was trained in: not every device computes fast in
         bfloat16, and the answers are to be the same on all.
 
+        Where the run has classes of its own, by `classes` or `merge`, it answers with these.
+
         Args:
             trained: The network, as `jaxfer.load_run` returns it.
-            class_names: The classes of the data that it was trained on.
+            class_names: The classes of the data that it was trained on, by default those of its config.
             notes: What is known of it besides how it was trained, which is noted here: the config without the place of
                 the data, the checkpoint, the temperature, and the fingerprint of the data.
         """
         config = json.loads(to_json(trained.config))
         config["data"]["data_dir"] = None  # says nothing to others
-        temperature = trained.temperature
+        temperature, names = trained.temperature, class_names or trained.class_names
+        # The votes are for AffectNet's expressions, whatever classes there are.
+        own = bool(trained.config.data.classes or trained.config.data.merge)
+        votes = "votes" in trained.config.model.heads and not own
         made = {
             "version": __version__,
             "config": config,
@@ -112,12 +117,12 @@ class FaceModel:
         return cls(
             trained.model.clone(dtype=jnp.float32) if shortened else trained.model,
             trained.variables,
-            class_names,
+            names,
             trained.config.data.image_size,
             temperature.value if temperature else 1.0,
             dataclasses.replace(trained.config.model, dtype="float32"),
             {"made": made},
-            "votes" if "votes" in trained.config.model.heads else "expression",
+            "votes" if votes else "expression",
         )
 
     def names(self, answer: Answer | None = None) -> tuple[str, ...]:

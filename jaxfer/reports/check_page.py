@@ -99,7 +99,8 @@ def _pictures(check: Check) -> dict[str, str]:
     if not wanted:
         return found
     with quiet_pillow():
-        for record in check.layout.read(check.place, ReadOptions(label_order=check.label_order)):
+        options = ReadOptions(label_order=check.label_order, class_names=check.class_names)
+        for record in check.layout.read(check.place, options):
             if record.name not in wanted:
                 continue
             wanted.remove(record.name)

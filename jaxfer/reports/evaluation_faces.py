@@ -50,7 +50,8 @@ def explained(evaluation: Evaluation) -> tuple[list[Face], tuple[int, int]]:
     images, names = split.images[rows], evaluation.data.class_names
     model, variables = evaluation.trained.model, evaluation.trained.variables
     asked = {"predicted": predictions.predicted[rows], "actual": predictions.labels[rows]}
-    maps = {what: grad_cam(model, variables, images, classes) for what, classes in asked.items()}
+    logits = np.array(evaluation.logits or range(len(names)))
+    maps = {what: grad_cam(model, variables, images, logits[classes]) for what, classes in asked.items()}
     faces = []
     for index, row in enumerate(rows.tolist()):
         name = evaluation.split.names[row]

@@ -62,6 +62,11 @@ class Trained:
         return self.run_dir.resolve().name
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each logit of the expression stands for, c names."""
+        return self.config.data.vocabulary
+
+    @property
     def checkpoint(self) -> dict[str, Any]:
         """Epoch, step, and how the checkpoint was chosen, as they are shown beside every number."""
         return {"epoch": self.epoch, "step": self.step, "ends_epoch": self.ends_epoch, "chosen": self.chosen}
@@ -89,7 +94,7 @@ def load_run(
 
     run_dir = Path(run_dir)
     config = read_config(run_dir)
-    model = make_network(config.model, config.data.num_classes) if model is None else model
+    model = make_network(config.model, len(config.data.vocabulary)) if model is None else model
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         ends = _epoch_ends(run_dir)
         step = _step(checkpoints, checkpoint, ends, run_dir)

@@ -322,10 +322,10 @@ def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
 
 
 def _check_classes(config: Config, data: Dataset) -> None:
-    if len(data.class_names) != config.data.num_classes:
+    if data.class_names != config.data.vocabulary:
         raise UserError(
-            f"{data.source} has {len(data.class_names)} classes, and the config says num_classes "
-            f"{config.data.num_classes}: pass data of as many, or say so in the config"
+            f"{data.source} has the classes {', '.join(data.class_names)}, and the config says "
+            f"{', '.join(config.data.vocabulary)}: pass data of these, in this order, or say so in the config (classes)"
         )
 
 

@@ -146,11 +146,11 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
         if not (folder / "config.json").is_file():
             raise UserError(f"the teacher {folder} is no run (no config.json): pass the folder of one (--teachers)")
         own = read_config(folder)
-        if own.data.num_classes != config.data.num_classes:
+        if own.data.vocabulary != data.class_names:
             raise UserError(
-                f"the teacher {folder} tells {own.data.num_classes} classes, and {data.source} has "
-                f"{config.data.num_classes}: pass teachers of the same classes (--teachers), or other classes "
-                "(--num-classes)"
+                f"the teacher {folder} tells {', '.join(own.data.vocabulary)}, and {data.source} has "
+                f"{', '.join(data.class_names)}: pass teachers of the same classes in the same order (--teachers), or "
+                "other classes (--classes)"
             )
         if own.data.image_size != config.data.image_size:
             raise UserError(

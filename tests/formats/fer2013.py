@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from formats import Expected, Format, face, put
+from formats import Expected, Format, encoded, face, put
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
 
 USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
@@ -69,8 +70,29 @@ def fer_plus(root: Path, per_class: int) -> Expected:
     return {f"fer2013.csv line {number}": (split, label) for number, (split, label, _) in enumerate(rows, start=2)}
 
 
+def fer_plus_folders(root: Path, per_class: int) -> Expected:
+    """As the authors' script writes it; their own copy of the validation rows has boxes."""
+    folders = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
+    expected, lines = {}, {split: ["fer9999999.png," + ",".join("0" * 10)] for split in folders}
+    votes = [(one, {one[1]: 6, "unknown": 4}) for one in faces(AFFECTNET_8, per_class)]
+    others = ({"NF": 10}, {"happy": 5, "sad": 5}, {"neutral": 4000})
+    votes += [(("train", "", gray("happy", number)), counts) for number, counts in enumerate(others)]
+    for number, ((split, label, pixels), counts) in enumerate(votes):
+        name = f"{folders[split]}/fer{number:07}.png"
+        put(root / "data" / name, encoded(Image.fromarray(pixels), "PNG"))
+        box = '"(0, 0, 48, 48)",' if split == "val" else ""
+        line = ",".join(str(counts.get(voted, 0)) for voted in VOTED)
+        lines[split].append(f"fer{number:07}.png,{box}{line}")
+        if label:
+            expected[name] = split, label
+    for split, folder in folders.items():
+        put(root / "data" / folder / "label.csv", "\r\n".join([*lines[split], ""]).encode())
+    return expected
+
+
 FORMATS = [
     Format("FER2013 npz", "FER2013", npz, classes=AFFECTNET_7, gray=True),
     Format("FER2013 csv", "FER2013", csv, classes=AFFECTNET_7, gray=True),
     Format("FER+", "FER+", fer_plus, gray=True),
+    Format("FER+ folders", "FER+ folders", fer_plus_folders, gray=True),
 ]

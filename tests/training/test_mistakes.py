@@ -16,6 +16,7 @@ from small_data import bright_faces, dataset_of, split_of
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
 from jaxfer.devices import OneDevice, Pmapped, Sharded
+from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.evaluation import evaluate, summarize
 from jaxfer.evaluation.explain import grad_cam
@@ -349,9 +350,15 @@ def test_a_column_by_a_name_that_every_batch_has_is_refused(column):
 
 
 def test_data_of_other_classes_than_the_config_says_is_refused(data):
-    config = dataclasses.replace(CONFIG, data=DataConfig(image_size=32, num_classes=8))
-    with pytest.raises(UserError, match="small data has 7 classes, and the config says num_classes 8"):
-        fit(config, data, model=NET)
+    for asked, named in (
+        (DataConfig(image_size=32, num_classes=8), "neutral, .*, anger, contempt"),
+        (DataConfig(image_size=32, classes=AFFECTNET_7[::-1]), "anger, .*, neutral"),
+    ):
+        words = (
+            f"small data has the classes neutral, .*, anger, and the config says {named}: pass data of these, in this"
+        )
+        with pytest.raises(UserError, match=words):
+            fit(dataclasses.replace(CONFIG, data=asked), data, model=NET)
 
 
 @pytest.mark.parametrize("way", [Sharded, Pmapped])

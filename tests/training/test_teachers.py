@@ -19,6 +19,7 @@ from jaxfer.data.batches import Batches
 from jaxfer.data.transforms import show_views
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.devices.consensus import Agreement
+from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
 from jaxfer.runs.load import load_run
@@ -390,13 +391,15 @@ def test_teachers_that_are_none_are_refused_in_a_sentence_and_nothing_is_begun(d
     shutil.copy(teachers["same"] / "config.json", begun)
     same = teachers["same"]
     classes = changed(same, tmp_path / "eight", "data", num_classes=8)
+    order = changed(same, tmp_path / "order", "data", classes=AFFECTNET_7[::-1])
     size = changed(same, tmp_path / "large", "data", image_size=64)
     ours = changed(same, tmp_path / "ours", "model", variant="published")
     for folder, words in {
         tmp_path / "nowhere": r"the teacher .*nowhere is no run \(no config\.json\): pass the folder of one",
         empty: r"the teacher .*empty is no run \(no config\.json\): pass the folder of one \(--teachers\)",
         begun: "has no checkpoint yet: train it for at least one epoch",
-        classes: "tells 8 classes, and noise has 7: pass teachers of the same classes",
+        classes: "tells neutral, .*, anger, contempt, and noise has neutral, .*, anger: pass teachers of the same",
+        order: "tells anger, .*, neutral, and noise has neutral, .*, anger: pass teachers of the same classes in",
         size: r"learnt from images of 64 pixels, and these have 32: pass .* \(--image-size\)",
         teachers["one"]: "has the network networks:Convolutional, which is neither jaxfer's nor that of this run",
         ours: "it is damaged, or of another network",

@@ -77,6 +77,7 @@ class Check:
         place: Where it lies.
         evidence: How one can tell, as a clause.
         label_order: What digits were declared to mean.
+        class_names: What the data's own words for classes were declared to mean.
         splits: By the data's own names, in the order in which they are read.
         release: How the counts compare with those of published data.
         sizes: Usable images by width and height of the photograph, such as `224x224`, most frequent first.
@@ -89,6 +90,7 @@ class Check:
     place: Path
     evidence: str
     label_order: str | None
+    class_names: tuple[str, ...]
     splits: Mapping[str, SplitCount]
     release: Comparison
     sizes: Mapping[str, int]
@@ -108,6 +110,7 @@ class Check:
             "place": str(self.place),
             "evidence": self.evidence,
             "label_order": self.label_order,
+            "class_names": list(self.class_names),
             "images": self.images,
             "splits": {
                 name: {"use": split.use, "images": split.images, "classes": dict(split.classes)}

@@ -23,7 +23,13 @@ MOST_SIZES = 20
 """How many sizes of photographs are listed; the others are counted together."""
 
 
-def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwatched) -> Check:
+def check(
+    data_dir: Path,
+    *,
+    label_order: str | None = None,
+    class_names: tuple[str, ...] = (),
+    watch: Watch = unwatched,
+) -> Check:
     """Read every image of the data at `data_dir` once and return what is wrong with it.
 
     Memory stays bounded by some 300 bytes an image, and disk by a temporary kilobyte an image. The result is the same
@@ -33,14 +39,15 @@ def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwa
     Args:
         data_dir: The data, in any layout that `jaxfer.data.layouts.detect` recognises.
         label_order: What digits that name classes mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
+        class_names: What the data's own words for classes mean, as `jaxfer.emotions.declared` takes it.
         watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
         UserError: `detect` refuses the data, its layout cannot read it, or there is no room for the temporary file.
     """
-    layout, match = detect(data_dir)
+    layout, match = detect(data_dir, class_names)
     scan = Scan()
-    records = layout.read(match.place, ReadOptions(label_order=label_order))
+    records = layout.read(match.place, ReadOptions(label_order=label_order, class_names=class_names))
     with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
         faces = scan.run(records, tally)
         try:
@@ -54,6 +61,7 @@ def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwa
         place=match.place,
         evidence=match.evidence,
         label_order=label_order,
+        class_names=class_names,
         splits=splits,
         release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),
         sizes=_most({f"{width}x{height}": count for (width, height), count in scan.sizes.items()}),

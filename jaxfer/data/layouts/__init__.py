@@ -3,6 +3,7 @@
 A new layout is a file or package beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from jaxfer.data.layouts import (
@@ -14,12 +15,15 @@ from jaxfer.data.layouts import (
     flat,
     labels_csv,
     parquet,
+    posed,
     prepared,
     raf_db,
     yolo,
 )
 from jaxfer.data.reading.folder import Folder, peek
+from jaxfer.data.reading.names import how_to_declare
 from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record
+from jaxfer.emotions import declared
 from jaxfer.errors import UserError
 
 __all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
@@ -27,6 +31,7 @@ __all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
 LAYOUTS = (
     fer2013.FER2013,
     fer2013.FER_PLUS,
+    fer2013.FER_PLUS_FOLDERS,
     raf_db.LAYOUT,
     parquet.LAYOUT,
     affectnet2017.LAYOUT,
@@ -36,6 +41,8 @@ LAYOUTS = (
     labels_csv.LAYOUT,
     yolo.LAYOUT,
     esr.LAYOUT,
+    posed.JAFFE,
+    posed.KDEF,
     prepared.LAYOUT,
 )
 """Every layout that `detect` tries."""
@@ -47,10 +54,14 @@ BREADTH = 256
 """How many folders of one level are searched; AffectNet's image folders alone are over a thousand."""
 
 
-def detect(path: Path) -> tuple[Layout, Match]:
+def detect(path: Path, class_names: Sequence[str] = ()) -> tuple[Layout, Match]:
     """Return the layout of the data at `path`, a folder or a single file, and where in it the data lies.
 
     Subfolders are searched, but not those of a place that has been recognised.
+
+    Args:
+        path: The folder or file.
+        class_names: What its own words for classes mean, as `jaxfer.emotions.declared` takes it.
 
     Raises:
         UserError: There is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than one place that it
@@ -61,7 +72,7 @@ def detect(path: Path) -> tuple[Layout, Match]:
     top = Folder(path.parent, (), (path.name,)) if path.is_file() else peek(path)
     if not top.folders and not top.files:
         raise UserError(f"{path} is empty: pass the folder that holds the labelled faces")
-    found = _search(top)
+    found = _search(top, declared(class_names))
     if not found:
         raise UserError(_nothing_found(path, top))
     if len(found) > 1:
@@ -69,18 +80,22 @@ def detect(path: Path) -> tuple[Layout, Match]:
     return found[0]
 
 
-def _search(top: Folder) -> list[tuple[Layout, Match]]:
+def _search(top: Folder, named: Collection[str]) -> list[tuple[Layout, Match]]:
     found = []
     level = [top]
     for _ in range(DEPTH + 1):
         below = []
         for folder in level:
-            here = [(layout, match) for layout in LAYOUTS for match in layout.find(folder)]
+            here = [(layout, match) for layout in LAYOUTS for match in _matches(layout, folder, named)]
             found += here
             if not here:
                 below += [folder.path / name for name in folder.folders]
         level = [folder for folder in map(_try_peek, below[:BREADTH]) if folder]
     return found
+
+
+def _matches(layout: Layout, folder: Folder, named: Collection[str]) -> list[Match]:
+    return layout.find_named(folder, named) if layout.find_named else layout.find(folder)
 
 
 def _try_peek(path: Path) -> Folder | None:
@@ -95,6 +110,9 @@ def _nothing_found(path: Path, top: Folder) -> str:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     archives = [name for name in top.files if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"))]
     advice = f" Unpack {archives[0]} first." if archives else ""
+    unknown = class_folders.unknown(top)
+    if unknown:
+        advice += f" If {', '.join(unknown[:5])} are its classes, {how_to_declare(unknown)}."
     known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
     what = "is no file that jaxfer reads" if path.is_file() else f"has no data that jaxfer reads, only {shown}"
     return f"{path} {what}.{advice} It looked for:{known}"

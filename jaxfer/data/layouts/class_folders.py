@@ -1,14 +1,14 @@
 """Folders named by class: `<split>/<class>/<image>`, or `<class>/<image>`, which is all training data.
 
-Classes are words in any of the spellings that `jaxfer.emotions` knows, or digits whose order the user declares. Two
+Classes are words in any of the spellings that `jaxfer.emotions` knows, or those that the user declares, or digits. Two
 other layouts, `labels_csv` and `esr`, have such folders but keep their labels elsewhere, and take precedence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
-from jaxfer.data.reading.folder import PEEK, Folder, images, other_files, peek, tree
+from jaxfer.data.reading.folder import PEEK, Folder, images, is_image, other_files, peek, tree
 from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import NOT_IMAGE, OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
@@ -17,10 +17,10 @@ Classes = dict[str, tuple[str, ...]]
 """The names of the class folders in each split folder; the split is "" where there are no split folders."""
 
 
-def _find(folder: Folder) -> list[Match]:
+def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
     classes = _classes(folder, PEEK)
     paths = [folder.path / split / name for split, names in classes.items() for name in names]
-    words = [path for path in paths if from_word(path.name)]
+    words = [path for path in paths if from_word(path.name) or path.name.strip().lower() in named]
     digits = [path for path in paths if is_code(path.name)]
     if not words and not (len(digits) >= 2 and 2 * len(digits) > len(paths)):
         return []
@@ -30,6 +30,16 @@ def _find(folder: Folder) -> list[Match]:
     return [Match(folder.path, f"has folders named by class, such as {example}{labels_csv.why_not(folder)}")]
 
 
+def unknown(folder: Folder) -> list[str]:
+    """Return the names of the folders of images in a folder that is of this layout but for what they are called."""
+    classes = _classes(folder, PEEK)
+    names = dict.fromkeys(name for names in classes.values() for name in names)
+    held = [
+        any(map(is_image, peek(folder.path / split / name).files)) for split, names in classes.items() for name in names
+    ]
+    return list(names) if len(names) > 1 and all(held) else []
+
+
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     top = peek(place, limit=None)
     labels_csv.refuse_unknown(top)
@@ -37,7 +47,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     if "" not in classes:
         refuse_misspelled(top)
     paths = {name: place / split / name for split, names in classes.items() for name in names}
-    meaning = meanings(paths, options.label_order, place)
+    meaning = meanings(paths, options, place)
     refuse_unknown({str(path): name for name, path in paths.items()}, meaning)
     for split, names in classes.items():
         for name in names:
@@ -74,4 +84,6 @@ def _classes(folder: Folder, limit: int | None) -> Classes:
     return {"": tuple(name for name in folder.folders if name not in found)}
 
 
-LAYOUT = Layout("class folders", "<split>/<class>/ or <class>/, classes as words or digits", _find, _read)
+LAYOUT = Layout(
+    "class folders", "<split>/<class>/ or <class>/, classes as words or digits", _find, _read, find_named=_find
+)

@@ -10,7 +10,7 @@ numbers with names in the schema's metadata or a declared label order, or lists 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -131,10 +131,10 @@ class Shard:
             yield from batch.column(self.labels.column).to_pylist()
 
 
-def _find(folder: Folder) -> list[Match]:
+def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
     paths = _paths(folder, PEEK)
     alone = not folder.folders and len(folder.files) == len(paths) == 1
-    fitting = next((path for path in paths if _fits(path, expected=alone or bool(_splits(path)))), None)
+    fitting = next((path for path in paths if _fits(path, named, expected=alone or bool(_splits(path)))), None)
     if fitting is None:
         return []
     example = fitting.relative_to(folder.path).as_posix()
@@ -154,7 +154,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         if rows > MOST_LINES:
             raise UserError(f"{place} has more than {MOST_LINES:,} rows: move some of its files away")
     shards.sort(key=lambda shard: SPLITS.index(shard.split))
-    meaning = _meanings(place, shards, options.label_order)
+    meaning = _meanings(place, shards, options)
     reader = ImageReader(root)
     for shard in shards:
         yield from _records(shard, root, reader, meaning)
@@ -173,7 +173,7 @@ def _splits(path: Path) -> dict[str, Split]:
     return {word: SPLIT_NAMES[word] for word in words or [path.parent.name.lower()] if word in SPLIT_NAMES}
 
 
-def _fits(path: Path, expected: bool) -> bool:
+def _fits(path: Path, named: Collection[str], *, expected: bool) -> bool:
     """Return whether a file has labelled faces; only where it is `expected` to, errors are raised."""
     try:
         found = _open(path)
@@ -183,7 +183,7 @@ def _fits(path: Path, expected: bool) -> bool:
         return False
     if found is None or found[1].names is None:
         return found is not None
-    return any(from_word(name) or is_code(name) for name in found[1].names)
+    return any(from_word(name) or is_code(name) or name.strip().lower() in named for name in found[1].names)
 
 
 def _open(path: Path) -> tuple[FaceFile, LabelColumn] | None:
@@ -212,7 +212,7 @@ def _is_floating(kind: Any) -> bool:
     return kind is not None and types.is_floating(kind)
 
 
-def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, str]:
+def _meanings(place: Path, shards: list[Shard], options: ReadOptions) -> dict[str, str]:
     """Return the class that each word or digit for a class stands for, "" for those without an expression."""
     digits: set[str] = set()
     meaning: dict[str, str] = {}
@@ -220,10 +220,10 @@ def _meanings(place: Path, shards: list[Shard], order: str | None) -> dict[str, 
         words = shard.labels.words(shard.all_labels())
         digits |= {word for word in words if is_code(word)}
         words = {word for word in words if not word.isdecimal()}
-        meaning |= meanings(words, None, place)
+        meaning |= meanings(words, options, place)
         place_of = f"in the column {shard.labels.column} of {shard.file.path}"
         refuse_unknown({f"the class {shown(word)} {place_of}": word for word in sorted(words)}, meaning)
-    return meaning | meanings(digits, order, place)
+    return meaning | meanings(digits, options, place)
 
 
 def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, str]) -> Iterator[Record]:
@@ -297,4 +297,4 @@ def _is_share(value: Any) -> bool:
     return value is not None and math.isfinite(value) and value >= 0
 
 
-LAYOUT = Layout("parquet", "parquet files with a column of images and one of labels", _find, _read)
+LAYOUT = Layout("parquet", "parquet files with a column of images and one of labels", _find, _read, find_named=_find)

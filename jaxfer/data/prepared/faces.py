@@ -104,7 +104,8 @@ class RawFaces:
         }
 
     def _records(self) -> Iterator[Record]:
-        options = ReadOptions(label_order=self.config.label_order, landmarks=True)
+        asked = self.config
+        options = ReadOptions(label_order=asked.label_order, class_names=asked.class_names, landmarks=True)
         try:
             yield from self.layout.read(self.place, options)
         except OSError as error:

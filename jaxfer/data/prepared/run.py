@@ -56,7 +56,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
     config = config or PrepareConfig()
     if out.resolve().is_relative_to(data_dir.resolve()):
         raise UserError(f"{out} lies in the data itself, {data_dir}: pass an --out beside it")
-    layout, match = detect(data_dir)
+    layout, match = detect(data_dir, config.class_names)
     name = config_name(config)
     target = out / NAME / name
     try:

@@ -3,12 +3,13 @@
 import difflib
 import itertools
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jaxfer.data.reading.folder import Folder
-from jaxfer.data.reading.record import Split
-from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, from_word, label_order, near
+from jaxfer.data.reading.record import ReadOptions, Split
+from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, NONE, declared, from_word, label_order, near
 from jaxfer.errors import UserError
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -64,26 +65,34 @@ def is_code(name: str) -> bool:
     return name.isdecimal() and len(name) <= 4 and int(name) <= LAST_CODE
 
 
-def meanings(names: Iterable[str], order: str | None, place: Path) -> dict[str, str]:
+def meanings(names: Iterable[str], options: ReadOptions, place: Path) -> dict[str, str]:
     """Return the class that each name stands for, "" for faces without an expression; other names are not in it.
 
-    Names are words in any of the spellings that `jaxfer.emotions` knows. Where none of them is, they are digits.
+    Names are those that somebody has declared, and words in any of the spellings that `jaxfer.emotions` knows. Where
+    none of them is, they are digits.
 
     Args:
         names: Those of a data set's classes.
-        order: The label order, a key of `jaxfer.emotions.LABEL_ORDERS`, that says what digits mean.
+        options: What somebody has declared that names and digits mean.
         place: Where the names come from, for messages.
 
     Raises:
-        UserError: They are digits, and `order` is None or gives them no meaning or several.
+        UserError: They are digits, and the label order is None or gives them no meaning or several.
     """
-    names = set(names)
-    words = {name: from_word(name) or "" for name in names if from_word(name) or name.strip().lower() in OTHER_WORDS}
+    said = declared(options.class_names)
+    words = {name: _word(name, said) for name in names}
+    words = {name: word for name, word in words.items() if word is not None}
     codes = {name: int(name) for name in names if is_code(name)}
     if any(words.values()) or not codes:
         return words
-    meaning = _meaning(place, set(codes.values()), order)
-    return words | {name: meaning[code] for name, code in codes.items()}
+    meaning = _meaning(place, set(codes.values()), options.label_order)
+    return {name: meaning[code] for name, code in codes.items()} | words
+
+
+def _word(name: str, said: Mapping[str, str]) -> str | None:
+    """Return the class that a name means by itself, "" for faces without an expression; None where it means nothing."""
+    key = name.strip().lower()
+    return said.get(key, "" if key in OTHER_WORDS else from_word(name))
 
 
 def refuse_unknown(names: Mapping[str, str], meaning: Mapping[str, str]) -> None:
@@ -105,8 +114,20 @@ def refuse_unknown(names: Mapping[str, str], meaning: Mapping[str, str]) -> None
     verb, them = ("are", "them") if len(nothing) > 1 else ("is", "it")
     raise UserError(
         f"{listed}{more} {verb} named after no expression that jaxfer knows. "
-        f"Name {them} {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, or take {them} out of the data."
+        f"Name {them} {', '.join(AFFECTNET_8[:-1])} or {AFFECTNET_8[-1]}, take {them} out of the data, or "
+        f"{how_to_declare(nothing.values())}"
     )
+
+
+def how_to_declare(words: Iterable[str]) -> str:
+    """Return how to say what words mean, as the end of a sentence, with the flag for the first of them.
+
+    >>> how_to_declare(["suprise", "enojo"])
+    'say what each means with class_names (--class-names suprise=surprise,enojo=CLASS), none leaving faces out'
+    """
+    first = dict.fromkeys(itertools.islice(words, SHOWN))
+    said = shlex.quote(",".join(f"{word}={near(word) or 'CLASS'}" for word in first))
+    return f"say what each means with class_names (--class-names {said}), {NONE} leaving faces out"
 
 
 SHOWN = 12

@@ -1,7 +1,7 @@
 """The interface between data on disk and the rest of the data room: a layout turns a place into records."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -120,10 +120,12 @@ class ReadOptions:
 
     Attributes:
         label_order: A key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
+        class_names: What the data's own words for classes mean, as `jaxfer.emotions.declared` takes it.
         landmarks: Whether to read landmarks, which few need and which take more memory than all else.
     """
 
     label_order: str | None = None
+    class_names: tuple[str, ...] = ()
     landmarks: bool = False
 
 
@@ -147,6 +149,8 @@ class Layout:
             each in an order that depends on names alone; rows of no split stand anywhere. Every row of the data and
             every image file is one record, whether it can be used or not.
         release: The published data that people keep in this way, None where it could be any.
+        find_named: `find` for data whose names of classes may be those that somebody has declared, a set in lower case;
+            None where names decide nothing.
     """
 
     name: str
@@ -154,3 +158,4 @@ class Layout:
     find: Callable[[Folder], list[Match]]
     read: Callable[[Path, ReadOptions], Iterator[Record]]
     release: Release | None = None
+    find_named: Callable[[Folder, Collection[str]], list[Match]] | None = None

@@ -17,7 +17,7 @@ from jaxfer.data.dataset import Dataset, Split
 from jaxfer.data.synthetic.anatomy import IDENTITY, SCENE, sample, uniform
 from jaxfer.data.synthetic.expressions import displacements, sample_intensities
 from jaxfer.data.synthetic.render import render
-from jaxfer.emotions import AFFECTNET_8
+from jaxfer.emotions import AFFECTNET_8, relabel
 from jaxfer.errors import UserError
 
 __all__ = ["draw_faces", "drawn_dataset"]
@@ -77,21 +77,27 @@ def _draw_face(key: Array, label: Array, image_size: int) -> Array:
 def drawn_dataset(config: DataConfig) -> Dataset:
     """Return `config.drawn_train` and `config.drawn_val` drawn faces.
 
-    Each of the `config.num_classes` classes is as frequent as any other, to within one face, and their order is
-    mixed. The two splits are drawn from different seeds: nobody is in both.
+    Each expression of the classes that are asked for is as frequent as any other, to within one face, and their order
+    is mixed. The two splits are drawn from different seeds: nobody is in both.
+
+    Raises:
+        UserError: `DataConfig.counted_as` refuses the classes.
     """
     return Dataset(
         splits={
             "train": _split("train", 0, config.drawn_train, config),
             "val": _split("val", 1, config.drawn_val, config),
         },
-        class_names=AFFECTNET_8[: config.num_classes],
+        class_names=config.vocabulary,
         source="drawn faces",
         left_out={},
     )
 
 
 def _split(name: str, seed: int, count: int, config: DataConfig) -> Split:
-    labels = np.random.default_rng(seed).permutation(np.arange(count, dtype=np.int32) % config.num_classes)
-    names = tuple(f"drawn face {row}" for row in range(count))
-    return Split(name, draw_faces(seed, labels, image_size=config.image_size), labels, names=names)
+    counted = config.counted_as()
+    expressions = sorted(counted, key=lambda expression: config.vocabulary.index(counted[expression]))
+    drawn = np.random.default_rng(seed).permutation(np.arange(count, dtype=np.int32) % len(expressions))
+    faces = draw_faces(seed, relabel(tuple(expressions), AFFECTNET_8)[drawn], image_size=config.image_size)
+    labels = relabel(tuple(counted[expression] for expression in expressions), config.vocabulary)[drawn]
+    return Split(name, faces, labels, names=tuple(f"drawn face {row}" for row in range(count)))

@@ -108,7 +108,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
         else:
             yield Record(name=_line(path, row), image=path, split=None, left_out=reason, detail=detail)
     words = {row.label for file in files.values() for row in file.rows}
-    meaning = meanings(words, options.label_order, path)
+    meaning = meanings(words, options, path)
     names = sorted(files, key=natural)
     for split in SPLITS:
         for name in names:

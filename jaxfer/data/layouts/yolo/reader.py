@@ -75,7 +75,7 @@ def _parts(folder: Folder) -> list[Part]:
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     names = class_names(place / YAML)
-    meaning = meanings(names.values(), options.label_order, place / YAML)
+    meaning = meanings(names.values(), options, place / YAML)
     refuse_unknown({f"class {name!r} in {place / YAML}": name for name in names.values()}, meaning)
     classes = {index: meaning[name] for index, name in names.items()}
     top = peek(place, limit=None)
