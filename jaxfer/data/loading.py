@@ -64,7 +64,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
             drawn.split(only)
         return drawn
     layout, match = detect(config.data_dir)
-    source = _Source(str(config.data_dir), layout, match.place, config, watch)
+    source = _Source(str(config.data_dir), layout, match.place, match.notes, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
     cache = Cache(match.place, config, read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
@@ -87,11 +87,13 @@ class _Source:
 
     Attributes:
         passed: The path that was passed; `place` is where below it the data lies.
+        notes: What is set aside there.
     """
 
     passed: str
     layout: Layout
     place: Path
+    notes: tuple[str, ...]
     config: DataConfig
     watch: Watch
 
@@ -171,7 +173,7 @@ class _Source:
             source=self.name,
             left_out=facts["left_out"],
             unreadable=self._located(facts["unreadable"]),
-            warnings=tuple(protocol.differences(release, found)) if release else (),
+            warnings=(*self.notes, *(protocol.differences(release, found) if release else ())),
             known_fingerprint=facts["fingerprint"],
             place=self.passed,
         )
@@ -185,6 +187,7 @@ class _Source:
             source=self.name,
             left_out={"unreadable": len(failures)} if failures else {},
             unreadable=self._located(failures),
+            warnings=self.notes,
             place=self.passed,
         )
 

@@ -76,6 +76,7 @@ class Check:
         layout: How the data is laid out.
         place: Where it lies.
         evidence: How one can tell, as a clause.
+        notes: What is set aside there, and why, a sentence each without its full stop.
         label_order: What digits were declared to mean.
         splits: By the data's own names, in the order in which they are read.
         release: How the counts compare with those of published data.
@@ -88,6 +89,7 @@ class Check:
     layout: Layout
     place: Path
     evidence: str
+    notes: Sequence[str]
     label_order: str | None
     splits: Mapping[str, SplitCount]
     release: Comparison
@@ -107,6 +109,7 @@ class Check:
             "layout": self.layout.name,
             "place": str(self.place),
             "evidence": self.evidence,
+            "notes": list(self.notes),
             "label_order": self.label_order,
             "images": self.images,
             "splits": {

@@ -53,6 +53,7 @@ def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwa
         layout=layout,
         place=match.place,
         evidence=match.evidence,
+        notes=match.notes,
         label_order=label_order,
         splits=splits,
         release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),

@@ -3,6 +3,7 @@
 A new layout is a file or package beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from jaxfer.data.layouts import (
@@ -61,26 +62,30 @@ def detect(path: Path) -> tuple[Layout, Match]:
     top = Folder(path.parent, (), (path.name,)) if path.is_file() else peek(path)
     if not top.folders and not top.files:
         raise UserError(f"{path} is empty: pass the folder that holds the labelled faces")
-    found = _search(top)
+    found, near = _search(top)
     if not found:
-        raise UserError(_nothing_found(path, top))
+        raise UserError(_nothing_found(path, top, near))
     if len(found) > 1:
         raise UserError(_several_found(path, found))
-    return found[0]
+    layout, match = found[0]
+    return layout, replace(match, notes=(*match.notes, *near.values()))
 
 
-def _search(top: Folder) -> list[tuple[Layout, Match]]:
-    found = []
+def _search(top: Folder) -> tuple[list[tuple[Layout, Match]], dict[Path, str]]:
+    """Return what is found in a folder and below it, and what is nearly in a layout there."""
+    found, near = [], {}
     level = [top]
     for _ in range(DEPTH + 1):
         below = []
         for folder in level:
             here = [(layout, match) for layout in LAYOUTS for match in layout.find(folder)]
             found += here
+            for layout in LAYOUTS:
+                near |= layout.near(folder)
             if not here:
                 below += [folder.path / name for name in folder.folders]
         level = [folder for folder in map(_try_peek, below[:BREADTH]) if folder]
-    return found
+    return found, near
 
 
 def _try_peek(path: Path) -> Folder | None:
@@ -90,13 +95,15 @@ def _try_peek(path: Path) -> Folder | None:
         return None
 
 
-def _nothing_found(path: Path, top: Folder) -> str:
+def _nothing_found(path: Path, top: Folder, near: dict[Path, str]) -> str:
     names = [f"{name}/" for name in top.folders] + list(top.files)
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     archives = [name for name in top.files if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"))]
     advice = f" Unpack {archives[0]} first." if archives else ""
-    known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
     what = "is no file that jaxfer reads" if path.is_file() else f"has no data that jaxfer reads, only {shown}"
+    if near:
+        return f"{path} {what}.{advice}" + "".join(f" {sentence}." for sentence in near.values())
+    known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
     return f"{path} {what}.{advice} It looked for:{known}"
 
 

@@ -27,7 +27,7 @@ def _find(folder: Folder) -> list[Match]:
     if any(layout.find(folder) for layout in (labels_csv.LAYOUT, esr.LAYOUT)):
         return []
     example = (words or digits)[0].relative_to(folder.path).as_posix()
-    return [Match(folder.path, f"has folders named by class, such as {example}{labels_csv.why_not(folder)}")]
+    return [Match(folder.path, f"has folders named by class, such as {example}")]
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from jaxfer.config import PrepareConfig
-from jaxfer.data.layouts import Layout, ReadOptions, Record
+from jaxfer.data.layouts import Layout, Match, ReadOptions, Record
 from jaxfer.data.layouts.prepared import CREATED_BY
 from jaxfer.data.layouts.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
@@ -57,17 +57,22 @@ class RawFaces:
 
     Attributes:
         layout: How they are read.
-        place: Where they lie.
+        match: Where they lie, and what is set aside there.
         config: What is left out, and how faces are cut out.
         tally: Counts each image that is decoded.
         ledger: What became of each record so far.
     """
 
     layout: Layout
-    place: Path
+    match: Match
     config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
+
+    @property
+    def place(self) -> Path:
+        """Where they lie."""
+        return self.match.place
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.config, self.place)
@@ -100,6 +105,7 @@ class RawFaces:
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
             "options": asdict(self.config),
+            "notes": list(self.match.notes),
             **self.ledger.metadata(),
         }
 

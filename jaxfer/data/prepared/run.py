@@ -68,7 +68,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
-            faces = RawFaces(layout, match.place, config, tally)
+            faces = RawFaces(layout, match, config, tally)
             version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)
             (room / NAME / name).rename(target)

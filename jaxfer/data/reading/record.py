@@ -125,10 +125,17 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Match:
-    """A file or folder that a layout can read, and the evidence for it, as a clause whose subject is the place."""
+    """A file or folder that a layout can read.
+
+    Attributes:
+        place: That file or folder.
+        evidence: How one can tell, as a clause whose subject is the place.
+        notes: What is set aside there, and why, a sentence each without its full stop.
+    """
 
     place: Path
     evidence: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,8 @@ class Layout:
             each in an order that depends on names alone; rows of no split stand anywhere. Every row of the data and
             every image file is one record, whether it can be used or not.
         release: The published data that people keep in this way, None where it could be any.
+        near: What of a folder is nearly in this layout, by its path: what it is and what is missing, a sentence each
+            without its full stop.
     """
 
     name: str
@@ -150,3 +159,4 @@ class Layout:
     find: Callable[[Folder], list[Match]]
     read: Callable[[Path, ReadOptions], Iterator[Record]]
     release: Release | None = None
+    near: Callable[[Folder], dict[Path, str]] = lambda folder: {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
-from jaxfer.data.reading.folder import Folder, peek, readable
+from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     UNKNOWN_SPLIT,
@@ -23,9 +23,9 @@ from jaxfer.data.reading.record import (
     Record,
     by_split,
 )
+from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
-from jaxfer.files import lines, opened_text
 
 HEADER = ("Usage", "Image name", *CHOICES)
 """The names of the columns."""
@@ -81,23 +81,22 @@ def _relabelled(face: Record, row: Votes) -> Record:
 
 
 def _votes(path: Path) -> list[Votes]:
-    with readable(path), opened_text(path, "replace") as file:
-        rows = [(number, _values(line)) for number, line in enumerate(lines(file, LONGEST), start=1) if line.strip()]
-    columns = [name.lower() for name in rows[0][1]] if rows else []
-    if not {"usage", *map(str.lower, CHOICES)} <= set(columns):
+    table = open_table(path, LONGEST, _columns)
+    if table is None:
         raise UserError(f"{path} does not name its columns: add the header {','.join(HEADER)} as its first line")
-    return [_row(number, columns, values) for number, values in rows[1:]]
+    return [_row(number, table.form, values) for number, values, _ in table.lines() if number > table.begins]
 
 
-def _values(line: str) -> list[str]:
-    return [value.strip(' "\r\n') for value in line.split(",")] if len(line) <= LONGEST else []
+def _columns(values: list[str]) -> list[str] | None:
+    names = [column_name(value) for value in values]
+    return names if {"usage", *map(str.lower, CHOICES)} <= set(names) else None
 
 
 def _row(number: int, columns: list[str], values: list[str]) -> Votes:
     row = dict(zip(columns, values, strict=False))
     counts = [row.get(name.lower(), "") for name in CHOICES]
     # Longer numbers are no counts of people.
-    whole = len(values) == len(columns) and all(text.isdecimal() and len(text) < 4 for text in counts)
+    whole = all(text.isdecimal() and len(text) < 4 for text in counts)
     return number, row.get("usage", ""), [int(text) for text in counts] if whole else None
 
 
