@@ -131,6 +131,13 @@ val_set/...""",
         "RAF-DB",
     ),
     Section(
+        "ExpW",
+        "label/label.lst         angry_actor_104.jpg 0 28 113 226 141 22.9362 0\nimage/origin/<photograph>",
+        "Each line is a face; faces are cut out by their boxes. There are no splits, so training holds a tenth of each "
+        "class out.",
+        "ExpW",
+    ),
+    Section(
         "FER2013",
         "fer2013.csv, icml_face_data.csv or fer2013.npz",
         "PublicTest is the validation split. PrivateTest is never trained or selected on.",

@@ -6,7 +6,7 @@ first row.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -38,40 +38,50 @@ class Row(NamedTuple):
 
     Attributes:
         code: Of the class, an index into `jaxfer.emotions.FER2013`, -1 where the line has no such code.
-        usage: One of `USAGES`, or what the line has instead.
+        usage: One of `USAGES`, or what the line has instead; None where the file has no such column.
     """
 
     line: int
     image: np.ndarray | None
     code: int = -1
-    usage: str = ""
+    usage: str | None = ""
     damage: str = ""
 
 
-def is_csv(path: Path) -> bool:
-    """Return whether a file has the columns.
+Kind = Literal["whole", "without Usage", "without labels"]
+"""What a csv of FER2013's pixels has: emotion and Usage too, or only the first, or neither.
+
+The competition's own train.csv and test.csv are of the last two: https://www.kaggle.com/c/3364
+"""
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Return what a file has by its columns, None where they are not FER2013's.
 
     Raises:
         UserError: It has only the name of such a file, or may not be read.
     """
-    known = open_table(path, LONGEST, _columns) is not None
-    if not known and path.name.lower() in NAMES:
+    table = open_table(path, LONGEST, _columns)
+    if table is None and path.name.lower() in NAMES:
         raise UserError(
             f"{path} begins neither with the names of its columns nor with a row of FER2013: "
             f"add the header emotion,pixels,Usage as its first line, or copy it again"
         )
-    return known
+    if table is None:
+        return None
+    names = table.form.names
+    return "without labels" if "emotion" not in names else "whole" if "usage" in names else "without Usage"
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """Yield each line of a file for which `is_csv` holds, but for the header and blank lines.
+    """Yield each line of a file that has labels, but for the header and blank lines.
 
     Raises:
-        UserError: It does not hold any more, or the file cannot be read or is larger than any such list.
+        UserError: It has none any more, or the file cannot be read or is larger than any such list.
     """
     table = open_table(path, LONGEST, _columns)
-    if table is None:
-        raise UserError(f"{path} has no columns emotion, pixels and Usage: copy it again")
+    if table is None or "emotion" not in table.form.names:
+        raise UserError(f"{path} has no columns emotion and pixels: copy it again")
     for number, values, problem in table.lines():
         if problem:
             yield Row(number, None, damage=problem)
@@ -89,7 +99,7 @@ class _Columns(NamedTuple):
 def _columns(values: list[str]) -> _Columns | None:
     """Return the columns of a csv by one of its first lines, None for another csv."""
     names = [column_name(value) for value in values]
-    if {"emotion", "pixels", "usage"} <= set(names):
+    if {"emotion", "pixels"} <= set(names) or names == ["pixels"]:
         return _Columns(names, True)
     for form in FORMS:
         row = dict(zip(form, values, strict=False))
@@ -103,7 +113,7 @@ def _row(number: int, row: dict[str, str]) -> Row:
     if image is None:
         return Row(number, None, damage=f"its pixels are not {SIDE * SIDE} numbers from 0 to 255")
     code = as_code(row["emotion"])
-    return Row(number, image, int(code) if code in CODES else -1, row["usage"])
+    return Row(number, image, int(code) if code in CODES else -1, row.get("usage"))
 
 
 def _pixels(text: bytes) -> np.ndarray | None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
+from jaxfer.data.layouts.fer2013.csv_file import USAGES
+from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
 from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
@@ -54,7 +55,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
             f"pass the whole fer2013.csv, or move {FER_PLUS} away to read it with FER2013's own labels"
         )
     for face, (line, usage, _) in zip(faces, votes, strict=True):
-        if face.split and usage in SPLIT_OF and usage != face.split_name:
+        if face.split and usage in USAGES and usage != face.split_name:
             raise UserError(
                 f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
                 f"the rows of both files have to be in their original order, so copy them again"
@@ -100,4 +101,13 @@ def _row(number: int, columns: list[str], values: list[str]) -> Votes:
     return number, row.get("usage", ""), [int(text) for text in counts] if whole else None
 
 
-LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read)
+def _near(folder: Folder) -> dict[Path, str]:
+    path = folder.path / FER_PLUS
+    if FER_PLUS not in folder.files or _find(folder):
+        return {}
+    return {
+        path: f"{FER_PLUS} has votes of FER+, but neither fer2013.csv, icml_face_data.csv nor fer2013.npz is beside it"
+    }
+
+
+LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, near=_near)
