@@ -23,6 +23,12 @@ class Check:
     """Folder (or file) with the labelled faces; its layout is detected."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
+    table: Path | None = None
+    """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
+    image_column: str | None = None
+    """Name of the column of images in the table; by default a usual one, such as path or image."""
+    label_column: str | None = None
+    """Name of the column of labels in the table; by default a usual one, such as label or emotion."""
     json: Path | None = None
     """File for all findings, with the paths."""
     html: Path | None = None
@@ -43,7 +49,8 @@ class Check:
                 what = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
                 raise UserError(f"{path} cannot be written: {what}")
             check_writable(path.parent, "pass another place")
-        found = check(self.data_dir, label_order=self.label_order, watch=images_bar)
+        columns = {"image_column": self.image_column, "label_column": self.label_column}
+        found = check(self.data_dir, label_order=self.label_order, table=self.table, **columns, watch=images_bar)
         print_check(found)
         if self.json is not None:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)

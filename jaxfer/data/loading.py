@@ -63,7 +63,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if only is not None:
             drawn.split(only)
         return drawn
-    layout, match = detect(config.data_dir)
+    layout, match = detect(config.data_dir, ReadOptions.of(config))
     source = _Source(str(config.data_dir), layout, match.place, match.notes, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
     cache = Cache(match.place, config, read_only=not keep)
@@ -119,7 +119,7 @@ class _Source:
 
     def select(self) -> Selection:
         """Return the records of all splits."""
-        return select(self.layout.read(self.place, ReadOptions(label_order=self.config.label_order)), self.config)
+        return select(self.layout.read(self.place, ReadOptions.of(self.config)), self.config)
 
     def rows(self, use: str, rows: np.ndarray) -> Images:
         """Return the images of rows that the cache remembers of prepared data."""

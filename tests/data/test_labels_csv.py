@@ -1,11 +1,15 @@
 import pytest
+from formats import encoded, face, put
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxfer.config import DataConfig, PrepareConfig
+from jaxfer.data import check, load, prepare
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.labels_csv.table import labels_table, rows_of
-from jaxfer.emotions import AFFECTNET_8
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports import print_check, print_data, print_prepared
 
 HEADER = ",pth,label,relFCs"
 
@@ -255,6 +259,24 @@ def test_folders_that_the_paths_start_with_and_the_data_lacks_are_passed_over(tm
     assert summary(read(root)) == dict.fromkeys(files, "fear")
 
 
+@pytest.mark.parametrize("written", ["anger/1.JPG", "Anger/1.jpg", "All/ANGER/1.jpg", "1.Jpg"])
+def test_letters_of_another_case_find_a_file_unless_two_differ_in_that_alone(tmp_path, written):
+    root = data(tmp_path, f"0,{written},fear,", files=["anger/1.jpg"])
+    assert summary(read(root)) == {"anger/1.jpg": "fear"}
+    (root / "ANGER").mkdir(exist_ok=True)
+    (root / "ANGER/1.jpG").touch()
+    (root / "x.jpg").touch()
+    data(root, f"0,{written},fear,", "1,x.jpg,sad,", files=[])
+    found = [r for r in read(root) if r.name != "x.jpg"]
+    assert [r.label for r in found] == [""] * 3
+
+
+def test_a_table_without_a_header_may_have_any_name(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,fear", "sad/1.jpg,happy", header="")
+    (root / "labels.csv").rename(root / "annotations.csv")
+    assert summary(read(root)) == {"anger/1.jpg": "fear", "sad/1.jpg": "happy"}
+
+
 def test_rows_that_start_otherwise_than_most_are_left_out(tmp_path):
     starts = {"A/anger": "fear", "A/sad": "fear", "A/fear": "sad", "/etc": "sad", "B": "sad"}
     rows = [f"0,{start}/1.jpg,{label}," for start, label in starts.items()]
@@ -277,7 +299,7 @@ def test_names_alone_find_files_in_any_folder_unless_two_are_called_so(tmp_path,
         **dict.fromkeys(files[3:], "file without a row"),
         "labels.csv line 5": "row without a file",
     }
-    assert "2 images are called d" in details(records)["labels.csv line 5"]
+    assert "2 images are called " in details(records)["labels.csv line 5"]
 
 
 @pytest.mark.parametrize("passed", ["", "data", "data/legend.csv"])
@@ -377,6 +399,25 @@ def test_tables_that_are_each_of_a_split_are_one_data_set(tmp_path, folders):
     ]
 
 
+def test_of_folders_with_the_same_files_a_table_means_the_one_that_is_named_like_it(tmp_path):
+    for split in ("train", "val"):
+        root = data(
+            tmp_path, "1.jpg,sad", "2.jpg,happy", files=[f"{split}/1.jpg", f"{split}/2.jpg"], header="image,label"
+        )
+        (root / "labels.csv").rename(root / f"{split}.csv")
+    assert [(r.name, r.split, r.label) for r in read(tmp_path)] == [
+        (f"{split}/{number}.jpg", split, label)
+        for split in ("val", "train")
+        for number, label in ((1, "sad"), (2, "happy"))
+    ]
+    (tmp_path / "train.csv").rename(tmp_path / "labels.csv")
+    (tmp_path / "val.csv").unlink()
+    with pytest.raises(
+        UserError, match=r"labels\.csv is not used: the images that it names may be those of train or of"
+    ):
+        detect(tmp_path)
+
+
 def test_tables_in_folders_of_splits_are_one_data_set(tmp_path):
     for split in ("valid", "Train"):
         data(tmp_path / split, "faces/1.jpg,sad", files=["faces/1.jpg"], header="file_name,label")
@@ -402,6 +443,98 @@ def test_tables_of_which_one_is_of_no_split_are_several_data_sets(tmp_path):
         detect(root)
     layout, match = detect(root / "train.csv")
     assert (layout.name, match.place) == ("labels.csv", root / "train.csv")
+
+
+def test_a_table_of_few_of_the_images_in_class_folders_leaves_the_choice_to_the_user(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,sad", files=["anger/1.jpg", "sad/1.jpg", "sad/2.jpg"], header="image,label")
+    assert detect(root)[0].name == "labels.csv"
+    (root / "labels.csv").rename(root / "notes.csv")
+    with pytest.raises(UserError, match=r"several data sets(.|\n)*class folders: (.|\n)*labels.csv: .* in notes.csv"):
+        detect(root)
+
+
+# A table that is named
+
+
+def test_a_named_table_counts_whatever_else_is_there_and_wherever_it_lies(tmp_path):
+    root = data(tmp_path / "data", "0,anger/1.jpg,sad,", "1,sad/1.jpg,sad,")
+    table = tmp_path / "mine.txt"
+    table.write_text("who;picture;feeling;split\na;2;happy;train\nb;3;fear;test\n")
+    options = {"table": table, "image_column": "Picture", "label_column": "feeling"}
+    for name in ("anger/2.jpg", "sad/3.jpg"):
+        (root / name).touch()
+    layout, match = detect(root, ReadOptions(**options))
+    assert (layout.name, match.place, match.evidence) == (
+        "labels.csv",
+        root,
+        "has paths and labels of images in mine.txt",
+    )
+    found = [(r.name, r.split, r.label or r.left_out) for r in layout.read(match.place, ReadOptions(**options))]
+    assert found == [
+        ("sad/3.jpg", "test", "fear"),
+        ("anger/2.jpg", "train", "happy"),
+        ("anger/1.jpg", None, "file without a row"),
+        ("sad/1.jpg", None, "file without a row"),
+    ]
+    assert check(root, **options).splits["train"].images == 0
+    assert DataConfig(data_dir=root, **options).table == table
+
+
+def test_a_named_table_without_such_columns_or_images_is_refused_with_its_own(tmp_path):
+    root = data(tmp_path, "0,anger/1.jpg,sad,")
+    with pytest.raises(
+        UserError, match=r"no columns picture and of labels, but '', 'pth', 'label', 'relFCs': name them"
+    ):
+        detect(root, ReadOptions(table=root / "labels.csv", image_column="picture"))
+    (root / "other").mkdir()
+    (root / "other/1.png").touch()
+    with pytest.raises(UserError, match=r"but not those in .*other: of 1 rows looked at, 0 name an image; pass the f"):
+        detect(root / "other", ReadOptions(table=root / "labels.csv"))
+    with pytest.raises(UserError, match=r"label_column is 'x': pass the table \(--table\) that has this column, too"):
+        DataConfig(data_dir=root, label_column="x")
+
+
+# What is set aside
+
+
+def test_what_a_table_of_other_images_says_is_set_aside_wherever_the_data_is_looked_at(tmp_path, capsys):
+    root = tmp_path / "data"
+    for split in ("train", "val"):
+        for label in AFFECTNET_7:
+            put(root / split / label / "1.png", encoded(face(label, len(split)), "PNG"))
+    (root / "labels.csv").write_text("path,label\n" + "".join(f"happy/{n}.jpg,sad\n" for n in range(50)))
+    note = "labels.csv is not used: of 50 rows looked at, 0 name an image"
+    found = load(DataConfig(data_dir=root, image_size=32))
+    assert found.warnings == (note,)
+    print_data(found)
+    assert f"note: {note}" in capsys.readouterr().out
+    checked = check(root)
+    assert checked.to_dict()["notes"] == [note]
+    print_check(checked)
+    assert f"note: {note}" in capsys.readouterr().out
+    prepared = prepare(root, tmp_path / "out", PrepareConfig(image_size=32))
+    assert prepared.metadata["notes"] == [note]
+    print_prepared(prepared)
+    assert f"note: {note}" in capsys.readouterr().out
+
+
+def test_what_is_kept_decoded_is_of_the_images_and_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxfer.data.loading.WORTH_KEEPING", 1)
+    names = {f"{label}/{n}.png": label for label in AFFECTNET_7 for n in range(3)}
+    for n, (name, label) in enumerate(names.items()):
+        put(tmp_path / "data" / name, encoded(face(label, n), "PNG"))
+    table = tmp_path / "data/labels.csv"
+    table.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in names.items()))
+    first = load(DataConfig(data_dir=table, image_size=32)).fingerprint
+    assert load(DataConfig(data_dir=table, image_size=32)).fingerprint == first
+    put(tmp_path / "data/anger/0.png", encoded(face("anger", 99), "PNG"))
+    assert load(DataConfig(data_dir=table, image_size=32)).fingerprint != first
+    outside = table.rename(tmp_path / "labels.csv")
+    config = DataConfig(data_dir=tmp_path / "data", image_size=32, table=outside)
+    second = load(config).fingerprint
+    text = outside.read_text()
+    outside.write_text(text.replace("anger/1.png,anger", "anger/1.png,happy"))
+    assert load(config).fingerprint != second
 
 
 # Telling it from other layouts

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.reading.record import Layout, Split
+from jaxfer.data.reading.record import Layout, ReadOptions, Split
 from jaxfer.data.releases import Comparison
 
 KINDS = (
@@ -77,7 +77,7 @@ class Check:
         place: Where it lies.
         evidence: How one can tell, as a clause.
         notes: What is set aside there, and why, a sentence each without its full stop.
-        label_order: What digits were declared to mean.
+        options: What it was read with.
         splits: By the data's own names, in the order in which they are read.
         release: How the counts compare with those of published data.
         sizes: Usable images by width and height of the photograph, such as `224x224`, most frequent first.
@@ -90,7 +90,7 @@ class Check:
     place: Path
     evidence: str
     notes: Sequence[str]
-    label_order: str | None
+    options: ReadOptions
     splits: Mapping[str, SplitCount]
     release: Comparison
     sizes: Mapping[str, int]
@@ -110,7 +110,8 @@ class Check:
             "place": str(self.place),
             "evidence": self.evidence,
             "notes": list(self.notes),
-            "label_order": self.label_order,
+            "label_order": self.options.label_order,
+            "table": self.options.table and str(self.options.table),
             "images": self.images,
             "splits": {
                 name: {"use": split.use, "images": split.images, "classes": dict(split.classes)}

@@ -23,7 +23,15 @@ MOST_SIZES = 20
 """How many sizes of photographs are listed; the others are counted together."""
 
 
-def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwatched) -> Check:
+def check(
+    data_dir: Path,
+    *,
+    label_order: str | None = None,
+    table: Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    watch: Watch = unwatched,
+) -> Check:
     """Read every image of the data at `data_dir` once and return what is wrong with it.
 
     Memory stays bounded by some 300 bytes an image, and disk by a temporary kilobyte an image. The result is the same
@@ -33,14 +41,18 @@ def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwa
     Args:
         data_dir: The data, in any layout that `jaxfer.data.layouts.detect` recognises.
         label_order: What digits that name classes mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
+        table: The table of images and labels that counts; None finds out.
+        image_column: The name of its column of images; None looks for a usual one.
+        label_column: Likewise, of labels.
         watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
         UserError: `detect` refuses the data, its layout cannot read it, or there is no room for the temporary file.
     """
-    layout, match = detect(data_dir)
+    options = ReadOptions(label_order=label_order, table=table, image_column=image_column, label_column=label_column)
+    layout, match = detect(data_dir, options)
     scan = Scan()
-    records = layout.read(match.place, ReadOptions(label_order=label_order))
+    records = layout.read(match.place, options)
     with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
         faces = scan.run(records, tally)
         try:
@@ -54,7 +66,7 @@ def check(data_dir: Path, *, label_order: str | None = None, watch: Watch = unwa
         place=match.place,
         evidence=match.evidence,
         notes=match.notes,
-        label_order=label_order,
+        options=options,
         splits=splits,
         release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),
         sizes=_most({f"{width}x{height}": count for (width, height), count in scan.sizes.items()}),

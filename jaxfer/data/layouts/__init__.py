@@ -50,20 +50,26 @@ BREADTH = 256
 """How many folders of one level are searched; AffectNet's image folders alone are over a thousand."""
 
 
-def detect(path: Path) -> tuple[Layout, Match]:
+def detect(path: Path, options: ReadOptions | None = None) -> tuple[Layout, Match]:
     """Return the layout of the data at `path`, a folder or a single file, and where in it the data lies.
 
     Subfolders are searched, but not those of a place that has been recognised.
 
+    Args:
+        path: The folder or file.
+        options: What the layout will be read with: where they name a table, that is the layout.
+
     Raises:
         UserError: There is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than one place that it
-            could read.
+            could read; or the table has no such columns, or names no image there.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: pass the folder that holds the labelled faces")
     top = Folder(path.parent, (), (path.name,)) if path.is_file() else peek(path)
     if not top.folders and not top.files:
         raise UserError(f"{path} is empty: pass the folder that holds the labelled faces")
+    if options and options.table:
+        return labels_csv.LAYOUT, labels_csv.match_of(path, options)
     found, near = _search(top)
     if not found:
         raise UserError(_nothing_found(path, top, near))

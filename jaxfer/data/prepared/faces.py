@@ -98,19 +98,20 @@ class RawFaces:
 
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
+        table = self.config.table
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
         versions = {"jaxfer": __version__, "python": platform.python_version()}
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.config),
+            "options": asdict(self.config) | {"table": table and table.name},
             "notes": list(self.match.notes),
             **self.ledger.metadata(),
         }
 
     def _records(self) -> Iterator[Record]:
-        options = ReadOptions(label_order=self.config.label_order, landmarks=True)
+        options = ReadOptions.of(self.config, landmarks=True)
         try:
             yield from self.layout.read(self.place, options)
         except OSError as error:

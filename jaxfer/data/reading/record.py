@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data.reading.folder import LINK, Folder
 from jaxfer.data.releases import Release
 
@@ -117,10 +118,22 @@ class ReadOptions:
     Attributes:
         label_order: A key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
         landmarks: Whether to read landmarks, which few need and which take more memory than all else.
+        table: The table of images and labels that counts, None where the layout is to be found out.
+        image_column: The name of its column of images, None for a usual one.
+        label_column: Likewise, of labels.
     """
 
     label_order: str | None = None
     landmarks: bool = False
+    table: Path | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    @classmethod
+    def of(cls, config: DataConfig | PrepareConfig, *, landmarks: bool = False) -> "ReadOptions":
+        """Return what a config says."""
+        fields = ("label_order", "table", "image_column", "label_column")
+        return cls(landmarks=landmarks, **{name: getattr(config, name) for name in fields})
 
 
 @dataclass(frozen=True)

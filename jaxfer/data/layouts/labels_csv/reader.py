@@ -16,6 +16,7 @@ Where several rows for one file agree, the first counts; where they do not, none
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from jaxfer.data.layouts.labels_csv.table import (
     Columns,
     Row,
     labels_table,
+    named_table,
     paths_of,
     rows_of,
 )
@@ -64,16 +66,23 @@ class Source:
     Attributes:
         table: The table.
         root: The folder of the data.
-        placing: How its paths lead to the images there; None where they do not.
-        here: How many rows name an image there, of those that were
-        looked: at.
     """
 
     table: Table[Columns]
     root: Path
-    placing: Placing | None
-    here: int
-    looked: int
+
+    @cached_property
+    def found(self) -> Placing | str:
+        """How the paths of the table lead to the images there, or as a clause why they do not."""
+        paths = [*paths_of(self.table)]
+        beside = self.path.parent
+        start = beside.relative_to(self.root).as_posix() if beside.is_relative_to(self.root) else ""
+        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, start, split_named(self.split_name))
+
+    @property
+    def placing(self) -> Placing | None:
+        """The former, None where the paths lead nowhere."""
+        return self.found if isinstance(self.found, Placing) else None
 
     @property
     def path(self) -> Path:
@@ -83,20 +92,20 @@ class Source:
     @property
     def name(self) -> str:
         """The file's path in the data."""
-        return self.path.relative_to(self.root).as_posix()
+        return _name(self.path, self.root)
 
     @property
     def split_name(self) -> str:
         """The name, of the file or its folder, that says a split; "" where neither does."""
         beside = self.path.parent
-        names = (self.path.stem, beside.name if beside != self.root else "")
+        names = (self.path.stem, beside.name if beside != self.root and beside.is_relative_to(self.root) else "")
         return next((name for name in names if split_named(name)), "")
 
     @property
     def is_apart(self) -> bool:
         """Whether the table and its images lie in a folder of their own, below the data's."""
         beside = self.path.parent
-        return beside != self.root and _source(self.table, beside).placing is not None
+        return beside != self.root and Source(self.table, beside).placing is not None
 
 
 class Entry(NamedTuple):
@@ -119,10 +128,22 @@ def _near(folder: Folder) -> dict[Path, str]:
     if _is_alone(folder) and _find_alone(folder):
         return {}
     return {
-        source.path: f"{source.name} is not used: of {source.looked} rows looked at, {source.here} name an image"
+        source.path: f"{source.name} is not used: {source.found}"
         for source in _sources(folder)
         if not source.placing and not source.is_apart
     }
+
+
+def have_last_word(folder: Folder) -> bool:
+    """Return whether tables, and not the names of folders, say the labels in a folder.
+
+    One that is called `labels.csv` does; others where they name more than half of the images.
+    """
+    sources = [source for source in _sources(folder) if source.placing]
+    if not sources or any(source.path.name.lower() == NAME for source in sources):
+        return bool(sources)
+    rows = sum(1 for source in sources for _ in paths_of(source.table))
+    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path).images())
 
 
 def refuse_unknown(folder: Folder) -> None:
@@ -177,7 +198,7 @@ def _sources(folder: Folder) -> list[Source]:
     for below in folder.folders:
         paths += _tables_in(folder.path / below)
     paths = [path for path in paths if path.is_file() and not leaves(path, folder.path)]
-    return [_source(table, folder.path) for table in map(labels_table, paths) if table]
+    return [Source(table, folder.path) for table in map(labels_table, paths) if table]
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -194,17 +215,33 @@ def _may_be_table(name: str) -> bool:
     return not name.startswith(".") and (name.lower().endswith(SUFFIXES) or "." not in name)
 
 
-def _source(table: Table[Columns], root: Path) -> Source:
-    paths = [*paths_of(table)]
-    looked = paths[:: 1 + len(paths) // LOOKED_AT]
-    placing, here = place(looked, root, table.path.parent.relative_to(root).as_posix())
-    return Source(table, root, placing, here, len(looked))
+def match_of(path: Path, options: ReadOptions) -> Match:
+    """Return what the table that the options name says of the images in a folder.
+
+    Raises:
+        UserError: It has no such columns, may not be read, or names no image there.
+    """
+    root = path.parent if path.is_file() else path
+    source = _named(root, options)
+    if not source.placing:
+        raise UserError(
+            f"{source.path} names images, but not those in {root}: {source.found}; pass the folder that has them"
+        )
+    return _match(root, [source])
+
+
+def _named(root: Path, options: ReadOptions) -> Source:
+    assert options.table
+    return Source(named_table(options.table, options.image_column, options.label_column), root)
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     root = place.parent if place.is_file() else place
-    whole = Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None)
-    sources = [source for source in _sources(whole) if source.placing]
+    if options.table:
+        found = [_named(root, options)]
+    else:
+        found = _sources(Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None))
+    sources = [source for source in found if source.placing]
     if not sources:
         raise UserError(f"{place} has no table of its images and labels any more: it was changed while it was read")
     tree = ImageTree(root, root)
@@ -284,7 +321,12 @@ def _conflict(table: Path, name: str, label: str, meaning: dict[str, str]) -> tu
 
 
 def _line(root: Path, row: Row) -> str:
-    return f"{row.table.relative_to(root).as_posix()} line {row.line}"
+    return f"{_name(row.table, root)} line {row.line}"
+
+
+def _name(table: Path, root: Path) -> str:
+    """Return a table's path in the data, or its name where it lies elsewhere."""
+    return table.relative_to(root).as_posix() if table.is_relative_to(root) else table.name
 
 
 def _where(row: Row, other: Row) -> str:

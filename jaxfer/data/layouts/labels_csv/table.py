@@ -1,6 +1,6 @@
 """A table of images and labels: which of its columns they are in, and its rows, however damaged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
 
 NAME = "labels.csv"
-"""What a table without a header must be called."""
+"""What a table is called that is meant to have labels, whatever else is there."""
 
 SUFFIXES = (".csv", ".tsv")
 """What the names of tables end in, or else they have no suffix."""
@@ -65,13 +65,32 @@ class Row(NamedTuple):
 def labels_table(path: Path) -> Table[Columns] | None:
     """Return the table in a file, None where it is none of images and labels.
 
-    One of its first lines names such columns; or, in a file called `labels.csv`, it starts with the path of an image
-    and a word for its class, perhaps after an index.
+    One of its first lines names such columns; or it starts with the path of an image and a word for its class, perhaps
+    after an index.
 
     Raises:
         UserError: The file may not be read.
     """
-    return open_table(path, LONGEST_LINE, _columns_or_row if path.name.lower() == NAME else _columns)
+    return open_table(path, LONGEST_LINE, _columns_or_row)
+
+
+def named_table(path: Path, image: str | None, label: str | None) -> Table[Columns]:
+    """Return the table in a file whose columns have these names, as the file writes them in any case, or usual ones.
+
+    Raises:
+        UserError: It has no such columns, or the file may not be read.
+    """
+    images, labels = ((column_name(one),) if one else usual for one, usual in ((image, IMAGES), (label, LABELS)))
+    table = open_table(path, LONGEST_LINE, lambda values: _columns(values, images, labels))
+    if table:
+        return table
+    first = open_table(path, LONGEST_LINE, lambda values: values if len(values) > 1 else None)
+    shown = f"{', '.join(map(repr, first.form))}" if first else "no table"
+    wanted = f"{image or 'of images'} and {label or 'of labels'}"
+    raise UserError(
+        f"{path} has no columns {wanted}, but {shown:.400}: name them with image_column and label_column "
+        "(--image-column, --label-column)"
+    )
 
 
 def paths_of(table: Table[Columns]) -> Iterator[str]:
@@ -114,17 +133,19 @@ def _only(table: Table[Columns], found: dict[str, int], what: str) -> int:
     if len(found) > 1:
         raise UserError(
             f"{table.path} has several columns that may have the {what}, {' and '.join(found)}: rename all but the one "
-            "that counts, or take them out"
+            f"that counts{', or name it with label_column (--label-column)' if what == 'labels' else ''}"
         )
     return next(iter(found.values()))
 
 
-def _columns(values: list[str]) -> Columns | None:
+def _columns(
+    values: list[str], image_names: Sequence[str] = IMAGES, label_names: Sequence[str] = LABELS
+) -> Columns | None:
     """Return the columns that values name, None where they do not name one of images and one of labels."""
     names = {column_name(value): index for index, value in reversed([*enumerate(values)])}
-    image = next((names[name] for name in IMAGES if name in names), None)
+    image = next((names[name] for name in image_names if name in names), None)
     labels, splits = (
-        {values[names[name]]: names[name] for name in of if name in names} for of in (LABELS, SPLIT_COLUMNS)
+        {values[names[name]]: names[name] for name in of if name in names} for of in (label_names, SPLIT_COLUMNS)
     )
     return Columns(image, labels, splits, True) if image is not None and labels else None
 
