@@ -87,7 +87,8 @@ val_set/...""",
         "Word folders with labels.csv (Kaggle: noamsegal/affectnet-training-data)",
         "labels.csv          ,pth,label,relFCs\nanger/image0000006.jpg\n...",
         "Folder and csv can disagree about a face: the csv counts, and `check` lists these faces under conflicting labels. "
-        "There is no validation split, so training holds a tenth of each class out.",
+        "There is no validation split, so training holds a tenth of each class out. Other tables are read likewise: "
+        "[tables of images and labels](data.md#tables-of-images-and-labels).",
         "labels.csv",
     ),
     Section(

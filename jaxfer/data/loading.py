@@ -1,7 +1,7 @@
 """From a folder to a data set: detect its layout, read its records, select, decode."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from jaxfer.data.columns import columns_of
 from jaxfer.data.dataset import Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
 from jaxfer.data.groups import groups_of
 from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
@@ -25,8 +26,8 @@ WORTH_KEEPING = 2000
 """How many images take long enough to decode that the result is kept."""
 
 Facts = dict[str, Any]
-"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths, and `names`: by
-its key, what the data calls each split."""
+"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths; `notes`, those of
+the selection; and `names`: by its key, what the data calls each split."""
 
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 
@@ -119,7 +120,10 @@ class _Source:
 
     def select(self) -> Selection:
         """Return the records of all splits."""
-        return select(self.layout.read(self.place, ReadOptions.of(self.config)), self.config)
+        agreement = Agreement()
+        records = agreement.counted(self.layout.read(self.place, ReadOptions.of(self.config)))
+        selection = select(records, self.config)
+        return replace(selection, notes=agreement.notes)
 
     def rows(self, use: str, rows: np.ndarray) -> Images:
         """Return the images of rows that the cache remembers of prepared data."""
@@ -141,7 +145,7 @@ class _Source:
             else:
                 selection, splits, fingerprint = self._decode(selection, building.array)
             check(selection, self.name, self.config)
-            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable}
+            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable, "notes": selection.notes}
             facts |= {"fingerprint": fingerprint, "names": names}
             if self.is_pixels:
                 building.keep(facts, splits, {key: _rows_of(part) for key, part in selection.parts.items()})
@@ -173,7 +177,7 @@ class _Source:
             source=self.name,
             left_out=facts["left_out"],
             unreadable=self._located(facts["unreadable"]),
-            warnings=(*self.notes, *(protocol.differences(release, found) if release else ())),
+            warnings=(*self.notes, *facts["notes"], *(protocol.differences(release, found) if release else ())),
             known_fingerprint=facts["fingerprint"],
             place=self.passed,
         )
@@ -187,7 +191,7 @@ class _Source:
             source=self.name,
             left_out={"unreadable": len(failures)} if failures else {},
             unreadable=self._located(failures),
-            warnings=self.notes,
+            warnings=(*self.notes, *selection.notes),
             place=self.passed,
         )
 

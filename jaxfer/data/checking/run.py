@@ -14,6 +14,7 @@ from jaxfer.data.checking.findings import KINDS, Check, SplitCount
 from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
@@ -52,7 +53,8 @@ def check(
     options = ReadOptions(label_order=label_order, table=table, image_column=image_column, label_column=label_column)
     layout, match = detect(data_dir, options)
     scan = Scan()
-    records = layout.read(match.place, options)
+    agreement = Agreement()
+    records = agreement.counted(layout.read(match.place, options))
     with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
         faces = scan.run(records, tally)
         try:
@@ -65,7 +67,7 @@ def check(
         layout=layout,
         place=match.place,
         evidence=match.evidence,
-        notes=match.notes,
+        notes=(*match.notes, *agreement.notes),
         options=options,
         splits=splits,
         release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),

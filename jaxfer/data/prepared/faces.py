@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.layouts.prepared import CREATED_BY
 from jaxfer.data.layouts.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
@@ -76,6 +77,7 @@ class RawFaces:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.config, self.place)
+        self._agreement = Agreement()
 
     def __iter__(self) -> Iterator[tuple[Split, Example]]:
         """Yield each face that is kept, with its split.
@@ -106,14 +108,14 @@ class RawFaces:
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
             "options": asdict(self.config) | {"table": table and table.name},
-            "notes": list(self.match.notes),
+            "notes": [*self.match.notes, *self._agreement.notes],
             **self.ledger.metadata(),
         }
 
     def _records(self) -> Iterator[Record]:
         options = ReadOptions.of(self.config, landmarks=True)
         try:
-            yield from self.layout.read(self.place, options)
+            yield from self._agreement.counted(self.layout.read(self.place, options))
         except OSError as error:
             raise UserError(f"{self.place} cannot be read ({error}): copy it again") from error
 

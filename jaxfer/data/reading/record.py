@@ -88,6 +88,7 @@ class Record:
             only.
         answers: How many people gave each of FER+'s ten answers, `jaxfer.data.layouts.fer2013.votes.CHOICES`, outliers
             included; None in all other data.
+        agrees: Whether what most of them answered is FER2013's label; None where that is not known.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Record:
     landmarks: np.ndarray | None = None
     votes: tuple[float, ...] | None = None
     answers: tuple[int, ...] | None = None
+    agrees: bool | None = None
 
 
 def by_split(records: Iterable[Record]) -> list[Record]:

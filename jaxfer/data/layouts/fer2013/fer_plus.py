@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.csv_file import USAGES
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, records
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
+from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, majority, refuse_others
 from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
@@ -60,10 +60,9 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
                 f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
                 f"the rows of both files have to be in their original order, so copy them again"
             )
-    rows = list(zip(faces, votes, strict=True))
-    known = ((face.split_name, face.label, counts) for face, (*_, counts) in rows if face.label and counts)
-    refuse_others(str(votes_path), known)
-    yield from by_split(_relabelled(face, row) for face, row in rows)
+    found = [_relabelled(face, row) for face, row in zip(faces, votes, strict=True)]
+    refuse_others(str(votes_path), found)
+    yield from by_split(found)
 
 
 def _relabelled(face: Record, row: Votes) -> Record:
@@ -72,8 +71,10 @@ def _relabelled(face: Record, row: Votes) -> Record:
     line, _, counts = row
     where = f"{FER_PLUS} line {line}"
     if counts is None:
-        return replace(face, label="", left_out=UNLABELLED, detail=f"{where} is damaged", votes=None, answers=None)
-    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts))
+        detail = f"{where} is damaged"
+        return replace(face, label="", left_out=UNLABELLED, detail=detail, votes=None, answers=None, agrees=None)
+    same = agrees(face.label, counts)
+    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts), agrees=same)
     chosen = majority(counts)
     if chosen is None:
         return replace(face, left_out=UNLABELLED, detail=f"no choice has most of its votes in {where}")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, refuse_others
+from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
 from jaxfer.data.reading.folder import Folder, peek, readable
 from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.npz import opened_npz
@@ -62,7 +62,7 @@ def records(path: Path) -> list[Record]:
         UserError: The file is damaged.
     """
     found = [*(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))]
-    refuse_others(str(path), ((one.split_name, one.label, one.answers) for one in found if one.label and one.answers))
+    refuse_others(str(path), found)
     return found
 
 
@@ -123,6 +123,7 @@ def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[
         left_out="" if known else UNLABELLED,
         votes=expression_votes(answers) if answers else None,
         answers=answers,
+        agrees=agrees(CLASSES[code], answers) if known and answers else None,
     )
 
 

@@ -75,7 +75,12 @@ def labels_table(path: Path) -> Table[Columns] | None:
 
 
 def named_table(path: Path, image: str | None, label: str | None) -> Table[Columns]:
-    """Return the table in a file whose columns have these names, as the file writes them in any case, or usual ones.
+    """Return the table in a file whose columns have certain names, in any case.
+
+    Args:
+        path: The file.
+        image: The name of the column of images, None for a usual one.
+        label: Likewise, of labels.
 
     Raises:
         UserError: It has no such columns, or the file may not be read.
