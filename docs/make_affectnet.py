@@ -87,7 +87,8 @@ val_set/...""",
         "Word folders with labels.csv (Kaggle: noamsegal/affectnet-training-data)",
         "labels.csv          ,pth,label,relFCs\nanger/image0000006.jpg\n...",
         "Folder and csv can disagree about a face: the csv counts, and `check` lists these faces under conflicting labels. "
-        "There is no validation split, so training holds a tenth of each class out.",
+        "There is no validation split, so training holds a tenth of each class out. Other tables are read likewise: "
+        "[tables of images and labels](data.md#tables-of-images-and-labels).",
         "labels.csv",
     ),
     Section(
@@ -129,6 +130,13 @@ val_set/...""",
         "Classes 1 to 7 are surprise, fear, disgust, happiness, sadness, anger, neutral. Its test split is for the final "
         "score: training holds a tenth of each class out instead.",
         "RAF-DB",
+    ),
+    Section(
+        "ExpW",
+        "label/label.lst         angry_actor_104.jpg 0 28 113 226 141 22.9362 0\nimage/origin/<photograph>",
+        "Each line is a face; faces are cut out by their boxes. There are no splits, so training holds a tenth of each "
+        "class out.",
+        "ExpW",
     ),
     Section(
         "FER2013",

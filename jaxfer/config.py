@@ -34,6 +34,7 @@ def _are_texts(values: object) -> bool:
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
 WORDS = Must(_are_texts, "a tuple of texts WORD=CLASS, such as ('suprise=surprise',)")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
+PATH = Must(lambda path: isinstance(path, Path), "a pathlib.Path")
 PROBABILITY = Must(lambda x: 0 <= x <= 1, "a probability from 0 to 1")
 
 
@@ -49,7 +50,7 @@ def _is_class(name: object) -> bool:
 class DataConfig(Section):
     """Which faces to learn from."""
 
-    data_dir: Annotated[Path | None, Must(lambda path: isinstance(path, Path), "a pathlib.Path")] = None
+    data_dir: Annotated[Path | None, PATH] = None
     """Folder (or FER2013 file) that holds the labelled faces; its layout is detected. None draws faces instead."""
     image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
@@ -66,6 +67,12 @@ class DataConfig(Section):
     """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean. Needed for digit folders only, which carry no order of their own."""
+    table: Annotated[Path | None, PATH] = None
+    """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
+    image_column: str | None = None
+    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    label_column: str | None = None
+    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
@@ -85,6 +92,7 @@ class DataConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_columns(self)
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
         both = bool(self.classes) and self.num_classes != DataConfig.num_classes
@@ -142,6 +150,12 @@ class PrepareConfig(Section):
     """What the data's own words for classes mean, as WORD=CLASS: suprise=surprise, or sleepy=none to leave them out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
+    table: Annotated[Path | None, PATH] = None
+    """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
+    image_column: str | None = None
+    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    label_column: str | None = None
+    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
     leaks: Literal["drop", "keep"] = "drop"
     """Training images that are exact copies of a validation or test image."""
     duplicates: Literal["drop", "keep"] = "keep"
@@ -150,6 +164,13 @@ class PrepareConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         declared(self.class_names)
+        _check_columns(self)
+
+
+def _check_columns(config: "DataConfig | PrepareConfig") -> None:
+    for name in ("image_column", "label_column"):
+        value = getattr(config, name)
+        check(value is None or config.table is not None, name, value, "the table (--table) that has this column, too")
 
 
 def _is_variant(name: str) -> bool:

@@ -6,6 +6,7 @@ written or removed through a link.
 What is written is on the disk, not in memory alone, before anything that it replaces goes: a power cut loses neither.
 """
 
+import codecs
 import errno
 import io
 import os
@@ -56,17 +57,20 @@ def opened(path: Path | str, most: int | None = None) -> io.BufferedReader:
 
 
 def opened_text(path: Path | str, errors: str = "strict", most: int | None = MOST_LIST_BYTES) -> io.TextIOWrapper:
-    """Open a text, UTF-8 with or without its mark.
+    """Open a text: UTF-8 with or without its mark, or UTF-16 with it, as spreadsheets and Windows save it.
 
     Args:
         path: As for `opened`.
-        errors: What becomes of other bytes, as for `bytes.decode`.
+        errors: What becomes of other bytes of UTF-8, as for `bytes.decode`; those of UTF-16 are replaced.
         most: As for `opened`.
 
     Raises:
         OSError: As for `opened`.
     """
-    return io.TextIOWrapper(opened(path, most), "utf-8-sig", errors)
+    file = opened(path, most)
+    if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return io.TextIOWrapper(file, "utf-16", "replace")
+    return io.TextIOWrapper(file, "utf-8-sig", errors)
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:

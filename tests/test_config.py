@@ -29,6 +29,9 @@ NOTHING_DEFAULT = Config(
         merge=("contempt=disgust", "sad=low", "fear=low"),
         class_names=("suprise=surprise", "a=b=none"),
         label_order="alphabetical",
+        table=Path("faces/list of all.csv"),
+        image_column="picture",
+        label_column="feeling",
         margin=0.2,
         val_fraction=0.25,
         max_unreadable=0.5,
@@ -170,6 +173,9 @@ NAN, INF = float("nan"), float("inf")
 OTHER_VARIANTS = ("resnet-18", "seed", "", "mine:", ":Net", "mine", "my-nets:Net", 3, None, [])
 INVALID = [
     (DataConfig, "data_dir", ("faces",), "a pathlib.Path"),
+    (DataConfig, "table", ("faces.csv",), "a pathlib.Path"),
+    (DataConfig, "image_column", ("picture",), "the table (--table)"),
+    (DataConfig, "label_column", ("feeling",), "the table (--table)"),
     (DataConfig, "image_size", (31, 0, -64, "64", None), "at least 32 pixels"),
     (DataConfig, "num_classes", (6, 11), "7, 8"),
     (

@@ -26,6 +26,12 @@ class Check:
     """What the data's own words for classes mean, as suprise=surprise,sleepy=none; none leaves faces out."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
+    table: Path | None = None
+    """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
+    image_column: str | None = None
+    """Name of the column of images in the table; by default a usual one, such as path or image."""
+    label_column: str | None = None
+    """Name of the column of labels in the table; by default a usual one, such as label or emotion."""
     json: Path | None = None
     """File for all findings, with the paths."""
     html: Path | None = None
@@ -47,8 +53,9 @@ class Check:
                 what = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
                 raise UserError(f"{path} cannot be written: {what}")
             check_writable(path.parent, "pass another place")
-        options = {"label_order": self.label_order, "class_names": self.class_names}
-        found = check(self.data_dir, **options, watch=images_bar)
+        options = {"label_order": self.label_order, "class_names": self.class_names, "table": self.table}
+        columns = {"image_column": self.image_column, "label_column": self.label_column}
+        found = check(self.data_dir, **options, **columns, watch=images_bar)
         print_check(found)
         if self.json is not None:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)

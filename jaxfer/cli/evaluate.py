@@ -163,7 +163,8 @@ class Evaluate:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
         options = {"sampling": "uniform", "soft_labels": False}
         if self.data is not None:
-            options |= {"data_dir": self.data}
+            # What a table says of the run's own images, it does not say of others.
+            options |= {"data_dir": self.data, "table": None, "image_column": None, "label_column": None}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         if self.class_names:

@@ -56,7 +56,7 @@ class Cache:
     def __init__(self, place: Path, config: DataConfig, *, read_only: bool = False) -> None:
         self._read_only = read_only
         self._home = (place if place.is_dir() else place.parent) / FOLDER
-        self._tree = _tree(place)
+        self._tree = _tree(place, *([config.table] if config.table else []))
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
         self._outdated = {f"{self._tree}-{_settings(config, version)}" for version in range(1, VERSION)}
 
@@ -215,14 +215,22 @@ def _settings(config: DataConfig, version: int = VERSION) -> str:
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 
-def _tree(place: Path) -> str:
+def _tree(place: Path, *others: Path) -> str:
     """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it.
+
+    Args:
+        place: The folder or file.
+        others: Further files that count, wherever they lie.
 
     Raises:
         UserError: A folder may not be read, or lies too deep.
     """
     digest = hashlib.blake2b(digest_size=8)
     folders = [place if place.is_dir() else place.parent]
+    for other in others:
+        with readable(other):
+            facts = other.stat()
+        digest.update(f"{facts.st_size} {facts.st_mtime_ns}\n".encode())
     digest.update(b"" if place.is_dir() else os.fsencode(place.name))
     while folders:
         folder = folders.pop()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from jaxfer.data.columns import columns_of
 from jaxfer.data.dataset import Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
 from jaxfer.data.groups import groups_of
 from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
@@ -28,8 +29,8 @@ WORTH_KEEPING = 2000
 """How many images take long enough to decode that the result is kept."""
 
 Facts = dict[str, Any]
-"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths, and `names`: by
-its key, what the data calls each split."""
+"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths; `notes`, those of
+the selection; and `names`: by its key, what the data calls each split."""
 
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 
@@ -66,8 +67,8 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if only is not None:
             drawn.split(only)
         return drawn
-    layout, match = detect(config.data_dir, config.class_names)
-    source = _Source(str(config.data_dir), layout, match.place, config, watch)
+    layout, match = detect(config.data_dir, ReadOptions.of(config))
+    source = _Source(str(config.data_dir), layout, match.place, match.notes, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
     cache = Cache(match.place, config, read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
@@ -90,11 +91,13 @@ class _Source:
 
     Attributes:
         passed: The path that was passed; `place` is where below it the data lies.
+        notes: What is set aside there.
     """
 
     passed: str
     layout: Layout
     place: Path
+    notes: tuple[str, ...]
     config: DataConfig
     watch: Watch
 
@@ -120,8 +123,10 @@ class _Source:
 
     def select(self) -> Selection:
         """Return the records of all splits."""
-        options = ReadOptions(label_order=self.config.label_order, class_names=self.config.class_names)
-        return select(self.layout.read(self.place, options), self.config)
+        agreement = Agreement()
+        records = agreement.counted(self.layout.read(self.place, ReadOptions.of(self.config)))
+        selection = select(records, self.config)
+        return replace(selection, notes=agreement.notes)
 
     def rows(self, use: str, rows: np.ndarray) -> Images:
         """Return the images of rows that the cache remembers of prepared data."""
@@ -143,7 +148,7 @@ class _Source:
             else:
                 selection, splits, fingerprint = self._decode(selection, building.array)
             check(selection, self.name, self.config)
-            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable}
+            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable, "notes": selection.notes}
             facts |= {"fingerprint": fingerprint, "names": names}
             if self.is_pixels:
                 building.keep(facts, splits, {key: _rows_of(part) for key, part in selection.parts.items()})
@@ -174,7 +179,11 @@ class _Source:
             source=self.name,
             left_out=facts["left_out"],
             unreadable=self._located(facts["unreadable"]),
-            warnings=tuple(differences(release, found, self.config.counted_as())) if release else (),
+            warnings=(
+                *self.notes,
+                *facts["notes"],
+                *(differences(release, found, self.config.counted_as()) if release else ()),
+            ),
             known_fingerprint=facts["fingerprint"],
             place=self.passed,
         )
@@ -188,6 +197,7 @@ class _Source:
             source=self.name,
             left_out=_with(selection.all_parts[key].left_out, failures),
             unreadable=self._located(failures),
+            warnings=(*self.notes, *selection.notes),
             place=self.passed,
         )
 

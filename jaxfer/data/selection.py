@@ -31,6 +31,7 @@ class Selection:
         tests: The records of each test split, by its name.
         left_out: How many other records there are, by reason, those of test splits among them.
         unreadable: The name of each unreadable record and what is wrong with it; `left_out` counts them too.
+        notes: What a reader of the data's numbers should know, one sentence each.
     """
 
     train: Part
@@ -38,6 +39,7 @@ class Selection:
     tests: dict[str, Part]
     left_out: dict[str, int]
     unreadable: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[str, Part]:

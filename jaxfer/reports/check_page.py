@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.data.checking.findings import Check, Problem
-from jaxfer.data.layouts import ReadOptions
 from jaxfer.data.reading.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.files import write
 from jaxfer.reports import html
@@ -99,8 +98,7 @@ def _pictures(check: Check) -> dict[str, str]:
     if not wanted:
         return found
     with quiet_pillow():
-        options = ReadOptions(label_order=check.label_order, class_names=check.class_names)
-        for record in check.layout.read(check.place, options):
+        for record in check.layout.read(check.place, check.options):
             if record.name not in wanted:
                 continue
             wanted.remove(record.name)

@@ -40,6 +40,8 @@ def print_check(check: "Check") -> None:
     console = Console(highlight=False, soft_wrap=True)
     say = lambda text, style=None: console.print(printable(text), style=style, markup=False)  # noqa: E731
     say(f"{check.layout.name}: {check.place} {check.evidence}.")
+    for note in check.notes:
+        say(f"note: {note}")
     console.print(_checked_splits(check), soft_wrap=False)
     say(check.release.summary)
     say(f"sizes: {_in_line(check.sizes)}; modes: {_in_line(check.modes)}")
@@ -103,6 +105,8 @@ def print_prepared(prepared: "Prepared") -> None:
     rows = {label: [f"{split['classes'][label]:,}" for split in splits.values()] for label in metadata["class_names"]}
     totals = [f"{split['images']:,}" for split in splits.values()]
     console.print(_classes(f"{total:,} images", list(splits), rows, totals), soft_wrap=False)
+    for note in metadata["notes"]:
+        console.print(printable(f"note: {note}"))
     for reason, found in left_out.items():
         console.print(f"left out: {found['images']:,} {LEFT_OUT.get(reason, reason)}")
     for split, counts in splits.items():

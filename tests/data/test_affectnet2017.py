@@ -179,7 +179,7 @@ def test_a_list_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         return os_open(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", guarded)
-    assert f"{tmp_path / 'lists/training.csv'} cannot be read (Permission denied)" in refusal(tmp_path)
+    assert f"{tmp_path / 'lists/training.csv'} cannot be read: you lack the permission" in refusal(tmp_path)
 
 
 # Rows

@@ -224,6 +224,59 @@ def test_annotations_without_an_image_are_rows_without_a_file_in_their_split(tmp
     ]
 
 
+@pytest.mark.parametrize("folders", [("train", "val"), ("Training", "valid"), ("val_set", "train_set")])
+def test_the_folders_of_the_splits_may_be_called_otherwise(tmp_path, folders):
+    for folder in folders:
+        face(tmp_path, split=folder, exp=["1"])
+    assert {r.split_name: r.split for r in read(tmp_path)} == {
+        folder: "val" if folder.startswith("v") else "train" for folder in folders
+    }
+
+
+def gathered(root, *lines, header=",number,exp,val,aro", name="train_set_annotation_without_lnd.csv"):
+    """Write annotations in a csv, and images 1, 4 and 7."""
+    for number in (1, 4, 7):
+        put(root / "train_set" / "images" / f"{number}.jpg", b"")
+    put(root / name, "\n".join([header, *lines, ""]).encode())
+    return root
+
+
+@pytest.mark.parametrize("name", ["train_set_annotation_without_lnd.csv", "Train.csv", "train_set/annotations.csv"])
+def test_annotations_may_be_gathered_in_a_csv(tmp_path, name):
+    rows = ["0,1,6,-0.5,0.25", "1,4,1.0,-2,0.5", "2,9,2,0,0", "3,4"]
+    first, second, third, missing, damaged = read(gathered(tmp_path, *rows, name=name))
+    assert (first.name, first.label, first.valence, first.arousal) == ("train_set/images/1.jpg", "anger", -0.5, 0.25)
+    assert (second.label, second.arousal, second.remarks[0][0]) == ("happy", 0.5, "affect")
+    assert math.isnan(second.valence)
+    assert (third.left_out, third.detail) == ("unlabelled", "no row")
+    assert (missing.name, missing.left_out) == ("train_set/images/9.jpg", "row without a file")
+    assert (damaged.name, damaged.detail) == (f"{name} line 5", "2 values rather than 5")
+    assert (damaged.split, damaged.split_name) == ("train", "train_set")
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("number;expression", "images\\{}.jpg;6"), ("number,exp", "{}.0,6"), ("number\texp\tlnd", "{}.jpg\t6\t1;2")],
+)
+def test_a_csv_of_annotations_is_read_however_it_was_saved(tmp_path, header, row):
+    records = read(gathered(tmp_path, *map(row.format, (1, 4, 7)), header=header))
+    assert [(r.label, r.left_out) for r in records] == [("anger", "")] * 3
+
+
+def test_an_image_with_two_rows_that_differ_is_unlabelled(tmp_path):
+    records = read(gathered(tmp_path, "0,1,6,0,0", "1,1,2,0,0", "2,4,3,0,0", "3,4,3,0,0"))
+    assert records[0].detail == "lines 2 and 3 of train_set_annotation_without_lnd.csv differ"
+    assert [r.left_out or r.label for r in records] == ["unlabelled", "surprise", "unlabelled"]
+
+
+def test_images_without_annotations_are_told_what_is_missing(tmp_path):
+    root = gathered(tmp_path, "1,6", header="a,b")
+    with pytest.raises(
+        UserError, match="but neither annotations in train_set/annotations nor a csv of the columns num"
+    ):
+        detect(root)
+
+
 @pytest.mark.parametrize("nesting", ["", "data/AffectNet", "archive (3)"])
 def test_it_is_found_below_and_read_in_the_order_of_its_numbers(tmp_path, nesting):
     for number in (10, 9, 100):

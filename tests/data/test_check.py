@@ -43,7 +43,9 @@ def check_records(monkeypatch, tmp_path):
 
     def run(*records):
         layout = Layout("made up", "nothing", lambda folder: [], lambda place, options: iter(records))
-        monkeypatch.setattr("jaxfer.data.checking.run.detect", lambda path: (layout, Match(tmp_path, "is made up")))
+        monkeypatch.setattr(
+            "jaxfer.data.checking.run.detect", lambda path, options: (layout, Match(tmp_path, "is made up"))
+        )
         return check(tmp_path)
 
     return run

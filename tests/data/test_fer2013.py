@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from formats.fer2013 import VOTED, votes_line
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jaxfer.config import DataConfig
+from jaxfer.data import check, load
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.releases import FER2013 as PUBLISHED
-from jaxfer.emotions import AFFECTNET_8, FER2013
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, FER2013
 from jaxfer.errors import UserError
+from jaxfer.reports import print_check
 
 ROW = " ".join(["7"] * 2304)
 HEADER = "emotion,pixels,Usage"
@@ -197,6 +201,40 @@ def test_malformed_csv_rows_are_left_out_by_line_and_reason_and_the_others_read(
     assert "2 values rather than 3" in [r.detail for r in records]
 
 
+@pytest.mark.parametrize("second", ["test.csv", "val.csv"])
+def test_files_without_usage_are_of_the_splits_that_they_are_named_after(tmp_path, second):
+    write_csv(tmp_path / "train.csv", f"3,{ROW}", f"0.0,{ROW}", header="emotion,pixels")
+    assert [(r.split, r.split_name, r.label) for r in read(tmp_path)] == [
+        ("train", "train", w) for w in ("happy", "anger")
+    ]
+    write_csv(tmp_path / second, f'4,"{ROW}"', header="emotion,pixels")
+    (first, *_) = read(tmp_path)
+    assert (first.name, first.split, first.label) == (f"{second} line 2", second[:-4], "sad")
+
+
+def test_pixels_without_labels_are_set_aside_and_named(tmp_path):
+    write_csv(tmp_path / "test.csv", f'"{ROW}"', header="pixels")
+    assert "only test.csv. test.csv has no column emotion, and is not used." in refusal(tmp_path)
+    write_csv(tmp_path / "train.csv", f"3,{ROW}", header="emotion,pixels")
+    _, match = detect(tmp_path)
+    assert match.notes == ("test.csv has no column emotion, and is not used",)
+    write_csv(tmp_path / "icml_face_data.csv", f"3,Training,{ROW}", header="emotion, Usage, pixels")
+    _, match = detect(tmp_path)
+    assert match.place.name == "icml_face_data.csv"
+    assert "train.csv has no column Usage, and is not used beside icml_face_data.csv" in match.notes
+
+
+def test_a_csv_that_is_still_an_archive_loses_only_the_lines_that_are_no_rows(tmp_path):
+    text = write_csv(tmp_path / "x.csv", f"3,{ROW},Training", f"0,{ROW},PublicTest").read_bytes()
+    with tarfile.open(tmp_path / "fer2013.csv", "w") as archive:
+        for name, content in (("fer2013/fer2013.csv", text), ("fer2013/README", b"a, b\n")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    (tmp_path / "x.csv").unlink()
+    assert [r.label for r in read(tmp_path) if not r.left_out] == ["anger", "happy"]
+
+
 def test_a_link_to_nothing_is_no_data(tmp_path):
     (tmp_path / "fer2013.csv").symlink_to(tmp_path / "gone.csv")
     (tmp_path / "fer2013.npz").symlink_to(tmp_path / "gone.npz")
@@ -246,9 +284,21 @@ def test_votes_beside_the_faces_make_it_fer_plus_whichever_is_passed(tmp_path, p
     assert read(tmp_path)[0].label == "happy"
 
 
+def test_it_is_always_said_how_often_votes_and_labels_agree(tmp_path, capsys):
+    lines = [votes_line("Training", happy=10)] * 3 + [votes_line("Training", sad=10), votes_line("Training", NF=10)]
+    found = check(write_votes(tmp_path, *lines))
+    note = "FER+'s votes agree with FER2013's label in 75% of 4 rows, where 62% are usual"
+    assert found.to_dict()["notes"] == [note]
+    print_check(found)
+    assert f"note: {note}" in capsys.readouterr().out
+    faces = [votes_line(usage, **{label: 9}) for usage in ("Training", "PublicTest") for label in AFFECTNET_7]
+    write_votes(tmp_path, *faces)
+    assert "in 14% of 14 rows" in load(DataConfig(data_dir=tmp_path, image_size=32)).warnings[0]
+
+
 def test_votes_without_faces_are_no_data(tmp_path):
     write_csv(tmp_path / "fer2013new.csv", header=VOTES_HEADER)
-    assert "fer2013new.csv beside" in refusal(tmp_path)
+    assert "fer2013new.csv has votes of FER+, but neither fer2013.csv" in refusal(tmp_path)
 
 
 def test_votes_beside_an_npz_count_more_than_those_in_it(tmp_path):

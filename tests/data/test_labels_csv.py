@@ -1,11 +1,15 @@
 import pytest
+from formats import encoded, face, put
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxfer.config import DataConfig, PrepareConfig
+from jaxfer.data import check, load, prepare
 from jaxfer.data.layouts import ReadOptions, detect
-from jaxfer.data.layouts.labels_csv.table import Columns, columns_of, rows_of
-from jaxfer.emotions import AFFECTNET_8
+from jaxfer.data.layouts.labels_csv.table import labels_table, rows_of
+from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.reports import print_check, print_data, print_prepared
 
 HEADER = ",pth,label,relFCs"
 
@@ -49,7 +53,7 @@ def test_the_csv_counts_and_the_folder_is_remarked_on(tmp_path):
 def test_the_csv_its_folder_and_one_above_are_recognised(tmp_path, wrap):
     root = data(tmp_path / "archive", "0,anger/1.jpg,anger,0.79")
     layout, match = detect(wrap(root))
-    assert (layout.name, match.place) == ("labels.csv", root / "labels.csv")
+    assert (layout.name, match.place) == ("labels.csv", root)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -171,7 +175,7 @@ def test_a_csv_that_is_a_link_out_of_the_data_is_not_followed(tmp_path):
     [
         ("1,sad/1.jpg", "2 values rather than 4"),
         ("1,sad/1.jpg,sad,0.5,7", "5 values rather than 4"),
-        ('1,"sad/1.jpg,sad,0.5', "2 values rather than 4"),
+        ('1,"sad/1.jpg,sad', "2 values rather than 4"),
         ("1,,sad,0.5", "no file can have"),
         ("1,sad/1\0.jpg,sad,0.5", "no file can have"),
         (f"1,sad/{'1' * 5000}.jpg,sad,0.5", "no file can have"),
@@ -235,6 +239,304 @@ def test_the_order_of_rows_does_not_matter(tmp_path):
     assert [r.name for r in one] == [r.name for r in other] == files
 
 
+# Where the images are
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "AffectNet/{}",
+        "/home/someone/data/AffectNet/{}",
+        "D:\\data\\AffectNet\\{}",
+        "../AffectNet/{}",
+        "./{}",
+    ],
+)
+def test_folders_that_the_paths_start_with_and_the_data_lacks_are_passed_over(tmp_path, written):
+    files = [f"{word}/{number}.jpg" for word in ("anger", "sad") for number in range(3)]
+    separate = (lambda name: name.replace("/", "\\")) if "\\" in written else (lambda name: name)
+    root = data(tmp_path, *(f"0,{written.format(separate(name))},fear," for name in files), files=files)
+    assert summary(read(root)) == dict.fromkeys(files, "fear")
+
+
+@pytest.mark.parametrize("written", ["anger/1.JPG", "Anger/1.jpg", "All/ANGER/1.jpg", "1.Jpg"])
+def test_letters_of_another_case_find_a_file_unless_two_differ_in_that_alone(tmp_path, written):
+    root = data(tmp_path, f"0,{written},fear,", files=["anger/1.jpg"])
+    assert summary(read(root)) == {"anger/1.jpg": "fear"}
+    (root / "ANGER").mkdir(exist_ok=True)
+    (root / "ANGER/1.jpG").touch()
+    (root / "x.jpg").touch()
+    data(root, f"0,{written},fear,", "1,x.jpg,sad,", files=[])
+    found = [r for r in read(root) if r.name != "x.jpg"]
+    assert [r.label for r in found] == [""] * 3
+
+
+def test_a_table_without_a_header_may_have_any_name(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,fear", "sad/1.jpg,happy", header="")
+    (root / "labels.csv").rename(root / "annotations.csv")
+    assert summary(read(root)) == {"anger/1.jpg": "fear", "sad/1.jpg": "happy"}
+
+
+def test_rows_that_start_otherwise_than_most_are_left_out(tmp_path):
+    starts = {"A/anger": "fear", "A/sad": "fear", "A/fear": "sad", "/etc": "sad", "B": "sad"}
+    rows = [f"0,{start}/1.jpg,{label}," for start, label in starts.items()]
+    assert summary(read(data(tmp_path, *rows))) == {
+        "anger/1.jpg": "fear",
+        "sad/1.jpg": "fear",
+        "fear/1.jpg": "row without a file",
+        "labels.csv line 5": "link out of the folder",
+        "B/1.jpg": "row without a file",
+    }
+
+
+@pytest.mark.parametrize("called", ["{}.jpg", "{}", "/home/someone/all/{}.jpg"])
+def test_names_alone_find_files_in_any_folder_unless_two_are_called_so(tmp_path, called):
+    rows = [f"0,{called.format(name)},fear," for name in ("a", "b", "c", "d")]
+    files = ["anger/a.jpg", "sad/b.jpg", "x/y/c.jpg", "anger/d.jpg", "sad/d.jpg"]
+    records = read(data(tmp_path, *rows, files=files))
+    assert summary(records) == {
+        **dict.fromkeys(files[:3], "fear"),
+        **dict.fromkeys(files[3:], "file without a row"),
+        "labels.csv line 5": "row without a file",
+    }
+    assert "2 images are called " in details(records)["labels.csv line 5"]
+
+
+@pytest.mark.parametrize("passed", ["", "data", "data/legend.csv"])
+@pytest.mark.parametrize("path", ["{}", "images/{}", "../images/{}", "photos/{}"])
+def test_table_and_images_may_lie_in_folders_beside_each_other(tmp_path, passed, path):
+    files = [f"images/Person_{number}.jpg" for number in range(4)]
+    rows = [f"628,{path.format(name.split('/')[1])},HAPPINESS" for name in files]
+    root = data(tmp_path / "root", *rows, files=files, header="user.id,image,emotion")
+    (root / "data").mkdir()
+    (root / "labels.csv").rename(root / "data/legend.csv")
+    layout, match = detect(root / passed)
+    assert (layout.name, match.place, match.notes) == ("labels.csv", root, ())
+    assert summary(list(layout.read(match.place, ReadOptions()))) == dict.fromkeys(files, "happy")
+
+
+# How tables are saved
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_separators_and_encodings_are_told(tmp_path, encoding, separator, quote):
+    lines = [["", "pth", "label", "relFCs"], ["0", "anger/1.jpg", "FEAR", "0,8"[:: 2 if separator == "," else 1]]]
+    text = "".join(separator.join(f"{quote}{value}{quote}" for value in line) + "\n" for line in lines)
+    root = data(tmp_path, files=["anger/1.jpg"])
+    start = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (root / "labels.csv").write_bytes(start + text.encode(encoding))
+    assert summary(read(root)) == {"anger/1.jpg": "fear"}
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("image,emotion", "{},{}"),
+        ("path,label", "{},{}"),
+        ("Image Path;Emotion", "{};{}"),
+        ("filename,Expression", "{},{}"),
+        ("class,file", "{1},{0}"),
+        ("id,file_name,width,class_name", "7,{},48,{}"),
+        ("sep=;\nimage;label", "{};{}"),
+        ("image,label", "{},{},,"),
+    ],
+)
+@pytest.mark.parametrize("name", ["labels.csv", "anything.tsv", "train", "data/list.csv"])
+def test_columns_have_their_usual_names_in_any_table(tmp_path, header, row, name):
+    files = ["anger/1.jpg", "sad/1.jpg"]
+    root = data(tmp_path, *(row.format(name, "Happiness") for name in files), header=header)
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / "labels.csv").rename(root / name)
+    assert {summary(read(root))[file] for file in files} == {"happy"}
+
+
+def test_codes_may_be_written_as_numbers(tmp_path):
+    files = [f"{label}/1.jpg" for label in AFFECTNET_8]
+    root = data(tmp_path, *(f"0,{name},{code}.0," for code, name in enumerate(files)), files=files)
+    assert summary(read(root, label_order="affectnet")) == dict(zip(files, AFFECTNET_8, strict=True))
+
+
+def test_several_columns_of_labels_are_asked_about(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,3,fear", "sad/1.jpg,4,sad", header="path,label,emotion")
+    with pytest.raises(UserError, match=r"several columns that may have the labels, label and emotion: rename all but"):
+        read(root)
+
+
+# Splits
+
+
+@pytest.mark.parametrize("column", ["split", "Usage", "set", "Subset"])
+def test_a_column_says_the_split(tmp_path, column):
+    files = [f"Train/{number}.jpg" for number in range(4)]
+    words = ["Training", "PublicTest", "test", "elsewhere"]
+    rows = [f"{name},sad,{word}" for name, word in zip(files, words, strict=True)]
+    records = read(data(tmp_path, *rows, files=files, header=f"path,label,{column}"))
+    assert [(r.name, r.split, r.split_name, r.left_out) for r in records] == [
+        (files[1], "val", "PublicTest", ""),
+        (files[2], "test", "test", ""),
+        (files[0], "train", "Training", ""),
+        (files[3], None, "", "unknown split"),
+    ]
+    assert records[3].detail == "line 5 says 'elsewhere', which is no split"
+
+
+def test_a_column_of_splits_that_nobody_knows_is_refused_by_its_name(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,sad,0", "sad/1.jpg,sad,1", header="path,label,subset")
+    with pytest.raises(UserError, match=r"column subset, in which no row says a split .* but '0': write train, val or"):
+        read(root)
+
+
+@pytest.mark.parametrize("folders", [("a", "b"), ("train", "test"), ("train", "train")])
+def test_tables_that_are_each_of_a_split_are_one_data_set(tmp_path, folders):
+    for folder, split in zip(folders, ("train", "test"), strict=True):
+        root = data(tmp_path, f"{folder}/{split}1.jpg,sad", files=[f"{folder}/{split}1.jpg"], header="image,label")
+        (root / "labels.csv").rename(root / f"{split}_labels.csv")
+    assert [(r.name, r.split, r.split_name) for r in read(tmp_path)] == [
+        (f"{folders[1]}/test1.jpg", "test", "test_labels"),
+        (f"{folders[0]}/train1.jpg", "train", "train_labels"),
+    ]
+
+
+def test_of_folders_with_the_same_files_a_table_means_the_one_that_is_named_like_it(tmp_path):
+    for split in ("train", "val"):
+        root = data(
+            tmp_path, "1.jpg,sad", "2.jpg,happy", files=[f"{split}/1.jpg", f"{split}/2.jpg"], header="image,label"
+        )
+        (root / "labels.csv").rename(root / f"{split}.csv")
+    assert [(r.name, r.split, r.label) for r in read(tmp_path)] == [
+        (f"{split}/{number}.jpg", split, label)
+        for split in ("val", "train")
+        for number, label in ((1, "sad"), (2, "happy"))
+    ]
+    (tmp_path / "train.csv").rename(tmp_path / "labels.csv")
+    (tmp_path / "val.csv").unlink()
+    with pytest.raises(
+        UserError, match=r"labels\.csv is not used: the images that it names may be those of train or of"
+    ):
+        detect(tmp_path)
+
+
+def test_tables_in_folders_of_splits_are_one_data_set(tmp_path):
+    for split in ("valid", "Train"):
+        data(tmp_path / split, "faces/1.jpg,sad", files=["faces/1.jpg"], header="file_name,label")
+    assert [(r.name, r.split, r.split_name) for r in read(tmp_path)] == [
+        ("valid/faces/1.jpg", "val", "valid"),
+        ("Train/faces/1.jpg", "train", "Train"),
+    ]
+
+
+def test_an_image_of_two_splits_is_of_none(tmp_path):
+    for split in ("train", "test"):
+        root = data(tmp_path, "anger/1.jpg,sad", f"sad/{split}.jpg,sad", files=["anger/1.jpg", f"sad/{split}.jpg"])
+        (root / "labels.csv").write_text(f"path,label\nanger/1.jpg,sad\nsad/{split}.jpg,sad\n")
+        (root / "labels.csv").rename(root / f"{split}.csv")
+    found = {r.name: r.left_out for r in read(tmp_path) if r.left_out}
+    assert found == {"anger/1.jpg": "unknown split", "train.csv line 2": "unknown split"}
+
+
+def test_tables_of_which_one_is_of_no_split_are_several_data_sets(tmp_path):
+    root = data(tmp_path, "0,anger/1.jpg,sad,")
+    (root / "train.csv").write_bytes((root / "labels.csv").read_bytes())
+    with pytest.raises(UserError, match=r"several data sets(.|\n)*labels\.csv(.|\n)*train\.csv"):
+        detect(root)
+    layout, match = detect(root / "train.csv")
+    assert (layout.name, match.place) == ("labels.csv", root / "train.csv")
+
+
+def test_a_table_of_few_of_the_images_in_class_folders_leaves_the_choice_to_the_user(tmp_path):
+    root = data(tmp_path, "anger/1.jpg,sad", files=["anger/1.jpg", "sad/1.jpg", "sad/2.jpg"], header="image,label")
+    assert detect(root)[0].name == "labels.csv"
+    (root / "labels.csv").rename(root / "notes.csv")
+    with pytest.raises(UserError, match=r"several data sets(.|\n)*class folders: (.|\n)*labels.csv: .* in notes.csv"):
+        detect(root)
+
+
+# A table that is named
+
+
+def test_a_named_table_counts_whatever_else_is_there_and_wherever_it_lies(tmp_path):
+    root = data(tmp_path / "data", "0,anger/1.jpg,sad,", "1,sad/1.jpg,sad,")
+    table = tmp_path / "mine.txt"
+    table.write_text("who;picture;feeling;split\na;2;happy;train\nb;3;fear;test\n")
+    options = {"table": table, "image_column": "Picture", "label_column": "feeling"}
+    for name in ("anger/2.jpg", "sad/3.jpg"):
+        (root / name).touch()
+    layout, match = detect(root, ReadOptions(**options))
+    assert (layout.name, match.place, match.evidence) == (
+        "labels.csv",
+        root,
+        "has paths and labels of images in mine.txt",
+    )
+    found = [(r.name, r.split, r.label or r.left_out) for r in layout.read(match.place, ReadOptions(**options))]
+    assert found == [
+        ("sad/3.jpg", "test", "fear"),
+        ("anger/2.jpg", "train", "happy"),
+        ("anger/1.jpg", None, "file without a row"),
+        ("sad/1.jpg", None, "file without a row"),
+    ]
+    assert check(root, **options).splits["train"].images == 0
+    assert DataConfig(data_dir=root, **options).table == table
+
+
+def test_a_named_table_without_such_columns_or_images_is_refused_with_its_own(tmp_path):
+    root = data(tmp_path, "0,anger/1.jpg,sad,")
+    with pytest.raises(
+        UserError, match=r"no columns picture and of labels, but '', 'pth', 'label', 'relFCs': name them"
+    ):
+        detect(root, ReadOptions(table=root / "labels.csv", image_column="picture"))
+    (root / "other").mkdir()
+    (root / "other/1.png").touch()
+    with pytest.raises(UserError, match=r"but not those in .*other: of 1 rows looked at, 0 name an image; pass the f"):
+        detect(root / "other", ReadOptions(table=root / "labels.csv"))
+    with pytest.raises(UserError, match=r"label_column is 'x': pass the table \(--table\) that has this column, too"):
+        DataConfig(data_dir=root, label_column="x")
+
+
+# What is set aside
+
+
+def test_what_a_table_of_other_images_says_is_set_aside_wherever_the_data_is_looked_at(tmp_path, capsys):
+    root = tmp_path / "data"
+    for split in ("train", "val"):
+        for label in AFFECTNET_7:
+            put(root / split / label / "1.png", encoded(face(label, len(split)), "PNG"))
+    (root / "labels.csv").write_text("path,label\n" + "".join(f"happy/{n}.jpg,sad\n" for n in range(50)))
+    note = "labels.csv is not used: of 50 rows looked at, 0 name an image"
+    found = load(DataConfig(data_dir=root, image_size=32))
+    assert found.warnings == (note,)
+    print_data(found)
+    assert f"note: {note}" in capsys.readouterr().out
+    checked = check(root)
+    assert checked.to_dict()["notes"] == [note]
+    print_check(checked)
+    assert f"note: {note}" in capsys.readouterr().out
+    prepared = prepare(root, tmp_path / "out", PrepareConfig(image_size=32))
+    assert prepared.metadata["notes"] == [note]
+    print_prepared(prepared)
+    assert f"note: {note}" in capsys.readouterr().out
+
+
+def test_what_is_kept_decoded_is_of_the_images_and_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxfer.data.loading.WORTH_KEEPING", 1)
+    names = {f"{label}/{n}.png": label for label in AFFECTNET_7 for n in range(3)}
+    for n, (name, label) in enumerate(names.items()):
+        put(tmp_path / "data" / name, encoded(face(label, n), "PNG"))
+    table = tmp_path / "data/labels.csv"
+    table.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in names.items()))
+    first = load(DataConfig(data_dir=table, image_size=32)).fingerprint
+    assert load(DataConfig(data_dir=table, image_size=32)).fingerprint == first
+    put(tmp_path / "data/anger/0.png", encoded(face("anger", 99), "PNG"))
+    assert load(DataConfig(data_dir=table, image_size=32)).fingerprint != first
+    outside = table.rename(tmp_path / "labels.csv")
+    config = DataConfig(data_dir=tmp_path / "data", image_size=32, table=outside)
+    second = load(config).fingerprint
+    text = outside.read_text()
+    outside.write_text(text.replace("anger/1.png,anger", "anger/1.png,happy"))
+    assert load(config).fingerprint != second
+
+
 # Telling it from other layouts
 
 
@@ -247,7 +549,7 @@ def other_copy(root, present=0):
 def test_a_csv_whose_files_are_not_there_leaves_the_word_to_the_folders_and_is_mentioned(tmp_path):
     layout, match = detect(other_copy(tmp_path))
     assert layout.name == "class folders"
-    assert "labels.csv is of another copy: of 134 rows looked at, 0 name a file in it" in match.evidence
+    assert match.notes == ("labels.csv is not used: of 134 rows looked at, 1 name an image",)
     assert summary(list(layout.read(match.place, ReadOptions()))) == {
         "Test/sad/7.jpg": "sad",
         "Train/anger/0.jpg": "anger",
@@ -266,7 +568,7 @@ def test_an_empty_csv_says_nothing_and_one_with_other_columns_is_refused_beside_
     assert layout.name == "class folders"
     assert len(list(layout.read(match.place, ReadOptions()))) == 2
     data(root, "1.jpg,0.5", header="image,age")
-    with pytest.raises(UserError, match=r"labels\.csv has no columns pth and label.*name its columns, or move it out"):
+    with pytest.raises(UserError, match=r"labels\.csv has no columns pth and label.*name its columns.*or move it out"):
         list(layout.read(match.place, ReadOptions()))
 
 
@@ -277,7 +579,7 @@ def test_an_empty_csv_says_nothing_and_one_with_other_columns_is_refused_beside_
         "1/a.jpg,134,134,899,899,181.64;530.91,1,0.785714,-0.055556",
         "emotion,pixels,Usage",
         "anger/1.jpg,0,0.5",
-        "image,label",
+        "image,age",
         "pth",
         "",
         "\0\0",
@@ -285,16 +587,17 @@ def test_an_empty_csv_says_nothing_and_one_with_other_columns_is_refused_beside_
 )
 def test_other_lists_are_none(tmp_path, first):
     data(tmp_path, header=first)
-    assert columns_of(tmp_path / "labels.csv") is None
+    assert labels_table(tmp_path / "labels.csv") is None
 
 
 @given(content=st.binary(max_size=300), start=st.sampled_from([b"pth,label\n", b",pth,label,relFCs\r\n"]))
 def test_each_line_of_arbitrary_bytes_is_one_row_or_none(tmp_path_factory, content, start):
     path = tmp_path_factory.getbasetemp() / "arbitrary.csv"
     path.write_bytes(start + content)
-    columns = columns_of(path)
-    assert isinstance(columns, Columns)
-    assert columns.header
-    lines = [row.line for row in rows_of(path, columns)]
+    table = labels_table(path)
+    assert table
+    assert table.form.header
+    rows = [*rows_of(table)]
+    lines = [row.line for row in rows]
     assert lines == sorted(set(lines))
-    assert all(bool(row.problem) != bool(row.path) for row in rows_of(path, columns))
+    assert all(bool(row.problem) != bool(row.path) for row in rows)

@@ -496,3 +496,36 @@ def test_no_metadata_crashes_the_reader(tmp_path_factory, metadata, value):
     found = outcome(read(path, order="affectnet"))
     assert (found[0], found[2]) == ("neutral", "unlabelled")
     assert found[1] in {*AFFECTNET_8, "unlabelled", "other class"}
+
+
+def write_splits(path, values, kind, metadata=None):
+    """Write a file with a column `Usage`, and a label that differs between its rows."""
+    rows = [(content_of(number), label) for number, label in enumerate(("sad", "fear", "happy"))]
+    write_shard(path, rows, pa.string())
+    table = pq.read_table(path).append_column("Usage", pa.array(values, kind))
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_column_says_the_split_of_each_row(tmp_path, named):
+    names = ["Training", "PublicTest", "test"]
+    feature = {"info": {"features": {"Usage": {"names": names, "_type": "ClassLabel"}}}}
+    metadata = {b"huggingface": json.dumps(feature).encode()} if named else None
+    values = [0, 2, -1] if named else ["Training", "test", None]
+    write_splits(tmp_path / "faces.parquet", values, pa.int64() if named else pa.string(), metadata)
+    assert [(r.name, r.split, r.split_name, r.left_out) for r in read(tmp_path)] == [
+        ("faces.parquet row 2", None, "", "unknown split"),
+        ("faces.parquet row 1", "test", "test", ""),
+        ("faces.parquet row 0", "train", "Training", ""),
+    ]
+
+
+def test_a_column_of_splits_that_nobody_knows_is_refused_by_its_name(tmp_path):
+    write_splits(tmp_path / "faces.parquet", [0, 1, 1], pa.int64())
+    assert "column Usage, in which no row says a split that jaxfer knows, but '0': write train" in refusal(tmp_path)
+
+
+def test_codes_may_be_numbers_with_a_point(tmp_path):
+    path = tmp_path / "train.parquet"
+    write_shard(path, [(content_of(0), 3.0), (content_of(1), None), (content_of(2), 0.0)], pa.float64())
+    assert [r.label or r.left_out for r in read(path, "affectnet")] == ["surprise", "unlabelled", "neutral"]

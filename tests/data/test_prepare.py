@@ -159,7 +159,7 @@ def test_a_split_of_many_files_is_read_in_order(tmp_path, monkeypatch):
 def read_as(monkeypatch, place, *records):
     """Let `prepare` find these records, whatever it is pointed to."""
     layout = Layout("made up", "", lambda folder: [], lambda place, options: iter(records))
-    monkeypatch.setattr(run, "detect", lambda path: (layout, Match(place, "")))
+    monkeypatch.setattr(run, "detect", lambda path, options: (layout, Match(place, "")))
 
 
 def test_faces_are_cropped_by_their_box_with_a_margin_and_black_beyond_the_border(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.reading.record import Layout, Split
+from jaxfer.data.reading.record import Layout, ReadOptions, Split
 from jaxfer.data.releases import Comparison
 
 KINDS = (
@@ -76,8 +76,8 @@ class Check:
         layout: How the data is laid out.
         place: Where it lies.
         evidence: How one can tell, as a clause.
-        label_order: What digits were declared to mean.
-        class_names: What the data's own words for classes were declared to mean.
+        notes: What is set aside there, and why, a sentence each without its full stop.
+        options: What it was read with.
         splits: By the data's own names, in the order in which they are read.
         release: How the counts compare with those of published data.
         sizes: Usable images by width and height of the photograph, such as `224x224`, most frequent first.
@@ -89,8 +89,8 @@ class Check:
     layout: Layout
     place: Path
     evidence: str
-    label_order: str | None
-    class_names: tuple[str, ...]
+    notes: Sequence[str]
+    options: ReadOptions
     splits: Mapping[str, SplitCount]
     release: Comparison
     sizes: Mapping[str, int]
@@ -109,8 +109,10 @@ class Check:
             "layout": self.layout.name,
             "place": str(self.place),
             "evidence": self.evidence,
-            "label_order": self.label_order,
-            "class_names": list(self.class_names),
+            "notes": list(self.notes),
+            "label_order": self.options.label_order,
+            "class_names": list(self.options.class_names),
+            "table": self.options.table and str(self.options.table),
             "images": self.images,
             "splits": {
                 name: {"use": split.use, "images": split.images, "classes": dict(split.classes)}

@@ -14,6 +14,7 @@ from jaxfer.data.checking.findings import KINDS, Check, SplitCount
 from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
@@ -28,6 +29,9 @@ def check(
     *,
     label_order: str | None = None,
     class_names: tuple[str, ...] = (),
+    table: Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     watch: Watch = unwatched,
 ) -> Check:
     """Read every image of the data at `data_dir` once and return what is wrong with it.
@@ -40,14 +44,25 @@ def check(
         data_dir: The data, in any layout that `jaxfer.data.layouts.detect` recognises.
         label_order: What digits that name classes mean, a key of `jaxfer.emotions.LABEL_ORDERS`.
         class_names: What the data's own words for classes mean, as `jaxfer.emotions.declared` takes it.
+        table: The table of images and labels that counts; None finds out.
+        image_column: The name of its column of images; None looks for a usual one.
+        label_column: Likewise, of labels.
         watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
         UserError: `detect` refuses the data, its layout cannot read it, or there is no room for the temporary file.
     """
-    layout, match = detect(data_dir, class_names)
+    options = ReadOptions(
+        label_order=label_order,
+        class_names=class_names,
+        table=table,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    layout, match = detect(data_dir, options)
     scan = Scan()
-    records = layout.read(match.place, ReadOptions(label_order=label_order, class_names=class_names))
+    agreement = Agreement()
+    records = agreement.counted(layout.read(match.place, options))
     with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
         faces = scan.run(records, tally)
         try:
@@ -60,8 +75,8 @@ def check(
         layout=layout,
         place=match.place,
         evidence=match.evidence,
-        label_order=label_order,
-        class_names=class_names,
+        notes=(*match.notes, *agreement.notes),
+        options=options,
         splits=splits,
         release=compare({name: (split.use, split.classes) for name, split in splits.items()}, layout.release),
         sizes=_most({f"{width}x{height}": count for (width, height), count in scan.sizes.items()}),

@@ -4,82 +4,171 @@
     val_set/ likewise
 
 Expression, valence and arousal are arrays of one Unicode string; arrays of one number are read too. Annotations whose
-image is missing make a record that is named `<N>.jpg`, as the image would be.
+image is missing make a record that is named `<N>.jpg`, as the image would be. The folders of the splits may be called
+otherwise, such as `train` and `val`.
+
+Copies have the annotations of a split gathered in a csv instead, such as `train_set_annotation_without_lnd.csv` beside
+the folders, with the columns number, exp, val and aro.
 """
 
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
 import jaxfer.data.reading.affectnet_values as values
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, readable
+from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, peek, readable
+from jaxfer.data.reading.names import as_code, split_named
 from jaxfer.data.reading.npy import read_npy
-from jaxfer.data.reading.record import MISSING, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.reading.record import (
+    MISSING,
+    SPLITS,
+    UNLABELLED,
+    UNREADABLE,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+    Split,
+)
+from jaxfer.data.reading.table import Table, column_name, open_table
 from jaxfer.data.releases import AFFECTNET_2021
+from jaxfer.errors import UserError
 
-SPLITS: dict[str, Split] = {"val_set": "val", "train_set": "train"}
+NAMES = ("train_set", "val_set")
+"""The release's own names of the folders of its splits."""
 
 EXPRESSION, VALENCE, AROUSAL, LANDMARKS = SUFFIXES = ("_exp.npy", "_val.npy", "_aro.npy", "_lnd.npy")
 """What follows the number in the names of annotations."""
 
+COLUMNS = {
+    "number": ("number",),
+    EXPRESSION: ("exp", "expression"),
+    VALENCE: ("val", "valence"),
+    AROUSAL: ("aro", "arousal"),
+}
+"""Names of the columns of a csv, for the number of the image and for what the annotations have; it needs the first two.
+
+With a column of landmarks, these are not read."""
+
+LONGEST = 10_000
+"""Characters that a line of a csv may have."""
+
 
 def _find(folder: Folder) -> list[Match]:
-    splits = [name for name in SPLITS if name in folder.folders and _is_split(folder.path / name)]
-    if not splits:
+    parts = _parts(folder)
+    if not parts:
         return []
-    return [Match(folder.path, f"has images and annotations in {' and '.join(splits)}")]
+    tables = "".join(f", annotated by {part.table.path.name}" for part in parts if part.table)
+    return [Match(folder.path, f"has images and annotations in {' and '.join(part.name for part in parts)}{tables}")]
 
 
-def _is_split(path: Path) -> bool:
-    return (path / "images").is_dir() and (path / "annotations").is_dir()
+class _Part(NamedTuple):
+    """A split: its name, what it is used for, and the csv of its annotations, None where they are npy files."""
+
+    name: str
+    split: Split
+    table: "Table[dict[str, int]] | None"
+
+
+def _parts(folder: Folder) -> list[_Part]:
+    """Return the splits that have images and annotations, in the order of `SPLITS`."""
+    parts = []
+    for name in folder.folders:
+        split, path = split_named(name), folder.path / name
+        if split and (path / "images").is_dir():
+            has_files = _has_annotations(path)
+            table = None if has_files else _table(folder, path, split)
+            if has_files or table:
+                parts.append(_Part(name, split, table))
+    return sorted(parts, key=lambda part: SPLITS.index(part.split))
+
+
+def _has_annotations(part: Path) -> bool:
+    """Return whether a split's folder has one of npy files; where it has another name, one of them must be there."""
+    folder = part / "annotations"
+    return folder.is_dir() and (part.name in NAMES or any(name.endswith(SUFFIXES) for name in peek(folder).files))
+
+
+def _table(folder: Folder, part: Path, split: Split) -> Table[dict[str, int]] | None:
+    """Return the csv of a split's annotations: in its folder, or beside that and named after the split."""
+    paths = [part / name for name in peek(part).files]
+    paths += [folder.path / name for name in folder.files if split_named(Path(name).stem) == split]
+    paths = [path for path in paths if path.suffix.lower() == ".csv" and path.is_file()]
+    tables = [
+        table for path in paths if not leaves(path, folder.path) and (table := open_table(path, LONGEST, _columns))
+    ]
+    if len(tables) > 1:
+        shown = " and ".join(str(table.path) for table in tables)
+        raise UserError(f"{part} has several lists of annotations, {shown}: move all but one away")
+    return tables[0] if tables else None
+
+
+def _columns(values: list[str]) -> dict[str, int] | None:
+    """Return the indices of `COLUMNS` by their names, None where values do not name a number and an expression."""
+    names = [column_name(value) for value in values]
+    found = {what: next((names.index(name) for name in of if name in names), -1) for what, of in COLUMNS.items()}
+    found = {what: index for what, index in found.items() if index >= 0}
+    return found if {"number", EXPRESSION} <= found.keys() else None
+
+
+def _near(folder: Folder) -> dict[Path, str]:
+    read = [part.name for part in _parts(folder)]
+    lacking = [name for name in folder.folders if name in NAMES and name not in read]
+    return {
+        folder.path / name: f"{name} has images as AffectNet's release of March 2021 has them, but neither annotations "
+        f"in {name}/annotations nor a csv of the columns number and exp"
+        for name in lacking
+        if (folder.path / name / "images").is_dir()
+    }
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    for split_name in SPLITS:
-        if _is_split(place / split_name):
-            yield from _read_split(place, split_name, options)
+    for part in _parts(peek(place, limit=None)):
+        yield from _read_split(place, part, options)
 
 
-def _read_split(place: Path, split_name: str, options: ReadOptions) -> Iterator[Record]:
-    folder = place / split_name / "images"
-    annotations = _Annotations(place / split_name / "annotations", place)
+def _read_split(place: Path, part: _Part, options: ReadOptions) -> Iterator[Record]:
+    folder = place / part.name / "images"
+    annotations = _Rows(part.table) if part.table else _Annotations(place / part.name / "annotations", place)
     for path, link in images(folder, place):
         annotations.without_image.discard(path.stem)
         name = path.relative_to(place).as_posix()
-        yield _left_out(name, path, split_name, link) if link else _face(name, path, split_name, annotations, options)
+        yield _left_out(name, path, part, link) if link else _face(name, path, part, annotations, options)
     if not leaves(folder, place):
         for number in sorted(annotations.without_image, key=natural):
             path = folder / f"{number}.jpg"
-            yield _left_out(path.relative_to(place).as_posix(), path, split_name, MISSING)
+            yield _left_out(path.relative_to(place).as_posix(), path, part, MISSING)
+    for line, problem in annotations.damaged if isinstance(annotations, _Rows) else ():
+        name = f"{annotations.path.relative_to(place).as_posix()} line {line}"
+        yield _left_out(name, annotations.path, part, UNREADABLE, problem)
 
 
-def _left_out(name: str, path: Path, split_name: str, reason: str, detail: str = "") -> Record:
-    return Record(
-        name=name, image=path, split=SPLITS[split_name], split_name=split_name, left_out=reason, detail=detail
-    )
+def _left_out(name: str, path: Path, part: _Part, reason: str, detail: str = "") -> Record:
+    return Record(name=name, image=path, split=part.split, split_name=part.name, left_out=reason, detail=detail)
 
 
-def _face(name: str, path: Path, split_name: str, annotations: "_Annotations", options: ReadOptions) -> Record:
+def _face(name: str, path: Path, part: _Part, annotations: "_Annotations | _Rows", options: ReadOptions) -> Record:
     number = path.stem
     try:
         code = annotations.value(number, EXPRESSION)
     except ValueError as error:
-        return _left_out(name, path, split_name, UNLABELLED, str(error))
+        return _left_out(name, path, part, UNLABELLED, str(error))
     if code is None:
-        return _left_out(name, path, split_name, UNLABELLED, "no annotation file")
+        return _left_out(name, path, part, UNLABELLED, annotations.none)
     label, reason, detail = values.expression(code)
     if reason:
-        return _left_out(name, path, split_name, reason, detail)
+        return _left_out(name, path, part, reason, detail)
     valence, odd_valence = annotations.affect(number, "valence", VALENCE)
     arousal, odd_arousal = annotations.affect(number, "arousal", AROUSAL)
     return Record(
         name=name,
         image=path,
-        split=SPLITS[split_name],
-        split_name=split_name,
+        split=part.split,
+        split_name=part.name,
         label=label,
         remarks=odd_valence + odd_arousal,
         valence=valence,
@@ -91,6 +180,9 @@ def _face(name: str, path: Path, split_name: str, annotations: "_Annotations", o
 class _Annotations:
     """A folder of annotations.
 
+    Attributes:
+        none: What is wrong with an image that has none.
+
     Args:
         folder: Where they are.
         root: The data's own folder.
@@ -101,6 +193,8 @@ class _Annotations:
     Raises:
         UserError: The folder may not be read.
     """
+
+    none = "no annotation file"
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._start = f"{folder}{os.sep}"
@@ -156,6 +250,65 @@ class _Annotations:
             raise ValueError(f"{name} {error}") from error
 
 
+class _Rows:
+    """The annotations in a csv, as `_Annotations` has those in a folder.
+
+    Args:
+        table: The csv.
+
+    Attributes:
+        path: The file.
+        damaged: The number of each line that is no row, and why.
+        without_image: As there.
+
+    Raises:
+        UserError: The file may not be read.
+    """
+
+    none = "no row"
+
+    def __init__(self, table: Table[dict[str, int]]) -> None:
+        self.path = table.path
+        self.damaged: list[tuple[int, str]] = []
+        self._values: dict[str, dict[str, str]] = {}
+        self._lines: dict[str, int] = {}
+        self._twice: dict[str, str] = {}
+        for line, cells, problem in table.lines():
+            if line <= table.begins:
+                continue
+            if problem:
+                self.damaged.append((line, problem))
+                continue
+            row = {what: cells[index] for what, index in table.form.items()}
+            number = as_code(PurePosixPath(row.pop("number").replace("\\", "/")).name).removesuffix(".jpg")
+            if self._values.setdefault(number, row) != row:
+                self._twice[number] = f"lines {self._lines[number]} and {line} of {self.path.name} differ"
+            self._lines.setdefault(number, line)
+        self.without_image = set(self._values)
+
+    def value(self, number: str, suffix: str) -> str | None:
+        """Return the value of an annotation as text, or None where there is none.
+
+        Raises:
+            ValueError: Two lines have one.
+        """
+        if number in self._twice:
+            raise ValueError(self._twice[number])
+        return self._values.get(number, {}).get(suffix)
+
+    def affect(self, number: str, what: str, suffix: str) -> tuple[float, values.Remarks]:
+        """Return `what`, valence or arousal, as `jaxfer.data.reading.affectnet_values.affect` does."""
+        return values.affect(what, self.value(number, suffix))
+
+    def landmarks(self, number: str) -> None:
+        """Return None: there are none."""
+
+
 LAYOUT = Layout(
-    "AffectNet, March 2021", "train_set and val_set, each with images and annotations", _find, _read, AFFECTNET_2021
+    "AffectNet, March 2021",
+    "train_set and val_set, each with images and annotations",
+    _find,
+    _read,
+    AFFECTNET_2021,
+    _near,
 )

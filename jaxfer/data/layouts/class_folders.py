@@ -24,10 +24,10 @@ def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
     digits = [path for path in paths if is_code(path.name)]
     if not words and not (len(digits) >= 2 and 2 * len(digits) > len(paths)):
         return []
-    if any(layout.find(folder) for layout in (labels_csv.LAYOUT, esr.LAYOUT)):
+    if labels_csv.have_last_word(folder) or esr.LAYOUT.find(folder):
         return []
     example = (words or digits)[0].relative_to(folder.path).as_posix()
-    return [Match(folder.path, f"has folders named by class, such as {example}{labels_csv.why_not(folder)}")]
+    return [Match(folder.path, f"has folders named by class, such as {example}")]
 
 
 def unknown(folder: Folder) -> list[str]:

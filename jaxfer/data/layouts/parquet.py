@@ -18,9 +18,29 @@ from typing import Any, NamedTuple
 
 from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
-from jaxfer.data.reading.names import SPLIT_NAMES, is_code, meanings, refuse_unknown
+from jaxfer.data.reading.names import (
+    SPLIT_COLUMNS,
+    SPLIT_NAMES,
+    as_code,
+    is_code,
+    meanings,
+    refuse_splits,
+    refuse_unknown,
+    split_named,
+)
 from jaxfer.data.reading.parquet import FaceFile, ImageReader, ParquetImage, open_file
-from jaxfer.data.reading.record import OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.reading.record import (
+    OTHER_CLASS,
+    SPLITS,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    Layout,
+    Match,
+    ReadOptions,
+    Record,
+    Split,
+    by_split,
+)
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES
@@ -76,9 +96,7 @@ class LabelColumn:
         """Return the label of a row; `meaning` has the class of each of `words`, "" for those without expression."""
         if self.shares:
             return _largest(value, self.names or (), meaning)
-        word = _word(value)
-        if self.names is not None:
-            word = self.names[value] if isinstance(value, int) and value in range(len(self.names)) else ""
+        word = _named(value, self.names)
         if word not in meaning:
             return Label(left_out=UNLABELLED, detail=f"its label is {value!r:.44}")
         return Label(meaning[word]) if meaning[word] else Label(left_out=OTHER_CLASS, detail=word)
@@ -99,7 +117,7 @@ def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> L
             kind = kind.value_type
         if types.is_string(kind) or types.is_large_string(kind):
             return LabelColumn(column, None, False)
-        if types.is_integer(kind):
+        if types.is_integer(kind) or types.is_floating(kind):
             return LabelColumn(column, _names(metadata, column), False)
         is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
         if is_list and types.is_floating(kind.value_type) and getattr(kind, "list_size", 1) <= MOST_SHARES:
@@ -117,6 +135,7 @@ class Shard:
         groups: That column, and those of `AFFECTS` that it has: for each row group one batch of rows or several.
         split: Its split.
         split_name: The data's own name of that.
+        splits: The name of a column that says the split of each row, None where that is the file's.
     """
 
     file: FaceFile
@@ -124,11 +143,23 @@ class Shard:
     groups: list[list[Any]]
     split: Split
     split_name: str
+    splits: str | None
 
     def all_labels(self) -> Iterator[Any]:
         """Yield the label of each row, as the file has it."""
+        return self.values(self.labels.column)
+
+    def values(self, column: str) -> Iterator[Any]:
+        """Yield what each row has in a column that was read."""
         for batch in chain.from_iterable(self.groups):
-            yield from batch.column(self.labels.column).to_pylist()
+            yield from batch.column(column).to_pylist()
+
+    def split_of(self, value: Any) -> tuple[Split | None, str]:
+        """Return the split of a row, None where nobody knows, and what it says, given its value in `splits`."""
+        if self.splits is None:
+            return self.split, self.split_name
+        name = _named(value, _names(self.file.metadata, self.splits))
+        return split_named(name), name
 
 
 def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
@@ -156,8 +187,8 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     shards.sort(key=lambda shard: SPLITS.index(shard.split))
     meaning = _meanings(place, shards, options)
     reader = ImageReader(root)
-    for shard in shards:
-        yield from _records(shard, root, reader, meaning)
+    records = chain.from_iterable(_records(shard, root, reader, meaning) for shard in shards)
+    yield from by_split(records) if any(shard.splits for shard in shards) else records
 
 
 def _paths(folder: Folder, limit: int | None) -> list[Path]:
@@ -202,7 +233,13 @@ def _shard(path: Path) -> Shard:
     name, split = next(iter(splits.items()), ("train", "train"))
     file, labels = found
     affects = [column for column in AFFECTS if _is_floating(file.kinds.get(column))]
-    shard = Shard(file, labels, file.read([labels.column, *affects]), split, name)
+    column = next((one for one in file.kinds if one.lower() in SPLIT_COLUMNS and one != labels.column), None)
+    groups = file.read([labels.column, *affects, *([column] if column else [])])
+    shard = Shard(file, labels, groups, split, name, column)
+    if column:
+        said = {shard.split_of(value)[1] for value in set(shard.values(column))} - {""}
+        refuse_splits(said, column, path)
+        shard = replace(shard, splits=column if said else None)
     return replace(shard, labels=labels.named(shard.all_labels()))
 
 
@@ -236,11 +273,14 @@ def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, s
         columns = batch.to_pydict()
         for row, value in enumerate(columns[shard.labels.column]):
             label = shard.labels.label(value, meaning)
+            split, split_name = shard.split_of(columns[shard.splits][row] if shard.splits else None)
+            if not (split or label.left_out):
+                label = Label(left_out=UNKNOWN_SPLIT, detail=f"its {shard.splits} is {split_name!r:.44}")
             yield Record(
                 name=f"{name} row {next(number)}",
                 image=ParquetImage(reader, file, group, rows[group] + row),
-                split=shard.split,
-                split_name=shard.split_name,
+                split=split,
+                split_name=split_name if split else "",
                 label=label.label,
                 left_out=label.left_out,
                 detail=label.detail,
@@ -275,7 +315,15 @@ def _names(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...] | No
 
 def _word(value: Any) -> str:
     """Return a value of the column as a word, "" for those that say that there is no label."""
-    return "" if value is None or (isinstance(value, int) and value < 0) else str(value).strip()
+    return "" if value is None or (isinstance(value, int | float) and not value >= 0) else as_code(str(value).strip())
+
+
+def _named(value: Any, names: tuple[str, ...] | None) -> str:
+    """Return a value as a word where `names` says what its numbers are called, "" for those that it does not name."""
+    word = _word(value)
+    if names is None:
+        return word
+    return names[int(word)] if word.isdecimal() and int(word) < len(names) else ""
 
 
 def _largest(values: Any, names: tuple[str, ...], meaning: Mapping[str, str]) -> Label:

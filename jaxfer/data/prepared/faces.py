@@ -12,7 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from jaxfer.config import PrepareConfig
-from jaxfer.data.layouts import Layout, ReadOptions, Record
+from jaxfer.data.layouts import Layout, Match, ReadOptions, Record
+from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.layouts.prepared import CREATED_BY
 from jaxfer.data.layouts.prepared.example import Example
 from jaxfer.data.prepared.ledger import Ledger
@@ -57,20 +58,26 @@ class RawFaces:
 
     Attributes:
         layout: How they are read.
-        place: Where they lie.
+        match: Where they lie, and what is set aside there.
         config: What is left out, and how faces are cut out.
         tally: Counts each image that is decoded.
         ledger: What became of each record so far.
     """
 
     layout: Layout
-    place: Path
+    match: Match
     config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
 
+    @property
+    def place(self) -> Path:
+        """Where they lie."""
+        return self.match.place
+
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.config, self.place)
+        self._agreement = Agreement()
 
     def __iter__(self) -> Iterator[tuple[Split, Example]]:
         """Yield each face that is kept, with its split.
@@ -93,21 +100,22 @@ class RawFaces:
 
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
+        table = self.config.table
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
         versions = {"jaxfer": __version__, "python": platform.python_version()}
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.config),
+            "options": asdict(self.config) | {"table": table and table.name},
+            "notes": [*self.match.notes, *self._agreement.notes],
             **self.ledger.metadata(),
         }
 
     def _records(self) -> Iterator[Record]:
-        asked = self.config
-        options = ReadOptions(label_order=asked.label_order, class_names=asked.class_names, landmarks=True)
+        options = ReadOptions.of(self.config, landmarks=True)
         try:
-            yield from self.layout.read(self.place, options)
+            yield from self._agreement.counted(self.layout.read(self.place, options))
         except OSError as error:
             raise UserError(f"{self.place} cannot be read ({error}): copy it again") from error
 

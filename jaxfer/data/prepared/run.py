@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxfer.config import PrepareConfig
-from jaxfer.data.layouts import detect
+from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.prepared import NAME, config_name
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.errors import UserError
@@ -56,7 +56,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
     config = config or PrepareConfig()
     if out.resolve().is_relative_to(data_dir.resolve()):
         raise UserError(f"{out} lies in the data itself, {data_dir}: pass an --out beside it")
-    layout, match = detect(data_dir, config.class_names)
+    layout, match = detect(data_dir, ReadOptions.of(config))
     name = config_name(config)
     target = out / NAME / name
     try:
@@ -68,7 +68,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
-            faces = RawFaces(layout, match.place, config, tally)
+            faces = RawFaces(layout, match, config, tally)
             version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)
             (room / NAME / name).rename(target)

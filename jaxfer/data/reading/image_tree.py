@@ -65,6 +65,10 @@ class ImageTree:
             return name, LINK, ""
         return (name, "", "") if full.is_file() else (name, UNREADABLE, "not a file")
 
+    def images(self) -> Iterator[str]:
+        """Yield the name of each image that lies in the data itself."""
+        return (name for name in self._files if is_image(posixpath.basename(name)))
+
     def unlisted(self, listed: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield the name of each image that is not `listed`, in natural order, with the reason to leave it out.
 

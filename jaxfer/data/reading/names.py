@@ -20,6 +20,9 @@ SPLIT_NAMES: dict[str, Split] = {
 }
 """Words for the splits, in lower case: FER2013's and https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
 
+SPLIT_COLUMNS = ("split", "usage", "set", "subset", "partition")
+"""Names, in lower case, of a column that says of which split each row is."""
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 """A word in a name such as `FER2013Train` or `train_afew`."""
 
@@ -45,6 +48,25 @@ def split_named(name: str) -> Split | None:
     return splits.pop() if len(splits) == 1 and not other else None
 
 
+def refuse_splits(said: Iterable[str], column: str, place: Path) -> None:
+    """Refuse a column that should say the split of each row, and says none: what it keeps apart would be mixed.
+
+    Args:
+        said: What it says, without the empty values.
+        column: Its name.
+        place: Whose column it is.
+
+    Raises:
+        UserError: Something is said, and none of it is the name of a split.
+    """
+    words = sorted(set(said))
+    if words and not any(map(split_named, words)):
+        raise UserError(
+            f"{place} has a column {column}, in which no row says a split that jaxfer knows, but {words[0]!r:.44}: "
+            "write train, val or test there, or take the column out"
+        )
+
+
 def refuse_misspelled(folder: Folder) -> None:
     """Refuse a folder beside splits whose name may be meant for one: left out as no data, it would be missed.
 
@@ -58,6 +80,16 @@ def refuse_misspelled(folder: Folder) -> None:
                 f"{folder.path / name} is of no split that jaxfer knows; did you mean {close[0]!r}? Rename it, or take "
                 "it out of the data"
             )
+
+
+def as_code(text: str) -> str:
+    """Return a code as it is meant where it was written as a number with a point, and any other text as it is.
+
+    >>> as_code("3.0"), as_code("3"), as_code("3.5")
+    ('3', '3', '3.5')
+    """
+    number = re.fullmatch(r"([0-9]{1,4})\.0*", text)
+    return number[1] if number else text
 
 
 def is_code(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data.reading.folder import LINK, Folder
 from jaxfer.data.releases import Release
 
@@ -91,6 +92,7 @@ class Record:
             only.
         answers: How many people gave each of FER+'s ten answers, `jaxfer.data.layouts.fer2013.votes.CHOICES`, outliers
             included; None in all other data.
+        agrees: Whether what most of them answered is FER2013's label; None where that is not known.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Record:
     landmarks: np.ndarray | None = None
     votes: tuple[float, ...] | None = None
     answers: tuple[int, ...] | None = None
+    agrees: bool | None = None
 
 
 def by_split(records: Iterable[Record]) -> list[Record]:
@@ -122,19 +125,38 @@ class ReadOptions:
         label_order: A key of `jaxfer.emotions.LABEL_ORDERS`: what digits that name classes mean.
         class_names: What the data's own words for classes mean, as `jaxfer.emotions.declared` takes it.
         landmarks: Whether to read landmarks, which few need and which take more memory than all else.
+        table: The table of images and labels that counts, None where the layout is to be found out.
+        image_column: The name of its column of images, None for a usual one.
+        label_column: Likewise, of labels.
     """
 
     label_order: str | None = None
     class_names: tuple[str, ...] = ()
     landmarks: bool = False
+    table: Path | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    @classmethod
+    def of(cls, config: DataConfig | PrepareConfig, *, landmarks: bool = False) -> "ReadOptions":
+        """Return what a config says."""
+        fields = ("label_order", "class_names", "table", "image_column", "label_column")
+        return cls(landmarks=landmarks, **{name: getattr(config, name) for name in fields})
 
 
 @dataclass(frozen=True)
 class Match:
-    """A file or folder that a layout can read, and the evidence for it, as a clause whose subject is the place."""
+    """A file or folder that a layout can read.
+
+    Attributes:
+        place: That file or folder.
+        evidence: How one can tell, as a clause whose subject is the place.
+        notes: What is set aside there, and why, a sentence each without its full stop.
+    """
 
     place: Path
     evidence: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +173,8 @@ class Layout:
         release: The published data that people keep in this way, None where it could be any.
         find_named: `find` for data whose names of classes may be those that somebody has declared, a set in lower case;
             None where names decide nothing.
+        near: What of a folder is nearly in this layout, by its path: what it is and what is missing, a sentence each
+            without its full stop.
     """
 
     name: str
@@ -159,3 +183,4 @@ class Layout:
     read: Callable[[Path, ReadOptions], Iterator[Record]]
     release: Release | None = None
     find_named: Callable[[Folder, Collection[str]], list[Match]] | None = None
+    near: Callable[[Folder], dict[Path, str]] = lambda folder: {}

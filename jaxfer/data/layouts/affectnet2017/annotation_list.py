@@ -4,16 +4,14 @@ Lists have a header, in any case and any order of columns, or none and then the 
 line is a row: no value holds a line break, so that a quote which is never closed damages its own row alone.
 """
 
-import csv
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.reading.affectnet_values import number
 from jaxfer.data.reading.folder import is_image
+from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.errors import UserError
-from jaxfer.files import lines, opened_text
 
 COLUMNS = (
     "subdirectory_filepath",
@@ -30,9 +28,6 @@ COLUMNS = (
 
 LONGEST = 1 << 16
 """Characters that a line may have."""
-
-FIRST = 16
-"""Lines that are looked at to tell a list without a header: some of them may be damaged."""
 
 
 class Row(NamedTuple):
@@ -65,27 +60,25 @@ def is_list(path: Path) -> bool:
     Raises:
         UserError: The file cannot be read.
     """
-    first = [values for _, values in itertools.islice(_lines(path), FIRST)]
-    return bool(first) and (_header(first[0]) is not None or any(map(_is_row, first)))
+    return open_table(path, LONGEST, _columns) is not None
 
 
 def rows(path: Path) -> Iterator[Row | BadRow]:
     """Yield each row of a list, whatever is wrong with it; blank lines are none.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or is no such list any more.
     """
-    read = _lines(path)
-    line, values = next(read, (1, []))
-    header = _header(values)
-    if header is None:
-        header = COLUMNS
-        read = itertools.chain([(line, values)], read)
-    for line, values in read:
-        if len(values) != len(header):
-            yield BadRow(line, f"line {line} has {len(values)} values rather than {len(header)}")
+    table = open_table(path, LONGEST, _columns)
+    if table is None:
+        raise UserError(f"{path} has no columns {COLUMNS[0]} and expression any more: it was changed while it was read")
+    for line, values, problem in table.lines():
+        if table.form.header and line <= table.begins:
             continue
-        row = _row(line, dict(zip(header, map(str.strip, values), strict=True)))
+        if problem:
+            yield BadRow(line, f"line {line} has {problem}")
+            continue
+        row = _row(line, dict(zip(table.form.names, values, strict=True)))
         yield row if row.path else BadRow(line, f"line {line} names no file")
 
 
@@ -102,26 +95,24 @@ def _row(line: int, cells: dict[str, str]) -> Row:
     )
 
 
-def _header(values: list[str]) -> tuple[str, ...] | None:
-    names = tuple(name.strip().lower() for name in values)
-    return names if {"subdirectory_filepath", "expression"} <= set(names) else None
+class _Columns(NamedTuple):
+    """The names of the columns, and whether a line of the list says them."""
+
+    names: tuple[str, ...]
+    header: bool
+
+
+def _columns(values: list[str]) -> _Columns | None:
+    """Return the columns that a list has by one of its lines: its header, or a row as the release has them."""
+    names = tuple(map(column_name, values))
+    if {"subdirectory_filepath", "expression"} <= set(names):
+        return _Columns(names, True)
+    return _Columns(COLUMNS, False) if _is_row(values) else None
 
 
 def _is_row(values: list[str]) -> bool:
     """Return whether values are a row of a list without a header: a path, a box, a code, valence and arousal."""
-    if len(values) != len(COLUMNS) or not is_image(values[0].strip()):
+    if len(values) != len(COLUMNS) or not is_image(values[0]):
         return False
     box, (code, valence, arousal) = map(number, values[1:5]), map(number, values[6:])
     return code in range(11) and all(value == value for value in (*box, valence, arousal))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each line that is not blank, from 1, and its values."""
-    try:
-        # Undecodable bytes are kept as they are: they may stand in the names of the files, too.
-        with opened_text(path, "surrogateescape") as file:
-            for line, text in enumerate(lines(file, LONGEST), start=1):
-                if not text.isspace():
-                    yield line, next(csv.reader((text,), skipinitialspace=True)) if len(text) <= LONGEST else []
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions, or copy it again") from error

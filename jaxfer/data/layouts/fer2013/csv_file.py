@@ -1,24 +1,23 @@
 """The csv files of FER2013: `fer2013.csv` with the columns emotion, pixels and Usage, `icml_face_data.csv` with others.
 
 That one has emotion, Usage and pixels, with a space before the last two. Copies without a header are told by their
-first row. No value holds a comma, so lines are rows even where a quote is missing: damage stays within its line.
+first row.
 """
 
-import codecs
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxfer.data.reading.folder import readable
+from jaxfer.data.reading.names import as_code
+from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.errors import UserError
-from jaxfer.files import MOST_LIST_BYTES, lines, opened
 
 SIDE = 48
 """Height and width of every image, in pixels."""
 
-CODES = (b"0", b"1", b"2", b"3", b"4", b"5", b"6")
+CODES = ("0", "1", "2", "3", "4", "5", "6")
 """The codes of the classes, in the order of `jaxfer.emotions.FER2013`."""
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -31,7 +30,7 @@ NAMES = ("fer2013.csv", "icml_face_data.csv")
 """Names of files that are meant to be this data."""
 
 LONGEST = 20_000
-"""How many bytes of a line are looked at, of the first to tell the columns: more than a row of pixels has."""
+"""Characters that a line may have: more than a row of pixels has."""
 
 
 class Row(NamedTuple):
@@ -39,78 +38,82 @@ class Row(NamedTuple):
 
     Attributes:
         code: Of the class, an index into `jaxfer.emotions.FER2013`, -1 where the line has no such code.
-        usage: One of `USAGES`, or what the line has instead.
+        usage: One of `USAGES`, or what the line has instead; None where the file has no such column.
     """
 
     line: int
     image: np.ndarray | None
     code: int = -1
-    usage: str = ""
+    usage: str | None = ""
     damage: str = ""
 
 
-def is_csv(path: Path) -> bool:
-    """Return whether a file has the columns.
+Kind = Literal["whole", "without Usage", "without labels"]
+"""What a csv of FER2013's pixels has: emotion and Usage too, or only the first, or neither.
+
+The competition's own train.csv and test.csv are of the last two: https://www.kaggle.com/c/3364
+"""
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Return what a file has by its columns, None where they are not FER2013's.
 
     Raises:
         UserError: It has only the name of such a file, or may not be read.
     """
-    with readable(path), opened(path) as file:
-        known = _columns(file.readline(LONGEST)) is not None
-    if not known and path.name.lower() in NAMES:
+    table = open_table(path, LONGEST, _columns)
+    if table is None and path.name.lower() in NAMES:
         raise UserError(
             f"{path} begins neither with the names of its columns nor with a row of FER2013: "
             f"add the header emotion,pixels,Usage as its first line, or copy it again"
         )
-    return known
+    if table is None:
+        return None
+    names = table.form.names
+    return "without labels" if "emotion" not in names else "whole" if "usage" in names else "without Usage"
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """Yield each line of a file for which `is_csv` holds, but for the header and blank lines.
+    """Yield each line of a file that has labels, but for the header and blank lines.
 
     Raises:
-        UserError: It does not hold any more, or the file cannot be read or is larger than any such list.
+        UserError: It has none any more, or the file cannot be read or is larger than any such list.
     """
-    with readable(path), opened(path, MOST_LIST_BYTES) as file:
-        found = _columns(file.readline(LONGEST))
-        if found is None:
-            raise UserError(f"{path} has no columns emotion, pixels and Usage: copy it again")
-        columns, has_header = found
-        if not has_header:
-            file.seek(0)
-        for number, line in enumerate(lines(file, LONGEST), start=1 + has_header):
-            if len(line) > LONGEST:
-                yield Row(number, None, damage=f"more than {LONGEST:,} bytes, which no row has")
-            elif line.strip():
-                yield _row(number, columns, _values(line))
+    table = open_table(path, LONGEST, _columns)
+    if table is None or "emotion" not in table.form.names:
+        raise UserError(f"{path} has no columns emotion and pixels: copy it again")
+    for number, values, problem in table.lines():
+        if problem:
+            yield Row(number, None, damage=problem)
+        elif not (table.form.header and number <= table.begins):
+            yield _row(number, dict(zip(table.form.names, values, strict=True)))
 
 
-def _columns(line: bytes) -> tuple[list[str], bool] | None:
-    """Return the columns of a csv by its first line, and whether that line names them; None for another csv."""
-    values = [value.decode(errors="replace") for value in _values(line)]
-    names = [value.lower() for value in values]
-    if {"emotion", "pixels", "usage"} <= set(names):
-        return names, True
+class _Columns(NamedTuple):
+    """The names of the columns, and whether a line of the file says them."""
+
+    names: list[str]
+    header: bool
+
+
+def _columns(values: list[str]) -> _Columns | None:
+    """Return the columns of a csv by one of its first lines, None for another csv."""
+    names = [column_name(value) for value in values]
+    if {"emotion", "pixels"} <= set(names) or names == ["pixels"]:
+        return _Columns(names, True)
     for form in FORMS:
         row = dict(zip(form, values, strict=False))
-        if len(values) == len(form) and row["emotion"].encode() in CODES and row["usage"] in USAGES:
-            return form, False
+        if len(values) == len(form) and row["emotion"] in CODES and row["usage"] in USAGES:
+            return _Columns(form, False)
     return None
 
 
-def _values(line: bytes) -> list[bytes]:
-    return [value.strip(b' "') for value in line.removeprefix(codecs.BOM_UTF8).strip().split(b",")]
-
-
-def _row(number: int, columns: list[str], values: list[bytes]) -> Row:
-    if len(values) != len(columns):
-        return Row(number, None, damage=f"{len(values)} values rather than {len(columns)}")
-    row = dict(zip(columns, values, strict=True))
-    image = _pixels(row["pixels"])
+def _row(number: int, row: dict[str, str]) -> Row:
+    image = _pixels(row["pixels"].encode(errors="replace"))
     if image is None:
         return Row(number, None, damage=f"its pixels are not {SIDE * SIDE} numbers from 0 to 255")
-    code = int(row["emotion"]) if row["emotion"] in CODES else -1
-    return Row(number, image, code, row["usage"].decode(errors="replace"))
+    code = as_code(row["emotion"])
+    return Row(number, image, int(code) if code in CODES else -1, row.get("usage"))
 
 
 def _pixels(text: bytes) -> np.ndarray | None:

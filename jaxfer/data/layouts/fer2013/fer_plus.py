@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from jaxfer.data.layouts.fer2013.reader import FER_PLUS, SPLIT_OF, find_faces, records
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority, refuse_others
-from jaxfer.data.reading.folder import Folder, peek, readable
+from jaxfer.data.layouts.fer2013.csv_file import USAGES
+from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, records
+from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, majority, refuse_others
+from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     UNKNOWN_SPLIT,
@@ -23,9 +24,9 @@ from jaxfer.data.reading.record import (
     Record,
     by_split,
 )
+from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
-from jaxfer.files import lines, opened_text
 
 HEADER = ("Usage", "Image name", *CHOICES)
 """The names of the columns."""
@@ -54,15 +55,14 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
             f"pass the whole fer2013.csv, or move {FER_PLUS} away to read it with FER2013's own labels"
         )
     for face, (line, usage, _) in zip(faces, votes, strict=True):
-        if face.split and usage in SPLIT_OF and usage != face.split_name:
+        if face.split and usage in USAGES and usage != face.split_name:
             raise UserError(
                 f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
                 f"the rows of both files have to be in their original order, so copy them again"
             )
-    rows = list(zip(faces, votes, strict=True))
-    known = ((face.split_name, face.label, counts) for face, (*_, counts) in rows if face.label and counts)
-    refuse_others(str(votes_path), known)
-    yield from by_split(_relabelled(face, row) for face, row in rows)
+    found = [_relabelled(face, row) for face, row in zip(faces, votes, strict=True)]
+    refuse_others(str(votes_path), found)
+    yield from by_split(found)
 
 
 def _relabelled(face: Record, row: Votes) -> Record:
@@ -71,8 +71,10 @@ def _relabelled(face: Record, row: Votes) -> Record:
     line, _, counts = row
     where = f"{FER_PLUS} line {line}"
     if counts is None:
-        return replace(face, label="", left_out=UNLABELLED, detail=f"{where} is damaged", votes=None, answers=None)
-    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts))
+        detail = f"{where} is damaged"
+        return replace(face, label="", left_out=UNLABELLED, detail=detail, votes=None, answers=None, agrees=None)
+    same = agrees(face.label, counts)
+    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts), agrees=same)
     chosen = majority(counts)
     if chosen is None:
         return replace(face, left_out=UNLABELLED, detail=f"no choice has most of its votes in {where}")
@@ -81,24 +83,32 @@ def _relabelled(face: Record, row: Votes) -> Record:
 
 
 def _votes(path: Path) -> list[Votes]:
-    with readable(path), opened_text(path, "replace") as file:
-        rows = [(number, _values(line)) for number, line in enumerate(lines(file, LONGEST), start=1) if line.strip()]
-    columns = [name.lower() for name in rows[0][1]] if rows else []
-    if not {"usage", *map(str.lower, CHOICES)} <= set(columns):
+    table = open_table(path, LONGEST, _columns)
+    if table is None:
         raise UserError(f"{path} does not name its columns: add the header {','.join(HEADER)} as its first line")
-    return [_row(number, columns, values) for number, values in rows[1:]]
+    return [_row(number, table.form, values) for number, values, _ in table.lines() if number > table.begins]
 
 
-def _values(line: str) -> list[str]:
-    return [value.strip(' "\r\n') for value in line.split(",")] if len(line) <= LONGEST else []
+def _columns(values: list[str]) -> list[str] | None:
+    names = [column_name(value) for value in values]
+    return names if {"usage", *map(str.lower, CHOICES)} <= set(names) else None
 
 
 def _row(number: int, columns: list[str], values: list[str]) -> Votes:
     row = dict(zip(columns, values, strict=False))
     counts = [row.get(name.lower(), "") for name in CHOICES]
     # Longer numbers are no counts of people.
-    whole = len(values) == len(columns) and all(text.isdecimal() and len(text) < 4 for text in counts)
+    whole = all(text.isdecimal() and len(text) < 4 for text in counts)
     return number, row.get("usage", ""), [int(text) for text in counts] if whole else None
 
 
-LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read)
+def _near(folder: Folder) -> dict[Path, str]:
+    path = folder.path / FER_PLUS
+    if FER_PLUS not in folder.files or _find(folder):
+        return {}
+    return {
+        path: f"{FER_PLUS} has votes of FER+, but neither fer2013.csv, icml_face_data.csv nor fer2013.npz is beside it"
+    }
+
+
+LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, near=_near)

@@ -1,4 +1,4 @@
-"""FER2013: 48x48 grayscale faces in one file, the original csv or an npz of its rows.
+"""FER2013: 48x48 grayscale faces in one file, the original csv or an npz of its rows, or in a csv for each split.
 
 The npz has `images` uint8 [n, 48, 48], `labels` [n] with the csv's codes, and `usage` [n] with 0 Training,
 1 PublicTest, 2 PrivateTest; `ferplus_votes` [n, 10], where it has them, are the votes of FER+.
@@ -14,8 +14,9 @@ import numpy as np
 from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, refuse_others
-from jaxfer.data.reading.folder import Folder, readable
+from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
+from jaxfer.data.reading.folder import Folder, peek, readable
+from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
@@ -30,23 +31,28 @@ from jaxfer.data.reading.record import (
 from jaxfer.emotions import FER2013 as CLASSES
 from jaxfer.errors import UserError
 
-SPLIT_OF = dict(zip(USAGES, ("train", "val", "test"), strict=True))
-"""What the data's own splits are used for: scores on PrivateTest are blind only while nothing is selected on it."""
-
 FER_PLUS = "fer2013new.csv"
 """The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer2013.fer_plus`."""
 
 
 def find_faces(folder: Folder) -> list[Match]:
-    """Return the files in a folder that have FER2013's images."""
-    matches = []
-    for path in (folder.path / name for name in folder.files):
-        suffix = path.suffix.lower()
-        if suffix == ".npz" and path.is_file() and _is_npz(path):
-            matches.append(Match(path, "has the arrays images, labels and usage"))
-        if suffix == ".csv" and path.is_file() and csv_file.is_csv(path):
-            matches.append(Match(path, "has the columns emotion, pixels and Usage"))
+    """Return the files in a folder that have FER2013's images with their labels and splits."""
+    matches = [
+        Match(path, "has the columns emotion, pixels and Usage")
+        for path, kind in _csvs(folder).items()
+        if kind == "whole"
+    ]
+    paths = (folder.path / name for name in folder.files if name.lower().endswith(".npz"))
+    matches += [
+        Match(path, "has the arrays images, labels and usage") for path in paths if path.is_file() and _is_npz(path)
+    ]
     return matches
+
+
+def _csvs(folder: Folder) -> dict[Path, csv_file.Kind]:
+    """Return the files in a folder that have FER2013's pixels, with what else they have."""
+    paths = (folder.path / name for name in folder.files if name.lower().endswith(".csv"))
+    return {path: kind for path in paths if path.is_file() and (kind := csv_file.kind_of(path))}
 
 
 def records(path: Path) -> list[Record]:
@@ -55,17 +61,41 @@ def records(path: Path) -> list[Record]:
     Raises:
         UserError: The file is damaged.
     """
-    found = list(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))
-    refuse_others(str(path), ((one.split_name, one.label, one.answers) for one in found if one.label and one.answers))
+    found = [*(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))]
+    refuse_others(str(path), found)
     return found
 
 
 def _find(folder: Folder) -> list[Match]:
-    return [] if (folder.path / FER_PLUS).is_file() else find_faces(folder)
+    if (folder.path / FER_PLUS).is_file():
+        return []
+    plain = _without_usage(folder)
+    if len(plain) > 1 and all(split_named(path.stem) for path in plain):
+        return [
+            Match(folder.path, f"has the columns emotion and pixels in {' and '.join(path.name for path in plain)}")
+        ]
+    return find_faces(folder) or [Match(path, "has the columns emotion and pixels") for path in plain]
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
-    yield from by_split(records(path))
+def _without_usage(folder: Folder) -> list[Path]:
+    """Return the files of a folder whose names alone may say their splits, unless one there says them itself."""
+    return [] if find_faces(folder) else [path for path, kind in _csvs(folder).items() if kind == "without Usage"]
+
+
+def _near(folder: Folder) -> dict[Path, str]:
+    used = find_faces(folder)
+    return {
+        path: f"{path.name} has no column emotion, and is not used"
+        if kind == "without labels"
+        else f"{path.name} has no column Usage, and is not used beside {used[0].place.name}"
+        for path, kind in _csvs(folder).items()
+        if kind == "without labels" or (used and kind == "without Usage")
+    }
+
+
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    paths = _without_usage(peek(place)) if place.is_dir() else [place]
+    yield from by_split(record for path in paths for record in records(path))
 
 
 def _csv_records(path: Path) -> Iterator[Record]:
@@ -73,23 +103,27 @@ def _csv_records(path: Path) -> Iterator[Record]:
         name = f"{path.name} line {row.line}"
         if row.image is None:
             yield Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=row.damage)
+        elif row.usage is None:
+            yield _record(name, row.image, row.code, path.stem if split_named(path.stem) else "train")
         else:
             yield _record(name, row.image, row.code, row.usage)
 
 
 def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[int, ...] | None = None) -> Record:
-    if usage not in SPLIT_OF:
+    split = split_named(usage)
+    if split is None:
         return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
     known = code in range(len(CLASSES))
     return Record(
         name=name,
         image=image,
-        split=SPLIT_OF[usage],
+        split=split,
         split_name=usage,
         label=CLASSES[code] if known else "",
         left_out="" if known else UNLABELLED,
         votes=expression_votes(answers) if answers else None,
         answers=answers,
+        agrees=agrees(CLASSES[code], answers) if known and answers else None,
     )
 
 
@@ -133,4 +167,11 @@ def _npz_answers(path: Path, counts: np.ndarray, rows: int) -> list[tuple[int, .
     return [tuple(row) for row in counts.tolist()]
 
 
-LAYOUT = Layout("FER2013", "fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, releases.FER2013)
+LAYOUT = Layout(
+    "FER2013",
+    "fer2013.csv, icml_face_data.csv or fer2013.npz, or a csv of emotion and pixels",
+    _find,
+    _read,
+    releases.FER2013,
+    _near,
+)

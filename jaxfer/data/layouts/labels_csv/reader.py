@@ -1,27 +1,47 @@
-"""Folders of images with their labels in a csv: the Kaggle copy `noamsegal/affectnet-training-data` of AffectNet.
+"""Images with their labels in tables: the Kaggle copy `noamsegal/affectnet-training-data` of AffectNet, and any other.
 
     labels.csv      columns pth and label, among others, such as: 6,anger/image0000006.jpg,sad,0.79
     <word>/<image>
 
-The folders are another labelling: where the two disagree the csv counts, and the record says so. Labels are words, or
-digits whose order the user declares. Everything is training data, unless a path starts with the name of a split.
+Folders named by class are another labelling: where the two disagree the table counts, and the record says so. Labels
+are words, or digits whose order the user declares.
+
+A table lies in the folder of the data or in one below it; several are one data set where each is of a split. What is
+of which split says the table's column; or else the name of the table, or of its folder, where there are several; or
+else a path that starts with the name of a split; or the table's own name. All else is training data.
 
 Where several rows for one file agree, the first counts; where they do not, none does.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.layouts.labels_csv.table import NAME, Columns, Row, columns_of, rows_of
+from jaxfer.data.layouts.labels_csv.placing import PlacedImages, Placing, place
+from jaxfer.data.layouts.labels_csv.table import (
+    IMAGES,
+    LABELS,
+    NAME,
+    SUFFIXES,
+    Columns,
+    Row,
+    labels_table,
+    named_table,
+    paths_of,
+    rows_of,
+)
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import Folder, exists, leaves, natural
-from jaxfer.data.reading.image_tree import ImageTree, inside
-from jaxfer.data.reading.names import meanings, split_named
+from jaxfer.data.reading.folder import PEEK, Folder, leaves, natural, peek
+from jaxfer.data.reading.image_tree import ImageTree
+from jaxfer.data.reading.names import meanings, refuse_splits, split_named
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     SPLITS,
+    UNKNOWN_SPLIT,
     UNLABELLED,
     UNREADABLE,
     Kind,
@@ -31,14 +51,69 @@ from jaxfer.data.reading.record import (
     Record,
     Split,
 )
+from jaxfer.data.reading.table import Table
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
 
 LOOKED_AT = 200
-"""About how many rows, spread over the csv, are looked at to tell whether it belongs to the files beside it."""
+"""About how many rows, spread over a table, are looked at to tell whether it belongs to the files beside it."""
 
-FEW = 0.1
-"""The share of those rows, at most, whose files are there where the csv is of another copy of the data."""
+
+@dataclass(frozen=True)
+class Source:
+    """A table of images and labels.
+
+    Attributes:
+        table: The table.
+        root: The folder of the data.
+    """
+
+    table: Table[Columns]
+    root: Path
+
+    @cached_property
+    def found(self) -> Placing | str:
+        """How the paths of the table lead to the images there, or as a clause why they do not."""
+        paths = [*paths_of(self.table)]
+        beside = self.path.parent
+        start = beside.relative_to(self.root).as_posix() if beside.is_relative_to(self.root) else ""
+        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, start, split_named(self.split_name))
+
+    @property
+    def placing(self) -> Placing | None:
+        """The former, None where the paths lead nowhere."""
+        return self.found if isinstance(self.found, Placing) else None
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.table.path
+
+    @property
+    def name(self) -> str:
+        """The file's path in the data."""
+        return _name(self.path, self.root)
+
+    @property
+    def split_name(self) -> str:
+        """The name, of the file or its folder, that says a split; "" where neither does."""
+        beside = self.path.parent
+        names = (self.path.stem, beside.name if beside != self.root and beside.is_relative_to(self.root) else "")
+        return next((name for name in names if split_named(name)), "")
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the table and its images lie in a folder of their own, below the data's."""
+        beside = self.path.parent
+        return beside != self.root and Source(self.table, beside).placing is not None
+
+
+class Entry(NamedTuple):
+    """A row, and the split that it is of: None, and what it says instead, where nobody knows."""
+
+    row: Row
+    split: Split | None
+    split_name: str
 
 
 class File(NamedTuple):
@@ -46,17 +121,29 @@ class File(NamedTuple):
 
     reason: str
     detail: str
-    rows: list[Row]
+    entries: list[Entry]
 
 
-def why_not(folder: Folder) -> str:
-    """Return why the labels of a folder's csv are not those of the files beside it, as a clause; "" without a csv."""
-    clauses = []
-    for path in _csvs(folder):
-        if columns := columns_of(path):
-            here, looked = _belonging(path, columns)
-            clauses.append(f"; {path.name} is of another copy: of {looked} rows looked at, {here} name a file in it")
-    return "".join(clauses)
+def _near(folder: Folder) -> dict[Path, str]:
+    if _is_alone(folder) and _find_alone(folder):
+        return {}
+    return {
+        source.path: f"{source.name} is not used: {source.found}"
+        for source in _sources(folder)
+        if not source.placing and not source.is_apart
+    }
+
+
+def have_last_word(folder: Folder) -> bool:
+    """Return whether tables, and not the names of folders, say the labels in a folder.
+
+    One that is called `labels.csv` does; others where they name more than half of the images.
+    """
+    sources = [source for source in _sources(folder) if source.placing]
+    if not sources or any(source.path.name.lower() == NAME for source in sources):
+        return bool(sources)
+    rows = sum(1 for source in sources for _ in paths_of(source.table))
+    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path).images())
 
 
 def refuse_unknown(folder: Folder) -> None:
@@ -65,101 +152,192 @@ def refuse_unknown(folder: Folder) -> None:
     Raises:
         UserError: The folder has one that is not empty, but its columns are not known.
     """
-    for path in _csvs(folder):
-        if path.name.lower() == NAME and not columns_of(path) and path.stat().st_size:
+    for name in folder.files:
+        path = folder.path / name
+        if name.lower() != NAME or not path.is_file() or leaves(path, folder.path) or not path.stat().st_size:
+            continue
+        if not labels_table(path):
             raise UserError(
                 f"{path} has no columns pth and label, so that nobody can tell whether its labels count or the names "
-                "of the folders: name its columns, or move it out of the data"
+                f"of the folders: name its columns, that of the images {', '.join(IMAGES[:-1])} or {IMAGES[-1]}, that "
+                f"of the labels {', '.join(LABELS[:-1])} or {LABELS[-1]}, or move it out of the data"
             )
 
 
 def _find(folder: Folder) -> list[Match]:
-    matches = []
-    for path in _csvs(folder):
-        if columns := columns_of(path):
-            here, looked = _belonging(path, columns)
-            if here > FEW * looked:
-                matches.append(Match(path, "has paths and labels of images beside it"))
-    return matches
+    if _is_alone(folder):
+        return _find_alone(folder)
+    found = [source for source in _sources(folder) if source.placing]
+    if len(found) == 1 or not all(source.split_name for source in found):
+        found = [source for source in found if not source.is_apart]
+    elif found:
+        return [_match(folder.path, found)]
+    return [_match(folder.path, found)] if len(found) == 1 else [_match(source.path, [source]) for source in found]
 
 
-def _csvs(folder: Folder) -> list[Path]:
-    paths = [folder.path / name for name in folder.files if name.lower().endswith(".csv")]
-    return [path for path in paths if path.is_file() and not leaves(path, folder.path)]
+def _is_alone(folder: Folder) -> bool:
+    return len(folder.files) == 1 and not folder.folders
 
 
-def _belonging(path: Path, columns: Columns) -> tuple[int, int]:
-    """Return how many rows name a file that is there, and how many were looked at."""
-    paths = [row.path for row in rows_of(path, columns) if not row.problem]
-    plain = [inside(one) for one in paths[:: 1 + len(paths) // LOOKED_AT]]
-    return sum(bool(one) and exists(path.parent / one) for one in plain), len(plain)
+def _find_alone(folder: Folder) -> list[Match]:
+    """Return what is found where a table was passed by itself: the folder that it describes, or the table."""
+    for root in (folder.path, folder.path.parent):
+        found = [source for source in _sources(peek(root)) if source.placing]
+        if [source.path for source in found] == [folder.path / folder.files[0]]:
+            return [_match(root, found)]
+    return [_match(source.path, [source]) for source in _sources(folder) if source.placing]
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
-    columns = columns_of(path)
-    if not columns:
-        raise UserError(f"{path} has no columns pth and label any more: it was changed while it was read")
-    tree = ImageTree(path.parent, path.parent)
+def _match(place: Path, sources: list[Source]) -> Match:
+    return Match(place, f"has paths and labels of images in {' and '.join(source.name for source in sources)}")
+
+
+def _sources(folder: Folder) -> list[Source]:
+    """Return the tables of images and labels in a folder and directly below it."""
+    paths = [folder.path / name for name in folder.files if _may_be_table(name)]
+    for below in folder.folders:
+        paths += _tables_in(folder.path / below)
+    paths = [path for path in paths if path.is_file() and not leaves(path, folder.path)]
+    return [Source(table, folder.path) for table in map(labels_table, paths) if table]
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """Return what may be tables among the first files in a folder; where it may not be read, others will say so."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, PEEK) if _may_be_table(entry.name)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names, key=natural)]
+
+
+def _may_be_table(name: str) -> bool:
+    return not name.startswith(".") and (name.lower().endswith(SUFFIXES) or "." not in name)
+
+
+def match_of(path: Path, options: ReadOptions) -> Match:
+    """Return what the table that the options name says of the images in a folder.
+
+    Raises:
+        UserError: It has no such columns, may not be read, or names no image there.
+    """
+    root = path.parent if path.is_file() else path
+    source = _named(root, options)
+    if not source.placing:
+        raise UserError(
+            f"{source.path} names images, but not those in {root}: {source.found}; pass the folder that has them"
+        )
+    return _match(root, [source])
+
+
+def _named(root: Path, options: ReadOptions) -> Source:
+    assert options.table
+    return Source(named_table(options.table, options.image_column, options.label_column), root)
+
+
+def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    root = place.parent if place.is_file() else place
+    if options.table:
+        found = [_named(root, options)]
+    else:
+        found = _sources(Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None))
+    sources = [source for source in found if source.placing]
+    if not sources:
+        raise UserError(f"{place} has no table of its images and labels any more: it was changed while it was read")
+    tree = ImageTree(root, root)
     files: dict[str, File] = {}
-    for row in rows_of(path, columns):
-        name, reason, detail = ("", UNREADABLE, row.problem) if row.problem else tree.find(row.path)
-        if name:
-            files.setdefault(name, File(reason, detail, [])).rows.append(row)
-        else:
-            yield Record(name=_line(path, row), image=path, split=None, left_out=reason, detail=detail)
-    words = {row.label for file in files.values() for row in file.rows}
-    meaning = meanings(words, options, path)
+    for source in sources:
+        images = PlacedImages(tree, source.placing)
+        rows = [*rows_of(source.table)]
+        split_of = _splits(source, rows, alone=len(sources) == 1)
+        for row in rows:
+            name, reason, detail = ("", UNREADABLE, row.problem) if row.problem else images.find(row.path)
+            if name:
+                files.setdefault(name, File(reason, detail, [])).entries.append(Entry(row, *split_of(name, row)))
+            else:
+                yield Record(name=_line(root, row), image=source.path, split=None, left_out=reason, detail=detail)
+    words = {entry.row.label for file in files.values() for entry in file.entries}
+    meaning = meanings(words, options, sources[0].path if len(sources) == 1 else root)
     names = sorted(files, key=natural)
-    for split in SPLITS:
+    for split in (*SPLITS, None):
         for name in names:
-            if _split(name)[0] == split:
-                yield from _records(path, name, files[name], meaning)
+            if files[name].entries[0].split == split:
+                yield from _records(root, name, files[name], meaning)
     for name, reason in tree.unlisted(files):
-        yield Record(name=name, image=path.parent / name, split=None, left_out=reason)
+        yield Record(name=name, image=root / name, split=None, left_out=reason)
 
 
-def _records(path: Path, name: str, file: File, meaning: dict[str, str]) -> Iterator[Record]:
+def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, Row], tuple[Split | None, str]]:
+    """Return what tells the split of a row, given its file's name, and what the data calls that."""
+    column = next(iter(source.table.form.splits), "")
+    said = {row.split for row in rows} - {""}
+    refuse_splits(said, column, source.path)
+
+    def split_of(name: str, row: Row) -> tuple[Split | None, str]:
+        if said:
+            return split_named(row.split), row.split
+        own, folder = source.split_name, name.partition("/")[0] if "/" in name else ""
+        found = next((one for one in ("" if alone else own, folder, own) if split_named(one)), "train")
+        return split_named(found), found
+
+    return split_of
+
+
+def _records(root: Path, name: str, file: File, meaning: dict[str, str]) -> Iterator[Record]:
     """Yield a record for a file and its first row, and one for each further row."""
-    split, split_name = _split(name)
-    label, reason, detail = ("", file.reason, file.detail) if file.reason else _label(file.rows, meaning)
-    record = Record(name=name, image=path.parent / name, split=split, split_name=split_name)
-    remarks = _conflict(path, name, label, meaning)
+    (first, split, split_name), *others = file.entries
+    label, reason, detail = ("", file.reason, file.detail) if file.reason else _label(file.entries, meaning)
+    record = Record(name=name, image=root / name, split=split, split_name=split_name if split else "")
+    remarks = _conflict(first.table, name, label, meaning)
     yield replace(record, label=label, left_out=reason, detail=detail, remarks=remarks)
-    first, *others = file.rows
-    for row in others:
-        why = detail or f"it names {shown(row.path)} again, as line {first.line} does"
-        yield replace(record, name=_line(path, row), left_out=reason or UNLABELLED, detail=why)
+    for row, *_ in others:
+        why = detail or f"it names {shown(row.path)} again, as {_where(first, row)} does"
+        yield replace(record, name=_line(root, row), left_out=reason or UNLABELLED, detail=why)
 
 
-def _label(rows: list[Row], meaning: dict[str, str]) -> tuple[str, str, str]:
+def _label(entries: list[Entry], meaning: dict[str, str]) -> tuple[str, str, str]:
     """Return the class that rows give a file, or "", then the reason to leave it out and the detail, or "" twice."""
-    if len({meaning.get(row.label, row.label) for row in rows}) > 1:
-        said = ", ".join(f"line {row.line} says {shown(row.label)}" for row in rows[:5])
+    first, split, split_name = entries[0]
+    if len({meaning.get(row.label, row.label) for row, *_ in entries}) > 1:
+        said = ", ".join(f"{_where(row, first)} says {shown(row.label)}" for row, *_ in entries[:5])
         return "", UNLABELLED, f"its lines disagree: {said}"
-    word = rows[0].label
-    if word not in meaning:
-        return "", UNLABELLED, f"its label is {shown(word)}, which is no expression"
-    return meaning[word], "" if meaning[word] else OTHER_CLASS, ""
+    if len({other for _, other, _ in entries}) > 1:
+        said = ", ".join(f"{_where(row, first)} says {shown(own)}" for row, _, own in entries[:5])
+        return "", UNKNOWN_SPLIT, f"its lines disagree: {said}"
+    if first.label not in meaning:
+        return "", UNLABELLED, f"line {first.line} says {shown(first.label)}, which is no expression"
+    if not split:
+        return "", UNKNOWN_SPLIT, f"line {first.line} says {shown(split_name)}, which is no split"
+    return meaning[first.label], "" if meaning[first.label] else OTHER_CLASS, ""
 
 
-def _conflict(path: Path, name: str, label: str, meaning: dict[str, str]) -> tuple[tuple[Kind, str], ...]:
+def _conflict(table: Path, name: str, label: str, meaning: dict[str, str]) -> tuple[tuple[Kind, str], ...]:
     """Return the remark that the file's folder is named after another class than its row, if that is so."""
     folder = Path(name).parent.name
     other = from_word(folder) or meaning.get(folder)
     if label and other and other != label:
-        return (("label_conflict", f"{path.name} says {label}, its folder {other}"),)
+        return (("label_conflict", f"{table.name} says {label}, its folder {other}"),)
     return ()
 
 
-def _split(name: str) -> tuple[Split, str]:
-    """Return the split of a file, and the folder that says so or `train`."""
-    folder = name.partition("/")[0]
-    split = split_named(folder)
-    return (split, folder) if split else ("train", "train")
+def _line(root: Path, row: Row) -> str:
+    return f"{_name(row.table, root)} line {row.line}"
 
 
-def _line(path: Path, row: Row) -> str:
-    return f"{path.name} line {row.line}"
+def _name(table: Path, root: Path) -> str:
+    """Return a table's path in the data, or its name where it lies elsewhere."""
+    return table.relative_to(root).as_posix() if table.is_relative_to(root) else table.name
 
 
-LAYOUT = Layout("labels.csv", "labels.csv with the columns pth and label, beside the images", _find, _read)
+def _where(row: Row, other: Row) -> str:
+    """Return which line a row is, with its table where that is not the one of another row."""
+    return f"line {row.line}" if row.table == other.table else f"{row.table.name} line {row.line}"
+
+
+LAYOUT = Layout(
+    "labels.csv",
+    f"{NAME}, or another table, with columns such as pth or image and label or emotion, and the images it names",
+    _find,
+    _read,
+    near=_near,
+)

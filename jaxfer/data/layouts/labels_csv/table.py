@@ -1,16 +1,29 @@
-"""A csv of image paths and labels: which of its columns they are in, and its rows, however damaged."""
+"""A table of images and labels: which of its columns they are in, and its rows, however damaged."""
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxfer.data.reading.folder import is_image, readable
+from jaxfer.data.reading.folder import is_image
+from jaxfer.data.reading.names import SPLIT_COLUMNS, as_code
+from jaxfer.data.reading.table import Table, column_name, open_table
 from jaxfer.emotions import from_word
-from jaxfer.files import lines, opened_text
+from jaxfer.errors import UserError
 
 NAME = "labels.csv"
-"""What a csv without a header must be called."""
+"""What a table is called that is meant to have labels, whatever else is there."""
+
+SUFFIXES = (".csv", ".tsv")
+"""What the names of tables end in, or else they have no suffix."""
+
+IMAGES = (
+    *("pth", "path", "filepath", "file_path", "image_path", "img_path", "filename", "file_name", "image_name"),
+    *("img_name", "file", "image", "img"),
+)
+"""Names of the column of images; where there are several, the first of these counts."""
+
+LABELS = ("label", "labels", "emotion", "emotions", "expression", "class", "class_name", "category")
+"""Names of the column of labels."""
 
 LONGEST_LINE = 10_000
 """Characters that a line may have."""
@@ -20,78 +33,131 @@ LONGEST = 4096
 
 
 class Columns(NamedTuple):
-    """The indices of the columns for path and label, how many there are, and whether the first row names them."""
+    """The indices of the columns, and whether a line names them.
 
-    path: int
-    label: int
-    total: int
+    Attributes:
+        image: Of the images.
+        labels: Of those that may have the labels, by their names.
+        splits: Of those that may say the split, by their names.
+    """
+
+    image: int
+    labels: dict[str, int]
+    splits: dict[str, int]
     header: bool
 
 
 class Row(NamedTuple):
-    """A line of the csv, counted from 1: the path of an image, and its label.
+    """A line of a table, counted from 1: the path of an image, its label, and what it says of its split.
 
     Attributes:
-        problem: Why the line is no row, and path and label are empty; "" where it is one.
+        problem: Why the line is no row, and all else is empty; "" where it is one.
     """
 
+    table: Path
     line: int
     path: str = ""
     label: str = ""
+    split: str = ""
     problem: str = ""
 
 
-def columns_of(path: Path) -> Columns | None:
-    """Return where a csv keeps paths and labels, None where its first line does not tell.
+def labels_table(path: Path) -> Table[Columns] | None:
+    """Return the table in a file, None where it is none of images and labels.
 
-    That line names columns `pth` and `label`; or, in a file called `labels.csv`, it starts with the path of an image
-    and a word for its class, perhaps after an index.
-
-    Raises:
-        UserError: The file may not be read.
-    """
-    with readable(path), opened_text(path, "surrogateescape", most=None) as file:
-        values = _values(file.readline(LONGEST_LINE)) or []
-    names = [value.lower() for value in values]
-    if "pth" in names and "label" in names:
-        return Columns(names.index("pth"), names.index("label"), len(names), True)
-    if path.name.lower() == NAME:
-        for column in range(min(2, len(values) - 1)):
-            if is_image(values[column]) and from_word(values[column + 1]):
-                return Columns(column, column + 1, len(values), False)
-    return None
-
-
-def rows_of(path: Path, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a csv, without empty lines.
+    One of its first lines names such columns; or it starts with the path of an image and a word for its class, perhaps
+    after an index.
 
     Raises:
         UserError: The file may not be read.
     """
-    with readable(path), opened_text(path, "surrogateescape") as file:
-        for number, line in enumerate(lines(file, LONGEST_LINE), start=1):
-            if line.strip() and not (number == 1 and columns.header):
-                yield _row(number, line, columns)
+    return open_table(path, LONGEST_LINE, _columns_or_row)
 
 
-def _row(number: int, line: str, columns: Columns) -> Row:
-    # No value holds a line break, so lines are rows even where a quote is missing: damage stays within its line.
-    if len(line) > LONGEST_LINE:
-        return Row(number, problem=f"more than {LONGEST_LINE:,} characters")
-    values = _values(line)
-    if values is None or len(values) != columns.total:
-        what = "what is no csv" if values is None else f"{len(values)} values"
-        return Row(number, problem=f"{what} rather than {columns.total} values")
-    path = values[columns.path]
-    if not path or "\0" in path or len(path) > LONGEST:
-        return Row(number, problem="a path that no file can have")
-    return Row(number, path, values[columns.label])
+def named_table(path: Path, image: str | None, label: str | None) -> Table[Columns]:
+    """Return the table in a file whose columns have certain names, in any case.
+
+    Args:
+        path: The file.
+        image: The name of the column of images, None for a usual one.
+        label: Likewise, of labels.
+
+    Raises:
+        UserError: It has no such columns, or the file may not be read.
+    """
+    images, labels = ((column_name(one),) if one else usual for one, usual in ((image, IMAGES), (label, LABELS)))
+    table = open_table(path, LONGEST_LINE, lambda values: _columns(values, images, labels))
+    if table:
+        return table
+    first = open_table(path, LONGEST_LINE, lambda values: values if len(values) > 1 else None)
+    shown = f"{', '.join(map(repr, first.form))}" if first else "no table"
+    wanted = f"{image or 'of images'} and {label or 'of labels'}"
+    raise UserError(
+        f"{path} has no columns {wanted}, but {shown:.400}: name them with image_column and label_column "
+        "(--image-column, --label-column)"
+    )
 
 
-def _values(line: str) -> list[str] | None:
-    """Return the values of a line, None where they cannot be told apart."""
-    try:
-        (values,) = csv.reader([line], skipinitialspace=True)
-    except (csv.Error, ValueError):  # ValueError for what the reader takes for several lines, or for none
-        return None
-    return [value.strip() for value in values]
+def paths_of(table: Table[Columns]) -> Iterator[str]:
+    """Yield the paths in a table.
+
+    Raises:
+        UserError: The file may not be read.
+    """
+    for number, values, _ in table.lines():
+        if values and _is_path(values[table.form.image]) and not (table.form.header and number <= table.begins):
+            yield values[table.form.image]
+
+
+def rows_of(table: Table[Columns]) -> Iterator[Row]:
+    """Yield the rows of a table.
+
+    Raises:
+        UserError: The file may not be read, or two of its columns may have the labels, or the splits.
+    """
+    form = table.form
+    label = _only(table, form.labels, "labels")
+    split = _only(table, form.splits, "splits") if form.splits else None
+    for number, values, problem in table.lines():
+        if form.header and number <= table.begins:
+            continue
+        path = values[form.image] if values else ""
+        if not problem and not _is_path(path):
+            problem = "a path that no file can have"
+        if problem:
+            yield Row(table.path, number, problem=problem)
+        else:
+            yield Row(table.path, number, path, as_code(values[label]), "" if split is None else values[split])
+
+
+def _is_path(text: str) -> bool:
+    return bool(text) and "\0" not in text and len(text) <= LONGEST
+
+
+def _only(table: Table[Columns], found: dict[str, int], what: str) -> int:
+    if len(found) > 1:
+        raise UserError(
+            f"{table.path} has several columns that may have the {what}, {' and '.join(found)}: rename all but the one "
+            f"that counts{', or name it with label_column (--label-column)' if what == 'labels' else ''}"
+        )
+    return next(iter(found.values()))
+
+
+def _columns(
+    values: list[str], image_names: Sequence[str] = IMAGES, label_names: Sequence[str] = LABELS
+) -> Columns | None:
+    """Return the columns that values name, None where they do not name one of images and one of labels."""
+    names = {column_name(value): index for index, value in reversed([*enumerate(values)])}
+    image = next((names[name] for name in image_names if name in names), None)
+    labels, splits = (
+        {values[names[name]]: names[name] for name in of if name in names} for of in (label_names, SPLIT_COLUMNS)
+    )
+    return Columns(image, labels, splits, True) if image is not None and labels else None
+
+
+def _columns_or_row(values: list[str]) -> Columns | None:
+    """Return the columns that values name, or have as a row: the path of an image and a word for its class."""
+    for column in range(min(2, len(values) - 1)):
+        if is_image(values[column]) and from_word(values[column + 1]):
+            return Columns(column, {"": column + 1}, {}, False)
+    return _columns(values)
