@@ -135,7 +135,7 @@ class _Search:
 
 
 def groups_alike(looks: Looks) -> np.ndarray:
-    """Return which of n faces have the same pixels or look alike, directly or by way of others: the first of each group.
+    """Return which of n faces have the same pixels or look alike, directly or by way of others.
 
     Returns:
         int [n]: for each face the index of the first one of its group, for one that is like no other its own.
