@@ -234,6 +234,11 @@ def write(root, per_class=12, frames=1, name="{label}/{number}-{frame}.png", cop
     return root
 
 
+def recoloured(face, frame):
+    """Return a picture that shares nothing with a face but where it comes from."""
+    return picture(zlib.crc32(face.tobytes()) + frame)
+
+
 def originals(names):
     return {name.rpartition("-")[0] for name in names}
 
@@ -288,10 +293,7 @@ def test_near_copies_stay_on_one_side(tmp_path):
 
 
 def test_frames_of_a_person_stay_on_one_side_by_ck_pluss_names(tmp_path):
-    def changed(face, frame):
-        return picture(zlib.crc32(face.tobytes()) + frame)
-
-    root = write(tmp_path, frames=3, name="{label}/S{number:03d}_001_{frame:08d}.png", copy=changed)
+    root = write(tmp_path, frames=3, name="{label}/S{number:03d}_001_{frame:08d}.png", copy=recoloured)
     data = load(config(root))
     persons = [{name.split("/")[-1][:4] for name in names} for names in sides(data)]
     assert not persons[0] & persons[1]
@@ -365,3 +367,18 @@ def test_of_the_real_fer2013_nothing_held_out_has_a_copy_or_look_alike_in_traini
     assert not found.problems["near_leak"]
     for label, count in enumerate(np.bincount(data.val.labels)):
         assert 0.09 < count / (count + np.bincount(data.train.labels)[label]) < 0.11
+
+
+def test_folders_of_persons_within_classes_are_read_and_stay_on_one_side(tmp_path):
+    raw = write(tmp_path / "raw", name="{label}/S{number:03d}/{frame}-1.png", frames=2, copy=recoloured)
+    put(raw / "train/happy/S001/deeper/1.png", encoded(picture(1), "PNG"))
+    put(raw / "train/sad/happy/1.png", encoded(picture(2), "PNG"))
+    path = prepare(raw, tmp_path / "out", PrepareConfig(image_size=SIZE)).path
+    for place, options in ((raw, {}), (path, {}), (raw, {"group_by": "parent"})):
+        data = load(config(place, **options))
+        assert len(data.train) + len(data.val) == 7 * 12 * 2
+        persons = [{name.split("/")[2] for name in names} for names in sides(data)]
+        assert persons[1]
+        assert not persons[0] & persons[1]
+        assert any(warning.startswith("12 groups, by the folder ") for warning in data.warnings)
+    assert load(config(raw)).left_out == {"unlabelled": 2}
