@@ -113,8 +113,9 @@ class PrepareConfig(Section):
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     label_order: LabelOrder | None = None
     """What digits in folder names mean; needed for digit folders only."""
-    leaks: Literal["drop", "keep"] = "drop"
-    """Training images that are exact copies of a validation or test image."""
+    leaks: Literal["drop", "near", "keep"] = "drop"
+    """Training images that are exact copies of a validation or test image; `near` drops those that look like one too,
+    which show the same photograph most of the time."""
     duplicates: Literal["drop", "keep"] = "keep"
     """Later copies of an image within its own split."""
 
