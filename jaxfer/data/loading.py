@@ -136,10 +136,8 @@ class _Source:
         names = {key: part.name for key, part in selection.all_parts.items()}
         is_held_out = selection.to_hold_out
         check(selection, self.name, self.config)
-        if self.config.group_by is not None:  # refused now, and not after the work
-            belonging(
-                [record.name for part in selection.parts.values() for record in part.records], self.config.group_by
-            )
+        if selection.to_hold_out:  # refused now, and not after the work
+            belonging([record.name for record in selection.train.records], self.config.group_by)
         with cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
             if self.is_pixels or self.config.stream:
                 selection, splits, notes, fingerprint = self._by_row(selection, facts)
@@ -251,7 +249,12 @@ class _Source:
     def _shared(self, selection: Selection) -> tuple[str, ...]:
         """Return notes on validation images whose groups have training images too, of data with a split of its own."""
         names = {key: [record.name for record in part.records] for key, part in selection.parts.items()}
-        known = belonging(names["train"] + names["val"], self.config.group_by)
+        try:
+            known = belonging(names["train"] + names["val"], self.config.group_by)
+        except UserError as error:
+            return (
+                f"whether {selection.val.name!r} shares groups with {selection.train.name!r} is not known: {error}",
+            )
         learnt, groups = set(known.groups[: len(names["train"])]) - {""}, known.groups[len(names["train"]) :]
         shared = sum(group in learnt for group in groups)
         if not shared:

@@ -328,6 +328,8 @@ def test_a_validation_split_of_the_data_is_kept_and_what_it_shares_is_said(tmp_p
         "7 of the 7 images of 'val' are of groups, by the names of CK+'s files, that 'train' has images of too: scores "
         "on them say nothing of other groups",
     )
+    (note,) = load(config(tmp_path, group_by="(xyz)")).warnings
+    assert note.startswith("whether 'val' shares groups with 'train' is not known: group_by (--group-by) is '(xyz)'")
 
 
 def fer2013(path, images, labels, usage):
