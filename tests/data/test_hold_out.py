@@ -213,17 +213,6 @@ def test_a_group_is_named_by_folder_pattern_or_column(tmp_path):
         load(config(tmp_path, group_by=f"{tmp_path}/none.csv:who"))
 
 
-@pytest.mark.parametrize("group_by", ["subject", "(", "S[0-9]+_", "", 3])
-def test_what_names_no_group_is_refused(group_by, tmp_path):
-    with pytest.raises(UserError, match=r"group_by is .*: pass parent, FILE.csv:COLUMN, or a pattern"):
-        DataConfig(data_dir=tmp_path, group_by=group_by)
-
-
-def test_drawn_faces_have_no_groups():
-    with pytest.raises(UserError, match="group_by is 'parent'"):
-        DataConfig(group_by="parent")
-
-
 def write(root, per_class=12, frames=1, name="{label}/{number}-{frame}.png", copy=lambda face, frame: face):
     """Write pictures of which each has a few copies, and return the folder."""
     for code, label in enumerate(AFFECTNET_7):
