@@ -4,7 +4,7 @@ Together belong images with the same pixels, images that look alike, and those o
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +20,10 @@ from jaxfer.data.groups import Belonging
 from jaxfer.errors import UserError
 
 FAR = 2
-"""By what factor the held-out share of a class may miss what is wanted before look-alikes may be on both sides."""
+"""By what factor the share of all images that is held out misses what is wanted where `notes` say so."""
+
+LEAST = 0.25
+"""The share of what is wanted of a class below which look-alikes may be on both sides."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def hold_out(
     that share of each class exactly, at least one image and never all, chosen by a hash of their names, so that a few
     images more or less move hardly any other from one part to the other.
 
-    Where look-alikes link so many images that the share cannot be met, they may be on both sides, and `notes` say so.
+    Where look-alikes link so many images that hardly any of a class could be held out, or most of it had to be, they
+    may be on both sides, and `notes` say so.
 
     Args:
         names: Those of n records.
@@ -95,9 +99,9 @@ def hold_out(
     identities = [group or name for group, name in zip(groups, names, strict=True)]
     together, without_looks = (_joined(groups, links) for links in (alike.looks, alike.copies))
     rows, apart = _choose(labels, identities, together, fraction), 0
-    if _misses(rows, labels, fraction) > FAR:
+    if misfits := _misfits(rows, labels, fraction):
         others = _choose(labels, identities, without_looks, fraction)
-        if _misses(others, labels, fraction) < _misses(rows, labels, fraction):
+        if _misfits(others, labels, fraction) < misfits:
             rows, together = others, without_looks
             apart = int((rows & np.isin(alike.looks, alike.looks[~rows])).sum())
     of_held = {label for label, row in zip(labels, rows.tolist(), strict=True) if row}
@@ -141,9 +145,13 @@ def _choose(labels: Sequence[str], identities: Sequence[str], together: np.ndarr
     total = Counter(labels)
     wanted = {label: _wanted(count, fraction) for label, count in total.items()}
     names: dict[int, str] = {}
-    counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    counts: dict[int, Counter[str]] = {}
+    sizes, single = np.bincount(together), {label: Counter([label]) for label in total}  # one for all saves memory
     for group, label, identity in zip(together.tolist(), labels, identities, strict=True):
-        counts[group][label] += 1
+        if sizes[group] == 1:
+            counts[group] = single[label]
+        else:
+            counts.setdefault(group, Counter())[label] += 1
         names[group] = min(names.get(group, identity), identity)
     order = sorted(counts, key=lambda group: _hash(names[group]))
     held: Counter[str] = Counter()
@@ -165,9 +173,10 @@ def _choose(labels: Sequence[str], identities: Sequence[str], together: np.ndarr
         if nearer(group) > 0 and may_take(group):
             take(group)
     for label in sorted(total, key=lambda label: (total[label], label)):
-        fitting = [group for group in order if label in counts[group] and may_take(group)]
-        if not held[label] and wanted[label] and fitting:
-            take(max(fitting, key=nearer))
+        if not held[label]:
+            fitting = [group for group in order if label in counts[group] and may_take(group)]
+            if fitting:
+                take(max(fitting, key=nearer))
     return np.isin(together, list(taken))
 
 
@@ -175,12 +184,14 @@ def _wanted(count: int, fraction: float) -> int:
     return min(max(1, round(fraction * count)), count - 1)
 
 
-def _misses(rows: np.ndarray, labels: Sequence[str], fraction: float) -> float:
-    """Return by what factor the number of held-out images of a class misses what is wanted, of the class where most."""
-    total, held = Counter(labels), Counter(label for label, row in zip(labels, rows, strict=True) if row)
-    wanted = {label: _wanted(count, fraction) for label, count in total.items() if count > 1}
-    ratios = [max(n / held[label], held[label] / n) if held[label] else np.inf for label, n in wanted.items()]
-    return max(ratios, default=1.0)
+def _misfits(rows: np.ndarray, labels: Sequence[str], fraction: float) -> int:
+    """Return of how many classes too few images are held out, or more than half where less is wanted."""
+    total, held = Counter(labels), Counter(label for label, row in zip(labels, rows.tolist(), strict=True) if row)
+    wanted = {label: _wanted(count, fraction) for label, count in total.items()}
+    return sum(
+        held[label] < LEAST * wanted[label] or held[label] > max(FAR * wanted[label], count / 2)
+        for label, count in total.items()
+    )
 
 
 def _hash(name: str) -> bytes:

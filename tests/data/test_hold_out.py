@@ -143,6 +143,15 @@ def test_look_alikes_that_link_a_whole_class_may_be_on_both_sides_and_it_is_said
     assert any("2 of them look like a training image" in note for note in found.notes)
 
 
+def test_look_alikes_stay_together_where_that_takes_more_than_the_share():
+    names, labels = [f"{i}.png" for i in range(24)], ["happy"] * 12 + ["sad"] * 12
+    looks = np.arange(24) // 3 * 3
+    found = hold_out(names, labels, known([""] * 24), Alike(np.arange(24), looks), 0.1)
+    assert found.rows[:12].sum() == found.rows[12:].sum() == 3
+    assert not set(looks[found.rows]) & set(looks[~found.rows])
+    assert "6 of 24 training images (25.0%) are held out to validate on rather than 10.0%" in found.notes[0]
+
+
 def test_copies_that_link_a_whole_class_are_refused_in_a_sentence():
     names, labels = [f"{i}.png" for i in range(40)], ["happy"] * 20 + ["sad"] * 20
     with pytest.raises(UserError, match="none of the 20 images of happy can be held out, since they belong together"):
