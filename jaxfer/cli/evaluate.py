@@ -45,6 +45,8 @@ class Evaluate:
     """Folder (or file) with the labelled faces; by default what each run was trained with."""
     label_order: LabelOrder | None = None
     """What digits in folder names of --data mean; by default what the run was told."""
+    group_by: str | None = None
+    """What says which images were held out together, see `jaxfer train`; by default what the run was told."""
     split: str = "val"
     """The split: train, val, test, or the data's own name, such as PublicTest."""
     epoch: Literal["last", "best"] | int = "last"
@@ -161,6 +163,8 @@ class Evaluate:
             options |= {"data_dir": self.data}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
+        if self.group_by is not None:
+            options |= {"group_by": self.group_by}
         return dataclasses.replace(trained, **options)
 
 

@@ -217,9 +217,8 @@ def test_a_group_is_named_by_folder_pattern_or_column(tmp_path):
         belonging(names, f"{tmp_path}/people.csv:subject")
     with pytest.raises(UserError, match="says of no image"):
         belonging(names, "(xyz)")
-    put(tmp_path / "train/happy/1.png", encoded(picture(1), "PNG"))
-    with pytest.raises(UserError, match=r"none\.csv cannot be read .*: correct group_by"):
-        load(config(tmp_path, group_by=f"{tmp_path}/none.csv:who"))
+    with pytest.raises(UserError, match=r"none\.csv cannot be read .*: pass another csv"):
+        belonging(names, f"{tmp_path}/none.csv:who")
 
 
 def write(root, per_class=12, frames=1, name="{label}/{number}-{frame}.png", copy=lambda face, frame: face):
@@ -382,3 +381,14 @@ def test_folders_of_persons_within_classes_are_read_and_stay_on_one_side(tmp_pat
         assert not persons[0] & persons[1]
         assert any(warning.startswith("12 groups, by the folder ") for warning in data.warnings)
     assert load(config(raw)).left_out == {"unlabelled": 2}
+
+
+def test_a_list_that_is_gone_is_missed_only_where_something_is_held_out(tmp_path):
+    missing = f"{tmp_path}/none.csv:who"
+    for split in ("train", "test"):
+        for code, label in enumerate(AFFECTNET_7):
+            for number in range(2):
+                put(tmp_path / split / label / f"{number}.png", encoded(picture(10 * code + number), "PNG"))
+    assert len(load(config(tmp_path, group_by=missing), only="test").split("test")) == 14
+    with pytest.raises(UserError, match=r"none\.csv cannot be read"):
+        load(config(tmp_path, group_by=missing))
