@@ -42,7 +42,7 @@ from any of these layouts to a trained network:
 
 ```
 jaxfer data check DIR --html check.html           # what is in the folder, and what is wrong with it
-jaxfer data prepare DIR --out PREPARED            # cropped, resized and stored once, without leaks
+jaxfer data prepare DIR --out PREPARED            # cropped, resized and stored once, without copies across splits
 python examples/train_affectnet.py --data-dir PREPARED --preset published
 ```
 
@@ -95,7 +95,7 @@ val_set/...""",
         "Word folders in splits (Kaggle: mstjebashazida/affectnet, dollyprajapati182/balanced-affectnet)",
         "archive (3)/Train/<word>/...\narchive (3)/Test/<word>/...",
         "Any common spelling and capitalisation. `Test` is never trained or selected on: without a validation split, a "
-        "tenth of each class of the training images is held out.",
+        "tenth of each class of the training images is held out, copies and persons on one side.",
         "word folders",
     ),
     Section(
@@ -192,7 +192,8 @@ faces[0]["image"], faces[0]["label"], faces[0]["valence"], faces[0]["landmarks"]
 Its metadata (`metadata.json`) say which layout it came from, with which order of labels, how many images of each class went
 in and came out, what was left out and why, and hold a fingerprint of the content. Images are resized with antialiasing and
 padded with black where a box reaches over the border; landmarks are in pixels of the crop. Training images that are
-exact copies of a validation or test image are left out unless you pass `--leaks keep`.
+exact copies of a validation or test image are left out unless you pass `--leaks keep`; `--leaks near` leaves out those that
+look like one too, as `jaxfer data check` finds them, with [what it does not see](data.md#what-is-held-out).
 """
 
 

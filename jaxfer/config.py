@@ -31,6 +31,29 @@ def _are_texts(values: object) -> bool:
     return isinstance(values, tuple) and all(isinstance(value, str) for value in values)
 
 
+PARENT = "parent"
+"""What `DataConfig.group_by` is where the folder of an image names its group."""
+
+
+def grouping_column(group_by: str) -> tuple[Path, str] | None:
+    """Return the csv and the column that a `DataConfig.group_by` names; None where it names none.
+
+    >>> grouping_column("S([0-9]+)_") is None, grouping_column("people.csv:subject")[1]
+    (True, 'subject')
+    """
+    match = re.fullmatch(r"(.+\.csv):([^/\\]+)", group_by, re.IGNORECASE | re.DOTALL)
+    return (Path(match[1]), match[2]) if match else None
+
+
+def _is_grouping(group_by: str) -> bool:
+    if group_by == PARENT or grouping_column(group_by):
+        return True
+    try:
+        return re.compile(group_by).groups > 0
+    except (re.error, OverflowError, RecursionError):
+        return False
+
+
 SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
 WORDS = Must(_are_texts, "a tuple of texts WORD=CLASS, such as ('suprise=surprise',)")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
@@ -76,7 +99,15 @@ class DataConfig(Section):
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
-    """Share of each class of the training images that is held out where the data has no validation split."""
+    """Share of each class of the training images that is held out where the data has no validation split; what belongs
+    together stays together."""
+    group_by: Annotated[
+        str | None,
+        Must(_is_grouping, "parent, FILE.csv:COLUMN, or a pattern with one part in parentheses, such as '(S[0-9]+)_'"),
+    ] = None
+    """Which images show the same person or sequence, and are held out together: `parent` (those of a folder of one
+    name), FILE.csv:COLUMN, or a pattern of their paths, whose part in parentheses names the group. By default, what
+    names as those of CK+, KDEF and JAFFE say."""
     max_unreadable: Annotated[float, Must(lambda x: 0 <= x <= 1, "a share from 0 to 1")] = 0.01
     """Share of images that may be unreadable before training refuses to start; what is unreadable is listed."""
     sampling: Sampling = "uniform"
@@ -95,6 +126,10 @@ class DataConfig(Section):
         _check_columns(self)
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+        drawn_groups = self.group_by is not None and self.data_dir is None
+        check(
+            not drawn_groups, "group_by", self.group_by, "None, since nothing is held out of drawn faces, or a data_dir"
+        )
         both = bool(self.classes) and self.num_classes != DataConfig.num_classes
         check(not both, "num_classes", self.num_classes, "it, or classes, which say themselves how many there are")
         declared(self.class_names)
@@ -156,8 +191,9 @@ class PrepareConfig(Section):
     """Name of the column of images in the table; None looks for a usual one, such as path or image."""
     label_column: str | None = None
     """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
-    leaks: Literal["drop", "keep"] = "drop"
-    """Training images that are exact copies of a validation or test image."""
+    leaks: Literal["drop", "near", "keep"] = "drop"
+    """Training images that are exact copies of a validation or test image; `near` drops those that look like one too,
+    which show the same photograph most of the time."""
     duplicates: Literal["drop", "keep"] = "keep"
     """Later copies of an image within its own split."""
 

@@ -49,6 +49,8 @@ class Evaluate:
     """What words for classes in --data mean, as suprise=surprise,sleepy=none; by default what the run was told."""
     label_order: LabelOrder | None = None
     """What digits in folder names of --data mean; by default what the run was told."""
+    group_by: str | None = None
+    """What says which images were held out together, see `jaxfer train`; by default what the run was told."""
     split: str = "val"
     """The split: train, val, test, or the data's own name, such as PublicTest."""
     epoch: Literal["last", "best"] | int = "last"
@@ -169,6 +171,8 @@ class Evaluate:
             options |= {"label_order": self.label_order}
         if self.class_names:
             options |= {"class_names": self.class_names}
+        if self.group_by is not None:
+            options |= {"group_by": self.group_by}
         return dataclasses.replace(trained.of_classes(self.classes) if self.classes else trained, **options)
 
 

@@ -20,6 +20,7 @@ import PIL
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Images, Split
+from jaxfer.data.groups import evidence
 from jaxfer.data.reading.folder import readable, refuse_depth
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.errors import UserError
@@ -29,8 +30,11 @@ from jaxfer.json_text import read
 FOLDER = ".jaxfer"
 """The hidden folder, beside the data, that holds it; it can be deleted at any time."""
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever the same data and config give other arrays or facts."""
+
+GROUPED = 4
+"""The version since which groups decide what is held out."""
 
 _ENTRY = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 _NAMES = re.compile(rf"{_ENTRY.pattern}|building-.+-[0-9]{{1,9}}")
@@ -210,8 +214,10 @@ def _is_abandoned(name: str) -> bool:
 def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
     # Lists that are empty say nothing: entries of releases that did not know them stay of use.
-    given = ((name, value) for name, value in asdict(config).items() if name not in ("data_dir", "sampling"))
-    fields = {name: value for name, value in given if value != ()}
+    apart = ("data_dir", "sampling", "group_by")
+    fields = {name: value for name, value in asdict(config).items() if name not in apart and value != ()}
+    if version >= GROUPED:
+        fields["group_by"] = evidence(config.group_by)
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 

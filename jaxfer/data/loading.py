@@ -12,8 +12,9 @@ import numpy as np
 from jaxfer.config import DataConfig
 from jaxfer.data.cache import Cache
 from jaxfer.data.columns import columns_of
-from jaxfer.data.dataset import Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
-from jaxfer.data.groups import groups_of
+from jaxfer.data.dataset import ROWS, Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
+from jaxfer.data.groups import belonging, groups_of
+from jaxfer.data.hold_out import Alike, find_alike, hold_out
 from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
 from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
@@ -21,7 +22,7 @@ from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
 from jaxfer.data.reading.record import UNREADABLE
 from jaxfer.data.releases import differences
-from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, select, without
+from jaxfer.data.selection import Part, Selection, check, check_alone, drop_unreadable, held_out, select, without
 from jaxfer.emotions import AFFECTNET_8, relabel
 from jaxfer.errors import UserError
 
@@ -29,8 +30,9 @@ WORTH_KEEPING = 2000
 """How many images take long enough to decode that the result is kept."""
 
 Facts = dict[str, Any]
-"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths; `notes`, those of
-the selection; and `names`: by its key, what the data calls each split."""
+"""`left_out`, `unreadable` and `fingerprint`, as in `Dataset`, but with the records' names for paths; `names`: by its
+key, what the data calls each split; `notes`: those of the selection, and what to know of how independent the splits
+are; and of a stream `held_out`: the names of the records that are held out."""
 
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 
@@ -38,9 +40,9 @@ Allocate = Callable[[str, tuple[int, ...]], np.ndarray]
 def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watch: Watch = unwatched) -> Dataset:
     """Return the faces that `config` asks for.
 
-    Without a `data_dir`, drawn faces. Where the data has no validation split, the share `val_fraction` of each class
-    of its training split is held out instead: the same images wherever the data lies and in whatever order its files
-    are listed.
+    Without a `data_dir`, drawn faces. Where the data has no validation split, about the share `val_fraction` of each
+    class of its training split is held out instead, see `jaxfer.data.hold_out`: the same images wherever the data lies
+    and in whatever order its files are listed.
 
     The images of training and validation split are one uint8 array each, decoded once, kept in a hidden folder
     `.jaxfer` beside the data and mapped into memory from there, so that the next call takes no time and processes
@@ -79,7 +81,7 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if use_of(key) == "test" or (selection and not selection.train.records):
             return source.alone(key, selection or source.select())
         if selection:
-            check_alone(selection.parts[key], source.name, config)
+            check_alone(selection.train if selection.to_hold_out else selection.parts[key], source.name, config)
     if selection:
         facts, splits = source.read(selection, cache, facts)
     return source.dataset(facts, splits, selection.tests if selection else None)
@@ -141,15 +143,22 @@ class _Source:
             facts: What is kept of a stream already; else empty.
         """
         names = {key: part.name for key, part in selection.all_parts.items()}
+        is_held_out = selection.to_hold_out
         check(selection, self.name, self.config)
+        if selection.to_hold_out:  # refused now, and not after the work
+            belonging([record.name for record in selection.train.records], self.config.group_by)
         with cache.building(worthwhile=selection.count >= WORTH_KEEPING) as building:
             if self.is_pixels or self.config.stream:
-                selection, splits, fingerprint = self._by_row(selection, facts)
+                selection, splits, notes, fingerprint = self._by_row(selection, facts)
             else:
-                selection, splits, fingerprint = self._decode(selection, building.array)
+                selection, splits, notes, fingerprint = self._decode(selection, building.array)
             check(selection, self.name, self.config)
-            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable, "notes": selection.notes}
+            # What is kept of a stream has the selection's own notes already.
+            notes = tuple(dict.fromkeys((*selection.notes, *notes)))
+            facts = {"left_out": selection.left_out, "unreadable": selection.unreadable, "notes": notes}
             facts |= {"fingerprint": fingerprint, "names": names}
+            if self.config.stream:
+                facts["held_out"] = [record.name for record in selection.val.records] if is_held_out else []
             if self.is_pixels:
                 building.keep(facts, splits, {key: _rows_of(part) for key, part in selection.parts.items()})
             else:
@@ -224,16 +233,51 @@ class _Source:
         # Soft labels are learnt from, which no such split is.
         return self._split(part, images, soft_labels=False), failures
 
-    def _decode(self, selection: Selection, allocate: Allocate) -> tuple[Selection, dict[str, Split], str]:
-        """Return what is readable of a selection, its splits with their images decoded, and their fingerprint."""
+    def _decode(
+        self, selection: Selection, allocate: Allocate
+    ) -> tuple[Selection, dict[str, Split], tuple[str, ...], str]:
+        """Return what is readable of a selection, its splits with their images decoded, notes, and the fingerprint."""
         images: dict[str, np.ndarray] = {}
         failures: dict[str, str] = {}
         with counting("reading images", selection.count, watch=self.watch) as tally:
             for key, part in selection.parts.items():
-                images[key] = self._decode_part(part, partial(allocate, key), failures, tally)
-        selection = drop_unreadable(selection, failures)
+                if key == "train" or not selection.to_hold_out:
+                    images[key] = self._decode_part(part, partial(allocate, key), failures, tally)
+            selection = drop_unreadable(selection, failures)
+            if selection.to_hold_out:
+                tally.begin("looking for copies")
+                selection, rows, notes = self._hold_out(selection, find_alike(images["train"]))
+                images["train"], images["val"] = _divided(images["train"], rows, partial(allocate, "val"))
+            else:
+                notes = self._shared(selection)
         splits = {key: self._split(part, images[key]) for key, part in selection.parts.items()}
-        return selection, splits, content_hash(self.class_names, [(splits[key], [images[key]]) for key in splits])
+        fingerprint = content_hash(self.class_names, [(splits[key], [images[key]]) for key in splits])
+        return selection, splits, notes, fingerprint
+
+    def _hold_out(self, selection: Selection, alike: Alike) -> tuple[Selection, np.ndarray, tuple[str, ...]]:
+        """Return a selection with a validation split, which training records that is, bool [n], and notes on it."""
+        records = selection.train.records
+        names, labels = [record.name for record in records], [record.label for record in records]
+        found = hold_out(names, labels, belonging(names, self.config.group_by), alike, self.config.val_fraction)
+        return held_out(selection, found.rows), found.rows, found.notes
+
+    def _shared(self, selection: Selection) -> tuple[str, ...]:
+        """Return notes on validation images whose groups have training images too, of data with a split of its own."""
+        names = {key: [record.name for record in part.records] for key, part in selection.parts.items()}
+        try:
+            known = belonging(names["train"] + names["val"], self.config.group_by)
+        except UserError as error:
+            return (
+                f"whether {selection.val.name!r} shares groups with {selection.train.name!r} is not known: {error}",
+            )
+        learnt, groups = set(known.groups[: len(names["train"])]) - {""}, known.groups[len(names["train"]) :]
+        shared = sum(group in learnt for group in groups)
+        if not shared:
+            return ()
+        return (
+            f"{shared:,} of the {len(groups):,} images of {selection.val.name!r} are of groups, by {known.known_by}, "
+            f"that {selection.train.name!r} has images of too: scores on them say nothing of other groups",
+        )
 
     def _decode_part(
         self, part: Part, allocate: Callable[[tuple[int, ...]], np.ndarray], failures: dict[str, str], tally: Tally
@@ -244,20 +288,33 @@ class _Source:
         for face in self._readable(part, failures, tally):
             rows[kept] = face
             kept += 1
-        images = rows[:kept]
-        images.flags.writeable = False
-        return images
+        return rows[:kept]
 
-    def _by_row(self, selection: Selection, facts: Facts) -> tuple[Selection, dict[str, Split], str]:
-        """Return what is readable of a selection, its splits with images yet to be read, and their fingerprint."""
+    def _by_row(self, selection: Selection, facts: Facts) -> tuple[Selection, dict[str, Split], tuple[str, ...], str]:
+        """Return what is readable of a selection, its splits with images yet to be read, notes, and the fingerprint.
+
+        Args:
+            selection: What to read.
+            facts: What is kept of a stream already; else empty.
+        """
         selection = drop_unreadable(selection, facts.get("unreadable", {}))
-        fingerprint = facts.get("fingerprint", "")
+        fingerprint, notes = facts.get("fingerprint", ""), tuple(facts.get("notes", ()))
+        if selection.to_hold_out and fingerprint:
+            held = set(facts["held_out"])
+            selection = held_out(selection, np.array([record.name in held for record in selection.train.records]))
+        elif selection.to_hold_out:
+            failures: dict[str, str] = {}
+            with counting("looking for copies", selection.count, watch=self.watch) as tally:
+                alike = find_alike(self._readable(selection.train, failures, tally))
+            selection, _, notes = self._hold_out(drop_unreadable(selection, failures), alike)
+        else:
+            notes = notes or self._shared(selection)
         while True:
             splits = {key: self._split(part, self._images(part)) for key, part in selection.parts.items()}
             if fingerprint:
-                return selection, splits, fingerprint
+                return selection, splits, notes, fingerprint
             # All images are read once and forgotten: this finds the unreadable ones, and without any, the fingerprint.
-            failures: dict[str, str] = {}
+            failures = {}
             with counting("looking at each image once", selection.count, watch=self.watch) as tally:
                 parts = [(splits[key], self._readable(part, failures, tally)) for key, part in selection.parts.items()]
                 fingerprint = content_hash(self.class_names, parts)
@@ -287,6 +344,8 @@ class _Source:
 
     def _split(self, part: Part, images: Images, *, soft_labels: bool | None = None) -> Split:
         """Return the split of a part whose images these are, with the labels and what else its records say."""
+        if isinstance(images, np.ndarray):
+            images.flags.writeable = False
         records = part.records
         labels = np.array([self.class_names.index(record.label) for record in records], np.int32)
         use_votes = self.config.soft_labels if soft_labels is None else soft_labels
@@ -316,6 +375,26 @@ def _pixels(record: Record) -> np.ndarray | UnreadableError:
         return image.read()
     except OSError as error:
         return UnreadableError(None, str(error))
+
+
+def _divided(
+    images: np.ndarray, rows: np.ndarray, allocate: Callable[[tuple[int, ...]], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images that are not held out, moved together in the same place, and those that are.
+
+    Args:
+        images: uint8 [n, size, size, 3].
+        rows: Which are held out, bool [n].
+        allocate: Makes room for these.
+    """
+    val = _allocated(allocate, (int(rows.sum()), *images.shape[1:]))
+    left = taken = 0
+    for start in range(0, len(images), ROWS):
+        some, held = images[start : start + ROWS], rows[start : start + ROWS]
+        stay, go = some[~held], some[held]
+        images[left : left + len(stay)], val[taken : taken + len(go)] = stay, go
+        left, taken = left + len(stay), taken + len(go)
+    return images[:left], val
 
 
 def _rows_of(part: Part) -> tuple[str, np.ndarray]:

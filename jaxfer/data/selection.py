@@ -1,9 +1,10 @@
 """Decide which records are trained on, which are validated on, and whether they are fit for it."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import TEST
@@ -32,6 +33,7 @@ class Selection:
         left_out: How many other records there are, by reason, those of test splits among them.
         unreadable: The name of each unreadable record and what is wrong with it; `left_out` counts them too.
         notes: What a reader of the data's numbers should know, one sentence each.
+        to_hold_out: Whether a part of `train` is still to become `val`, which has a name and no record yet.
     """
 
     train: Part
@@ -40,6 +42,7 @@ class Selection:
     left_out: dict[str, int]
     unreadable: dict[str, str]
     notes: tuple[str, ...] = ()
+    to_hold_out: bool = False
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -58,7 +61,7 @@ class Selection:
 
 
 def select(records: Iterable[Record], config: DataConfig) -> Selection:
-    """Return the records to use; without a validation split, a share of each class of the training split is held out.
+    """Return the records to use; without a validation split, a part of the training split is still to be held out.
 
     Test splits are kept apart, whether or not there is a validation split.
 
@@ -92,13 +95,25 @@ def select(records: Iterable[Record], config: DataConfig) -> Selection:
         elif record.split:
             used[record.split].append(record)
     train, val = (Part(_split_name(part) or name, part, apart[name]) for name, part in used.items())
-    if not val.records:
-        held = _held_out(train.records, config.val_fraction)
-        val = Part(
-            f"held out {100 * config.val_fraction:g}% of {train.name}", [r for r in train.records if r.name in held]
-        )
-        train = Part(train.name, [r for r in train.records if r.name not in held])
-    return Selection(train, val, tests, dict(left_out), unreadable)
+    if val.records:
+        return Selection(train, val, tests, dict(left_out), unreadable)
+    val = Part(f"held out {100 * config.val_fraction:g}% of {train.name}", [])
+    return Selection(train, val, tests, dict(left_out), unreadable, to_hold_out=True)
+
+
+def held_out(selection: Selection, rows: np.ndarray) -> Selection:
+    """Return a selection whose validation split is a part of its training split.
+
+    Args:
+        selection: One of which a part is `to_hold_out`.
+        rows: Which training records are held out, bool [n].
+    """
+    train: list[Record] = []
+    val: list[Record] = []
+    for record, row in zip(selection.train.records, rows.tolist(), strict=True):
+        (val if row else train).append(record)
+    parts = {"train": replace(selection.train, records=train), "val": replace(selection.val, records=val)}
+    return replace(selection, **parts, to_hold_out=False)
 
 
 def drop_unreadable(selection: Selection, failures: dict[str, str]) -> Selection:
@@ -140,7 +155,10 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
     aside = f" (left out: {counts})" if counts else ""
     if not used:
         raise UserError(f"{source} has no labelled image to train on{aside}")
-    for part in selection.parts.values():
+    for part in (
+        selection.train,
+        _further(selection.train, selection.val.name) if selection.to_hold_out else selection.val,
+    ):
         missing = _missing(part, config)
         if missing:
             names = ", ".join(missing)
@@ -176,6 +194,13 @@ def _missing(part: Part, config: DataConfig) -> list[str]:
     return [name for name in config.vocabulary if name not in present]
 
 
+def _further(train: Part, name: str) -> Part:
+    """Return the images of each class but one, which is all that can be held out."""
+    seen: set[str] = set()
+    further = [record for record in train.records if record.label in seen or seen.add(record.label)]
+    return Part(name, further)
+
+
 def _others(missing: list[str], config: DataConfig, more: Iterable[str] = ()) -> str:
     """Return the classes that are not missing, and more, parted by commas; "" where they are too few to tell apart."""
     others = [*(name for name in config.vocabulary if name not in missing), *more]
@@ -197,25 +222,6 @@ def _remedy(part: Part, missing: list[str], config: DataConfig, selection: Selec
 
 def _split_name(records: Iterable[Record]) -> str:
     return " and ".join(dict.fromkeys(record.split_name for record in records))
-
-
-def _held_out(records: Iterable[Record], fraction: float) -> set[str]:
-    """Return the names of that share of each class, at least one and never all of them.
-
-    The hashes of names decide, so that a few images more or less move hardly any other from one part to the other.
-    """
-    names_of: defaultdict[str, list[str]] = defaultdict(list)
-    for record in records:
-        names_of[record.label].append(record.name)
-    held = set()
-    for names in names_of.values():
-        count = min(max(1, round(fraction * len(names))), len(names) - 1)
-        held.update(sorted(names, key=_hash)[:count])
-    return held
-
-
-def _hash(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(errors="surrogateescape")).digest()
 
 
 def without(part: Part, names: Collection[str]) -> Part:

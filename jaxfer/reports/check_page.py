@@ -8,7 +8,7 @@ from jaxfer.data.checking.findings import Check, Problem
 from jaxfer.data.reading.images import UnreadableError, open_face, quiet_pillow
 from jaxfer.files import write
 from jaxfer.reports import html
-from jaxfer.reports.problems import KINDS, NOTHING_WRONG, in_short, next_steps
+from jaxfer.reports.problems import KINDS, NOTHING_WRONG, UNSEEN, in_short, next_steps
 from jaxfer.reports.words import thousands
 
 MOST_LISTED = 100
@@ -45,6 +45,7 @@ def _render(check: Check) -> str:
         check=check,
         steps=next_steps(check),
         nothing_wrong=NOTHING_WRONG,
+        unseen=UNSEEN,
         class_columns=columns,
         class_rows=rows,
         problems=[

@@ -25,7 +25,7 @@ KINDS = {
         "Probable leaks",
         "Faces of a validation or test split that look like one of another split: other crops, sizes, brightness, or "
         "mirror images of the same photograph.",
-        "look at the pairs, and remove from the training split those that show the same photograph.",
+        "look at the pairs; `jaxfer data prepare --leaks near` leaves their training images out.",
     ),
     "label_conflict": Wording(
         "Conflicting labels",
@@ -83,6 +83,12 @@ KINDS = {
 """The words for each of `jaxfer.data.checking.KINDS`."""
 
 NOTHING_WRONG = "No problem was found."
+
+UNSEEN = (
+    "Of copies that were turned by 3 degrees or cropped by 3% on each side, half or fewer are found; hardly any "
+    "that were turned by more than 5 degrees or cropped by more than 4%; and no other photograph of the same person."
+)
+"""What the search for look-alikes does not see, in a sentence; measured on FER2013, see docs/data.md."""
 
 
 def next_steps(check: Check) -> list[str]:

@@ -24,6 +24,7 @@ EXAMPLES = 3
 
 LEFT_OUT = {
     "leak": "training images that are exact copies of validation or test images",
+    "near_leak": "training images that look like validation or test images",
     "duplicate": "exact copies of earlier images of the same split",
 }
 """Reasons to leave out an image of a prepared data set that say too little by themselves."""

@@ -54,9 +54,9 @@ class RunFolder:
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
         """Continue a run. Nothing is written: `update` does that, once the fingerprints are known to be the same.
 
-        Three fields of the config may have changed. The data and the teachers may lie elsewhere: their fingerprints
-        check that. The number of epochs may differ unless the learning rate depends on it: the shorter run is then a
-        prefix of the longer one.
+        Four fields of the config may have changed. The data, a list of its groups and the teachers may lie elsewhere:
+        their fingerprints check that. The number of epochs may differ unless the learning rate depends on it: the
+        shorter run is then a prefix of the longer one.
 
         Args:
             path: The folder of the run.
@@ -126,7 +126,7 @@ def changed(begun: Config, config: Config) -> str:
         The fields with both values, see `differences`; empty where only those differ that may, see `RunFolder.reopen`.
     """
     epochs = begun.epochs if config.depends_on_epochs else config.epochs
-    data = dataclasses.replace(begun.data, data_dir=config.data.data_dir)
+    data = dataclasses.replace(begun.data, data_dir=config.data.data_dir, group_by=config.data.group_by)
     teachers, now = begun.distill.teachers, config.distill.teachers
     distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
     return differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)

@@ -95,6 +95,8 @@ class History:
                 # What checkpoints of releases before say nothing of is not known to differ.
                 if notes.get(name, fact if name == "pieces" else None) != fact:
                     was = _OTHERS.get(name, "trained on other images or labels than these: pass the data it began with")
+                    if name == "fingerprint" and '"group_by"' not in notes.get("config", ""):
+                        was += _HELD_OUT_BY_NAME
                     shown = was.format(was=notes.get(name) or "none", now=fact or "none")
                     raise UserError(f"{self._folder.path} was {shown}")
             saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
@@ -167,6 +169,12 @@ _OTHERS = {
     "pieces": "made of other pieces of your own than these ({was}; now {now}): pass to fit those it began with",
 }
 """What a run was, by the fact that another value of tells; all others are facts of images and labels."""
+
+_HELD_OUT_BY_NAME = (
+    ". Where that is this data, without a validation split: the release it began with held images out by their names, "
+    "with copies and persons on both sides, so that it can only begin anew"
+)
+"""What may be the reason, of a run whose config knows no groups."""
 
 
 def _stored(running: Metrics) -> dict[str, Any]:

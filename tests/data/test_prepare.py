@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from formats import COLOURS, FORMATS, class_shown, encoded, face, put
+from PIL import Image, ImageEnhance
 
 from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import load
+from jaxfer.data.checking import check
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
 from jaxfer.data.prepared import builder, run
 from jaxfer.data.prepared import prepare as prepare_as
@@ -357,7 +359,7 @@ def test_an_out_in_the_data_itself_is_refused(tmp_path, inside):
         ({"margin": -0.1}, "margin is -0.1"),
         ({"margin": float("nan")}, "margin is nan"),
         ({"label_order": "afectnet"}, "label_order is 'afectnet'"),
-        ({"leaks": "maybe"}, "leaks is 'maybe': pass one of drop, keep"),
+        ({"leaks": "maybe"}, "leaks is 'maybe': pass one of drop, near, keep"),
     ],
 )
 def test_options_out_of_range_are_refused(tmp_path, options, message):
@@ -632,3 +634,43 @@ def test_other_data_sets_of_tfds_are_not_taken_for_ours(prepared):
     (prepared / "metadata.json").write_text(json.dumps(metadata | {"created_by": "somebody"}))
     with pytest.raises(UserError, match="has no data that jaxfer reads"):
         detect(prepared)
+
+
+def test_look_alikes_of_validation_and_test_images_are_dropped_where_asked(tmp_path):
+    def smooth(number):
+        small = np.random.default_rng(number).integers(0, 256, (9, 9, 3), np.uint8)
+        return Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC)
+
+    raw = tmp_path / "raw"
+    for number, label in enumerate(AFFECTNET_7):
+        put(raw / f"train/{label}/1.png", encoded(smooth(number), "PNG"))
+        put(raw / f"val/{label}/2.png", encoded(smooth(100 + number), "PNG"))
+        put(raw / f"test/{label}/3.png", encoded(smooth(200 + number), "PNG"))
+    darker = ImageEnhance.Brightness(smooth(100)).enhance(0.7)
+    put(raw / "train/happy/darker.png", encoded(darker, "PNG"))
+    put(raw / "train/sad/mirrored.png", encoded(smooth(201).transpose(Image.Transpose.FLIP_LEFT_RIGHT), "PNG"))
+    put(raw / "train/sad/copy.png", encoded(smooth(203), "PNG"))
+    put(raw / "test/sad/smaller.png", encoded(smooth(102).resize((60, 60)), "PNG"))
+    gray = encoded(Image.new("RGB", (96, 96), "gray"), "PNG")
+    put(raw / "train/fear/flat.png", encoded(Image.new("RGB", (96, 96), "white"), "PNG"))
+    put(raw / "val/fear/flat.png", gray)
+    seen = {p.path for p in check(raw).problems["near_leak"] if p.other_split == "train"}
+    assert seen == {"val/neutral/2.png", "test/happy/3.png"}
+
+    found = prepare(raw, tmp_path / "near", leaks="near").metadata
+    left_out = {reason: [one["name"] for one in of["first"]] for reason, of in found["left_out"].items()}
+    assert left_out == {
+        "near_leak": ["train/happy/darker.png", "train/sad/mirrored.png"],
+        "leak": ["train/sad/copy.png"],
+    }
+    assert found["splits"]["train"]["images"] == 8
+    again = check(tmp_path / "near").problems["near_leak"]
+    assert {(p.split, p.other_split) for p in again} == {("test", "val")}, "only training images are dropped"
+    assert set(prepare(raw, tmp_path / "exact").metadata["left_out"]) == {"leak"}
+
+
+def test_what_looks_alike_leaves_no_temporary_file(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    prepare(folders(tmp_path / "raw"), tmp_path / "out", leaks="near")
+    assert everything_below(tmp_path / "temporary") == []

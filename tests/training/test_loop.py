@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import chex
 import jax
@@ -15,6 +16,7 @@ from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig, to_js
 from jaxfer.errors import UserError
 from jaxfer.evaluation.summary import summarize
 from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.runs.folder import changed
 from jaxfer.runs.load import load_run
 from jaxfer.training import Objective, Program, evaluate_split, fit, make_eval_step
 
@@ -181,6 +183,26 @@ def test_a_run_is_not_continued_on_other_images(data, copy):
     other = dataclasses.replace(data, splits={"train": train, "val": data.val})
     with pytest.raises(UserError, match="was trained on other images or labels"):
         fit(CONFIG, other, model=MODEL, run_dir=copy, resume=True)
+
+
+def test_a_run_that_knows_no_groups_goes_on_with_its_images_and_else_hears_why_not(data, program, copy):
+    config = json.loads((copy / "config.json").read_text())
+    del config["data"]["group_by"]
+    (copy / "config.json").write_text(json.dumps(config))
+    for path in copy.glob("checkpoints/*/_CHECKPOINT_METADATA"):
+        notes = json.loads(path.read_text())
+        notes["custom_metadata"]["config"] = json.dumps(config)
+        path.write_text(json.dumps(notes))
+    assert len(fit(CONFIG, data, program=program, run_dir=copy, resume=True)[1]) == 2
+    other = dataclasses.replace(data, splits={"train": data.val, "val": data.train})
+    with pytest.raises(UserError, match=r"held images out by their names, .* so that it can only begin anew"):
+        fit(CONFIG, other, model=MODEL, run_dir=copy, resume=True)
+
+
+def test_the_list_of_groups_may_lie_elsewhere_since_the_fingerprint_tells():
+    begun = dataclasses.replace(CONFIG, data=DataConfig(data_dir=Path("a"), group_by="a/people.csv:who"))
+    moved = dataclasses.replace(CONFIG, data=DataConfig(data_dir=Path("b"), group_by="b/people.csv:who"))
+    assert not changed(begun, moved)
 
 
 def test_resuming_what_does_not_exist_says_so(data, tmp_path):

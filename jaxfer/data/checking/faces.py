@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxfer.data.checking.findings import Problem
-from jaxfer.data.checking.perceptual import Thumbnails
+from jaxfer.data.checking.looks import Looks
 from jaxfer.data.reading.record import SPLITS, Split
 from jaxfer.emotions import AFFECTNET_8
 
@@ -14,8 +14,8 @@ LEAKS: dict[Split, tuple[Split, ...]] = {"val": ("train",), "test": ("train", "v
 the final score must not have been selected on."""
 
 
-@dataclass(frozen=True)
-class Faces:
+@dataclass(frozen=True, kw_only=True)
+class Faces(Looks):
     """n usable faces, in the order in which they are read.
 
     Attributes:
@@ -23,22 +23,12 @@ class Faces:
         splits: The name and use of each split.
         split: int [n], indices into `splits`.
         label: int [n], indices into `AFFECTNET_8`.
-        digests: uint64 [n, 2], equal only where the pixels are.
-        hashes: uint64 [n], see `jaxfer.data.checking.perceptual.hashes`.
-        mirrored: Likewise, of the mirror images.
-        flat: bool [n], those that are of one gray in small, which resemble nothing.
-        thumbnails: The thumbnail of each.
     """
 
     names: list[str]
     splits: list[tuple[str, Split]]
     split: np.ndarray
     label: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray
-    mirrored: np.ndarray
-    flat: np.ndarray
-    thumbnails: Thumbnails
 
     @property
     def use(self) -> np.ndarray:

@@ -4,12 +4,16 @@ Candidates have perceptual hashes that differ in few bits; of these, the ones co
 limits were set by looking at pairs of FER2013: beyond them, most show different photographs.
 """
 
+from array import array
+
 import numpy as np
 
 from jaxfer.data.checking.duplicates import first_copies
 from jaxfer.data.checking.faces import LEAKS, Faces
 from jaxfer.data.checking.findings import Problem
+from jaxfer.data.checking.looks import Looks
 from jaxfer.data.checking.neighbours import close_pairs
+from jaxfer.data.checking.perceptual import SIDE, Thumbnails, hashes
 from jaxfer.data.reading.record import SPLITS
 
 DISTANCE = 8
@@ -104,7 +108,7 @@ class _Search:
         second = self.faces.mirrored[self.nodes] if mirrored else first
         pairs = close_pairs(first, second, DISTANCE, seeks_later=seeks_later, seeks_earlier=seeks_earlier)
         for i, j in pairs:
-            similarity = self._correlations(i, j, mirrored)
+            similarity = _correlations(self.faces.thumbnails, self.nodes[i], self.nodes[j], mirrored)
             similarity[(self.group[i] == self.group[j]) | (similarity < SIMILAR)] = 0
             across = self.use[i] != self.use[j]  # within a split, only the later one is listed
             for some, others, similar in ((i[across], j[across], similarity[across]), (j, i, similarity)):
@@ -129,15 +133,98 @@ class _Search:
         self.similarity[where] = similarity[best]
         self.is_mirrored[where] = mirrored
 
-    def _correlations(self, i: np.ndarray, j: np.ndarray, mirrored: bool) -> np.ndarray:
-        """Return the correlation of the thumbnails of nodes i and j, where asked for of j's mirror image."""
-        rows, row = np.unique(i, return_inverse=True)
-        columns, column = np.unique(j, return_inverse=True)
-        return (self._unit(rows, False) @ self._unit(columns, mirrored).T)[row, column]
 
-    def _unit(self, nodes: np.ndarray, mirrored: bool) -> np.ndarray:
-        """Return the thumbnails of nodes as float32 [n, pixels] of zero mean and unit norm, mirrored where asked."""
-        thumbnails = self.faces.thumbnails.read(self.nodes[nodes])
-        pixels = (thumbnails[:, :, ::-1] if mirrored else thumbnails).reshape(len(nodes), -1).astype(np.float32)
-        pixels -= pixels.mean(axis=1, keepdims=True)
-        return pixels / np.linalg.norm(pixels, axis=1, keepdims=True)
+def groups_alike(looks: Looks) -> np.ndarray:
+    """Return which of n faces have the same pixels or look alike, directly or by way of others.
+
+    Returns:
+        int [n]: for each face the index of the first one of its group, for one that is like no other its own.
+    """
+    first = first_copies(looks.digests)
+    nodes = np.flatnonzero((first == np.arange(len(first))) & ~looks.flat)
+    parent = np.arange(len(nodes))
+    for mirrored in (False, True):
+        compared = np.zeros(len(nodes), np.int64)
+        seeks = np.ones(len(nodes), bool)
+        second = (looks.mirrored if mirrored else looks.hashes)[nodes]
+        for i, j in close_pairs(looks.hashes[nodes], second, DISTANCE, seeks_later=seeks, seeks_earlier=seeks):
+            for some in (i, j):
+                np.add.at(compared, some, 1)
+            seeks[compared >= ENOUGH] = False
+            apart = _roots(parent, i) != _roots(parent, j)
+            i, j = i[apart], j[apart]
+            similar = _correlations(looks.thumbnails, nodes[i], nodes[j], mirrored) >= SIMILAR
+            for one, other in zip(i[similar].tolist(), j[similar].tolist(), strict=True):
+                roots = _roots(parent, np.array([one, other]))
+                parent[roots.max()] = roots.min()  # nodes ascend, so that the first of a group is its root
+    group = np.arange(len(first))
+    group[nodes] = nodes[_roots(parent, np.arange(len(nodes)))]
+    return group[first]
+
+
+class Lookup:
+    """Faces that others are compared with, one at a time, as `find_lookalikes` compares them.
+
+    A hash each is kept in memory, and a kilobyte each in a temporary file until it is closed.
+    """
+
+    def __init__(self) -> None:
+        self._thumbnails = Thumbnails()
+        self._hashes = array("Q")
+
+    def add(self, thumbnail: bytes) -> None:
+        """Add a face, by its `jaxfer.data.checking.perceptual.thumbnail`; one of a single gray resembles nothing."""
+        pixels = _pixels(thumbnail)
+        if pixels.min() < pixels.max():
+            self._hashes.append(int(hashes(pixels)[0][0]))
+            self._thumbnails.append(thumbnail)
+
+    def has_like(self, thumbnail: bytes) -> bool:
+        """Return whether a face looks like one of them or its mirror image."""
+        pixels = _pixels(thumbnail)
+        if pixels.min() == pixels.max():
+            return False
+        known = np.frombuffer(self._hashes, np.uint64)
+        for mirrored, (value,) in enumerate(hashes(pixels)):
+            distance = np.bitwise_count(known ^ value)
+            close = np.flatnonzero(distance <= DISTANCE)
+            close = close[np.argsort(distance[close], kind="stable")[:ENOUGH]]
+            if len(close):
+                units = _unit(self._thumbnails.read(close), mirrored=False)
+                if (units @ _unit(pixels, mirrored=bool(mirrored))[0]).max() >= SIMILAR:
+                    return True
+        return False
+
+    def close(self) -> None:
+        """Delete what lies on the disk."""
+        self._thumbnails.close()
+
+
+def _pixels(thumbnail: bytes) -> np.ndarray:
+    return np.frombuffer(thumbnail, np.uint8).reshape(1, SIDE, SIDE)
+
+
+def _roots(parent: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return the roots of nodes in a forest, which from then on are nearer to them."""
+    roots = nodes
+    while (parent[roots] != roots).any():
+        roots = parent[roots]
+    parent[nodes] = roots
+    return roots
+
+
+def _correlations(thumbnails: Thumbnails, i: np.ndarray, j: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Return the correlation of the thumbnails of faces i and j, where asked for of j's mirror image."""
+    if not len(i):
+        return np.empty(0, np.float32)
+    rows, row = np.unique(i, return_inverse=True)
+    columns, column = np.unique(j, return_inverse=True)
+    units = _unit(thumbnails.read(rows), mirrored=False)
+    return (units @ _unit(thumbnails.read(columns), mirrored=mirrored).T)[row, column]
+
+
+def _unit(thumbnails: np.ndarray, *, mirrored: bool) -> np.ndarray:
+    """Return thumbnails as float32 [n, pixels] of zero mean and unit norm, mirrored where asked."""
+    pixels = (thumbnails[:, :, ::-1] if mirrored else thumbnails).reshape(len(thumbnails), -1).astype(np.float32)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    return pixels / np.linalg.norm(pixels, axis=1, keepdims=True)

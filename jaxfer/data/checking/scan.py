@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import Problem
-from jaxfer.data.checking.perceptual import SIDE, Thumbnails, hashes, thumbnail
+from jaxfer.data.checking.looks import Gathering
+from jaxfer.data.checking.perceptual import thumbnail
 from jaxfer.data.reading.images import Box, UnreadableError, open_face
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally
@@ -30,9 +31,6 @@ LEAST = 256
 
 OUTSIDE = 1
 """How many pixels a box may reach outside of its photograph: rounding does that."""
-
-BATCH = 1024
-"""How many thumbnails are hashed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,9 @@ class Scan:
         self.sizes: Counter[tuple[int, int]] = Counter()
         self.modes: Counter[str] = Counter()
         self.problems: defaultdict[str, list[Problem]] = defaultdict(list)
-        self._thumbnails = Thumbnails()
+        self._gathering = Gathering()
         self._names: list[str] = []
         self._split, self._label = array("q"), array("q")
-        self._digests = bytearray()
-        self._batch = bytearray()
-        self._hashes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def run(self, records: Iterable[Record], tally: Tally) -> Faces:
         """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails."""
@@ -82,7 +77,7 @@ class Scan:
                 tally.count()
             return self._faces()
         except BaseException:
-            self._thumbnails.close()
+            self._gathering.thumbnails.close()
             raise
 
     def _add(self, record: Record, look: Look | str) -> None:
@@ -108,32 +103,15 @@ class Scan:
         self._names.append(record.name)
         self._split.append(split)
         self._label.append(AFFECTNET_8.index(record.label))
-        self._digests += look.digest
-        self._batch += look.thumbnail
-        if len(self._batch) == BATCH * SIDE * SIDE:
-            self._hash()
-
-    def _hash(self) -> None:
-        thumbnails = np.frombuffer(bytes(self._batch), np.uint8).reshape(-1, SIDE, SIDE)
-        flat = thumbnails.min(axis=(1, 2)) == thumbnails.max(axis=(1, 2))
-        self._hashes.append((*hashes(thumbnails), flat))
-        self._thumbnails.append(self._batch)
-        self._batch = bytearray()
+        self._gathering.add(look.digest, look.thumbnail)
 
     def _faces(self) -> Faces:
-        if self._batch or not self._hashes:
-            self._hash()
-        direct, mirrored, flat = (np.concatenate(parts) for parts in zip(*self._hashes, strict=True))
         return Faces(
             names=self._names,
             splits=list(self.splits),
             split=np.frombuffer(self._split, np.int64),
             label=np.frombuffer(self._label, np.int64),
-            digests=np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2),
-            hashes=direct,
-            mirrored=mirrored,
-            flat=flat,
-            thumbnails=self._thumbnails,
+            **vars(self._gathering.looks()),
         )
 
 

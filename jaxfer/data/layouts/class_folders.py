@@ -1,10 +1,12 @@
 """Folders named by class: `<split>/<class>/<image>`, or `<class>/<image>`, which is all training data.
 
-Classes are words in any of the spellings that `jaxfer.emotions` knows, or those that the user declares, or digits. Two
+Classes are words in any of the spellings that `jaxfer.emotions` knows, or those that the user declares, or digits. A
+class folder without an image of its own may have a folder for each person or sequence, `<class>/<person>/<image>`. Two
 other layouts, `labels_csv` and `esr`, have such folders but keep their labels elsewhere, and take precedence.
 """
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
@@ -49,9 +51,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     paths = {name: place / split / name for split, names in classes.items() for name in names}
     meaning = meanings(paths, options, place)
     refuse_unknown({str(path): name for name, path in paths.items()}, meaning)
+    read: set[Path] = set()
     for split, names in classes.items():
         for name in names:
-            for path, link in images(place / split / name, place):
+            folders = _folders(place / split / name, place)
+            read |= {place / split / name, *folders}
+            for path, link in chain.from_iterable(images(folder, place) for folder in folders):
                 yield Record(
                     name=path.relative_to(place).as_posix(),
                     image=path,
@@ -60,15 +65,26 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                     label=meaning[name],
                     left_out=link or ("" if meaning[name] else OTHER_CLASS),
                 )
-            for path in other_files(place / split / name, place):
+            for path in chain.from_iterable(other_files(folder, place) for folder in folders):
                 yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
-    yield from _astray(place, {place / split / name for split, names in classes.items() for name in names})
+    yield from _astray(place, read)
 
 
-def _astray(place: Path, class_folders: set[Path]) -> Iterator[Record]:
-    """Yield a record for each image that lies in no class folder, or deeper in one, where it could mean anything."""
+def _folders(class_folder: Path, root: Path) -> list[Path]:
+    """Return the folder of a class, or those in it that are of its persons or sequences where it has no image itself.
+
+    A folder that is named as a class or a split could mean anything there.
+    """
+    if any(images(class_folder, root)):
+        return [class_folder]
+    within = peek(class_folder, limit=None).folders
+    return [class_folder / name for name in within if not (from_word(name) or split_named(name))]
+
+
+def _astray(place: Path, read: set[Path]) -> Iterator[Record]:
+    """Yield a record for each image in no folder that was read, where it could mean anything."""
     for folder in tree(place):
-        if folder not in class_folders:
+        if folder not in read:
             for path, link in images(folder, place):
                 name = path.relative_to(place).as_posix()
                 detail = "" if link else "it is not directly in a class folder"

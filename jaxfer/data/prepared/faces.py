@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from PIL import Image
 
 from jaxfer.config import PrepareConfig
+from jaxfer.data.checking.perceptual import thumbnail
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record
 from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.layouts.prepared import CREATED_BY
@@ -34,22 +36,27 @@ class _Decoded:
         pixels: The bytes of uint8 [size, size, 3], RGB.
         digest: A hash of them, equal for equal pixels.
         landmarks: float [68, 2], x and y in pixels of the face; None where the record has none.
+        thumbnail: See `jaxfer.data.checking.perceptual.thumbnail`; empty where none is needed.
     """
 
     pixels: bytes
     digest: bytes
     landmarks: np.ndarray | None
+    thumbnail: bytes
 
 
-def _decode(record: Record, *, size: int, margin: float) -> _Decoded | UnreadableError:
+def _decode(record: Record, *, size: int, margin: float, small: bool) -> _Decoded | UnreadableError:
     """Return a record's face, with the pixels of `jaxfer.data.reading.images.decode`, or why there is none."""
     try:
         face = face_for(size, record.image, box=record.box, margin=margin)
     except UnreadableError as error:
         return error
-    pixels = face.resize(size).tobytes()
+    image = face.resize(size)
+    pixels = image.tobytes()
     landmarks = None if record.landmarks is None else face.points(record.landmarks, size)
-    return _Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks)
+    # Of what is written, not of the photograph: a check of the prepared data then finds no look-alike that is left.
+    small_one = thumbnail(Image.fromarray(image)) if small else b""
+    return _Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks, small_one)
 
 
 @dataclass
@@ -86,13 +93,14 @@ class RawFaces:
             UserError: The raw data set cannot be read, or has no image to prepare.
         """
         wanted = filter(self.ledger.usable, self._records())
-        function = partial(_decode, size=self.config.image_size, margin=self.config.margin)
+        small = self.config.leaks == "near"
+        function = partial(_decode, size=self.config.image_size, margin=self.config.margin, small=small)
         for record, face in map_records(function, wanted):
             split = cast(Split, record.split)
             self.tally.count()
             if isinstance(face, UnreadableError):
                 self.ledger.leave_out(record, UNREADABLE, face.reason)
-            elif self.ledger.admit(record, split, face.digest):
+            elif self.ledger.admit(record, split, face.digest, face.thumbnail):
                 yield split, self._example(record, face)
         if not self.ledger.written:
             counts = ", ".join(f"{count} {reason}" for reason, count in self.ledger.left_out.items())

@@ -1,18 +1,23 @@
-"""Count what goes into a prepared data set and what does not, and why; tell exact copies by their pixels."""
+"""Count what goes into a prepared data set and what does not, and why; tell copies by their pixels or their looks."""
 
 import hashlib
 import os
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from jaxfer.config import PrepareConfig
+from jaxfer.data.checking.near import Lookup
 from jaxfer.data.layouts.prepared import SPLIT_NAMES
 from jaxfer.data.reading.record import Record, Split
 from jaxfer.emotions import AFFECTNET_8
 
 LEAK = "leak"
 """The reason to leave out a training image that is an exact copy of a validation or test image."""
+
+NEAR_LEAK = "near_leak"
+"""The reason to leave out a training image that looks like a validation or test image."""
 
 DUPLICATE = "duplicate"
 """The reason to leave out an exact copy of an earlier image of the same split."""
@@ -22,7 +27,11 @@ LISTED = 100
 
 
 class Ledger:
-    """What became of each record of the data in `place`. Digests and counts are all that it keeps of an image."""
+    """What became of each record of the data in `place`; to be closed.
+
+    Digests and counts are all that it keeps of an image; where look-alikes are dropped, of validation and test images
+    what `Lookup` keeps.
+    """
 
     def __init__(self, config: PrepareConfig, place: Path) -> None:
         self._config = config
@@ -37,6 +46,12 @@ class Ledger:
         self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
         self._copies: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._content = hashlib.blake2b(digest_size=16)
+        self._lookup = Lookup() if config.leaks == "near" else None
+
+    def close(self) -> None:
+        """Delete what was kept of images on the disk."""
+        if self._lookup is not None:
+            self._lookup.close()
 
     def usable(self, record: Record) -> bool:
         """Return whether a record's image is wanted, and count it either way."""
@@ -55,7 +70,8 @@ class Ledger:
 
         Args:
             record: What is left out.
-            reason: Why, one of `jaxfer.data.reading.record.KINDS`, `LEAK`, `DUPLICATE`, or a class that is not wanted.
+            reason: Why, one of `jaxfer.data.reading.record.KINDS`, `LEAK`, `NEAR_LEAK`, `DUPLICATE`, or a class that is
+                not wanted.
             detail: What is wrong with this very record.
         """
         self._left_out[reason] += 1
@@ -64,29 +80,36 @@ class Ledger:
                 detail = detail.replace(root, "")
             self._listed[reason].append({"name": record.name, "detail": detail} if detail else {"name": record.name})
 
-    def admit(self, record: Record, split: Split, digest: bytes) -> bool:
+    def admit(self, record: Record, split: Split, digest: bytes, thumbnail: bytes) -> bool:
         """Return whether an image is written, by what came before it, and count it either way.
 
         Args:
             record: Whose image it is.
             split: What it is used for.
             digest: A hash of its pixels.
+            thumbnail: See `jaxfer.data.checking.perceptual.thumbnail`; empty unless look-alikes are dropped.
         """
         copied: list[str] = [other for other in SPLIT_NAMES if digest in self._seen[other]]
         self._copies[split].update(copied)
-        reason = ""
-        if split == "train" and self._config.leaks == "drop" and set(copied) - {"train"}:
+        reason, detail = "", f"a copy of an image of {self._names_of(copied)}"
+        if split == "train" and self._config.leaks != "keep" and set(copied) - {"train"}:
             reason = LEAK
+        elif split == "train" and self._lookup is not None and self._lookup.has_like(thumbnail):
+            reason, detail = NEAR_LEAK, "it looks like an image of validation or test"
         elif split in copied and self._config.duplicates == "drop":
             reason = DUPLICATE
         if reason:
-            where = " and ".join(name for other, name in SPLIT_NAMES.items() if other in copied)
-            self.leave_out(record, reason, f"a copy of an image of {where}")
+            self.leave_out(record, reason, detail)
             return False
+        if split != "train" and self._lookup is not None:
+            self._lookup.add(thumbnail)
         self._seen[split].add(digest)
         self._written[split][record.label] += 1
         self._content.update(repr((split, record.name, record.label)).encode() + digest)
         return True
+
+    def _names_of(self, splits: Collection[str]) -> str:
+        return " and ".join(name for split, name in SPLIT_NAMES.items() if split in splits)
 
     @property
     def written(self) -> int:

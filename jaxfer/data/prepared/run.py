@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,8 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
             faces = RawFaces(layout, match, config, tally)
-            version = _write(faces, room)
+            with closing(faces.ledger):
+                version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)
             (room / NAME / name).rename(target)
     except OSError as error:
