@@ -322,7 +322,7 @@ def _per_run(metrics: Metrics) -> np.ndarray:
 def _refuse_unlabelled(running: Metrics) -> None:
     """Refuse labels that are no class. Those of the data are known to be classes: a transform has made them."""
     # Not as it happens, which would have the host wait for each step, but before anything is saved of it.
-    unlabelled = int(np.sum(running.unlabelled))
+    unlabelled = int(np.asarray(running.unlabelled).sum())
     if unlabelled:
         raise UserError(
             f"transforms have given {unlabelled} examples labels that are no class: let them return indices into the "
