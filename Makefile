@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: train test test-all torture lint bench profile docs clean
 
 train: $(VENV)/installed
-	$(BIN)/python examples/train_affectnet.py $(ARGS)
+	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
 
 # Each file of tests in one of up to four processes: compiling, which takes most of the time, uses one core. What it
 # compiles is kept for the next time, see tests/conftest.py. A test of more than ten seconds needs a reason.

@@ -222,7 +222,8 @@ What to know about this split: {leaks["leak"][pair]} of its images have an exact
 
 ## The published experiment's numbers
 
-Its data were about 28,420 training and 2,991 validation images of a copy of AffectNet at 64x64, seven classes; its author
+It is the notebook of the repository HumanEmotionRecognition, in Keras, on the copy of AffectNet that Kaggle has as
+`ngothienphu/affectnet`; the numbers are those of its printed logs, its figures and its README. Its data were about 28,420 training and 2,991 validation images of a copy of AffectNet at 64x64, seven classes; its author
 reports about 172 s an epoch, 2 h 25 min in all. These are other images: the two tables stand side by side for their shape,
 not to be subtracted.
 

@@ -1,8 +1,8 @@
 """Train the published network on labelled faces, and write a run folder with its numbers, report and checkpoints.
 
-python examples/train_affectnet.py                                         # drawn faces, a minute or two
-python examples/train_affectnet.py --data-dir DIR --preset published       # the published run: 50 epochs on your data
-python examples/train_affectnet.py --run-dir runs/NAME --resume            # go on after an interruption
+python examples/train_affectnet.py --preset demo                  # drawn faces, a minute or two
+python examples/train_affectnet.py --data-dir DIR                 # the published run: 50 epochs on your data
+python examples/train_affectnet.py --run-dir runs/NAME --resume   # go on after an interruption
 
 `jaxfer train` does the same; docs/devices.md has the commands for several GPUs, TPU slices and clusters.
 """

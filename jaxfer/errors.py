@@ -1,6 +1,8 @@
 """The exceptions that users of jaxfer are meant to read."""
 
 import signal
+from collections.abc import Sequence
+from typing import Any
 
 
 class UserError(ValueError):
@@ -16,14 +18,19 @@ class Diverged(UserError):
 
 
 class Interrupted(Exception):
-    """A run was asked to stop, in training or while it was evaluated after that, and has saved itself.
+    """A run was asked to stop, in training or while it was evaluated after that, and is saved where it has a folder.
 
-    Attributes:
-        step: Steps taken, all of them saved.
+    The arguments are its attributes.
+
+    Args:
+        step: Steps taken, all of them saved in the run's folder.
         signum: The signal that asked.
+        outcomes: Where that was in training, of each run what `fit` would have returned: the state after `step` steps,
+            and a row for each finished epoch.
     """
 
-    def __init__(self, step: int, signum: int) -> None:
+    def __init__(self, step: int, signum: int, outcomes: Sequence[tuple[Any, list[dict[str, Any]]]] = ()) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name} after step {step}")
         self.step = step
         self.signum = signum
+        self.outcomes = tuple(outcomes)

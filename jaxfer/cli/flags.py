@@ -47,7 +47,7 @@ class ConfigFlags:
     """Name of the field for the folder."""
 
     config: tyro.conf.OmitArgPrefixes[Config]
-    preset: Preset = "demo"
+    preset: Preset = "published"
     resume: bool = False
     """Continue what the folder holds, with the configuration that it began with."""
     network: str | None = None
@@ -161,9 +161,9 @@ class TrainingFlags(ConfigFlags):
             UserError: There is none, or it is damaged.
         """
         # What reads a run imports JAX, which `--help` and mistaken flags need not wait for.
-        from jaxfer.runs.folder import read_config
+        from jaxfer.runs.folder import RESUMED, read_config
 
-        return read_config(folder)
+        return read_config(folder, RESUMED)
 
 
 @dataclass(frozen=True, kw_only=True)

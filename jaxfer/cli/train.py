@@ -14,11 +14,11 @@ from jaxfer.errors import Interrupted
 class Train(TrainingFlags):
     """Train on labelled faces, and write a run folder with its numbers, report and checkpoints.
 
-    jaxfer train                                        (drawn faces, a minute or two)
+    jaxfer train --preset demo                  (drawn faces, a minute or two)
 
-    jaxfer train --data-dir DIR --preset published      (the published run: 50 epochs on your data)
+    jaxfer train --data-dir DIR                 (the published run: 50 epochs on your data)
 
-    jaxfer train --run-dir runs/NAME --resume           (go on after an interruption)
+    jaxfer train --run-dir runs/NAME --resume   (go on after an interruption)
     """
 
     json: bool = False

@@ -67,10 +67,30 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        side = "x".join(map(str, self.images.shape[1:3]))
+        return f"Split({self.name}: {len(self):,} images of {side}{''.join(f', {name}' for name in self.columns)})"
+
     @cached_property
     def groups(self) -> Mapping[str, np.ndarray]:
         """The group of each face, str [n], for each way to divide them; see `jaxfer.data.groups`. Read once asked."""
         return self.read_groups()
+
+    def check_range(self) -> None:
+        """Refuse images in memory of another range than networks take.
+
+        Raises:
+            UserError: They are no integers from 0 to 255, nor floating point from 0 to 1.
+        """
+        if not isinstance(self.images, np.ndarray) or self.images.dtype == np.uint8:
+            return
+        from jaxfer.models.pixels import check_range  # here, since whoever reads or checks data does without JAX
+
+        for some in chunks(self.images):
+            try:
+                check_range(some)
+            except UserError as error:
+                raise UserError(f"in {self.name}, {error}") from error
 
     @property
     def valence(self) -> np.ndarray | None:
@@ -147,6 +167,11 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     known_fingerprint: str = ""
     place: str = ""
+
+    def __repr__(self) -> str:
+        own = (f"{self.splits[key].name} {len(self.splits[key]):,}" for key in ("train", "val") if key in self.splits)
+        tests = (key for key in self.splits if use_of(key) == "test")  # which are not decoded for this
+        return f"Dataset({self.source}: {', '.join((*own, *tests))}; {len(self.class_names)} classes)"
 
     @property
     def train(self) -> Split:

@@ -21,6 +21,7 @@ from jaxfer.evaluation.compare import mcnemar, over_runs
 from jaxfer.evaluation.intervals import MEASURES
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import CALIBRATED, environment, scored
+from jaxfer.metrics.labels import check_labels
 from jaxfer.runs.folder import differences
 from jaxfer.runs.load import Trained
 from jaxfer.training.statistics import measure_statistics
@@ -267,12 +268,14 @@ def evaluate(
         own: The data that the run was trained on, for both; by default `data`.
 
     Raises:
-        UserError: The split does not exist; a class is none of the network's; the data does not have the groups `by`,
-            or more than `MOST_GROUPS` of them; a row of `images` is not in the split; the run's training split is asked
-            for and not there, or has changed; or there are no statistics to measure.
+        UserError: The split does not exist; a class is none of the network's; a label is none of them; the images are
+            of another range than networks take; the data does not have the groups `by`, or more than `MOST_GROUPS` of
+            them; a row of `images` is not in the split; the run's training split is asked for and not there, or has
+            changed; or there are no statistics to measure.
     """
     refuse_classes(trained, data.class_names)
     split = data.split(split_name)
+    check_labels(split.labels, len(data.class_names), f"{split.name} of {data.source}")
     groups = {**split.groups, **(more_groups or {})} if by is not None else {}
     if by is not None and by not in groups:
         there = ", ".join(groups) or "none"

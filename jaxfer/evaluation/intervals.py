@@ -32,7 +32,8 @@ LEVEL = 0.95
 CELLS = 4_000_000
 """Resamples times examples that are held in memory at once: 64 MB."""
 
-MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2")
+_OF_CONFUSION = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
+MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "kappa", "top2_accuracy")
 """The fields of `Scores` that have an interval: all but the training objective, and `ece`; see `ece_by_chance`."""
 
 Interval = list[float]
@@ -57,12 +58,13 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
         return {name: [np.nan, np.nan] for name in (*MEASURES, *predictions.measures)}
     random = np.random.default_rng(seed)
     confusion = _resampled_confusion(predictions, random)
-    samples = {name: getattr(formulas, name)(confusion) for name in MEASURES[:3]}
+    samples = {name: getattr(formulas, name)(confusion) for name in _OF_CONFUSION}
     with np.errstate(invalid="ignore"):  # an infinite or undefined term makes the resamples NaN, and so the interval
-        nats, squared_error, support = _resampled_sums(predictions, random)
+        nats, squared_error, support, in_two = _resampled_sums(predictions, random)
         n = len(predictions)
         samples |= {"cross_entropy": nats / n, "mse": squared_error.mean(-1) / n}
         samples |= {"r2": formulas.r2(squared_error, support)}
+        samples |= {"top2_accuracy": in_two / n}
         for task in predictions.scored:
             found = _resampled_scores(task, predictions.terms[task.name], np.random.default_rng(seed))
             samples |= {name: found[name] for name in task.measures}
@@ -88,13 +90,14 @@ def _resampled_confusion(predictions: Predictions, random: np.random.Generator) 
 
 
 def _resampled_sums(predictions: Predictions, random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return sums over resamples: nats [r], squared errors [r, c] and examples [r, c]."""
+    """Return sums over resamples: nats [r], squared errors [r, c], examples [r, c], and those right in two [r]."""
     c, rows = predictions.logits.shape[1], np.arange(len(predictions))
     one_hot = np.eye(c)[predictions.labels]
     nats = -predictions.log_probabilities[rows, predictions.labels]
-    terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot])  # [n, 1 + 2c]
+    in_two = np.where(np.isnan(predictions.probabilities).any(), np.nan, predictions.correct_in_two)
+    terms = np.column_stack([nats, (predictions.probabilities - one_hot) ** 2, one_hot, in_two])  # [n, 2 + 2c]
     sums = np.concatenate([weights @ terms for weights in _resamples(len(predictions), random)])
-    return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c :]
+    return sums[:, 0], sums[:, 1 : 1 + c], sums[:, 1 + c : -1], sums[:, -1]
 
 
 def _resampled_scores(task: Task, terms: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:

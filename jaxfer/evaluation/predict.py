@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, reduce
@@ -16,9 +17,10 @@ from jaxfer.config import Views
 from jaxfer.data.batches import columns, evaluation_batches
 from jaxfer.data.dataset import Split
 from jaxfer.devices.placement import OneDevice, Parallel
-from jaxfer.metrics import Metrics, Scores
+from jaxfer.metrics import Metrics, Scores, ranking
+from jaxfer.metrics.labels import check_labels
 from jaxfer.metrics.metrics import further_scores
-from jaxfer.metrics.scores import Measure
+from jaxfer.metrics.scores import ClassScores, Measure
 from jaxfer.models import Network, checked_outputs, compiled_for
 from jaxfer.models.views import over_views
 from jaxfer.tasks import Task
@@ -41,6 +43,9 @@ class Predictions:
         heads: Outputs of further heads, float32 [n, ...], by name.
         columns: Further annotations of the examples, [n, ...], by name.
         tasks: The tasks of the further heads.
+
+    Raises:
+        UserError: A label is none of the c classes.
     """
 
     logits: Float[np.ndarray, "n c"]
@@ -49,8 +54,15 @@ class Predictions:
     columns: Mapping[str, Shaped[np.ndarray, "n ..."]] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_labels(self.labels, self.logits.shape[1], "one of the examples")
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        heads = "".join(f", {name}" for name in self.heads)
+        return f"Predictions({len(self):,} examples, {self.logits.shape[1]} classes{heads})"
 
     @cached_property
     def log_probabilities(self) -> Float[np.ndarray, "n c"]:
@@ -78,6 +90,11 @@ class Predictions:
     def correct(self) -> Bool[np.ndarray, " n"]:
         """Whether the predicted class is the label, bool [n]."""
         return self.predicted == self.labels
+
+    @property
+    def correct_in_two(self) -> Bool[np.ndarray, " n"]:
+        """Whether the label is one of the two most probable classes, bool [n]."""
+        return ranking.among_first(2, self.logits, self.labels)
 
     @property
     def scored(self) -> tuple[Task, ...]:
@@ -116,7 +133,7 @@ class Predictions:
         return dataclasses.replace(self, logits=below / np.float32(temperature))
 
     def scores(self, class_names: tuple[str, ...], loss: float | None = None) -> Scores:
-        """Return the scores of these predictions, as `Metrics` computes them.
+        """Return the scores of these predictions, as `Metrics` computes them, with those that need the rank of each.
 
         Args:
             class_names: The names of the c classes.
@@ -127,7 +144,22 @@ class Predictions:
         scores = reduce(merge, parts, Metrics.empty(len(class_names))).compute(class_names)
         # In float64 on the host, unlike `Metrics.tasks`: a correlation from float32 sums would lose digits.
         sums = {name: terms.sum(axis=0) for name, terms in self.terms.items()}
-        return dataclasses.replace(scores, tasks=further_scores(sums, self.tasks))
+        tasks = further_scores(sums, self.tasks)
+        defined = len(self) and not np.isnan(self.probabilities).any()
+        top2_accuracy = float(self.correct_in_two.mean()) if defined else math.nan
+        return dataclasses.replace(scores, tasks=tasks, top2_accuracy=top2_accuracy, per_class=self._ranked(scores))
+
+    def _ranked(self, scores: Scores) -> dict[str, ClassScores]:
+        """Return the scores of the classes with those by rank."""
+        with np.errstate(invalid="ignore"):
+            # In float64: probabilities near 1 would be one in float32, and examples equal that are not.
+            above = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True, initial=-np.inf)
+            logarithms = above - np.log(np.exp(above).sum(axis=1, keepdims=True))
+        found = {name: getattr(ranking, name)(logarithms, self.labels) for name in ("auc", "average_precision")}
+        return {
+            name: dataclasses.replace(of, **{score: float(values[row]) for score, values in found.items()})
+            for row, (name, of) in enumerate(scores.per_class.items())
+        }
 
     def _padded(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return logits and labels of a part, lengthened to `ROWS`, and a mask that leaves the rest out."""
@@ -166,7 +198,11 @@ def predict_split(
         parallel: How to use the devices; by default one.
         views: What the network is shown of each image, see `jaxfer.models.views`; probabilities, and the outputs of
             further heads, are means over it.
+
+    Raises:
+        UserError: The images are of another range than networks take, or a label is none of the network's classes.
     """
+    split.check_range()
     parallel = parallel or OneDevice()
     step = _compiled(model, parallel, views)
     placed = parallel.place(variables)

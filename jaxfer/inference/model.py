@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -28,7 +28,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import read_bytes, write
 from jaxfer.inference import safetensors
 from jaxfer.json_text import MOST_BYTES
-from jaxfer.models import Network, compiled_for
+from jaxfer.models import Network, check_range, compiled_for
 from jaxfer.models.views import over_views
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
@@ -74,12 +74,12 @@ class FaceModel:
     """
 
     network: Network
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(repr=False)
     class_names: tuple[str, ...]
     image_size: int
     temperature: float
     config: ModelConfig
-    notes: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(repr=False)
     answer: Answer = "expression"
     views: Views = "one"
 
@@ -95,7 +95,8 @@ class FaceModel:
         Where the run has classes of its own, by `classes` or `merge`, it answers with these.
 
         Args:
-            trained: The network, as `jaxfer.load_run` returns it.
+            trained: The network, as `jaxfer.load_run` returns it: by default that after the last step, whose scores are
+                in the run's `summary.json`.
             class_names: The classes of the data that it was trained on, by default those of its config.
             notes: What is known of it besides how it was trained, which is noted here: the config without the place of
                 the data, the checkpoint, the temperature, and the fingerprint of the data.
@@ -124,6 +125,11 @@ class FaceModel:
             {"made": made},
             "votes" if votes else "expression",
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is compiled belongs to this process; variables are read anywhere as arrays of NumPy.
+        fields = {name: value for name, value in vars(self).items() if name != "_compiled"}
+        return fields | {"variables": jax.device_get(self.variables)}
 
     def names(self, answer: Answer | None = None) -> tuple[str, ...]:
         """Return what the columns of `probabilities` stand for.
@@ -200,20 +206,8 @@ def _checked(images: Any) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4:
         raise UserError(f"images have the shape {list(images.shape)}: pass [b, h, w, 3], one image as image[None]")
-    if images.dtype.kind not in "uif" and images.dtype != jnp.bfloat16:
-        raise UserError(f"images are of {images.dtype}: pass integers from 0 to 255, or floating point from 0 to 1")
-    most = 255 if images.dtype.kind in "ui" else 1
-    low, high = (images.min(), images.max()) if images.size else (0, 0)
-    if not (low >= -ROUNDING and high <= most + ROUNDING) and images.dtype != np.uint16:
-        raise UserError(
-            f"images of {images.dtype} have values from {low:g} to {high:g}: pass integers from 0 to 255, or floating "
-            "point from 0 to 1, finite and not standardised, since the network does that itself where it was trained so"
-        )
+    check_range(images)
     return images
-
-
-ROUNDING = 1e-3
-"""How far beyond 0 and 1 images may be that were resized or stored in few bits."""
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Counts may be integers. A mean over no examples is NaN, and so is what is comput
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,6 +61,27 @@ def macro_f1(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, " ..."]
         The macro F1 in [0, 1], [...].
     """
     return np.where(confusion.sum((-2, -1)) > 0, f1(confusion).mean(-1), np.nan)
+
+
+def kappa(confusion: Num[np.ndarray, "... c c"]) -> Float[np.ndarray, " ..."]:
+    """Return Cohen's kappa: how far the accuracy exceeds that by chance, as a share of how far it could.
+
+    It is (p - e) / (1 - e), where e is the accuracy of predictions of the same frequencies that are drawn regardless of
+    the labels. Cohen, "A Coefficient of Agreement for Nominal Scales", Educational and Psychological Measurement 20
+    (1960).
+
+    Args:
+        confusion: Examples by actual (row) and predicted (column) class, [..., c, c].
+
+    Returns:
+        Kappa in [-1, 1], [...]; 0 is chance. It is NaN where all labels and all predictions are one class.
+    """
+    confusion = np.asarray(confusion, np.float64)
+    n = confusion.sum((-2, -1))
+    by_chance = (confusion.sum(-1) * confusion.sum(-2)).sum(
+        -1
+    )  # times n^2, as the others: whole numbers have no rounding
+    return divide(n * _diagonal(confusion).sum(-1) - by_chance, n**2 - by_chance, empty=np.nan)
 
 
 def r2(squared_error: Float[np.ndarray, "... c"], support: Num[np.ndarray, "... c"]) -> Float[np.ndarray, " ..."]:
@@ -122,8 +143,73 @@ def ccc(
     mean_x, mean_y, square_x, square_y, product = (divide(total, n, empty=np.nan) for total in (x, y, xx, yy, xy))
     covariance = product - mean_x * mean_y
     spread = square_x - mean_x**2 + square_y - mean_y**2 + (mean_x - mean_y) ** 2
-    # Of values up to 1: what float64 leaves of 0 is far below, and what float32 can tell apart far above.
-    return divide(2 * covariance, np.where(spread > 1e-13, spread, 0), empty=np.nan)
+    return divide(2 * covariance, np.where(spread > NOTHING, spread, 0), empty=np.nan)
+
+
+NOTHING = 1e-13
+"""A variance of values up to 1 that is none: what float64 leaves of 0 is far below, what float32 tells apart above."""
+
+
+def pearson(
+    n: Num[np.ndarray, " ..."],
+    x: Float[np.ndarray, " ..."],
+    y: Float[np.ndarray, " ..."],
+    xx: Float[np.ndarray, " ..."],
+    yy: Float[np.ndarray, " ..."],
+    xy: Float[np.ndarray, " ..."],
+) -> Float[np.ndarray, " ..."]:
+    """Return Pearson's correlation coefficient of pairs (x, y): cov(x, y) / sqrt(var(x) var(y)).
+
+    Args:
+        n: As for `ccc`.
+        x: As for `ccc`.
+        y: As for `ccc`.
+        xx: As for `ccc`.
+        yy: As for `ccc`.
+        xy: As for `ccc`.
+
+    Returns:
+        The coefficient in [-1, 1], [...]. It is NaN where x or y is constant.
+    """
+    var_x, var_y, covariance = _moments(n, x, y, xx, yy, xy)
+    varies = (var_x > NOTHING) & (var_y > NOTHING)
+    # Rounding can make a perfect correlation a little more than that.
+    return np.clip(divide(covariance, np.sqrt(np.where(varies, var_x * var_y, 0)), empty=np.nan), -1, 1)
+
+
+def icc(
+    n: Num[np.ndarray, " ..."],
+    x: Float[np.ndarray, " ..."],
+    y: Float[np.ndarray, " ..."],
+    xx: Float[np.ndarray, " ..."],
+    yy: Float[np.ndarray, " ..."],
+    xy: Float[np.ndarray, " ..."],
+) -> Float[np.ndarray, " ..."]:
+    """Return the intraclass correlation ICC(3,1) of pairs (x, y): of two fixed raters, one rating each, consistency.
+
+    Shrout and Fleiss, "Intraclass Correlations: Uses in Assessing Rater Reliability", Psychological Bulletin 86 (1979):
+    (BMS - EMS) / (BMS + (k - 1) EMS). With k = 2 raters, BMS + EMS is var(x) + var(y), BMS - EMS is 2 cov(x, y), and
+    the coefficient is 2 cov(x, y) / (var(x) + var(y)). Unlike `ccc` it forgives a constant difference.
+
+    Args:
+        n: As for `ccc`.
+        x: As for `ccc`.
+        y: As for `ccc`.
+        xx: As for `ccc`.
+        yy: As for `ccc`.
+        xy: As for `ccc`.
+
+    Returns:
+        The coefficient in [-1, 1], [...]. It is NaN where both x and y are constant.
+    """
+    var_x, var_y, covariance = _moments(n, x, y, xx, yy, xy)
+    return divide(2 * covariance, np.where(var_x + var_y > NOTHING, var_x + var_y, 0), empty=np.nan)
+
+
+def _moments(n: Any, x: Any, y: Any, xx: Any, yy: Any, xy: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the variances of x and y and their covariance, of a population; NaN without a pair."""
+    mean_x, mean_y, square_x, square_y, product = (divide(total, n, empty=np.nan) for total in (x, y, xx, yy, xy))
+    return square_x - mean_x**2, square_y - mean_y**2, product - mean_x * mean_y
 
 
 def divide(

@@ -17,6 +17,7 @@ import numpy as np
 from flax import struct
 
 from jaxfer.metrics import formulas
+from jaxfer.metrics.labels import check_labels, is_class
 from jaxfer.metrics.scores import Bin, ClassScores, Scores
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Metrics:
     within a relative 5e-6 of their float64 values.
 
     Attributes:
-        count: Number of valid examples, int32 [].
+        count: Number of valid examples, int32 []: those whose label is a class.
+        unlabelled: Number of examples besides, whose label is none. They count for nothing else, int32 [].
         loss: The training objective, float32 [].
         cross_entropy: Cross entropy between labels and softmax in nats, float32 [].
         squared_error: Squared difference between softmax and one-hot label for each class, float32 [c].
@@ -77,6 +79,7 @@ class Metrics:
     """
 
     count: Int[Array, ""]
+    unlabelled: Int[Array, ""]
     loss: Float[Array, ""]
     cross_entropy: Float[Array, ""]
     squared_error: Float[Array, " c"]
@@ -91,6 +94,7 @@ class Metrics:
         """Return the sums over no examples of `num_classes` classes."""
         return cls(
             count=jnp.zeros((), jnp.int32),
+            unlabelled=jnp.zeros((), jnp.int32),
             loss=jnp.zeros((), jnp.float32),
             cross_entropy=jnp.zeros((), jnp.float32),
             squared_error=jnp.zeros(num_classes, jnp.float32),
@@ -114,7 +118,8 @@ class Metrics:
         Args:
             logits: float32 [b, c]. Rows with a False mask contribute nothing, whatever they hold. NaN in any other
                 row makes all scores NaN.
-            labels: int32 [b], in [0, c) where the mask is True.
+            labels: int32 [b], in [0, c) where the mask is True. On the host others are refused. On a device, where they
+                cannot be seen, their rows contribute nothing but to `unlabelled`.
             mask: bool [b], False for padding.
             loss: The batch's training objective, a mean over its valid examples, float32 []. None takes the cross
                 entropy.
@@ -122,13 +127,19 @@ class Metrics:
 
         Raises:
             AssertionError: The ranks or the numbers of rows do not fit.
+            UserError: A label on the host is none of the classes.
         """
         chex.assert_rank([logits, labels, mask], [2, 1, 1])
         chex.assert_equal_shape_prefix([logits, labels, mask], 1)
+        classes = logits.shape[1]
+        if not any(isinstance(array, jax.core.Tracer) for array in (labels, mask)):
+            check_labels(np.asarray(labels)[np.asarray(mask)], classes, "the batch")
+        labelled = is_class(labels, classes)
+        unlabelled, mask = jnp.sum(mask & ~labelled, dtype=jnp.int32), mask & labelled
         valid = mask[:, None]  # [b, 1]
         log_probabilities = jax.nn.log_softmax(logits)  # [b, c]
         probabilities = jnp.exp(log_probabilities)
-        is_class = jax.nn.one_hot(labels, logits.shape[1], dtype=bool) & valid  # [b, c]
+        one_hot = jax.nn.one_hot(labels, classes, dtype=bool) & valid  # [b, c]
         predicted = jnp.argmax(logits, axis=1)  # [b]
         confidence = jnp.max(probabilities, axis=1)  # [b]
         in_bin = jax.nn.one_hot(calibration_bin(confidence), CALIBRATION_BINS, dtype=bool) & valid  # [b, 15]
@@ -136,13 +147,14 @@ class Metrics:
         # Sums of selected values, not products with 0 and 1: 0 times NaN is NaN, and a matrix product on a TPU would
         # round to bfloat16.
         count = jnp.sum(mask, dtype=jnp.int32)
-        cross_entropy = -jnp.sum(jnp.where(is_class, log_probabilities, 0))
+        cross_entropy = -jnp.sum(jnp.where(one_hot, log_probabilities, 0))
         return cls(
             count=count,
+            unlabelled=unlabelled,
             loss=cross_entropy if loss is None else jnp.where(count > 0, loss * count, 0),
             cross_entropy=cross_entropy,
-            squared_error=jnp.sum(jnp.where(valid, (probabilities - is_class) ** 2, 0), axis=0),
-            confusion_matrix=jnp.zeros((logits.shape[1],) * 2, jnp.int32).at[labels, predicted].add(mask),
+            squared_error=jnp.sum(jnp.where(valid, (probabilities - one_hot) ** 2, 0), axis=0),
+            confusion_matrix=jnp.zeros((classes, classes), jnp.int32).at[labels, predicted].add(mask),
             bin_count=jnp.sum(in_bin, axis=0, dtype=jnp.int32),
             bin_confidence=jnp.sum(jnp.where(in_bin, confidence[:, None], 0), axis=0),
             bin_correct=jnp.sum(in_bin & (labels == predicted)[:, None], axis=0, dtype=jnp.int32),
@@ -183,11 +195,13 @@ class Metrics:
         accuracy = np.where(np.isnan(confidence), np.nan, formulas.divide(sums.bin_correct, sums.bin_count))
         return Scores(
             examples=n,
+            unlabelled=int(sums.unlabelled),
             loss=_mean(sums.loss, n),
             cross_entropy=_mean(sums.cross_entropy, n),
             accuracy=float(formulas.accuracy(confusion)),
             balanced_accuracy=float(formulas.balanced_accuracy(confusion)),
             macro_f1=float(formulas.macro_f1(confusion)),
+            kappa=float(formulas.kappa(confusion)),
             mse=_mean(sums.squared_error.mean(), n),
             r2=float(formulas.r2(sums.squared_error, support)),
             ece=float(formulas.ece(sums.bin_correct - sums.bin_confidence, n)),

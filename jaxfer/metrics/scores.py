@@ -36,6 +36,8 @@ MEASURES = {
     "accuracy": Measure("Accuracy", percent=True),
     "balanced_accuracy": Measure("Balanced accuracy", percent=True),
     "macro_f1": Measure("Macro F1"),
+    "kappa": Measure("Cohen's kappa", leading=False),
+    "top2_accuracy": Measure("Top-2 accuracy", percent=True, leading=False),
     "cross_entropy": Measure("Cross entropy", leading=False),
     "loss": Measure("Loss (training objective)", short="Loss"),
     "mse": Measure("Mean squared error", short="MSE"),
@@ -57,12 +59,19 @@ class ClassScores:
         recall: Share of the examples of this class that are recognised, in [0, 1].
         f1: Harmonic mean of both, in [0, 1].
         support: Number of examples of this class.
+        auc: Area under the ROC curve of its probability against all other classes, in [0, 1]; 0.5 is chance. NaN where
+            no example or every one is of this class. See `jaxfer.metrics.ranking`.
+        average_precision: Area under precision by recall of its probability, in [0, 1]; NaN without an example.
+
+    The last two are None where scores were computed from sums alone.
     """
 
     precision: float
     recall: float
     f1: float
     support: int
+    auc: float | None = None
+    average_precision: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +113,11 @@ class Scores:
         confusion_matrix: Examples by actual (row) and predicted (column) class, [c, c].
         class_names: The names of the classes, in the order of the labels.
         tasks: The scores of further tasks, such as `valence_ccc`; none of a task that the data does not cover.
+        kappa: Cohen's kappa (1960): how far the accuracy exceeds that by chance, as a share of how far it could; NaN
+            where all labels and predictions are one class.
+        top2_accuracy: Share of examples whose label is one of the two most probable classes; None where scores were
+            computed from sums alone.
+        unlabelled: Number of examples besides that a device saw with a label that is no class, and left out.
     """
 
     examples: int
@@ -120,12 +134,22 @@ class Scores:
     confusion_matrix: list[list[int]]
     class_names: list[str]
     tasks: dict[str, float] = dataclasses.field(default_factory=dict)
+    kappa: float = math.nan
+    top2_accuracy: float | None = None
+    unlabelled: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields for JSON, with the entries of `tasks` beside them; NaN and infinity become None."""
-        fields = dataclasses.asdict(self)
-        tasks = fields.pop("tasks")
-        return as_json(fields | tasks)
+        """Return the fields for JSON, with the entries of `tasks` beside them; NaN and infinity become None.
+
+        What was not computed is left out. `unlabelled` is there where it is not 0, as `unlabelled_examples`.
+        """
+        fields = dataclasses.asdict(self, dict_factory=_computed)
+        tasks, unlabelled = fields.pop("tasks"), fields.pop("unlabelled")
+        return as_json(fields | tasks | ({"unlabelled_examples": unlabelled} if unlabelled else {}))
+
+
+def _computed(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if value is not None}
 
 
 def as_json(value: Any) -> Any:

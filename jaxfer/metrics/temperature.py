@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxfer.errors import UserError
+from jaxfer.metrics.labels import check_labels
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -32,7 +33,7 @@ def fit_temperature(logits: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " 
         T, in [0.05, 20]; 1 where no other is better.
 
     Raises:
-        UserError: There is no label, or a logit is infinite or not a number.
+        UserError: There is no label, one is none of the classes, or a logit is infinite or not a number.
 
     >>> sure = np.array([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
     >>> round(fit_temperature(sure, np.array([0, 0, 0, 1])), 3)  # right in three of four: the odds e^(4 / T) are 3
@@ -45,6 +46,7 @@ def fit_temperature(logits: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " 
             "a temperature cannot be fitted to logits that are infinite or not numbers: "
             "the network has diverged, train it with a lower learning rate"
         )
+    check_labels(np.asarray(labels), logits.shape[1], "one of the examples")
     from scipy.optimize import minimize_scalar  # takes long to import
 
     above = np.asarray(logits, np.float64)

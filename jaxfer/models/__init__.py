@@ -2,7 +2,7 @@
 
 from jaxfer.models.batch_norm import BatchNorm
 from jaxfer.models.kernels import Kernels, compiled_for
-from jaxfer.models.pixels import luma, standardized, unit_range
+from jaxfer.models.pixels import check_range, luma, standardized, unit_range
 from jaxfer.models.resnet import (
     MODELS,
     BasicBlock,
@@ -19,6 +19,7 @@ from jaxfer.models.resnet import (
     SqueezeExcite,
     Stem,
     checked_outputs,
+    count_classes,
     import_network,
     l2_kernels,
     make_model,
@@ -42,8 +43,10 @@ __all__ = [
     "ResNetFERStrong",
     "SqueezeExcite",
     "Stem",
+    "check_range",
     "checked_outputs",
     "compiled_for",
+    "count_classes",
     "import_network",
     "l2_kernels",
     "luma",

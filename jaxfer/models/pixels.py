@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float, Int, Num
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the luma of ITU-R BT.601, section 2.5.1; they add up to 1."""
@@ -35,6 +36,32 @@ def unit_range(
         raise UserError("images of 16 bits go from 0 to 65,535: divide them by 257, and pass uint8")
     scale = 255.0 if jnp.issubdtype(images.dtype, jnp.integer) else 1.0
     return images.astype(dtype) / scale
+
+
+ROUNDING = 1e-3
+"""How far beyond 0 and 1 images may be that were resized or stored in few bits."""
+
+
+def check_range(images: Num[np.ndarray, "b h w c"]) -> None:
+    """Refuse images on the host that `unit_range` does not understand; of integers of 16 bits that speaks itself.
+
+    Args:
+        images: Integers or floating point [b, h, w, c].
+
+    Raises:
+        UserError: They are neither, integers beyond 0 and 255, or floating point beyond 0 and 1 by more than rounding.
+    """
+    integers = images.dtype.kind in "ui"
+    if not integers and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(f"images are of {images.dtype}: pass integers from 0 to 255, or floating point from 0 to 1")
+    if images.dtype in (np.uint8, np.uint16) or not images.size:
+        return
+    low, high = images.min(), images.max()
+    if not (low >= -ROUNDING and high <= (255 if integers else 1) + ROUNDING):
+        raise UserError(
+            f"images of {images.dtype} have values from {low:g} to {high:g}: pass integers from 0 to 255, or floating "
+            "point from 0 to 1, finite and not standardised, since the network does that itself where it was trained so"
+        )
 
 
 def luma(images: Float[Array, "b h w 3"]) -> Float[Array, "b h w 1"]:

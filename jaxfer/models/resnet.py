@@ -74,6 +74,23 @@ def checked_outputs(outputs: Any, rows: int) -> Outputs:
     return dict(outputs)
 
 
+def count_classes(model: Network, variables: Any, images: Any) -> int:
+    """Return how many classes the logits of a network stand for; nothing is computed.
+
+    Args:
+        model: The network.
+        variables: Its variables, or their shapes.
+        images: Images as it takes them [b, h, w, c], or their shape.
+
+    Raises:
+        UserError: As for `checked_outputs`.
+    """
+    found = jax.eval_shape(
+        lambda variables, images: model.apply(variables, images, train=False, mask=None), variables, images
+    )
+    return checked_outputs(found, images.shape[0])["logits"].shape[1]
+
+
 def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
     """Return the kernels whose squares the L2 term adds up.
 
@@ -89,7 +106,17 @@ def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
     return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
 
 
-he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
+# Functions, here and of the normalisation, that have names: networks hold them, and are pickled and compared by them.
+
+
+def _glorot_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """Return a kernel as Keras draws it: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html."""
+    return nn.initializers.glorot_uniform()(key, shape, dtype)
+
+
+def _he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """Return a kernel as PyTorch's ResNets draw it, by its fan out: He et al. 2015, https://arxiv.org/abs/1502.01852."""
+    return nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")(key, shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -123,7 +150,7 @@ class SqueezeExcite(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Multiply each channel of x [b, h, w, c] by a factor between 0 and 1, computed in float32."""
         channels = x.shape[-1]
-        dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
+        dense = partial(nn.Dense, kernel_init=_glorot_uniform)
         factors = x.astype(jnp.float32).mean((1, 2))  # [b, c]
         factors = nn.relu(dense(max(1, channels // self.ratio), name="reduce")(factors))
         factors = nn.sigmoid(dense(channels, name="expand")(factors))
@@ -253,7 +280,7 @@ class ResNetFER(nn.Module):
     final_pool: bool = True
     use_bias: bool = True
     norm: Callable[..., Any] = BatchNorm
-    kernel_init: Callable[..., jax.Array] = nn.initializers.glorot_uniform()
+    kernel_init: Callable[..., jax.Array] = _glorot_uniform
     zero_last_scale: bool = False
     squeeze: int | None = None
     gray: bool = False
@@ -315,7 +342,7 @@ class ResNetFER(nn.Module):
         # A mean of bfloat16 would lose digits that the float32 heads need.
         x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
+        dense = partial(nn.Dense, kernel_init=_glorot_uniform)
         outputs = {"logits": dense(self.num_classes, name="head")(x)}
         for head in self.heads:
             value = dense(head.size, name=f"{head.name}_head")(x)
@@ -348,12 +375,16 @@ def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None
     return lambda x: module(x, train=train, mask=mask)
 
 
+def _standard_norm(**fields: Any) -> BatchNorm:
+    return BatchNorm(momentum=0.9, epsilon=1e-5, **fields)
+
+
 _standard = partial(
     ResNetFER,
     final_pool=False,
     use_bias=False,
-    norm=partial(BatchNorm, momentum=0.9, epsilon=1e-5),
-    kernel_init=he_normal,
+    norm=_standard_norm,
+    kernel_init=_he_normal,
     zero_last_scale=True,
 )
 

@@ -71,8 +71,9 @@ def write_evaluation(
 ) -> Path:
     """Write an evaluation into its run's folder, that of an ensemble into its first run's, or into another one.
 
-    The new folder, `evaluations/NAME`, holds `evaluation.json`, `predictions.csv` and `evaluation.html`. The same
-    inputs give the same name, and other inputs another, so that nothing but the same evaluation is ever replaced.
+    The new folder, `evaluations/NAME`, holds `evaluation.json`, `predictions.csv`, `confusion_matrix.csv` and
+    `evaluation.html`. The same inputs give the same name, and other inputs another, so that nothing but the same
+    evaluation is ever replaced.
 
     Args:
         evaluation: Of a checkpoint on a split.
@@ -100,6 +101,7 @@ def write_evaluation(
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
     write(_predictions(evaluation, pairs), folder / "predictions.csv")
+    write(_confusion_matrix(evaluation.scores), folder / "confusion_matrix.csv")
     write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
     write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
     return folder
@@ -138,6 +140,15 @@ def _predictions(evaluation: Evaluation, pairs: Pairs) -> str:
     for row, (image, actual, predicted, values) in enumerate(rows):
         shown = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
         writer.writerow([row, cell(image), cell(names[actual]), cell(names[predicted]), *shown])
+    return text.getvalue()
+
+
+def _confusion_matrix(scores: Mapping[str, Any]) -> str:
+    """Return the number of images of each actual class, a line each, by predicted class, a column each."""
+    text, names = io.StringIO(), list(map(cell, scores["class_names"]))
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["actual", *(f"predicted_{name}" for name in names)])
+    writer.writerows([name, *row] for name, row in zip(names, scores["confusion_matrix"], strict=True))
     return text.getvalue()
 
 

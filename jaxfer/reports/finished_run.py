@@ -95,6 +95,9 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
+        for name, of in split["per_class"].items():
+            by_rank = {score: float for score in ("auc", "average_precision") if score in of}
+            check(of, by_rank, f"{where}: per_class: {name}")
     return Run(run_dir.resolve().name, config, history, found)
 
 

@@ -1,5 +1,6 @@
 """What a person sees while a run goes on: a progress bar and a line per epoch, with rich."""
 
+import time
 from typing import Any
 
 from rich.console import Console
@@ -7,9 +8,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jaxfer.training import Begun, Callback
 
+EVERY = 60.0
+"""Seconds without a line after which one says how far a run is, where no bar does."""
+
 
 class ProgressBar(Callback):
-    """A bar over the steps of a run, and a line above it for each epoch. A file gets the lines alone."""
+    """A bar over the steps of a run, and a line above it for each epoch.
+
+    A file gets lines alone: one before the first step, one for each epoch, and one for each minute without another.
+    """
 
     def begin(self, run: Begun) -> None:
         """Print the notes, and show the bar."""
@@ -22,9 +29,13 @@ class ProgressBar(Callback):
         total = self._epochs * run.steps_per_epoch
         self._task = self._progress.add_task("steps", total=total, completed=run.step)
         self._progress.start()
+        self._total, self._told = total, time.monotonic()
+        if self._progress.disable:
+            console.print(f"compiling, then steps {run.step + 1:,} to {total:,}", soft_wrap=True)
 
     def teach(self, done: int, images: int) -> None:
         """Show a bar over the images that teachers see, and take it away after the last one."""
+        self._tell(f"teachers: {done:,} of {images:,} images")
         if not done:
             self._teachers = self._progress.add_task("teachers", total=images)
         self._progress.update(self._teachers, completed=done, visible=done < images)
@@ -32,9 +43,11 @@ class ProgressBar(Callback):
     def step(self, step: int, loss: float) -> None:
         """Show how many steps are done, and a loss."""
         self._progress.update(self._task, completed=step, description=f"loss {loss:.3f}")
+        self._tell(f"step {step:,} of {self._total:,}  loss {loss:.4f}")
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the line of an epoch."""
+        self._told = time.monotonic()
         self._progress.console.print(
             f"epoch {row['epoch']:>{len(str(self._epochs))}}/{self._epochs}"
             f"  train loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}"
@@ -46,6 +59,12 @@ class ProgressBar(Callback):
     def end(self) -> None:
         """Take the bar away."""
         self._progress.stop()
+
+    def _tell(self, text: str) -> None:
+        """Print a line where there is no bar, and there was no line for a minute."""
+        if self._progress.disable and time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            self._progress.console.print(text, soft_wrap=True)
 
 
 class TogetherLine(Callback):

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jaxfer.config import AugmentConfig
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.files import write
 from jaxfer.metrics.scores import Measure
@@ -63,6 +64,7 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
         summary=summary,
         measures=found,
         last=run.history[-1],
+        learnt_with=_learnt_with(run.config),
         best_epoch=figures.best_epoch(run.history),
         largest=largest,
         largest_share=of["support"] / val["examples"] if val["examples"] else None,
@@ -77,6 +79,15 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
         time=_time(summary),
         environment={name: setting(value) for name, value in summary["environment"].items()},
     )
+
+
+def _learnt_with(config: Mapping[str, Any]) -> str:
+    """Return what a config does to images and features in training alone, in words; empty where that is nothing."""
+    # Those that are on unless said otherwise, as probabilities, change nothing by themselves.
+    changes = [name for name, value in vars(AugmentConfig()).items() if not value]
+    augment, model = (part if isinstance(part := config.get(name), dict) else {} for name in ("augment", "model"))
+    augmented, dropped = any(augment.get(name) for name in changes), model.get("dropout")
+    return " and ".join(word for word, there in (("augmentation", augmented), ("dropout", dropped)) if there)
 
 
 def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,17 +105,25 @@ def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mappi
     drawn = {"classes": figures.per_class, "calibration": figures.reliability}
     predicted = [sum(column) for column in zip(*scores["confusion_matrix"], strict=True)]
     counted = zip(scores["per_class"].items(), predicted, figures.related(scores), strict=True)
+    # Those of releases before have none.
+    by_rank = {
+        name: heading
+        for name, heading in (("auc", "AUC"), ("average_precision", "Average precision"))
+        if all(name in of for of in scores["per_class"].values())
+    }
     return {
         "scores": scores,
         "kind": kind,
         "basis": where(scores, network),
         "drawings": {**drawings, **{name: figures.embed(partial(draw, scores)) for name, draw in drawn.items()}},
+        "class_columns": ["Class", "Precision", "Recall", "F1", *by_rank.values(), "Support"],
         "class_rows": [
             [
                 name,
                 (decimal(of["precision"]), _between(wilson_interval, of["precision"], as_such)),
                 (decimal(of["recall"]), _between(wilson_interval, of["recall"], of["support"])),
                 (decimal(of["f1"]), _between(f1_interval, of["f1"], either)),
+                *(decimal(of[score]) for score in by_rank),
                 thousands(of["support"]),
             ]
             for (name, of), as_such, either in counted

@@ -67,8 +67,17 @@ def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) ->
             for row in sweep.rows
         ],
         cost=_cost(sweep.rows),
-        config=configuration(sweep.base),
+        config=_shared(sweep),
     )
+
+
+def _shared(sweep: "SweepResult") -> dict[str, dict[str, str]]:
+    """Return the configuration in words, but for the fields that the sweep changes."""
+    config = configuration(sweep.base)
+    for path in sweep.fields:
+        section, _, name = path.rpartition(".")
+        config.get(section or "run", {}).pop(name, None)
+    return {section: fields for section, fields in config.items() if fields}
 
 
 def pick(sweep: "SweepResult") -> str:

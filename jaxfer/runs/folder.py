@@ -19,6 +19,10 @@ SUMMARY = "summary.json"
 """The file that only a finished run has."""
 
 
+RESUMED = "pass the folder of one, or start without --resume"
+"""What to do where the folder of a run that is to go on holds none."""
+
+
 class RunFolder:
     """The folder of one run.
 
@@ -144,15 +148,19 @@ def make_run_folder(path: Path) -> None:
         raise UserError(f"the run folder {path} cannot be made ({error.strerror}): choose another") from error
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path, advice: str = "pass the folder of one") -> Config:
     """Return the config of the run in a folder.
+
+    Args:
+        path: The folder.
+        advice: What to do where it holds no run.
 
     Raises:
         UserError: The folder holds no run, or its config cannot be read.
     """
     file = path / "config.json"
     if not file.is_file():
-        raise UserError(f"{path} holds no run (no config.json): pass the folder of one, or start without --resume")
+        raise UserError(f"{path} holds no run (no config.json): {advice}")
     text = read_text(file, "copy the run again")
     parse(text, str(file), dict, "copy the run again")
     return from_json(text, str(file))

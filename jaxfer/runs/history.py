@@ -1,5 +1,6 @@
 """The record of a run: its rows in memory and, if it has a folder, everything on the disk that resuming needs."""
 
+import dataclasses
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
 from jaxfer.files import hold
 from jaxfer.metrics.metrics import Metrics
-from jaxfer.runs.folder import RunFolder, changed, make_run_folder, read_config
+from jaxfer.runs.folder import RESUMED, RunFolder, changed, make_run_folder, read_config
 
 
 class History:
@@ -100,7 +101,7 @@ class History:
                     shown = was.format(was=notes.get(name) or "none", now=fact or "none")
                     raise UserError(f"{self._folder.path} was {shown}")
             saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
-            state, running = saved["state"], _restored(saved["running"])
+            state, running = saved["state"], _restored(saved["running"], running)
             self._before = notes["seconds"]
         self._folder.update(self._config)
         # What was logged after the checkpoint happens again: without one, everything.
@@ -138,7 +139,7 @@ class History:
         if not is_first():
             return RunFolder(run_dir)
         if resume:
-            read_config(run_dir)  # refuses a folder without a run, in which nothing is to be written
+            read_config(run_dir, RESUMED)  # refuses a folder without a run, in which nothing is to be written
         else:
             make_run_folder(run_dir)
         self._held.enter_context(hold(run_dir))
@@ -178,11 +179,14 @@ _HELD_OUT_BY_NAME = (
 
 
 def _stored(running: Metrics) -> dict[str, Any]:
-    """Return metrics in the form of all checkpoints, old ones too; training sums no terms of further tasks."""
+    """Return metrics in the form of all checkpoints, old ones too.
+
+    Training sums no terms of further tasks, and where there are examples without a label it ends before it saves.
+    """
     fields = dict(vars(running))
-    del fields["tasks"]
+    del fields["tasks"], fields["unlabelled"]
     return fields | {"affect": None}
 
 
-def _restored(fields: dict[str, Any]) -> Metrics:
-    return Metrics(**{name: values for name, values in fields.items() if name != "affect"})
+def _restored(fields: dict[str, Any], empty: Metrics) -> Metrics:
+    return dataclasses.replace(empty, **{name: values for name, values in fields.items() if name != "affect"})

@@ -1,7 +1,7 @@
 """From a run's folder back to a network that predicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +46,7 @@ class Trained:
     run_dir: Path
     config: Config
     model: Network
-    variables: dict[str, Any]
+    variables: dict[str, Any] = field(repr=False)
     step: int
     epoch: int
     ends_epoch: bool
@@ -73,15 +73,17 @@ class Trained:
 
 
 def load_run(
-    run_dir: Path | str, checkpoint: Choice = "best", *, model: Network | None = None, tasks: Sequence[Task] = ()
+    run_dir: Path | str, checkpoint: Choice = "last", *, model: Network | None = None, tasks: Sequence[Task] = ()
 ) -> Trained:
     """Return the network of a run, finished or not, from one of its checkpoints.
 
-    Nothing in the folder is changed. Where the run keeps a moving average of the parameters, they are the average.
+    By default it is the network whose numbers stand in the run's `summary.json` and `report.html`, and the one that
+    `jaxfer evaluate` scores: the one after the last step. Where the run keeps a moving average of the parameters
+    (`ema`), they are the average, as in all of these. Nothing in the folder is changed.
 
     Args:
         run_dir: The folder of the run.
-        checkpoint: Which of its checkpoints.
+        checkpoint: Which of its checkpoints. `best` was chosen by the validation split, and is optimistic about it.
         model: The network as it was passed to `fit`, if it is not one of jaxfer's.
         tasks: The tasks as they were passed to `fit`.
 

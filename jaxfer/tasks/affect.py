@@ -5,8 +5,12 @@ The measures of each are those of Mollahosseini et al. for AffectNet, https://ar
 - RMSE, the root mean squared error;
 - CCC, the concordance correlation coefficient: Lin, "A Concordance Correlation Coefficient to Evaluate
   Reproducibility", Biometrics 45 (1989);
+- Pearson's correlation coefficient;
 - the sign agreement: Nicolaou et al., "Continuous Prediction of Spontaneous Affect", IEEE Transactions on Affective
   Computing 2 (2011).
+
+ICC is the intraclass correlation ICC(3,1) of prediction and annotation (Shrout and Fleiss 1979), which challenges of
+facial behaviour report. The formulas are `ccc`, `pearson` and `icc` in `jaxfer.metrics.formulas`.
 """
 
 from __future__ import annotations
@@ -50,6 +54,8 @@ class Affect(Task):
             ("ccc", "CCC", "concordance"),
             ("rmse", "RMSE", ""),
             ("sign_agreement", "sign agreement", ""),
+            ("pearson", "Pearson correlation", ""),
+            ("icc", "ICC(3,1)", ""),
         )
     }
 
@@ -83,8 +89,8 @@ class Affect(Task):
             sums: Sums of the terms over examples, float64 [..., 2, 7].
 
         Returns:
-            `valence_ccc` and the like, [...]; NaN without an annotated face. `valence_examples` and
-            `arousal_examples`, [...].
+            `valence_ccc` and the like, [...]; NaN without an annotated face, and `valence_pearson` where a prediction
+            or an annotation never varies. `valence_examples` and `arousal_examples`, [...].
         """
         n, x, y, xx, yy, xy, agree = np.moveaxis(np.asarray(sums), -1, 0)  # [..., 2] each
         squared_error = np.maximum(xx - 2 * xy + yy, 0)
@@ -93,6 +99,8 @@ class Affect(Task):
             "ccc": formulas.ccc(n, x, y, xx, yy, xy),
             "rmse": np.sqrt(formulas.divide(squared_error, n, empty=np.nan)),
             "sign_agreement": formulas.divide(agree, n, empty=np.nan),
+            "pearson": formulas.pearson(n, x, y, xx, yy, xy),
+            "icc": formulas.icc(n, x, y, xx, yy, xy),
         }
         return {f"{one}_{key}": value[..., column] for column, one in enumerate(_BOTH) for key, value in values.items()}
 

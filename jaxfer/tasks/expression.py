@@ -17,6 +17,7 @@ from flax import struct
 from jaxfer.config import Sampling
 from jaxfer.data.batches import class_weights
 from jaxfer.errors import UserError
+from jaxfer.metrics.labels import check_labels
 from jaxfer.tasks.task import Arrays
 
 if TYPE_CHECKING:
@@ -73,11 +74,12 @@ def balanced_class_weights(labels: Int[np.ndarray, " n"], num_classes: int) -> t
         num_classes: How many classes there are.
 
     Raises:
-        UserError: A class without a label.
+        UserError: A class without a label, or a label without a class.
 
     >>> balanced_class_weights(np.array([0, 0, 0, 1]), 2)
     (0.6666666666666666, 2.0)
     """
+    check_labels(labels, num_classes, "one of the images")
     counts = np.bincount(labels, minlength=num_classes)
     if not counts.all():
         raise UserError(
@@ -98,11 +100,12 @@ def class_log_shares(
         sampling: How an epoch is drawn from them, see `jaxfer.data.batches.epoch_order`.
 
     Raises:
-        UserError: A class without a label.
+        UserError: A class without a label, or a label without a class.
 
     >>> np.exp(class_log_shares(np.array([0, 0, 0, 1]), 2))
     array([0.75, 0.25], dtype=float32)
     """
+    check_labels(labels, num_classes, "one of the images")
     counts = np.bincount(labels, minlength=num_classes)
     if not counts.all():
         raise UserError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from jaxfer.data.transforms import Transform
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import Parallel
-from jaxfer.errors import Diverged, Interrupted
+from jaxfer.errors import Diverged, Interrupted, UserError
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.models import Network
 from jaxfer.runs.history import History
@@ -113,9 +113,9 @@ def fit(
         Losses contain the L2 term.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came.
+        Interrupted: SIGINT or SIGTERM came. It has what there is by then: `state, rows = interrupted.outcomes[0]`.
         Diverged: The loss is no longer finite.
-        UserError: The disk fails, or the config does not fit the data.
+        UserError: The disk fails, the config does not fit the data, or a transform makes labels that are no class.
         ValueError: `program` does not serve this run.
 
     Whatever is raised, the checkpoints are intact.
@@ -191,6 +191,8 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
             due = going[0].history.unsaved_seconds > SAVE_SECONDS
             signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
             saves = ends_epoch or bool(signum or due)
+            if saves:
+                _refuse_unlabelled(running)
             # Before saving every loss is read, so that no checkpoint holds a state that has diverged.
             for read_step, read in losses.read(done, metrics, wait=saves):
                 for one, own in zip(going, read, strict=True):
@@ -215,13 +217,13 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
                 for one in going:
                     one.tell_epoch()
             if signum:
-                raise Interrupted(done, signum)
+                raise Interrupted(done, signum, [(own, one.history.rows) for one, own in _each(going, state)])
         stack.close()  # which ends what saves and what observes
         # One that has come since the last step began: what is left of the program can take minutes.
         signum, _ = agreement.largest(stop.signum, 0, wait=True)
         if signum:
-            raise Interrupted(epochs * per_epoch, signum)
-        return [one.failure or (own, one.history.rows) for one, own in zip(going, _split(state, several), strict=True)]
+            raise Interrupted(epochs * per_epoch, signum, [(own, one.history.rows) for one, own in _each(going, state)])
+        return [one.failure or (own, one.history.rows) for one, own in _each(going, state)]
 
 
 class _Going:
@@ -312,8 +314,20 @@ class _Losses:
 
 def _per_run(metrics: Metrics) -> np.ndarray:
     """Return losses [runs, steps] of metrics of one step [], of steps [steps], or of runs at once [steps, runs]."""
-    losses = np.asarray(metrics.loss, np.float64) / np.asarray(metrics.count)
+    # Without a single example, as where a transform leaves no label that is a class, the sum is 0.
+    losses = np.asarray(metrics.loss, np.float64) / np.maximum(metrics.count, 1)
     return losses.T if losses.ndim == 2 else losses.reshape(1, -1)
+
+
+def _refuse_unlabelled(running: Metrics) -> None:
+    """Refuse labels that are no class. Those of the data are known to be classes: a transform has made them."""
+    # Not as it happens, which would have the host wait for each step, but before anything is saved of it.
+    unlabelled = int(np.asarray(running.unlabelled).sum())
+    if unlabelled:
+        raise UserError(
+            f"transforms have given {unlabelled} examples labels that are no class: let them return indices into the "
+            "class names, and leave examples out by their mask"
+        )
 
 
 class _Batches:
@@ -376,6 +390,11 @@ def _identity(config: Config) -> str:
     fields = dataclasses.asdict(config)
     del fields["data"]["data_dir"], fields["distill"]["teachers"]
     return repr(fields)
+
+
+def _each(going: Sequence[_Going], state: Any) -> Iterator[tuple[_Going, TrainState]]:
+    """Return each run with its state."""
+    return zip(going, _split(state, len(going) > 1), strict=True)
 
 
 def _stack(trees: Sequence[Any]) -> Any:

@@ -15,6 +15,7 @@ from flax import struct
 
 from jaxfer.config import LossConfig, Sampling
 from jaxfer.data.batches import TEACHER
+from jaxfer.metrics.labels import is_class
 from jaxfer.models import Network, l2_kernels
 from jaxfer.tasks import Arrays, Distillation, Expression, Task, balanced_class_weights, class_log_shares
 from jaxfer.training.hyperparameters import Hyperparameters
@@ -50,7 +51,7 @@ class Objective:
     distillation: Distillation | None = None
 
     def losses(self, outputs: Arrays, batch: Arrays) -> Float[Array, " b"]:
-        """Return the loss of each example, float32 [b]; 0 for padding.
+        """Return the loss of each example, float32 [b]; 0 for padding, and where the label is no class.
 
         Args:
             outputs: The network's outputs, with `logits` float32 [b, c].
@@ -62,7 +63,7 @@ class Objective:
                 own = task.loss(outputs, batch)
                 chex.assert_equal_shape([losses, own], custom_message=f"the loss of the task {task.name} is not [b]")
                 losses += self.head_weight * self._taught(task.name, own, outputs, batch)
-        return jnp.where(batch["mask"], losses, 0)
+        return jnp.where(batch["mask"] & is_class(batch["label"], outputs["logits"].shape[1]), losses, 0)
 
     def evaluated(self) -> Objective:
         """Return the objective that is reported of evaluation: without what is for training alone."""

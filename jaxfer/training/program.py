@@ -20,6 +20,7 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
+from jaxfer.metrics.labels import check_labels
 from jaxfer.models import Network, checked_outputs, compiled_for, name_of
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
@@ -73,8 +74,9 @@ class Program:
         gradient: As for `fit`.
 
     Raises:
-        UserError: The data says nothing of what a head is to predict, or lacks a class that the config needs; the
-            network is not one for this data and these tasks; or a teacher is none for this run.
+        UserError: The data has images of another range than networks take, or labels that are no class; it says nothing
+            of what a head is to predict, or lacks a class that the config needs; the network is not one for this data
+            and these tasks; or a teacher is none for this run.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Program:
     ) -> None:
         self.own_tasks = tuple(tasks)
         self.tasks = (*tasks_of(config.model), *tasks)
-        _check_labels(data)
+        _check_examples(data)
         _check_classes(config, data)
         _check_present(config, data)
         _check_names(self.tasks, data)
@@ -342,14 +344,10 @@ def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
             raise UserError(f"the name of a {what}, {twice[0]!r}, is taken already: give it another")
 
 
-def _check_labels(data: Dataset) -> None:
+def _check_examples(data: Dataset) -> None:
     for split in (data.train, data.val):
-        wrong = [label for label in np.unique(split.labels) if not 0 <= label < len(data.class_names)]
-        if wrong:
-            raise UserError(
-                f"{split.name} of {data.source} has the label {wrong[0]}: pass indices into its class names, 0 to "
-                f"{len(data.class_names) - 1}"
-            )
+        check_labels(split.labels, len(data.class_names), f"{split.name} of {data.source}")
+        split.check_range()
 
 
 def _check_present(config: Config, data: Dataset) -> None:

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
-from typing import Any
+from typing import Any, cast
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
@@ -17,7 +18,8 @@ from jaxfer.data.transforms import Transform
 from jaxfer.devices.placement import OneDevice, Parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics
-from jaxfer.models import Network, checked_outputs, compiled_for
+from jaxfer.metrics.labels import check_labels, is_class
+from jaxfer.models import Network, check_range, checked_outputs, compiled_for, count_classes
 from jaxfer.tasks import Task, sums_of
 from jaxfer.training.gradients import Found, Gradient, plain
 from jaxfer.training.objective import Objective
@@ -44,7 +46,8 @@ def make_train_step(
         optimizer: An Optax optimizer, or a function that makes one from `hyper`.
         objective: What to minimise, or a function that makes it from `hyper`.
         parallel: How to use the devices; by default one.
-        transform: Changes each batch on the device, before the network sees it; None leaves it as it is.
+        transform: Changes each batch on the device, before the network sees it; None leaves it as it is. Images come as
+            the batch has them: `jaxfer.models.unit_range` makes integers from 0 to 255 floating point from 0 to 1.
         gradient: The way to the gradient (`jaxfer.training.gradients`).
         ema: Decay of the moving average in `state.ema`, which must then exist.
         ema_warmup: Whether the decay rises: in step t, counted from 0, it is at most (1 + t) / (10 + t), so that the
@@ -54,8 +57,11 @@ def make_train_step(
         The step.
 
         - `state`: A `TrainState`, placed with `parallel.place`. Its memory is reused: use the state that comes out.
-        - `batch`: The global batch: `image` uint8 [b, h, w, c], `label` int32 [b], `mask` bool [b], and the columns of
-          the objective's tasks. Rows with a False mask are padding and change no number.
+        - `batch`: The global batch: `image` uint8 [b, h, w, c] or floating point from 0 to 1, `label` int32 [b], `mask`
+          bool [b], and the columns of the objective's tasks. Rows with a False mask are padding and change no number.
+          Images of another range, and labels that are no class, are refused with a `UserError` where the batch lies in
+          the memory of the host. On an accelerator they are not looked at: rows whose label is no class, also after the
+          transform, are taken for padding, and counted in `metrics.unlabelled`.
         - `hyper`: Any pytree of numbers. One compiled step serves all their values.
         - `metrics`: Those of the batch with the parameters before the update, in training mode. Their loss is the
           whole objective with its penalty.
@@ -70,7 +76,7 @@ def make_train_step(
         goal: Any = objective(hyper) if callable(objective) else objective
         return train_function(model, rule, goal, gradient=gradient, **options)(state, batch)
 
-    return parallel.compile(step, donate=True)
+    return _refusing(parallel.compile(step, donate=True), model, lambda state: state.variables)
 
 
 def train_function(
@@ -133,7 +139,9 @@ def train_function(
         if transform is not None:
             batch = transform(transform_key, batch)
             _check(batch)
-        found, gradients = gradient(evaluate)(state.params, state.batch_stats, batch, dropout_key)
+        classes = count_classes(model, state.variables, batch["image"])
+        labelled = cast(Batch, {**batch, "mask": batch["mask"] & is_class(batch["label"], classes)})
+        found, gradients = gradient(evaluate)(state.params, state.batch_stats, labelled, dropout_key)
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, value=loss)
         params = optax.apply_updates(state.params, updates)
@@ -210,7 +218,7 @@ def make_eval_step(
         made = objective(hyper) if callable(objective) else objective
         return eval_function(model, made, tasks=tasks, axis_name=parallel.axis_name)(variables, batch)
 
-    return parallel.compile(step, donate=False)
+    return _refusing(parallel.compile(step, donate=False), model, lambda variables: variables)
 
 
 def eval_function(
@@ -233,10 +241,11 @@ def eval_function(
         _check(batch)
         labels, mask = batch["label"], batch["mask"]
         outputs = checked_outputs(model.apply(variables, batch["image"], train=False, mask=mask), len(mask))
-        loss = objective.losses(outputs, batch).sum() / jnp.maximum(mask.sum(), 1)
+        labelled = cast(Batch, {**batch, "mask": mask & is_class(labels, outputs["logits"].shape[1])})
+        loss = objective.losses(outputs, labelled).sum() / jnp.maximum(labelled["mask"].sum(), 1)
         loss += objective.penalty(variables["params"])
         scored = [task for task in tasks if task.name in outputs and task.known(batch)]
-        sums = {task.name: sums_of(task, outputs, batch) for task in scored}
+        sums = {task.name: sums_of(task, outputs, labelled) for task in scored}
         return _total(Metrics.of_batch(outputs["logits"], labels, mask, loss=loss, tasks=sums), axis_name)
 
     return step
@@ -249,6 +258,34 @@ def _check(batch: Batch) -> None:
     chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
     chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
     chex.assert_type([batch["label"], batch["mask"]], [int, bool])
+
+
+def _refusing(step: Callable[..., Any], model: Network, variables_of: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return a compiled step that refuses what the host sees of images of another range and labels without a class."""
+    classes: list[int] = []
+
+    def checked(state: Any, batch: Batch, hyper: Any = None) -> Any:
+        images, labels, mask = (_on_host(batch.get(name)) for name in ("image", "label", "mask"))
+        shape = np.shape(batch["image"])
+        # What has other shapes is refused while tracing.
+        if mask is not None and mask.dtype == bool and len(shape) == 4 and shape[:1] == mask.shape:
+            if images is not None:
+                check_range(images if mask.all() else images[mask])
+            if labels is not None and labels.shape == mask.shape and labels.dtype.kind in "iu":
+                if not classes:
+                    classes.append(count_classes(model, variables_of(state), batch["image"]))
+                check_labels(labels[mask], classes[0], "the batch")
+        return step(state, batch, hyper)
+
+    return checked
+
+
+def _on_host(array: Any) -> np.ndarray | None:
+    """Return an array that can be read without a copy from a device; None of others."""
+    if isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer):
+        near = array.is_fully_addressable and all(device.platform == "cpu" for device in array.devices())
+        return np.asarray(array) if near else None
+    return array if isinstance(array, np.ndarray) else None
 
 
 def _total(tree: Any, axis_name: str | None) -> Any:

@@ -163,7 +163,7 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
                 f"the teacher {folder} has the network {own.model.variant}, which is neither jaxfer's nor that of this "
                 "run: pass teachers of these (--teachers)"
             )
-        run = load_run(folder, model=None if is_ours else model)
+        run = load_run(folder, "best", model=None if is_ours else model)
         # Not on a device meanwhile, whose memory the run needs.
         runs.append(dataclasses.replace(run, variables=jax.device_get(run.variables)))
         if run.fingerprint != data.fingerprint:

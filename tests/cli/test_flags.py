@@ -24,7 +24,18 @@ def test_flags_change_the_preset_field_by_field():
     assert flags.config.model.variant == "resnet18"
     assert flags.config.optimizer.step_epochs == (5, 8)
     assert flags.config.optimizer.ema == 0.99
-    assert flags.config.epochs == PRESETS["demo"].epochs
+    assert flags.config.epochs == PRESETS["published"].epochs
+
+
+def test_without_a_flag_it_is_the_config_without_an_argument():
+    assert TrainingFlags.parse([]).config == Config() == PRESETS["published"]
+
+
+def test_a_mistyped_flag_ends_with_those_that_are_like_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        TrainingFlags.parse(["--learning-rat", "0.1"])
+    assert ended.value.code == 2
+    assert "--learning-rate" in capsys.readouterr().err
 
 
 def test_every_change_of_the_training_images_is_a_flag():

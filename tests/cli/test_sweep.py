@@ -43,7 +43,7 @@ def test_flags_make_the_grid_that_python_makes():
     assert found == grid(published, {"learning_rate": (0.01, 0.003), "epochs": (25, 30, 50)})
     drawn = search("--over", "learning_rate=log:1e-4..0.1", "--over", "seed=1,2", "--draws", "3", "--draw-seed", "7")
     fields = {"learning_rate": LogUniform(1e-4, 0.1), "seed": (1, 2)}
-    assert drawn == random_search(PRESETS["demo"], fields, count=3, seed=7)
+    assert drawn == random_search(PRESETS["published"], fields, count=3, seed=7)
 
 
 def test_a_sweep_goes_on_with_what_it_tries(tmp_path):

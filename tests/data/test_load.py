@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from jaxfer.config import DataConfig
-from jaxfer.data import Dataset, load
+from jaxfer.data import Dataset, Split, load
+from jaxfer.data.dataset import LazySplits
 from jaxfer.data.reading.images import decode
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
@@ -308,3 +309,15 @@ def test_the_real_fer2013_has_its_published_counts():
         expected = images[usage == code]
         for channel in range(3):
             np.testing.assert_array_equal(split.images[..., channel], expected)
+
+
+def test_data_show_themselves_in_a_line_and_decode_nothing_for_it():
+    def decode(key):
+        raise AssertionError(f"{key} was decoded")
+
+    images, labels = np.zeros((1400, 32, 32, 3), np.uint8), np.zeros(1400, np.int32)
+    val = Split("Validation", images, labels, {"valence": np.zeros(1400, np.float32)})
+    splits = LazySplits({"train": Split("Training", images[:7], labels[:7]), "val": val}, ["PrivateTest"], decode)
+    data = Dataset(splits, AFFECTNET_7, "arrays", {})
+    assert repr(data) == "Dataset(arrays: Training 7, Validation 1,400, PrivateTest; 7 classes)"
+    assert repr(val) == "Split(Validation: 1,400 images of 32x32, valence)"

@@ -1,7 +1,9 @@
 """The programs of docs/extending.md, one after another."""
 
 import re
+import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 
@@ -11,8 +13,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 # Slow: each program has a network, a task, a transform or a gradient that nothing has compiled.
 def test_its_programs_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    loggers = {name: MagicMock() for name in ("wandb", "mlflow")}  # which need not be installed
+    for name, module in loggers.items():
+        monkeypatch.setitem(sys.modules, name, module)
     programs = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(programs) == 8
+    assert len(programs) == 10
     names = {}
     for program in programs:
         exec(compile(program, "docs/extending.md", "exec"), names)
@@ -21,4 +26,11 @@ def test_its_programs_run(tmp_path, monkeypatch):
     assert low <= names["val"]["brightness_mae"] <= high
     assert names["val"]["brightness_examples"] == 70
     assert 0 < names["best"].accuracy <= 1
+    (logged,), at = loggers["wandb"].init.return_value.log.call_args
+    assert (logged["val_accuracy"], at) == (logged["val_accuracy"], {"step": logged["step"]})
+    assert all(isinstance(value, int | float) for value in logged.values())
+    (measured,), at = loggers["mlflow"].log_metrics.call_args
+    assert (measured.keys(), at["step"]) == (logged.keys(), measured["step"])
+    loggers["wandb"].init.return_value.finish.assert_called_once_with()
+    loggers["mlflow"].end_run.assert_called_once_with()
     np.testing.assert_allclose(names["model"].probabilities(names["images"]).sum(1), 1, rtol=1e-5)

@@ -102,6 +102,12 @@ def test_predictions_are_every_image_once_and_have_scikit_learns_scores(runs, tr
     np.testing.assert_allclose(shares, expected, rtol=1e-3, atol=1e-6)
     actual, predicted = ([row[which] for row in rows] for which in ("actual", "predicted"))
     assert found["accuracy"] == sklearn.metrics.accuracy_score(actual, predicted)
+    assert found["kappa"] == pytest.approx(sklearn.metrics.cohen_kappa_score(actual, predicted))
+    with (folder / "confusion_matrix.csv").open(newline="") as file:
+        first, *lines = csv.reader(file)
+    assert first == ["actual", *(f"predicted_{name}" for name in data.class_names)]
+    counted = sklearn.metrics.confusion_matrix(actual, predicted, labels=data.class_names)
+    assert lines == [[name, *map(str, row)] for name, row in zip(data.class_names, counted, strict=True)]
     assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(actual, predicted, average="macro"))
     low, high = found["intervals"]["accuracy"]
     assert low <= found["accuracy"] <= high
@@ -191,7 +197,7 @@ def test_an_evaluation_goes_where_out_says_and_leaves_the_runs_as_they_are(runs,
         *("seed-0-PublicTest-ensemble2", "seed-0-PublicTest-epoch2", "seed-1-PublicTest-epoch2")
     ]
     for folder in folders:
-        names = {"evaluation.html", "evaluation.json", "predictions.csv"}
+        names = {"evaluation.html", "evaluation.json", "predictions.csv", "confusion_matrix.csv"}
         assert {path.name for path in folder.iterdir()} == names
         assert f"Page: {folder / 'evaluation.html'}" in printed
     after = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file() and not path.is_relative_to(out)}
@@ -362,7 +368,7 @@ def test_an_evaluation_is_not_written_through_a_link(runs, jaxfer, deep):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["{root}/nowhere"], "holds no run"),
+        (["{root}/nowhere"], "holds no run (no config.json): pass the folder of one"),
         (["{root}/seed-0", "{root}/seed-0"], "a run is named twice"),
         (["{root}/seed-0", "--split", "Test"], "no split 'Test': pass one of Training, PublicTest, PrivateTest"),
         (["{root}/seed-0", "--epoch", "7"], "keeps no checkpoint of epoch 7"),
@@ -383,4 +389,5 @@ def test_what_cannot_be_evaluated_ends_in_a_sentence_and_leaves_nothing(runs, ja
     code, _, errors = jaxfer(*(flag.format(root=runs) for flag in flags))
     assert code == 2
     assert words in " ".join(errors.replace("│", " ").split())
+    assert "--resume" not in errors
     assert not list(runs.glob("*/evaluations"))

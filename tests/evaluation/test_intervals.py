@@ -12,7 +12,7 @@ import sklearn.metrics
 from jaxfer.evaluation.intervals import ece_by_chance, intervals
 from jaxfer.evaluation.predict import Predictions
 
-MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2"}
+MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "kappa", "top2_accuracy", "cross_entropy", "mse", "r2"}
 
 
 def draw(n, seed=0, skill=1.5, classes=7):

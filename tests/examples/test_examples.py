@@ -143,19 +143,24 @@ def test_the_quickstart_runs_and_is_the_one_in_the_readme(tmp_path):
     finished = run(smaller, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "on 70 images of val" in finished.stdout
-    assert finished.stdout.splitlines()[-1].removeprefix("it looks like ") in AFFECTNET_7
+    # After so little training it may name any; `test_the_quickstart_is_right` trains as long as the script does.
+    assert finished.stdout.splitlines()[-1].startswith("it looks like ")
 
 
-def test_the_program_of_the_readme_that_names_an_expression_runs(tmp_path):
+def test_the_program_of_the_readme_that_names_an_expression_is_right(tmp_path):
     (program,) = (
         program
         for program in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
         if "load_model" in program
     )
-    Image.fromarray(draw_faces(seed=1, labels=np.array([1]))[0]).save(tmp_path / "face.png")
+    surprised = AFFECTNET_7.index("surprise")
+    Image.fromarray(draw_faces(seed=1, labels=np.array([surprised]))[0]).save(tmp_path / "face.png")
     finished = run("-c", program, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    shares = ast.literal_eval(finished.stdout)
+    said, answer = finished.stdout.splitlines()
+    assert answer == "most people would see surprise"
+    shares = ast.literal_eval(said)
+    assert max(shares, key=shares.get) == "surprise"
     assert tuple(shares) == AFFECTNET_8
     assert sum(shares.values()) == pytest.approx(1, abs=0.05)
 

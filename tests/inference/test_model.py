@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 from jaxfer.inference import FaceModel, load_model, safetensors, save_model
+from jaxfer.models import MODELS, compiled_for
 from jaxfer.runs.load import Trained
 from jaxfer.tasks import make_network
 
@@ -56,6 +58,23 @@ def test_it_comes_back_as_it_was_but_for_kernels_rounded_to_float16(model, saved
         assert other.dtype == np.float32
 
     jax.tree.map(same, model.variables, found.variables)
+
+
+def test_it_is_pickled_and_shown_in_a_line_or_two(model):
+    before = model.probabilities(IMAGES)  # and so has compiled its network
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.probabilities(IMAGES), before)
+    assert again.network == model.network
+    assert "Array" not in repr(model)
+
+
+@pytest.mark.parametrize("variant", MODELS)
+def test_networks_are_equal_after_pickling(variant):
+    network = make_network(ModelConfig(variant=variant, heads=("affect", "votes")), 7)
+    for one in (network, compiled_for(network, "cpu")):
+        again = pickle.loads(pickle.dumps(one))
+        assert again == one
+        assert hash(again) == hash(one)
 
 
 def test_it_predicts_what_its_network_says_divided_by_the_temperature(saved):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made_runs import CHANCE, HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
 
+from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.metrics import Metrics
@@ -452,3 +453,34 @@ import jaxfer.reports.run_page
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "still learned."),
+        ({"augment": {"flip": True}}, "still learned, with augmentation."),
+        ({"augment": {"mixup": 0.2}, "model": {"dropout": 0.1}}, "still learned, with augmentation and dropout."),
+        ({"model": {"dropout": 0.1}}, "still learned, with dropout."),
+        ({"augment": "damaged"}, "still learned."),
+    ],
+)
+def test_captions_name_augmentation_and_dropout_where_there_was_some(tmp_path, changes, words):
+    config = json.loads(to_json(PRESETS["demo"]))
+    config |= {name: part if isinstance(part, str) else config[name] | part for name, part in changes.items()}
+    caption = Page(write_report(write_run(tmp_path / "run", config=config))).inside["figcaption"][0]
+    assert words in " ".join(caption.split())
+
+
+def test_the_table_of_classes_has_auc_and_average_precision_where_they_are_known(tmp_path):
+    classes = {name: of | {"auc": 0.875, "average_precision": None} for name, of in VAL["per_class"].items()}
+    summary = SUMMARY | {"val": VAL | {"per_class": classes}}
+    old, new = (
+        Page(write_report(write_run(tmp_path / name, one))) for name, one in (("old", SUMMARY), ("new", summary))
+    )
+    assert "Average precision" in new.text
+    assert new.inside["td"].count("0.875") == 7
+    assert "Average precision" not in old.text
+    damaged = SUMMARY | {"val": VAL | {"per_class": {name: of | {"auc": "high"} for name, of in classes.items()}}}
+    with pytest.raises(UserError, match=r"per_class: neutral: auc is damaged"):
+        write_report(write_run(tmp_path / "damaged", damaged))

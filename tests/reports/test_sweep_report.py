@@ -129,6 +129,12 @@ def test_an_unfinished_sweep_has_a_page_of_what_is_there(tmp_path):
     assert "<figure>" not in page
 
 
+def test_the_configuration_that_all_cells_share_is_without_what_the_sweep_changes(two):
+    _, _, shared = write_sweep_report(two).read_text().partition("Configuration that all cells share")
+    assert "batch_size" in shared
+    assert not {"learning_rate", "epochs"} & set(re.findall(r">(\w+)<", shared))
+
+
 def test_the_page_needs_no_network(two):
     page = write_sweep_report(two).read_text()
     assert not re.findall(r'(?:src|srcset)="(?!data:)', page)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import random
 import shutil
 
@@ -50,6 +51,11 @@ def test_a_checkpoint_says_when_it_was_saved_why_it_was_chosen_and_on_what_it_wa
     np.testing.assert_array_equal(trained.variables["params"]["head"]["kernel"], finished[1])
     assert (trained.model.gray, trained.model.standardize, trained.model.squeeze) == (True, True, 8)
     assert load_run(run_dir, 2).chosen == "epoch 2"
+    assert load_run(run_dir).checkpoint == trained.checkpoint, "by default that whose numbers the summary has"
+    assert "Array" not in repr(trained)
+    again = pickle.loads(pickle.dumps(trained))
+    assert (again.model, again.checkpoint) == (trained.model, trained.checkpoint)
+    np.testing.assert_array_equal(again.variables["params"]["head"]["kernel"], finished[1])
     assert contents(run_dir) == before
 
 

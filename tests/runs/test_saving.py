@@ -3,16 +3,22 @@
 import dataclasses
 import gc
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import jax.numpy as jnp
+import optax
 import pytest
 from programs.small_run import CONFIG, DATA, MODEL
 
+from jaxfer.devices import Sharded
 from jaxfer.errors import UserError
 from jaxfer.runs.checkpoints import Checkpoints
-from jaxfer.training import Callback, Program, fit
+from jaxfer.training import Callback, Program, create_state, fit
 
 LONGER = dataclasses.replace(CONFIG, epochs=3)
 
@@ -24,6 +30,24 @@ def program():
 
 def held():
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
+def test_a_checkpoint_of_many_devices_is_read_on_one_by_orbax_alone(tmp_path):
+    parallel = Sharded()
+    assert len(parallel.devices) > 1
+    state = parallel.place(create_state(MODEL, optax.adam(1e-3), seed=3, image_size=32))
+    with Checkpoints(tmp_path / "runs" / "NAME" / "checkpoints") as checkpoints:
+        checkpoints.save(100, {"state": state}, {"seconds": 0.0}, val_accuracy=0.5)
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    (program,) = (one for one in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "orbax" in one)
+    program += "print(len(jax.devices()), state['params']['head']['kernel'].sum().item(), int(state['step']))"
+    one = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    options = {"cwd": tmp_path, "env": one, "capture_output": True, "text": True, "timeout": 600, "check": False}
+    found = subprocess.run([sys.executable, "-c", program], **options)
+    assert found.returncode == 0, found.stderr
+    devices, total, step = found.stdout.split()
+    assert (devices, step) == ("1", "0")
+    assert float(total) == pytest.approx(float(state.params["head"]["kernel"].sum()), rel=1e-6)
 
 
 def test_saving_often_holds_no_more_files_and_threads_than_saving_once(tmp_path):

@@ -119,6 +119,13 @@ def test_measures_are_those_of_their_definitions(seed):
         correlation = np.corrcoef(x, y)[0, 1]
         ccc = 2 * correlation * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
         assert found[f"{affect}_ccc"] == pytest.approx(ccc, abs=1e-9)
+        assert found[f"{affect}_pearson"] == pytest.approx(correlation, abs=1e-9)
+        # Shrout and Fleiss's ICC(3,1), from the sums of squares of two raters and n faces.
+        both = np.stack([x, y], axis=1)
+        rows, columns_ = both.mean(1, keepdims=True), both.mean(0, keepdims=True)
+        between = 2 * np.square(rows - both.mean()).sum() / (len(x) - 1)
+        error = np.square(both - rows - columns_ + both.mean()).sum() / (len(x) - 1)
+        assert found[f"{affect}_icc"] == pytest.approx((between - error) / (between + error), abs=1e-9)
         assert found[f"{affect}_rmse"] == pytest.approx(sklearn.metrics.root_mean_squared_error(y, x), abs=1e-9)
         assert found[f"{affect}_sign_agreement"] == np.mean(np.sign(x) == np.sign(y))
 
@@ -155,6 +162,22 @@ def test_what_the_data_never_says_has_no_score():
     found = scores_of(predicted(constant, constant))
     assert np.isnan(found["valence_ccc"]), "of one constant, concordance is not defined"
     assert found["valence_rmse"] == 0
+    assert np.isnan(found["valence_icc"])
+    varied = predicted(np.full((3, 2), 0.3, np.float32), np.array([[0.1, 0.2], [0.5, 0.3], [-0.2, 0.4]], np.float32))
+    assert np.isnan(scores_of(varied)["valence_pearson"]), (
+        "of a prediction that never varies, correlation is not defined"
+    )
+    assert scores_of(varied)["valence_icc"] == 0
+
+
+def test_correlations_forgive_what_they_are_said_to():
+    actual = actual_of(predictions(300, share_known=1))
+    exact, halved, shifted = (scores_of(predicted(guess, actual)) for guess in (actual, actual / 2, actual + 0.3))
+    for found in (exact, halved, shifted):
+        assert found["valence_pearson"] == pytest.approx(1)
+    assert exact["valence_icc"] == pytest.approx(1)
+    assert halved["valence_icc"] == pytest.approx(2 * 0.5 / (1 + 0.25))
+    assert shifted["valence_icc"] == pytest.approx(1)
 
 
 def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run
+from programs.small_run import CONFIG, MODEL, assert_same_to_rounding, run, without_clock
 
 from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batches
@@ -97,6 +97,14 @@ def test_a_signal_at_the_end_of_training_ends_the_program_too(data, programs, ex
         run(CONFIG, data, callbacks=[AtTheEnd()], **options)
     found = run(CONFIG, data, resume=True, **options)
     assert found[1] == expected[HOST][1]
+
+
+def test_a_run_without_a_folder_hands_over_what_it_has_when_it_is_stopped(data, programs, expected, when):
+    with when(6, terminate), pytest.raises(Interrupted) as stopped:
+        run(CONFIG, data, program=programs[HOST])
+    ((state, rows),) = stopped.value.outcomes
+    assert int(state.step) == stopped.value.step == 7
+    assert without_clock(rows) == expected[HOST][1][:1]
 
 
 def test_a_checkpoint_that_is_due_is_saved_after_the_dispatch(data, programs, expected, tmp_path, when, monkeypatch):

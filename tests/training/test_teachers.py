@@ -69,7 +69,7 @@ def test_the_column_of_a_view_is_what_the_teacher_says_of_that_very_view(data, t
     train = dataclasses.replace(data.train, columns=columns)
     batch = Batches(train, 44, seed=0)[0]
     shown = show_views(jax.random.key(1), batch, found.views)
-    variables = load_run(teachers["one"], model=Convolutional()).variables
+    variables = load_run(teachers["one"], "best", model=Convolutional()).variables
     logits = Convolutional().apply(variables, shown["image"])["logits"]
     # The digits of float16.
     np.testing.assert_allclose(shown["teacher_logits"], jax.nn.log_softmax(logits), rtol=2**-10)
@@ -126,7 +126,7 @@ def test_a_network_agrees_with_its_teacher_more_than_one_that_was_not_taught(tmp
             notes.extend(run.notes)
 
     states = [fit(one, dataset_of(train, val), model=Linear(), callbacks=[Notes()])[0] for one in (student, config)]
-    says = [load_run(tmp_path / "teacher", model=Linear()).variables, *(state.variables for state in states)]
+    says = [load_run(tmp_path / "teacher", "best", model=Linear()).variables, *(state.variables for state in states)]
     said = [np.asarray(Linear().apply(v, val.images)["logits"]).argmax(axis=1) for v in says]
     agreement = [(said[0] == other).mean() for other in said[1:]]
     assert agreement[0] > 0.6 > 0.3 > agreement[1], agreement
@@ -196,7 +196,7 @@ def test_runs_side_by_side_are_taught_as_alone(data, teachers):
 
 def test_a_transform_of_ones_own_that_writes_the_column_is_a_teacher(data, teachers):
     config = dataclasses.replace(CONFIG, augment=AugmentConfig())
-    variables = load_run(teachers["same"], model=MODEL).variables
+    variables = load_run(teachers["same"], "best", model=MODEL).variables
 
     def teacher(key, batch):
         return batch | {"teacher_logits": MODEL.apply(variables, batch["image"])["logits"]}
@@ -246,7 +246,7 @@ def test_a_head_of_votes_is_taught_by_the_teachers_that_have_it(tmp_path, monkey
     _, columns = asked(tmp_path / "classes", data, Voting(votes=False), heads=heads)
     assert set(columns) == {"teacher_logits"}
     # Of several, those that have the head: as load_run would return them for networks of jaxfer's own.
-    networks = {name: load_run(tmp_path / name, model=Voting(name == "both")) for name in ("both", "classes")}
+    networks = {name: load_run(tmp_path / name, "best", model=Voting(name == "both")) for name in ("both", "classes")}
     monkeypatch.setattr(home, "load_run", lambda folder, model: networks[folder.name])
     _, alone = asked(tmp_path / "both", data, Voting(), heads=heads)
     _, mixed = asked([tmp_path / "both", tmp_path / "classes"], data, Voting(), heads=heads)

@@ -1,7 +1,9 @@
 """Random changes to a training batch, made on the device inside the step.
 
-A `Transform` is `(key, batch) -> batch`. Those of images alone are functions of a key and float32 images [b, h, w, c]
-from 0 to 1 that return the same shape, dtype and range, every image changed independently of the others.
+A `Transform` is `(key, batch) -> batch`. Those of images alone are functions of a key and images [b, h, w, c] that
+change every image independently of the others. They take what batches hold: integers from 0 to 255, or floating point
+from 0 to 1. Those that compute with pixels return float32 from 0 to 1; those that only move them keep
+dtype and range (`flip`, `crop`, `cut`, `mirror`).
 """
 
 from jaxfer.data.transforms.colour import change_brightness, change_colour, change_contrast

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfer.models.pixels import LUMA
+from jaxfer.models.pixels import LUMA, unit_range
 
 YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 """NTSC's luma and two measures of colour, in rows, from red, green and blue; of gray both are 0."""
@@ -15,14 +15,14 @@ def change_brightness(key: jax.Array, images: jax.Array, largest: float) -> jax.
 
     Args:
         key: Of the numbers, one for each image.
-        images: float32 [b, h, w, c] from 0 to 1.
+        images: Integers from 0 to 255 or floating point from 0 to 1, [b, h, w, c].
         largest: The number is uniform from -largest to largest, as a share of the full range.
 
     Returns:
-        The images, clipped to their range.
+        The images, float32, clipped to 0 and 1.
     """
     change = jax.random.uniform(key, (images.shape[0], 1, 1, 1), minval=-largest, maxval=largest)
-    return jnp.clip(images + change, 0, 1)
+    return jnp.clip(unit_range(images) + change, 0, 1)
 
 
 def change_contrast(key: jax.Array, images: jax.Array, largest: float) -> jax.Array:
@@ -30,13 +30,14 @@ def change_contrast(key: jax.Array, images: jax.Array, largest: float) -> jax.Ar
 
     Args:
         key: Of the factors, one for each image.
-        images: float32 [b, h, w, c] from 0 to 1.
+        images: Integers from 0 to 255 or floating point from 0 to 1, [b, h, w, c].
         largest: The factor is uniform from 1 - largest to 1 + largest.
 
     Returns:
-        The images, clipped to their range.
+        The images, float32, clipped to 0 and 1.
     """
     factor = jax.random.uniform(key, (images.shape[0], 1, 1, 1), minval=1 - largest, maxval=1 + largest)
+    images = unit_range(images)
     mean = images.mean((1, 2, 3), keepdims=True)
     return jnp.clip(mean + (images - mean) * factor, 0, 1)
 
@@ -49,13 +50,14 @@ def change_colour(key: jax.Array, images: jax.Array, *, saturation: float, hue: 
 
     Args:
         key: Of the factors and the angles, one each for an image.
-        images: float32 [b, h, w, 3] from 0 to 1, red, green and blue; or [b, h, w, 1].
+        images: Integers from 0 to 255 or floating point from 0 to 1, red, green and blue [b, h, w, 3], or [b, h, w, 1].
         saturation: The factor is uniform from 1 - saturation to 1 + saturation.
         hue: The angle is uniform from -hue to hue, in degrees.
 
     Returns:
-        The images, clipped to their range.
+        The images, float32, clipped to 0 and 1.
     """
+    images = unit_range(images)
     count, *_, channels = images.shape
     if channels == 1:
         return images

@@ -27,7 +27,11 @@ from jaxfer.errors import UserError
 from jaxfer.models import unit_range
 
 Transform = Callable[[jax.Array, Batch], Batch]
-"""`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after."""
+"""`transform(key, batch) -> batch`. Every row is an example or padding, as its `mask` says, before and after.
+
+Images come as the batch or the transform before left them, integers from 0 to 255 or floating point from 0 to 1;
+`jaxfer.models.unit_range` makes the second of both. They are to be returned in one of these two.
+"""
 
 _OTHERS = 2**16
 

@@ -5,6 +5,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from jaxfer.models.pixels import unit_range
+
 
 def erase(
     key: jax.Array,
@@ -22,12 +24,16 @@ def erase(
 
     Args:
         key: Of who is chosen, of the rectangles and of the noise.
-        images: float32 [b, h, w, c] from 0 to 1.
+        images: Integers from 0 to 255 or floating point from 0 to 1, [b, h, w, c].
         probability: That an image is chosen, from 0 to 1.
         largest: The area is uniform from 0.02 to this, as a share of the image; at least 0.02, at most 1. A rectangle
             that would be longer than the image is as long.
         fill: `noise`, uniform from 0 to 1, or `mean`, the image's own mean of each channel.
+
+    Returns:
+        The images, float32 [b, h, w, c] from 0 to 1.
     """
+    images = unit_range(images)
     count, height, width, _ = images.shape
     chosen_key, area_key, aspect_key, place_key, noise_key = jax.random.split(key, 5)
     chosen = jax.random.bernoulli(chosen_key, probability, (count,))

@@ -6,6 +6,8 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
+from jaxfer.models.pixels import unit_range
+
 Places = tuple[jax.Array, jax.Array]
 """y and x of places in each image, both float32 [b, h, w], in pixels from the centre of the image."""
 
@@ -71,14 +73,15 @@ def resample(images: jax.Array, *steps: Step, chosen: jax.Array | None = None) -
     """Change where the pixels of images lie, in one bilinear sampling; edges are repeated outward.
 
     Args:
-        images: float32 [b, h, w, c].
+        images: Integers from 0 to 255 or floating point from 0 to 1, [b, h, w, c].
         *steps: Each says of places where what is seen there comes from: the first of the places of the pixels, each
             other of what the one before it said. So an image is changed by the last of them first.
         chosen: bool [b], False for images that stay as they are, bit by bit; None for none of them.
 
     Returns:
-        The images, float32 [b, h, w, c], in the range that they have.
+        The images, float32 [b, h, w, c] from 0 to 1.
     """
+    images = unit_range(images)
     count, height, width, _ = images.shape
     rows, columns = jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2
     there = jnp.meshgrid(jnp.zeros(count), rows, columns, indexing="ij")[1:]

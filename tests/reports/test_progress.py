@@ -1,0 +1,40 @@
+"""What a run that nobody watches says: one line before the first step, one for each epoch, and one a minute."""
+
+from made_runs import epoch
+
+from jaxfer.config import Config
+from jaxfer.reports import ProgressBar, progress
+from jaxfer.training import Begun
+
+
+def test_without_a_terminal_there_is_a_line_at_the_start_and_one_for_each_minute(monkeypatch, capsys):
+    clock = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
+    bar = ProgressBar()
+    bar.begin(Begun(Config(epochs=3), None, steps_per_epoch=1000, step=0, rows=[], seconds=0.0))
+    assert capsys.readouterr().out == "compiling, then steps 1 to 3,000\n"
+    said = []
+    for second, step in ((30, 100), (59, 200), (61, 300), (62, 301), (122, 700)):
+        clock = float(second)
+        bar.step(step, 1.25)
+        said.append(capsys.readouterr().out)
+    assert said == ["", "", "step 300 of 3,000  loss 1.2500\n", "", "step 700 of 3,000  loss 1.2500\n"]
+    clock = 170.0
+    bar.epoch(epoch(1, 0.5))
+    assert capsys.readouterr().out.startswith("epoch 1/3  train loss")
+    clock = 200.0  # half a minute since a line, if no step's
+    bar.step(1100, 1.0)
+    bar.end()
+    assert capsys.readouterr().out == ""
+
+
+def test_teachers_that_take_long_are_told_of(monkeypatch, capsys):
+    clock = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
+    bar = ProgressBar()
+    bar.begin(Begun(Config(), None, steps_per_epoch=10, step=0, rows=[], seconds=0.0))
+    bar.teach(0, 500)
+    clock = 60.0
+    bar.teach(200, 500)
+    bar.end()
+    assert capsys.readouterr().out.splitlines()[1:] == ["teachers: 200 of 500 images"]
