@@ -43,9 +43,8 @@ def check_records(monkeypatch, tmp_path):
 
     def run(*records):
         layout = Layout("made up", "nothing", lambda folder: [], lambda place, options: iter(records))
-        monkeypatch.setattr(
-            "jaxfer.data.checking.run.detect", lambda path, options: (layout, Match(tmp_path, "is made up"))
-        )
+        match = Match(tmp_path, "is made up")
+        monkeypatch.setattr("jaxfer.data.checking.run.detect", lambda path, options: (layout, match))
         return check(tmp_path)
 
     return run

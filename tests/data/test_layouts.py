@@ -350,6 +350,23 @@ def test_a_folder_of_something_else_is_refused_with_its_names_and_the_known_layo
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("RAF/basic/Image/aligned/train_1_aligned.jpg", "its labels, EmoLabel/list_patition_label.txt, are not there"),
+        ("train/images/1.jpg", "but no data.yaml names the classes"),
+        (
+            "AffectNet/train_set/images/1.jpg",
+            "but neither annotations in train_set/annotations nor a csv of the columns",
+        ),
+    ],
+)
+def test_of_the_nearest_layout_it_is_said_what_is_missing_and_nothing_of_the_others(tmp_path, name, missing):
+    message = refusal(files(tmp_path, name, "train/labels/1.txt"))
+    assert missing in message
+    assert "It looked for" not in message
+
+
 def test_an_archive_that_was_not_unpacked_is_pointed_out(tmp_path):
     assert "Unpack archive.zip first" in refusal(files(tmp_path, "archive.zip"))
 

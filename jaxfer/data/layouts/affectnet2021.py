@@ -142,9 +142,10 @@ def _read_split(place: Path, part: _Part, options: ReadOptions) -> Iterator[Reco
         for number in sorted(annotations.without_image, key=natural):
             path = folder / f"{number}.jpg"
             yield _left_out(path.relative_to(place).as_posix(), path, part, MISSING)
-    for line, problem in annotations.damaged if isinstance(annotations, _Rows) else ():
-        name = f"{annotations.path.relative_to(place).as_posix()} line {line}"
-        yield _left_out(name, annotations.path, part, UNREADABLE, problem)
+    if isinstance(annotations, _Rows):
+        for line, problem in annotations.damaged:
+            name = f"{annotations.path.relative_to(place).as_posix()} line {line}"
+            yield _left_out(name, annotations.path, part, UNREADABLE, problem)
 
 
 def _left_out(name: str, path: Path, part: _Part, reason: str, detail: str = "") -> Record:

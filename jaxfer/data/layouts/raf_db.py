@@ -171,4 +171,11 @@ def _objection(rows: list[Row]) -> tuple[str, str]:
     return "", ""
 
 
-LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, releases.RAF_DB)
+def _near(folder: Folder) -> dict[Path, str]:
+    aligned = folder.path / "Image" / "aligned"
+    if _list(folder.path) or not aligned.is_dir():
+        return {}
+    return {aligned: f"Image/aligned is as RAF-DB has it, but its labels, {LIST_FOLDER}/{LISTS[0]}, are not there"}
+
+
+LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, releases.RAF_DB, _near)

@@ -75,9 +75,8 @@ class Source:
     def found(self) -> Placing | str:
         """How the paths of the table lead to the images there, or as a clause why they do not."""
         paths = [*paths_of(self.table)]
-        beside = self.path.parent
-        start = beside.relative_to(self.root).as_posix() if beside.is_relative_to(self.root) else ""
-        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, start, split_named(self.split_name))
+        beside = self.name.rpartition("/")[0]
+        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, beside, split_named(self.split_name))
 
     @property
     def placing(self) -> Placing | None:
@@ -241,13 +240,13 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         found = [_named(root, options)]
     else:
         found = _sources(Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None))
-    sources = [source for source in found if source.placing]
+    sources = [(source, source.placing) for source in found if source.placing]
     if not sources:
         raise UserError(f"{place} has no table of its images and labels any more: it was changed while it was read")
     tree = ImageTree(root, root)
     files: dict[str, File] = {}
-    for source in sources:
-        images = PlacedImages(tree, source.placing)
+    for source, placing in sources:
+        images = PlacedImages(tree, placing)
         rows = [*rows_of(source.table)]
         split_of = _splits(source, rows, alone=len(sources) == 1)
         for row in rows:
@@ -257,7 +256,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             else:
                 yield Record(name=_line(root, row), image=source.path, split=None, left_out=reason, detail=detail)
     words = {entry.row.label for file in files.values() for entry in file.entries}
-    meaning = meanings(words, options, sources[0].path if len(sources) == 1 else root)
+    meaning = meanings(words, options, sources[0][0].path if len(sources) == 1 else root)
     names = sorted(files, key=natural)
     for split in (*SPLITS, None):
         for name in names:

@@ -172,6 +172,19 @@ def _upright_size(path: Path) -> tuple[int, int] | None:
     return (height, width) if turned else (width, height)
 
 
+def _near(folder: Folder) -> dict[Path, str]:
+    complete = [part.name for part in _parts(folder) if part.images.is_dir() and part.labels.is_dir()]
+    if not complete or YAML in folder.files:
+        return {}
+    return {
+        folder.path / YAML: f"{complete[0]} has images and labels as YOLO has them, but no {YAML} names the classes"
+    }
+
+
 LAYOUT = Layout(
-    "YOLO", "data.yaml, with images and labels in <split>/ or images/<split> and labels/<split>", _find, _read
+    "YOLO",
+    "data.yaml, with images and labels in <split>/ or images/<split> and labels/<split>",
+    _find,
+    _read,
+    near=_near,
 )
