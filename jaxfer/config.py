@@ -127,9 +127,7 @@ class DataConfig(Section):
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
         drawn_groups = self.group_by is not None and self.data_dir is None
-        check(
-            not drawn_groups, "group_by", self.group_by, "None, since nothing is held out of drawn faces, or a data_dir"
-        )
+        check(not drawn_groups, "group_by", self.group_by, "None, since drawn faces have no groups, or a data_dir")
         both = bool(self.classes) and self.num_classes != DataConfig.num_classes
         check(not both, "num_classes", self.num_classes, "it, or classes, which say themselves how many there are")
         declared(self.class_names)

@@ -17,6 +17,8 @@ from jaxfer.data.checking.duplicates import first_copies
 from jaxfer.data.checking.near import ENOUGH
 from jaxfer.data.checking.neighbours import BLOCK, close_pairs
 from jaxfer.data.checking.perceptual import hashes, thumbnail
+from jaxfer.reports import write_check
+from jaxfer.reports.problems import UNSEEN
 
 COPIES = ("duplicate", "leak", "label_conflict", "near_duplicate", "near_leak")
 
@@ -291,3 +293,8 @@ def test_the_leaks_of_the_real_fer2013_are_found_exactly():
     assert len(beyond) > 200
     assert result.release.name == "FER2013"
     assert result.release.fits
+
+
+def test_the_page_says_what_the_search_does_not_see_where_nothing_is_found_too(tmp_path):
+    found = check(write(tmp_path / "data", {"train/happy/1.png": picture(1)}))
+    assert UNSEEN in write_check(found, tmp_path / "check.html").read_text()
