@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 _BOTH = ("valence", "arousal")
+
+
+def _from_minus_1_to_1(x: jax.Array) -> jax.Array:
+    # A function of this module, and not JAX's own, which cannot be pickled: networks hold it.
+    return jnp.tanh(x)
 
 
 class Affect(Task):
@@ -45,7 +51,7 @@ class Affect(Task):
     """
 
     name = "affect"
-    head = Head("affect", 2, jnp.tanh)
+    head = Head("affect", 2, _from_minus_1_to_1)
     columns = _BOTH
     measures = {
         f"{of}_{name}": Measure(title, of=of, noun=noun, leading=name == "ccc")
