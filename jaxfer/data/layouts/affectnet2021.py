@@ -311,5 +311,5 @@ LAYOUT = Layout(
     _find,
     _read,
     AFFECTNET_2021,
-    _near,
+    near=_near,
 )

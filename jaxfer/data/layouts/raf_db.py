@@ -178,4 +178,6 @@ def _near(folder: Folder) -> dict[Path, str]:
     return {aligned: f"Image/aligned is as RAF-DB has it, but its labels, {LIST_FOLDER}/{LISTS[0]}, are not there"}
 
 
-LAYOUT = Layout("RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, releases.RAF_DB, _near)
+LAYOUT = Layout(
+    "RAF-DB", f"{LISTS[0]} of basic expressions, with its images", _find, _read, releases.RAF_DB, near=_near
+)

@@ -173,5 +173,5 @@ LAYOUT = Layout(
     _find,
     _read,
     releases.FER2013,
-    _near,
+    near=_near,
 )
