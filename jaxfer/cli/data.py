@@ -53,9 +53,15 @@ class Check:
                 what = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
                 raise UserError(f"{path} cannot be written: {what}")
             check_writable(path.parent, "pass another place")
-        options = {"label_order": self.label_order, "class_names": self.class_names, "table": self.table}
-        columns = {"image_column": self.image_column, "label_column": self.label_column}
-        found = check(self.data_dir, **options, **columns, watch=images_bar)
+        found = check(
+            self.data_dir,
+            label_order=self.label_order,
+            class_names=self.class_names,
+            table=self.table,
+            image_column=self.image_column,
+            label_column=self.label_column,
+            watch=images_bar,
+        )
         print_check(found)
         if self.json is not None:
             write(json.dumps(found.to_dict(), indent=1) + "\n", self.json)

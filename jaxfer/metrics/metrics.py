@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax.core import Tracer
 
 from jaxfer.metrics import formulas
 from jaxfer.metrics.labels import check_labels, is_class
@@ -132,7 +133,7 @@ class Metrics:
         chex.assert_rank([logits, labels, mask], [2, 1, 1])
         chex.assert_equal_shape_prefix([logits, labels, mask], 1)
         classes = logits.shape[1]
-        if not any(isinstance(array, jax.core.Tracer) for array in (labels, mask)):
+        if not any(isinstance(array, Tracer) for array in (labels, mask)):
             check_labels(np.asarray(labels)[np.asarray(mask)], classes, "the batch")
         labelled = is_class(labels, classes)
         unlabelled, mask = jnp.sum(mask & ~labelled, dtype=jnp.int32), mask & labelled

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.core import Tracer
 
 from jaxfer.data.batches import WHOLE, Batch, Shard, evaluation_batches
 from jaxfer.data.dataset import Split
@@ -282,7 +283,7 @@ def _refusing(step: Callable[..., Any], model: Network, variables_of: Callable[[
 
 def _on_host(array: Any) -> np.ndarray | None:
     """Return an array that can be read without a copy from a device; None of others."""
-    if isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer):
+    if isinstance(array, jax.Array) and not isinstance(array, Tracer):
         near = array.is_fully_addressable and all(device.platform == "cpu" for device in array.devices())
         return np.asarray(array) if near else None
     return array if isinstance(array, np.ndarray) else None
