@@ -125,7 +125,7 @@ What people saw (`votes`), on the same split:
 - Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}, in {found["seconds"] / 60:.0f} minutes on {found["machine"]["cores"]} cores of an {found["machine"]["processor"]} with {found["machine"]["vectors"]}:
 
   ```
-  python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{f" --seed {config['seed']}" if config["seed"] else ""}
+  python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{options(config)}
   ```
 
 - Versions: {", ".join(f"{library} {found['versions'][library]}" for library in ("python", "jax", "flax", "optax"))}. On another processor or version the last bits of
@@ -148,6 +148,12 @@ that the photographs' rights are not cleared is yours to judge. No image is part
   ({one["per_class"]["disgust"]["support"]} of {one["examples"]:,} here).
 - It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs.
 """
+
+
+def options(config: dict[str, Any]) -> str:
+    """Return the further flags with which a network was trained."""
+    seed, dtype = config["seed"], config["model"]["dtype"]
+    return (f" --seed {seed}" if seed else "") + (f" --dtype {dtype}" if dtype != "float32" else "")
 
 
 def chance(scores: dict[str, Any]) -> str:

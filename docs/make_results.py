@@ -255,7 +255,11 @@ def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
         for views, scores in found["views"].items()
     ]
     peers = "\n".join(f"| {' | '.join(row)} |" for row in PEERS)
-    clean = one["without_copies"]
+    clean, dtype = one["without_copies"], config["model"]["dtype"]
+    flag = f" --dtype {dtype}" if dtype != "float32" else ""
+    bfloat16 = (
+        "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there" if flag else ""
+    )
     return f"""# FER2013: the network that ships
 
 The preset `small`, {config["epochs"]} epochs on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}: one run. The network of
@@ -263,7 +267,7 @@ the last epoch is scored on {one["split"]}, n = {one["examples"]:,}, as it ships
 read nor looked at. [Its card](../jaxfer/inference/weights/small/README.md) has every class, and what it must not be used for.
 
 ```
-python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}
+python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{flag}
 ```
 
 | preset | parameters, multiply-adds | epochs | time | views | accuracy | its 95% interval | macro F1 | ECE |
@@ -273,7 +277,7 @@ python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {co
 Views: `jaxfer evaluate --views` averages what the network says of the image, its mirror image and moved copies. Without the {clean["copies"]:,} images
 that have an exact copy in Training: {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), n = {clean["examples"]:,}. What most people saw (FER+, rule
 “majority”) it says of {votes["accuracy"]:.4f} ({between(votes["interval"])}) of {votes["examples"]:,} faces. Trained on {cores(found["machine"])}, shared with other work,
-so that the minutes are no measure of speed. The row `published` is [the run below](#the-published-recipe-on-fer2013).
+so that the minutes are no measure of speed{bfloat16}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
 
 ![Loss and accuracy of the network that ships over the epochs](results-small.png)
 
