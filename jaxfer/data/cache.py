@@ -33,6 +33,9 @@ FOLDER = ".jaxfer"
 VERSION = 4
 """To be raised whenever the same data and config give other arrays or facts."""
 
+LATER = ("classes", "merge", "class_names", "table", "image_column", "label_column")
+"""Settings that the first releases did not know."""
+
 GROUPED = 4
 """The version since which groups decide what is held out."""
 
@@ -213,9 +216,10 @@ def _is_abandoned(name: str) -> bool:
 
 def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
-    # Lists that are empty say nothing: entries of releases that did not know them stay of use.
     apart = ("data_dir", "sampling", "group_by")
-    fields = {name: value for name, value in asdict(config).items() if name not in apart and value != ()}
+    fields = {name: value for name, value in asdict(config).items() if name not in apart}
+    # What later releases ask for, and nobody has asked for, says nothing: entries from before stay of use.
+    fields = {name: value for name, value in fields.items() if name not in LATER or value not in ((), None)}
     if version >= GROUPED:
         fields["group_by"] = evidence(config.group_by)
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()

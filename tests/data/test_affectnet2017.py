@@ -140,7 +140,7 @@ def test_of_two_folders_the_one_with_more_of_the_images_is_taken(tmp_path):
 
 def test_lists_without_any_image_and_other_csv_files_are_no_data(tmp_path):
     dataset(tmp_path, ROW, name="lists/training.csv")
-    put(tmp_path / "images/other.csv", b"path,label\n7/a.jpg,1\n")
+    put(tmp_path / "images/other.csv", b"width,height\n224,224\n")
     with pytest.raises(UserError, match="subDirectory_filePath"):
         detect(tmp_path / "lists")
     with pytest.raises(UserError, match="no data that jaxfer reads"):

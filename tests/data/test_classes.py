@@ -14,7 +14,7 @@ from formats import class_shown, encoded, face, put
 
 from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import check, load, prepare
-from jaxfer.data.cache import VERSION, _settings
+from jaxfer.data.cache import GROUPED, LATER, _settings
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.data.synthetic import draw_faces
@@ -165,10 +165,10 @@ def test_prepared_data_of_eight_classes_serves_any_of_them(tmp_path):
 
 def test_what_was_decoded_by_releases_before_stays_of_use():
     config = DataConfig(image_size=32)
-    new = ("classes", "merge", "class_names")
+    new = (*LATER, "group_by")
     fields = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("data_dir", "sampling", *new)}
-    before = repr((VERSION, PIL.__version__, sorted(fields.items()))).encode()
-    assert _settings(config) == hashlib.blake2b(before, digest_size=8).hexdigest()
+    before = repr((GROUPED - 1, PIL.__version__, sorted(fields.items()))).encode()
+    assert _settings(config, GROUPED - 1) == hashlib.blake2b(before, digest_size=8).hexdigest()
     others = [{"classes": ("happy", "sad")}, {"merge": ("sad=fear",)}, {"class_names": ("a=sad",)}]
     assert len({_settings(config), *(_settings(dataclasses.replace(config, **other)) for other in others)}) == 4
 
@@ -218,7 +218,7 @@ def test_digits_may_be_declared_one_by_one(tmp_path):
 
 
 def records(path, *class_names):
-    layout, match = detect(path, class_names)
+    layout, match = detect(path, ReadOptions(class_names=class_names))
     return {one.name: one.label for one in layout.read(match.place, ReadOptions(class_names=class_names))}
 
 

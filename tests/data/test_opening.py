@@ -148,7 +148,7 @@ def test_a_csv_of_groups_has_bounds(tmp_path):
         read_groups(path, ["1.jpg"])
     path.unlink()
     os.mkfifo(path)
-    with no_waiting(), pytest.raises(UserError, match=r"cannot be read \(a pipe, not a file\): correct --columns"):
+    with no_waiting(), pytest.raises(UserError, match=r"cannot be read \(a pipe, not a file\): pass another csv"):
         read_groups(path, ["1.jpg"])
 
 

@@ -25,7 +25,7 @@ def kdef(root: Path, per_class: int) -> Expected:
     expected = {}
     for code, label in zip(KDEF_CODES, AFFECTNET_7, strict=True):
         for number in range(per_class):
-            person = f"{'AB'[number % 2]}{'FM'[number // 2 % 2]}{number // 4 + 1:02}"
+            person = f"{'AB'[number // 2 % 2]}{'FM'[number % 2]}{number // 4 + 1:02}"
             name = f"{person}/{person}{code}{('S', 'HL', 'FR')[number % 3]}.JPG"
             put(root / "KDEF_and_AKDEF/KDEF" / name, encoded(face(label, number)))
             expected[name] = "train", label

@@ -114,7 +114,8 @@ def newest(folder, program, config=LONGER):
     if not any(path.name.isdigit() for path in folder.glob("checkpoints/*")):
         return 0
     state, running, _ = program.start(config)
-    fields = {name: value for name, value in vars(running).items() if name != "tasks"} | {"affect": None}
+    apart = ("tasks", "unlabelled")  # of which a run that has been saved has none
+    fields = {name: value for name, value in vars(running).items() if name not in apart} | {"affect": None}
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         step = checkpoints.latest
         saved = checkpoints.restore(step, {"state": state, "running": fields})

@@ -247,7 +247,7 @@ def test_a_head_of_votes_is_taught_by_the_teachers_that_have_it(tmp_path, monkey
     assert set(columns) == {"teacher_logits"}
     # Of several, those that have the head: as load_run would return them for networks of jaxfer's own.
     networks = {name: load_run(tmp_path / name, "best", model=Voting(name == "both")) for name in ("both", "classes")}
-    monkeypatch.setattr(home, "load_run", lambda folder, model: networks[folder.name])
+    monkeypatch.setattr(home, "load_run", lambda folder, checkpoint, model: networks[folder.name])
     _, alone = asked(tmp_path / "both", data, Voting(), heads=heads)
     _, mixed = asked([tmp_path / "both", tmp_path / "classes"], data, Voting(), heads=heads)
     np.testing.assert_array_equal(mixed["teacher_votes"], alone["teacher_votes"])

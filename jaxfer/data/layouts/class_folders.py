@@ -78,7 +78,7 @@ def _folders(class_folder: Path, root: Path) -> list[Path]:
     if any(images(class_folder, root)):
         return [class_folder]
     within = peek(class_folder, limit=None).folders
-    return [class_folder / name for name in within if not (from_word(name) or split_named(name))]
+    return [class_folder, *(class_folder / name for name in within if not (from_word(name) or split_named(name)))]
 
 
 def _astray(place: Path, read: set[Path]) -> Iterator[Record]:

@@ -115,7 +115,8 @@ class RawFaces:
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.config) | {"table": table and table.name},
+            "options": asdict(self.config)
+            | {"class_names": list(self.config.class_names), "table": table and table.name},
             "notes": [*self.match.notes, *self._agreement.notes],
             **self.ledger.metadata(),
         }
