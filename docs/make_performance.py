@@ -76,6 +76,7 @@ def measurements() -> dict[str, Any]:
         "prepare",
         "parts",
         "convolutions*",
+        "bfloat16",
     )
     files = sorted((file for name in names for file in RESULTS.glob(f"{name}.json")), key=lambda file: file.stem)
     return {file.stem: json.loads(file.read_text(), object_hook=_today) for file in files}
@@ -123,6 +124,8 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 {parts(measured["parts"]["runs"][-1], measured["convolutions"]["runs"][-1]["shapes"][-1]["ms"])}
 
 {convolutions(every(measured, "convolutions"))}
+
+{bfloat16(measured["bfloat16"]["runs"][-1])}
 """
 
 
@@ -216,6 +219,22 @@ nothing needs; measured with AVX-512 it has it. `jaxfer.models.kernels.convoluti
             kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
             text += f"\n| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |"
     return text
+
+
+def bfloat16(run: Run) -> str:
+    """Return what bfloat16 is worth on a CPU."""
+    case = run["case"]
+    first, *_ = medians = {name: statistics.median(ms) for name, ms in case["ms"].items()}
+    rows = "\n".join(f"| {name} | {ms:,.0f} | {medians[first] / ms:.2f} |" for name, ms in medians.items())
+    return f"""## bfloat16 on a CPU
+
+A training step of ResNetFERSmall at batch {case["batch"]}; {machine(run)}, which has matrix units (AMX); jaxlib
+{run["versions"]["jaxlib"]}. XLA reaches these units through oneDNN, if it is asked to:
+`XLA_FLAGS="{case["flags"]}"`.
+
+| dtype | milliseconds | times float32's speed |
+|---|---|---|
+{rows}"""
 
 
 def targets(measured: dict[str, Any]) -> Iterable[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-MEASURED = DOCS.parent / "benchmarks" / "results" / "torture.json"
+RESULTS = DOCS.parent / "benchmarks" / "results"
 
 PROMISES = {
     "killed processes": (
@@ -40,15 +40,24 @@ PROMISES = {
 
 def main() -> None:
     """Write the page."""
-    (DOCS / "trust.md").write_text(page(json.loads(MEASURED.read_text())["runs"][-1]))
+    (DOCS / "trust.md").write_text(page(*map(last, ("torture", "saving"))))
 
 
-def page(found: dict[str, Any]) -> str:
+def last(name: str) -> dict[str, Any]:
+    """Return the last run of a measured file."""
+    return json.loads((RESULTS / f"{name}.json").read_text())["runs"][-1]
+
+
+def page(found: dict[str, Any], saving: dict[str, Any]) -> str:
     """Return the page, in Markdown."""
     rows = [f"| {promise} | {found['counts'][kind]:,} {kind}, {how} |" for kind, (promise, how) in PROMISES.items()]
     machine, versions = found["machine"], found["versions"]
     with_what = f"jaxfer {versions['jaxfer']}, jax {versions['jax']}, Orbax {versions['orbax-checkpoint']}"
     newline = "\n"
+    saves = ", ".join(
+        f"{row['synced']:.2f} s for {row['megabytes']:,.0f} MB ({row['unsynced']:.2f} s without)"
+        for row in saving["saves"]
+    )
     return f"""# What you can rely on
 
 Written by `docs/make_trust.py` from what `make torture` counts, which anyone can run; a part of each is in `make test`.
@@ -59,6 +68,9 @@ Written by `docs/make_trust.py` from what `make torture` counts, which anyone ca
 
 None was lost, silently wrong, or ended in a traceback: otherwise the figures would not have been written. {found["seconds"] / 60:.0f} minutes
 on {machine["cores"]} cores of an {machine["processor"]}; Python {versions["python"]}, {with_what}.
+
+Training does not wait for a save, unless the next one comes before it has ended. With everything synced to the disk a save
+takes {saves}; `benchmarks/saving.py` measured it.
 
 ## Your data
 

@@ -1,7 +1,6 @@
 """The page of promises is what was counted, by tests that are there."""
 
 import importlib.util
-import json
 import re
 from pathlib import Path
 
@@ -16,8 +15,7 @@ def make_trust(script):
 
 
 def test_the_page_is_what_was_counted(make_trust):
-    found = json.loads(make_trust.MEASURED.read_text())["runs"][-1]
-    assert (ROOT / "docs" / "trust.md").read_text() == make_trust.page(found)
+    assert (ROOT / "docs" / "trust.md").read_text() == make_trust.page(*map(make_trust.last, ("torture", "saving")))
 
 
 def test_every_promise_is_counted_by_a_test(make_trust):
