@@ -11,10 +11,9 @@ from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.csv_file import USAGES
 from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, records
-from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, majority, refuse_others
+from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, counted, expression_votes, label_of, refuse_others
 from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
-    OTHER_CLASS,
     UNKNOWN_SPLIT,
     UNLABELLED,
     UNREADABLE,
@@ -25,7 +24,6 @@ from jaxfer.data.reading.record import (
     by_split,
 )
 from jaxfer.data.reading.table import column_name, open_table
-from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
 
 HEADER = ("Usage", "Image name", *CHOICES)
@@ -74,12 +72,9 @@ def _relabelled(face: Record, row: Votes) -> Record:
         detail = f"{where} is damaged"
         return replace(face, label="", left_out=UNLABELLED, detail=detail, votes=None, answers=None, agrees=None)
     same = agrees(face.label, counts)
-    face = replace(face, label="", left_out="", votes=expression_votes(counts), answers=tuple(counts), agrees=same)
-    chosen = majority(counts)
-    if chosen is None:
-        return replace(face, left_out=UNLABELLED, detail=f"no choice has most of its votes in {where}")
-    label = from_word(chosen)
-    return replace(face, label=label) if label else replace(face, left_out=OTHER_CLASS, detail=f"{chosen} in {where}")
+    label, reason, detail = label_of(counts, where)
+    face = replace(face, label=label, left_out=reason, detail=detail or face.detail, agrees=same)
+    return replace(face, votes=expression_votes(counts), answers=tuple(counts))
 
 
 def _votes(path: Path) -> list[Votes]:
@@ -97,9 +92,7 @@ def _columns(values: list[str]) -> list[str] | None:
 def _row(number: int, columns: list[str], values: list[str]) -> Votes:
     row = dict(zip(columns, values, strict=False))
     counts = [row.get(name.lower(), "") for name in CHOICES]
-    # Longer numbers are no counts of people.
-    whole = all(text.isdecimal() and len(text) < 4 for text in counts)
-    return number, row.get("usage", ""), [int(text) for text in counts] if whole else None
+    return number, row.get("usage", ""), counted(counts)
 
 
 def _near(folder: Folder) -> dict[Path, str]:

@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxfer.data.layouts.fer2013.votes import CHOICES, expression_votes, majority
+from jaxfer.data.layouts.fer2013.votes import CHOICES, counted, expression_votes, label_of
 from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import Folder, leaves, peek, readable
 from jaxfer.data.reading.image_tree import ImageTree, inside
 from jaxfer.data.reading.names import refuse_misspelled, split_named
 from jaxfer.data.reading.record import (
-    OTHER_CLASS,
     SPLITS,
     UNLABELLED,
     UNREADABLE,
@@ -27,7 +26,6 @@ from jaxfer.data.reading.record import (
     Record,
     Split,
 )
-from jaxfer.emotions import from_word
 from jaxfer.files import lines, opened_text
 
 NAME = "label.csv"
@@ -82,7 +80,7 @@ def _records(place: Path, split: Split, split_name: str) -> Iterator[Record]:
             yield Record(name=where, image=path, split=None, left_out=reason or UNLABELLED, detail=detail or again)
             continue
         seen[found] = number
-        label, reason, detail = ("", reason, detail) if reason else _label(counts, where)
+        label, reason, detail = ("", reason, detail) if reason else label_of(counts, where)
         yield Record(
             name=found,
             image=place / found,
@@ -112,18 +110,8 @@ def _row(line: str) -> tuple[str, list[int]] | None:
     name, *counts = [value.strip() for value in values] or [""]
     if counts and BOX.fullmatch(counts[0]):
         counts = counts[1:]
-    # Longer numbers are no counts of people.
-    whole = len(counts) == len(CHOICES) and all(text.isdecimal() and len(text) < 4 for text in counts)
-    return (name, [int(text) for text in counts]) if whole and inside(name) and "\0" not in name else None
-
-
-def _label(counts: list[int], where: str) -> tuple[str, str, str]:
-    """Return the class that most people chose, or "", then the reason to leave the face out and the detail."""
-    chosen = majority(counts)
-    if chosen is None:
-        return "", UNLABELLED, f"no choice has most of its votes in {where}"
-    label = from_word(chosen)
-    return (label, "", "") if label else ("", OTHER_CLASS, f"{chosen} in {where}")
+    votes = counted(counts) if len(counts) == len(CHOICES) else None
+    return (name, votes) if votes and inside(name) and "\0" not in name else None
 
 
 LAYOUT = Layout("FER+ folders", f"folders of splits, each with images and the votes of FER+ in {NAME}", _find, _read)

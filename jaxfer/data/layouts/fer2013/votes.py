@@ -6,7 +6,7 @@ their votes, https://github.com/microsoft/FERPlus. A single vote counts as an ou
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from jaxfer.data.reading.record import Record
+from jaxfer.data.reading.record import OTHER_CLASS, UNLABELLED, Record
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.errors import UserError
 
@@ -37,6 +37,21 @@ def majority(counts: Sequence[int]) -> str | None:
     votes = _without_outliers(counts)
     top = max(votes)
     return CHOICES[votes.index(top)] if 2 * top > sum(votes) else None
+
+
+def counted(texts: Sequence[str]) -> list[int] | None:
+    """Return counts of people as text as numbers, None where one of them is none; longer numbers are none either."""
+    whole = all(text.isdecimal() and len(text) < 4 for text in texts)
+    return [int(text) for text in texts] if whole else None
+
+
+def label_of(counts: Sequence[int], where: str) -> tuple[str, str, str]:
+    """Return the class that most people chose, or "", then the reason to leave the face out and the detail."""
+    chosen = majority(counts)
+    if chosen is None:
+        return "", UNLABELLED, f"no choice has most of its votes in {where}"
+    label = from_word(chosen)
+    return (label, "", "") if label else ("", OTHER_CLASS, f"{chosen} in {where}")
 
 
 def agrees(label: str, counts: Sequence[int]) -> bool | None:

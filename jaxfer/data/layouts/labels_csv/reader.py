@@ -180,15 +180,14 @@ def _is_alone(folder: Folder) -> bool:
 
 def _find_alone(folder: Folder) -> list[Match]:
     """Return what is found where a table was passed by itself: the folder that it describes, or the table."""
-    path = folder.path / folder.files[0]
-    # What lies above is looked at for tables alone: it may be anything.
-    if not (_may_be_table(path.name) and labels_table(path)):
+    own = _sources(folder)
+    if not own:  # what lies above is looked at for tables alone: it may be anything
         return []
     for root in (folder.path, folder.path.parent):
         found = [source for source in _sources(peek(root)) if source.placing]
-        if [source.path for source in found] == [path]:
+        if [source.path for source in found] == [own[0].path]:
             return [_match(root, found)]
-    return [_match(source.path, [source]) for source in _sources(folder) if source.placing]
+    return [_match(source.path, [source]) for source in own if source.placing]
 
 
 def _match(place: Path, sources: list[Source]) -> Match:
