@@ -151,10 +151,13 @@ class Predictions:
 
     def _ranked(self, scores: Scores) -> dict[str, ClassScores]:
         """Return the scores of the classes with those by rank."""
+        from scipy.special import logsumexp  # takes long to import
+
         with np.errstate(invalid="ignore"):
             # By logarithms of odds: probabilities near 1 are one when rounded, and examples equal that are not.
             logits = self.logits.astype(np.float64)
-            odds = np.stack([logits[:, c] - _log_sum(np.delete(logits, c, axis=1)) for c in range(logits.shape[1])], 1)
+            others = [logsumexp(np.delete(logits, c, axis=1), axis=1) for c in range(logits.shape[1])]
+            odds = logits - np.stack(others, axis=1)
         found = {name: getattr(ranking, name)(odds, self.labels) for name in ("auc", "average_precision")}
         return {
             name: dataclasses.replace(of, **{score: float(values[row]) for score, values in found.items()})
@@ -166,12 +169,6 @@ class Predictions:
         logits, labels = self.logits[part], self.labels[part]
         missing = ROWS - len(labels)
         return np.pad(logits, ((0, missing), (0, 0))), np.pad(labels, (0, missing)), np.arange(ROWS) < len(labels)
-
-
-def _log_sum(logits: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the sum of exponentials of each row, [n]."""
-    most = logits.max(axis=1, initial=-np.inf)
-    return most + np.log(np.exp(logits - most[:, None]).sum(axis=1))
 
 
 def _as_float64(values: np.ndarray) -> np.ndarray:

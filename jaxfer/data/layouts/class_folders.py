@@ -54,9 +54,11 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     read: set[Path] = set()
     for split, names in classes.items():
         for name in names:
-            folders = _folders(place / split / name, place)
-            read |= {place / split / name, *folders}
-            for path, link in chain.from_iterable(images(folder, place) for folder in folders):
+            class_folder = place / split / name
+            found = [*images(class_folder, place)]
+            within = [] if found else _within(class_folder)
+            read |= {class_folder, *within}
+            for path, link in chain(found, *(images(folder, place) for folder in within)):
                 yield Record(
                     name=path.relative_to(place).as_posix(),
                     image=path,
@@ -65,20 +67,18 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                     label=meaning[name],
                     left_out=link or ("" if meaning[name] else OTHER_CLASS),
                 )
-            for path in chain.from_iterable(other_files(folder, place) for folder in folders):
+            for path in chain.from_iterable(other_files(folder, place) for folder in (class_folder, *within)):
                 yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
     yield from _astray(place, read)
 
 
-def _folders(class_folder: Path, root: Path) -> list[Path]:
-    """Return the folder of a class, or those in it that are of its persons or sequences where it has no image itself.
+def _within(class_folder: Path) -> list[Path]:
+    """Return the folders of persons or sequences in that of a class.
 
     A folder that is named as a class or a split could mean anything there.
     """
-    if any(images(class_folder, root)):
-        return [class_folder]
-    within = peek(class_folder, limit=None).folders
-    return [class_folder, *(class_folder / name for name in within if not (from_word(name) or split_named(name)))]
+    names = peek(class_folder, limit=None).folders
+    return [class_folder / name for name in names if not (from_word(name) or split_named(name))]
 
 
 def _astray(place: Path, read: set[Path]) -> Iterator[Record]:
