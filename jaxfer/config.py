@@ -145,6 +145,11 @@ class DataConfig(Section):
         wanted = [name for name in AFFECTNET_8 if name in AFFECTNET_8[: self.num_classes] or counted[name] != name]
         return self.classes or tuple(dict.fromkeys(counted[name] for name in wanted))
 
+    @property
+    def has_own_classes(self) -> bool:
+        """Whether somebody has said which classes to tell apart."""
+        return bool(self.classes or self.merge)
+
     def counted_as(self) -> dict[str, str]:
         """Return the class that each expression counts as; images of an expression that is not in it are left out.
 

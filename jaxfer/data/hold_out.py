@@ -119,21 +119,15 @@ def _joined(groups: Sequence[str], links: np.ndarray) -> np.ndarray:
         groups: The name of each image's group, empty where there is none.
         links: For each image the index of the first one that it is like, int [n].
     """
-    parent = np.arange(len(links))
+    from scipy.sparse import coo_array  # these take long to import
+    from scipy.sparse.csgraph import connected_components
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    first_of: dict[str, int] = {}
-    joins = [(index, int(links[index])) for index in np.flatnonzero(links != np.arange(len(links))).tolist()]
-    joins += [(index, first_of.setdefault(group, index)) for index, group in enumerate(groups) if group]
-    for one, other in joins:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return np.array([root(index) for index in range(len(links))], np.int64)
+    n, first_of = len(links), dict[str, int]()
+    of_groups = [first_of.setdefault(group, index) if group else index for index, group in enumerate(groups)]
+    joins = np.tile(np.arange(n), 2), np.concatenate([links, np.array(of_groups, np.int64)])
+    _, part = connected_components(coo_array((np.ones(2 * n, bool), joins), shape=(n, n)), directed=False)
+    _, first = np.unique(part, return_index=True)
+    return first[part]
 
 
 def _choose(labels: Sequence[str], identities: Sequence[str], together: np.ndarray, fraction: float) -> np.ndarray:

@@ -208,7 +208,7 @@ def _others(missing: list[str], config: DataConfig, more: Iterable[str] = ()) ->
 
 
 def _remedy(part: Part, missing: list[str], config: DataConfig, selection: Selection) -> str:
-    own = bool(config.classes or config.merge)
+    own = config.has_own_classes
     # Contempt is left out by default alone: nobody has said that they do not want it.
     contempt = [name for name in selection.left_out if name in AFFECTNET_8 and not own]
     others = _others(missing, config, contempt)

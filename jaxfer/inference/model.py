@@ -105,8 +105,7 @@ class FaceModel:
         config["data"]["data_dir"] = None  # says nothing to others
         temperature, names = trained.temperature, class_names or trained.class_names
         # The votes are for AffectNet's expressions, whatever classes there are.
-        own = bool(trained.config.data.classes or trained.config.data.merge)
-        votes = "votes" in trained.config.model.heads and not own
+        votes = "votes" in trained.config.model.heads and not trained.config.data.has_own_classes
         made = {
             "version": __version__,
             "config": config,

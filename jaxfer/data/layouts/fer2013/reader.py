@@ -69,27 +69,30 @@ def records(path: Path) -> list[Record]:
 def _find(folder: Folder) -> list[Match]:
     if (folder.path / FER_PLUS).is_file():
         return []
+    if whole := find_faces(folder):
+        return whole
     plain = _without_usage(folder)
     if len(plain) > 1 and all(split_named(path.stem) for path in plain):
         return [
             Match(folder.path, f"has the columns emotion and pixels in {' and '.join(path.name for path in plain)}")
         ]
-    return find_faces(folder) or [Match(path, "has the columns emotion and pixels") for path in plain]
+    return [Match(path, "has the columns emotion and pixels") for path in plain]
 
 
 def _without_usage(folder: Folder) -> list[Path]:
-    """Return the files of a folder whose names alone may say their splits, unless one there says them itself."""
-    return [] if find_faces(folder) else [path for path, kind in _csvs(folder).items() if kind == "without Usage"]
+    """Return the files of a folder whose names alone may say their splits."""
+    return [path for path, kind in _csvs(folder).items() if kind == "without Usage"]
 
 
 def _near(folder: Folder) -> dict[Path, str]:
-    used = find_faces(folder)
+    others = {path: kind for path, kind in _csvs(folder).items() if kind != "whole"}
+    used = find_faces(folder) if others else []
     return {
         path: f"{path.name} has no column emotion, and is not used"
         if kind == "without labels"
         else f"{path.name} has no column Usage, and is not used beside {used[0].place.name}"
-        for path, kind in _csvs(folder).items()
-        if kind == "without labels" or (used and kind == "without Usage")
+        for path, kind in others.items()
+        if kind == "without labels" or used
     }
 
 
