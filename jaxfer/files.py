@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, AnyStr
+from typing import IO, Any, AnyStr
 
 from jaxfer.errors import UserError
 
@@ -152,6 +152,29 @@ def write(content: str | bytes, path: Path) -> Path:
         if isinstance(error, OSError):
             raise _unwritable(path, error) from error
         raise
+
+
+@contextmanager
+def begin(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a new file, to write to it bit by bit: what is written stays, however the work ends.
+
+    Args:
+        path: The file.
+        binary: Whether it takes bytes, not text.
+
+    Raises:
+        UserError: There is something already, or it cannot be written.
+    """
+    form: dict[str, Any] = {} if binary else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    try:
+        with path.open("xb" if binary else "x", **form) as file:  # exclusive creation follows no link
+            yield file
+    except FileExistsError as error:
+        raise UserError(f"{path} exists, and nothing is overwritten: pass another name") from error
+    except OSError as error:
+        if error.filename not in (None, str(path)):  # of something else, met while the file was open
+            raise
+        raise _unwritable(path, error) from error
 
 
 def append(text: str, path: Path) -> None:

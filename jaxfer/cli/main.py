@@ -11,6 +11,7 @@ from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
+from jaxfer.cli.predict import Predict
 from jaxfer.cli.report import Report
 from jaxfer.cli.sweep import Sweep
 from jaxfer.cli.train import Train
@@ -21,6 +22,7 @@ VERBS = {
     "sweep": Sweep,
     "evaluate": Evaluate,
     "report": Report,
+    "predict": Predict,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

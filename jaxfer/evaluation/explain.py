@@ -36,6 +36,8 @@ def grad_cam(
     variables: dict[str, Any],
     images: UInt8[np.ndarray, "n h w c"] | Float[np.ndarray, "n h w c"],
     classes: Int[np.ndarray, " n"],
+    *,
+    head: str = "logits",
 ) -> Float[np.ndarray, "n h_map w_map"]:
     """Return how much each place of an image speaks for a class, on the last feature map.
 
@@ -48,6 +50,7 @@ def grad_cam(
         variables: Its variables, `params` and `batch_stats`.
         images: The images as the network takes them, [n, h, w, c].
         classes: The class to explain in each image, int [n].
+        head: Which of the network's outputs has the logits.
 
     Returns:
         The maps, float32 [n, h', w'], at least 0.
@@ -56,7 +59,7 @@ def grad_cam(
         NoFeatureMap: The network has none.
     """
     model = compiled_for(model, OneDevice().device.platform)
-    explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes))
+    explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes, head))
     maps = []
     for start in range(0, len(images), AT_ONCE):
         part, asked = images[start : start + AT_ONCE], classes[start : start + AT_ONCE]
@@ -66,7 +69,7 @@ def grad_cam(
     return np.concatenate(maps)
 
 
-def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array) -> jax.Array:
+def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array, head: str) -> jax.Array:
     apply = partial(model.apply, variables, images, train=False, mask=None)
     last = _count_maps(apply)
 
@@ -84,7 +87,7 @@ def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes:
         with nn.intercept_methods(intercept):
             outputs: Any = apply()
         # The images do not meet in evaluation mode: the gradient of the sum is each image's own.
-        logits = checked_outputs(outputs, len(classes))["logits"]
+        logits = checked_outputs(outputs, len(classes))[head]
         return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), seen[last - 1]
 
     shape = jax.eval_shape(lambda: forward(None)[1])

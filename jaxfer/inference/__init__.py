@@ -1,5 +1,42 @@
-"""Using a trained network: the folder that people share, and the network read back from it."""
+"""Using a trained network: photographs in, faces and expressions out, and the folder in which people share it.
 
-from jaxfer.inference.model import FaceModel, load_model, save_model
+Each name is imported when it is first asked for: whoever loads a network alone needs neither Pillow nor a detector.
+"""
 
-__all__ = ["FaceModel", "load_model", "save_model"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxfer.inference.faces import Detection, Detector, find_faces
+    from jaxfer.inference.framing import Frame, Framing, measure_framing
+    from jaxfer.inference.model import FaceModel, load_model, save_model
+    from jaxfer.inference.predictor import Face, Photograph, Predictor
+
+__all__ = [
+    "Detection",
+    "Detector",
+    "Face",
+    "FaceModel",
+    "Frame",
+    "Framing",
+    "Photograph",
+    "Predictor",
+    "find_faces",
+    "load_model",
+    "measure_framing",
+    "save_model",
+]
+
+_PLACES = {
+    "faces": ("Detection", "Detector", "find_faces"),
+    "framing": ("Frame", "Framing", "measure_framing"),
+    "model": ("FaceModel", "load_model", "save_model"),
+    "predictor": ("Face", "Photograph", "Predictor"),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"jaxfer.inference.{_PLACE_OF[name]}"), name)

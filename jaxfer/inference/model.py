@@ -27,9 +27,11 @@ from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
 from jaxfer.files import read_bytes, write
 from jaxfer.inference import safetensors
-from jaxfer.json_text import MOST_BYTES
+from jaxfer.inference.framing import Framing
+from jaxfer.json_text import MOST_BYTES, read
 from jaxfer.models import Network, check_range, compiled_for
 from jaxfer.models.views import over_views
+from jaxfer.runs.folder import SUMMARY
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
 
@@ -71,6 +73,7 @@ class FaceModel:
         notes: Whatever else is known of it, as JSON has it: data, scores, how it was made.
         answer: What `probabilities` returns unless asked for something else.
         views: What the network is shown of each image unless asked for something else, see `jaxfer.models.views`.
+        framing: How its training images frame faces, by which `Predictor` cuts them out; None where it is not known.
     """
 
     network: Network
@@ -82,6 +85,7 @@ class FaceModel:
     notes: Mapping[str, Any] = field(repr=False)
     answer: Answer = "expression"
     views: Views = "one"
+    framing: Framing | None = None
 
     @classmethod
     def of_run(
@@ -123,6 +127,7 @@ class FaceModel:
             dataclasses.replace(trained.config.model, dtype="float32"),
             {"made": made},
             "votes" if votes else "expression",
+            framing=_framing(trained.run_dir),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,11 +162,34 @@ class FaceModel:
         Raises:
             UserError: The network has no such answer, or the images have other shapes or values.
         """
-        found = self.outputs(images, views)
+        return self.shares(self.outputs(images, views), answer)
+
+    def shares(self, outputs: Mapping[str, Any], answer: Answer | None = None) -> Float[np.ndarray, "b c"]:
+        """Return what `probabilities` does, of what the heads say already.
+
+        Args:
+            outputs: As `outputs` returns them.
+            answer: As for `probabilities`.
+
+        Raises:
+            UserError: The network has no such answer.
+        """
+        head, columns = self.head(answer)
+        logits = np.asarray(outputs[head], np.float64)[:, columns]
+        return _softmax(logits / (self.temperature if head == "logits" else 1))
+
+    def head(self, answer: Answer | None = None) -> tuple[str, list[int]]:
+        """Return which head of the network gives an answer, and which of its columns are `names(answer)`.
+
+        Args:
+            answer: As for `probabilities`.
+
+        Raises:
+            UserError: The network has no such answer.
+        """
         if self._known(answer) == "votes":
-            votes = np.asarray(found["votes"], np.float64)[:, [FER_PLUS.index(name) for name in AFFECTNET_8]]
-            return _softmax(votes)
-        return _softmax(np.asarray(found["logits"], np.float64) / self.temperature)
+            return "votes", [FER_PLUS.index(name) for name in AFFECTNET_8]
+        return "logits", list(range(len(self.class_names)))
 
     def outputs(
         self, images: UInt8[np.ndarray, "b h w 3"], views: Views | None = None
@@ -198,6 +226,13 @@ class FaceModel:
             return over_views(predict, images, views)
 
         return jax.jit(outputs, static_argnums=2)
+
+
+def _framing(run_dir: Path) -> Framing | None:
+    """Return how the images of a run frame faces, where its end has measured that."""
+    summary = run_dir / SUMMARY
+    found = read(summary, dict).get("framing") if summary.is_file() else None
+    return found and Framing.from_dict(found, f"{summary}: framing")
 
 
 def _checked(images: Any) -> np.ndarray:
@@ -243,6 +278,7 @@ def save_model(model: FaceModel, folder: Path | str) -> Path:
         "temperature": model.temperature,
         "answer": model.answer,
         "views": model.views,
+        "framing": model.framing and model.framing.to_dict(),
         "notes": dict(model.notes),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -288,8 +324,10 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
     network = make_network(config, len(said["class_names"])) if network is None else network
     variables = _fitted(arrays, network, said["image_size"], folder)
     names, size, temperature = tuple(said["class_names"]), said["image_size"], said["temperature"]
+    framing = said.get("framing")  # a model of a release before has none
     model = FaceModel(
-        network, variables, names, size, temperature, config, said["notes"], said["answer"], said["views"]
+        *(network, variables, names, size, temperature, config, said["notes"], said["answer"], said["views"]),
+        framing=framing and Framing.from_dict(framing, f"{folder / CONFIG}: framing"),
     )
     model.names()  # refuses an answer that there is not
     return model

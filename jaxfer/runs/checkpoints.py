@@ -208,9 +208,14 @@ class Checkpoints:
         # TensorStore ends its messages with the system's words: ...: No space left on device [os_error_code='28' ...]
         words = getattr(error, "strerror", None) or str(error)
         reason = words.rpartition(": ")[2].partition(" [")[0]
+        advice = "Free some disk space or correct the permissions, then continue"
+        if isinstance(error, TimeoutError):  # of Orbax, on a machine or a disk that is busy with much else
+            reason, advice = (
+                "it took longer than some minutes",
+                "Leave more of this machine and its disk to it: continue",
+            )
         return UserError(
-            f"a checkpoint could not be saved in {self.directory} ({reason}); {kept}. Free some disk space or correct "
-            "the permissions, then continue with --resume"
+            f"a checkpoint could not be saved in {self.directory} ({reason}); {kept}. {advice} with --resume"
         )
 
     def _unreadable(self, step: int) -> UserError:

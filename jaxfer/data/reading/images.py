@@ -183,7 +183,7 @@ def face_for(size: int, image: Path | np.ndarray | StoredImage, *, box: Box | No
 
 
 def open_face(
-    image: Path | np.ndarray | StoredImage, *, least: float, box: Box | None = None, margin: float = 0
+    image: Path | np.ndarray | Image.Image | StoredImage, *, least: float, box: Box | None = None, margin: float = 0
 ) -> Face:
     """Return the face in an image.
 
@@ -191,7 +191,7 @@ def open_face(
     to 8 bits, palette and CMYK are converted, and transparent parts lie on black.
 
     Args:
-        image: A file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored.
+        image: A file, or pixels, uint8 [h, w] gray or [h, w, 3] RGB, or where either is stored, or Pillow's image.
         least: A JPEG may be shrunk by its decoder, to no less than so many pixels along each side of the face.
         box: Left, top, width and height of the face, in pixels of the upright image. The face is then the square around
             its middle whose side is the box's longer one; what lies outside of the image is black. Without a box, the
@@ -205,6 +205,8 @@ def open_face(
     path = image if isinstance(image, Path) else None
     size = None
     try:
+        if isinstance(image, Image.Image):
+            return _upright(image.copy(), least, box, margin)
         content = image if isinstance(image, Path | np.ndarray) else image.read()
         if isinstance(content, np.ndarray):
             return _cut(Image.fromarray(content), content.shape[1::-1], box, margin)

