@@ -152,10 +152,10 @@ class Framing:
             UserError: It did not make that.
         """
         check(found, _FORM, where)
-        (left, top, width, height, *others), points = found["box"], found["landmarks"]
-        values = [left, top, width, height, *(value for point in points for value in point)]
-        known = not others and len(points) in (0, POINTS) and all(len(point) == 2 for point in points)
-        if not known or not all(value is not None and abs(value) < 100 for value in values) or min(width, height) <= 0:
+        box, points = found["box"], found["landmarks"]
+        values = [*box, *(value for point in points for value in point)]
+        whole = len(box) == 4 and len(points) in (0, POINTS) and all(len(point) == 2 for point in points)
+        if not whole or not all(value is not None and abs(value) < 100 for value in values) or min(box[2:]) <= 0:
             raise UserError(f"{where} is damaged: no face is framed so; copy it again")
         return cls(_box(values), _points(values), found["images"], found["found"], found["deviation"])
 
