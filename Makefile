@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test test-all torture lint bench profile docs clean
+.PHONY: train test predict test-all torture lint bench profile docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -17,6 +17,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 
 test: $(VENV)/tested
 	$(PYTEST)
+
+# A drawn group picture, its faces found and named by the network of `make train`, which is run if need be.
+predict: $(VENV)/predicting
+	@ls runs/demo-*/summary.json > /dev/null 2>&1 || $(MAKE) train
+	$(BIN)/python examples/predict_group.py $(ARGS)
 
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
@@ -68,6 +73,10 @@ $(BIN)/python:
 
 $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)/predicting: pyproject.toml $(VENV)/installed
+	$(PIP) install --quiet --editable '.[faces]'
 	touch $@
 
 $(VENV)/tested: pyproject.toml $(VENV)/installed

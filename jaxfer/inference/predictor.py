@@ -371,15 +371,10 @@ def _readable(source: Picture) -> Any:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if isinstance(source, np.ndarray):
-        if (
-            source.dtype != np.uint8
-            or source.ndim not in (2, 3)
-            or source.shape[2:] not in ((), (1,), (3,))
-            or not source.size
-        ):
-            raise UnreadableError(
-                None, f"{source.dtype} {list(source.shape)} is no picture: uint8 [h, w, 3] in RGB is one"
-            )
+        known = source.dtype == np.uint8 and source.ndim in (2, 3) and source.shape[2:] in ((), (1,), (3,))
+        if not known or not source.size:
+            found = f"{source.dtype} {list(source.shape)}"
+            raise UnreadableError(None, f"{found} is no picture: pass uint8 [h, w, 3] in RGB, or [h, w] in gray")
         return source[..., 0] if source.shape[2:] == (1,) else source
     return source
 

@@ -15,9 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
+from jaxfer.inference.framing import Framing
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import html
 from jaxfer.reports.words import printable
@@ -77,6 +79,27 @@ def further(
     _number_epochs(axes, history)
     axes.set_ylabel(measure.title)
     style(axes, ink)
+    return figure
+
+
+def framing(framed: Framing, ink: str = LIGHT_INK) -> Figure:
+    """Return a training image's square, with the median box and landmarks of the faces that a detector sees in them.
+
+    Args:
+        framed: Where it sees them.
+        ink: Colour of the square.
+    """
+    figure = Figure(figsize=(2.2, 2.2), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=ink, linewidth=1.5))
+    left, top, width, height = framed.box
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=VAL, linewidth=1.5, linestyle="--"))
+    if framed.landmarks:
+        axes.plot(*zip(*framed.landmarks, strict=True), "o", color=TRAIN, markersize=5)
+    # Equal scales, and down is down, as in images.
+    axes.set(xlim=(min(-0.05, left), max(1.05, left + width)), ylim=(max(1.05, top + height), min(-0.05, top)))
+    axes.set_aspect("equal")
+    axes.set_axis_off()
     return figure
 
 

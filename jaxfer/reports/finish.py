@@ -9,6 +9,8 @@ from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices.distributed import is_first
 from jaxfer.evaluation.summary import summarize
+from jaxfer.inference.faces import is_installed
+from jaxfer.inference.framing import measure_framing, sample_rows
 from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, RunFolder
 from jaxfer.tasks import MEASURES, Task
@@ -50,6 +52,7 @@ def finish_run(
     with ending_on_signals(history[-1]["step"]):
         summary = summarize(config, data, state, history, model=model, tasks=tasks) | more
         if is_first():
+            summary |= {"framing": _framing(data)}
             text = json.dumps(summary, indent=2) + "\n"
             if name == SUMMARY:
                 from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
@@ -59,3 +62,11 @@ def finish_run(
             # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
             RunFolder(run_dir).write(name, text)
         return summary
+
+
+def _framing(data: Dataset) -> dict[str, Any] | None:
+    """Return how the training images frame faces; None where no detector is installed, or it finds none in them."""
+    if not is_installed():
+        return None
+    found = measure_framing(data.train.images[sample_rows(len(data.train))])
+    return found and found.to_dict()

@@ -8,6 +8,7 @@ from typing import Any
 from jaxfer.config import AugmentConfig
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.files import write
+from jaxfer.inference.framing import Framing
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, html
 from jaxfer.reports.finished_run import Run, read_run
@@ -57,6 +58,9 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
     drawings = {name: figures.embed(partial(figures.curve, run.history, name)) for name in ("accuracy", "loss")}
     for measure, names in further:
         drawings[measure.noun or measure.title] = figures.embed(partial(figures.further, run.history, measure, names))
+    framed = summary.get("framing") and Framing.from_dict(summary["framing"], f"summary.json of {run.name}: framing")
+    if framed:
+        drawings["framing"] = figures.embed(partial(figures.framing, framed))
     largest, of = max(val["per_class"].items(), key=lambda item: item[1]["support"])
     return html.render(
         "report.html.jinja",
@@ -74,6 +78,7 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
         **of_split(val, f"epoch\u00a0{epoch}", "validation", drawings),
         calibrated=_calibrated(summary.get("temperature")),
         sources=_sources(summary),
+        framing=framed,
         most_listed=MOST_LISTED,
         config=configuration(run.config),
         time=_time(summary),

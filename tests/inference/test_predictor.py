@@ -96,8 +96,7 @@ def test_no_face_is_an_empty_list(shipped):
     assert shipped(np.full((200, 200, 3), 128, np.uint8)) == []
 
 
-def test_through_detection_the_shipped_network_answers_as_on_the_faces_themselves(shipped):
-    """The framing is that of FER2013, which the drawn faces have not: crops are cut for both by the same frame."""
+def test_frames_lie_where_the_faces_do(shipped):
     picture, placed = group_picture(8, LABELS, roll=0)
     faces = shipped(picture)
     assert len(faces) == len(placed)
@@ -169,7 +168,7 @@ def test_what_cannot_be_read_is_yielded_with_the_reason_and_alone_is_an_error(mo
     assert all(one.faces == () and one.size == (0, 0) for one in found if one.problem)
     with pytest.raises(UserError, match=r"text.jpg cannot be read \(not an image of a known format\)"):
         predictor(tmp_path / "text.jpg")
-    with pytest.raises(UserError, match="no picture: uint8"):
+    with pytest.raises(UserError, match="no picture: pass uint8"):
         predictor(np.zeros((4, 4, 3), np.float32))
 
 

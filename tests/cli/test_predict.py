@@ -1,0 +1,153 @@
+"""`jaxfer predict`: photographs in, lines, tables and drawings out; nothing is overwritten."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photographs import group_picture
+from PIL import Image
+
+from jaxfer.cli.main import parse
+from jaxfer.emotions import AFFECTNET_8
+from jaxfer.errors import UserError
+
+LABELS = np.array([0, 1, 2, 3, 4, 6], np.int32)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("album")
+    picture, _ = group_picture(3, LABELS)
+    picture.save(folder / "group.jpg", quality=95)
+    (folder / "more").mkdir()
+    picture.crop((0, 0, 320, 320)).save(folder / "more" / "one.png")
+    Image.new("RGB", (200, 100), "gray").save(folder / "wall.png")
+    (folder / "=damaged.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "away.jpg").symlink_to("/etc/hostname")
+    return folder
+
+
+def predict(capsys, *arguments) -> tuple[str, str]:
+    parse(["predict", *map(str, arguments)]).run()
+    return tuple(capsys.readouterr())
+
+
+def test_a_photograph_is_answered_in_lines(album, capsys):
+    out, err = predict(capsys, album / "group.jpg", "--top", 2)
+    first, *lines = out.splitlines()
+    assert first == f"{album}/group.jpg: 6 faces in 960 x 640 pixels"
+    assert len(lines) == 6
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        assert words[0] == f"{number}:"
+        assert {words[1], words[3]} < set(AFFECTNET_8)
+        assert float(words[2].strip("%,")) >= float(words[4].strip("%,"))
+    assert err.splitlines() == [
+        "6 faces in 1 photographs",
+        "Expressions as people would name them; they do not tell what a person feels.",
+    ]
+
+
+def test_a_folder_gives_a_table_and_json_of_the_same(album, capsys, tmp_path):
+    out, err = predict(capsys, album, "--csv", tmp_path / "faces.csv", "--json", tmp_path / "faces.jsonl")
+    assert out == ""
+    summary, unreadable, _ = err.splitlines()
+    assert summary == "7 faces in 4 photographs; 1 cannot be read"
+    assert unreadable.startswith(f"{album}/=damaged.jpg: ")
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [json.loads(line) for line in (tmp_path / "faces.jsonl").read_text().splitlines()]
+    assert [Path(one["image"]).name for one in found] == ["=damaged.jpg", "group.jpg", "wall.png", "one.png"]
+    assert [len(one.get("faces", [])) for one in found] == [0, 6, 0, 1]
+    assert "problem" in found[0]
+    assert found[1]["size"] == [960, 640]
+    by_face = [(one["image"], face) for one in found for face in one.get("faces", [])]
+    told = [row for row in rows if row["label"]]
+    assert len(told) == len(by_face) == 7
+    for row, (image, face) in zip(told, by_face, strict=True):
+        assert row["image"] == image
+        assert row["label"] == face["label"]
+        assert {name: float(row[name]) for name in AFFECTNET_8} == face["probabilities"]
+        assert float(row["left"]) == pytest.approx(face["box"][0], abs=0.01)
+    assert [row["problem"] for row in rows if not row["label"]] == [found[0]["problem"], "no face"]
+
+
+def test_no_spreadsheet_runs_a_name(album, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(album)
+    out, _ = predict(capsys, "=damaged.jpg", "wall.png", "--csv", "-")
+    rows = list(csv.reader(io.StringIO(out)))
+    assert rows[1][0] == "'=damaged.jpg"
+
+
+def test_drawings_are_pictures_of_the_same_size_with_faces_marked(album, capsys, tmp_path):
+    drawn = tmp_path / "new" / "drawn"
+    again = album / "more" / "group.jpg"
+    again.write_bytes((album / "group.jpg").read_bytes())
+    predict(capsys, album / "group.jpg", again, album / "more" / "one.png", "--draw", drawn, "--explain")
+    again.unlink()
+    assert sorted(path.name for path in drawn.iterdir()) == [
+        *("group-2-explained.png", "group-2.jpg", "group-explained.png", "group.jpg"),
+        *("one-explained.png", "one.png"),
+    ]
+    with Image.open(drawn / "group.jpg") as marked, Image.open(album / "group.jpg") as own:
+        assert marked.size == own.size
+        assert np.abs(np.asarray(marked, int) - np.asarray(own, int)).mean() > 1
+    with Image.open(drawn / "group-explained.png") as explained:
+        assert explained.width > 6 * 192
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no photograph was named"),
+        (["nothing.jpg"], "nothing.jpg does not exist"),
+        (["empty"], "no photograph was found"),
+        (["wall.png", "--csv", "there.csv"], r"there.csv exists, and nothing is overwritten"),
+        (["wall.png", "--json", "there.csv"], r"there.csv exists, and nothing is overwritten"),
+        (["wall.png", "--json", "link.json"], r"link.json exists, and nothing is overwritten"),
+        (["wall.png", "--csv", "none/faces.csv"], r"none/faces.csv cannot be written \(No such file"),
+        (["wall.png", "--draw", "full"], "full is not empty"),
+        (["wall.png", "--explain"], "--explain needs a folder"),
+        (["wall.png", "--top", "0"], "--top is 0"),
+        (["wall.png", "--margin", "-1"], "margin is -1.0"),
+        (["wall.png", "--model", "empty"], "empty holds no model"),
+        (["notes.txt"], "none of the photographs can be read"),
+    ],
+)
+def test_mistakes_end_in_a_sentence_and_nothing_is_overwritten(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (200, 100), "gray").save("wall.png")
+    for folder in ("empty", "full"):
+        (tmp_path / folder).mkdir()
+    for file in ("there.csv", "full/drawn.jpg", "notes.txt"):
+        (tmp_path / file).write_text("mine")
+    (tmp_path / "link.json").symlink_to("there.csv")
+    with pytest.raises(UserError, match=words):
+        parse(["predict", *arguments]).run()
+    assert all((tmp_path / file).read_text() == "mine" for file in ("there.csv", "full/drawn.jpg", "notes.txt"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_list_on_standard_input_is_read_in_a_process_of_its_own(album):
+    names = f"{album}/wall.png\n\n{album}/none.jpg\n{album}/more/one.png\n"
+    command = [sys.executable, "-m", "jaxfer", "predict", "-", "--json", "-"]
+    done = subprocess.run(command, input=names, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [len(one.get("faces", [])) for one in found] == [0, 0, 1]
+    assert found[1]["problem"] == "No such file or directory"
+    assert "Traceback" not in done.stderr
+
+
+def test_patterns_that_no_shell_has_expanded_are(album, capsys):
+    out, _ = predict(capsys, str(album / "**" / "*.png"))
+    assert [line.rpartition("/")[2].partition(":")[0] for line in out.splitlines() if not line.startswith(" ")] == [
+        "one.png",
+        "wall.png",
+    ]
