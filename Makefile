@@ -60,6 +60,7 @@ profile: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python docs/make_card.py
 	$(BIN)/python docs/make_results.py
+	$(BIN)/python docs/make_predict.py
 	$(BIN)/python docs/make_performance.py
 
 lint: $(VENV)/linted

@@ -115,7 +115,7 @@ class Predict:
         shown: bool,
     ) -> None:
         from jaxfer.reports import images_bar
-        from jaxfer.reports.predictions import NOTICE
+        from jaxfer.reports.predictions import NOTICE, counted
         from jaxfer.reports.words import printable
 
         photographs = faces = 0
@@ -132,7 +132,7 @@ class Predict:
                     bar("photographs", photographs)
         if not photographs:
             raise UserError("no photograph was found: pass files, or folders with some in them")
-        counts = f"{faces:,} faces in {photographs:,} photographs"
+        counts = f"{counted(faces, 'face')} in {counted(photographs, 'photograph')}"
         print(f"{counts}; {len(unreadable):,} cannot be read" if unreadable else counts, file=sys.stderr)
         if not shown:
             for line in unreadable:

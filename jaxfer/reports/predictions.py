@@ -23,7 +23,7 @@ def in_words(found: Photograph, top: int = 1) -> list[str]:
     name = printable(found.name or "picture").replace("\n", "\\n")
     if found.problem:
         return [f"{name}: cannot be read ({printable(found.problem)})"]
-    faces = f"{len(found.faces)} face{'s' * (len(found.faces) != 1)}" if found.faces else "no face"
+    faces = counted(len(found.faces), "face") if found.faces else "no face"
     lines = [f"{name}: {faces} in {found.size[0]} x {found.size[1]} pixels"]
     for number, face in enumerate(found.faces, 1):
         left, top_edge, width, height = (round(value) for value in face.box)
@@ -31,6 +31,15 @@ def in_words(found: Photograph, top: int = 1) -> list[str]:
         affect = "" if face.valence is None else f", valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
         lines.append(f"  {number}: {said}{affect} (at {left}, {top_edge}: {width} x {height})")
     return lines
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something, in words.
+
+    >>> counted(1, "face"), counted(1200, "face")
+    ('1 face', '1,200 faces')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def most_probable(face: Face, count: int) -> list[tuple[str, float]]:

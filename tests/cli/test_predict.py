@@ -49,7 +49,7 @@ def test_a_photograph_is_answered_in_lines(album, capsys):
         assert {words[1], words[3]} < set(AFFECTNET_8)
         assert float(words[2].strip("%,")) >= float(words[4].strip("%,"))
     assert err.splitlines() == [
-        "6 faces in 1 photographs",
+        "6 faces in 1 photograph",
         "Expressions as people would name them; they do not tell what a person feels.",
     ]
 

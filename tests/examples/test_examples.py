@@ -151,18 +151,37 @@ def test_the_program_of_the_readme_that_names_an_expression_is_right(tmp_path):
     (program,) = (
         program
         for program in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-        if "load_model" in program
+        if "Predictor" in program
     )
-    surprised = AFFECTNET_7.index("surprise")
-    Image.fromarray(draw_faces(seed=1, labels=np.array([surprised]))[0]).save(tmp_path / "face.png")
+    wanted = ["happy", "surprise"]
+    faces = draw_faces(seed=1, labels=np.array([AFFECTNET_7.index(name) for name in wanted]), image_size=160)
+    photograph = Image.new("RGB", (640, 320), "gray")
+    for i, face in enumerate(faces):
+        photograph.paste(Image.fromarray(face), (80 + 320 * i, 80))
+    photograph.save(tmp_path / "photo.jpg", quality=95)
     finished = run("-c", program, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    said, answer = finished.stdout.splitlines()
-    assert answer == "most people would see surprise"
-    shares = ast.literal_eval(said)
-    assert max(shares, key=shares.get) == "surprise"
-    assert tuple(shares) == AFFECTNET_8
-    assert sum(shares.values()) == pytest.approx(1, abs=0.05)
+    lines = finished.stdout.splitlines()
+    found = {}
+    for said, shares in zip(lines[::2], map(ast.literal_eval, lines[1::2]), strict=True):
+        label, left = re.fullmatch(r"most people would see (\w+) \(\d+%\) at \(([\d.]+), .*\)", said).groups()
+        assert max(shares, key=shares.get) == label
+        assert tuple(shares) == AFFECTNET_8
+        assert sum(shares.values()) == pytest.approx(1)
+        found[float(left)] = label
+    assert [found[left] for left in sorted(found)] == wanted
+
+
+def test_a_group_is_drawn_found_and_named(tmp_path):
+    finished = run(ROOT / "examples" / "predict_group.py", "--model", "small", "--out", "there", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert re.search(r"^8 of 8 faces found, \d named right$", finished.stdout, re.MULTILINE)
+    for name in ("group.png", "group-predicted.png"):
+        with Image.open(tmp_path / "there" / name) as picture:
+            assert picture.size == (1280, 640)
+    refused = run(ROOT / "examples" / "predict_group.py", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "there is no finished run in runs/: `make train` makes one" in refused.stderr
 
 
 @pytest.mark.slow

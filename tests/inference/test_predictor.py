@@ -1,6 +1,7 @@
 """From pictures to expressions: every way to pass one, full batches, and accuracy that detection does not cost."""
 
 import dataclasses
+import io
 import itertools
 import tracemalloc
 
@@ -170,6 +171,23 @@ def test_what_cannot_be_read_is_yielded_with_the_reason_and_alone_is_an_error(mo
         predictor(tmp_path / "text.jpg")
     with pytest.raises(UserError, match="no picture: pass uint8"):
         predictor(np.zeros((4, 4, 3), np.float32))
+
+
+def test_damaged_files_never_raise(model, group):
+    """Bytes of real files changed, cut off and doubled: each is read or has its reason."""
+    random = np.random.default_rng(0)
+    files = []
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
+        buffer = io.BytesIO()
+        group[0].resize((96, 64)).save(buffer, kind)
+        for _ in range(12):
+            content = bytearray(buffer.getvalue())
+            for place in random.integers(0, len(content), random.integers(1, 30)):
+                content[place] = random.integers(256)
+            files.append(bytes(content[: random.integers(1, len(content) + 1)] if random.random() < 0.3 else content))
+    for found in Predictor(model, detector="whole").batch(files):
+        assert bool(found.problem) == (not found.faces)
+        assert "\n" not in found.problem
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "I;16", "1"])

@@ -1,0 +1,33 @@
+"""The page about prediction: its commands are ones, its program runs, and its figures are those that were measured."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photographs import group_picture
+
+from jaxfer.cli.main import parse
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "predict.md").read_text()
+COMMANDS = re.findall(r"^jaxfer ([^#\n]+)", PAGE, re.MULTILINE)
+[PROGRAM] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_one(command):
+    assert parse(shlex.split(command))
+
+
+def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    group_picture(3, np.array([1, 1, 1], np.int32))[0].save("photo.jpg")
+    exec(PROGRAM, {})
+    assert capsys.readouterr().out.count("{'neutral':") == 3
+
+
+def test_the_figures_are_those_that_were_measured(script):
+    make = script("make_predict")
+    assert make.part(__import__("json").loads(make.RESULTS.read_text())) in PAGE
