@@ -306,6 +306,11 @@ class Predictor:
         else:
             faces = [_enlarged(face, shrunk) for face in self._detector(np.asarray(photograph.picture.convert("RGB")))]  # pyright: ignore[reportCallIssue]
         frames = [self._frame(face) for face in faces]
+        if boxes is None and self._margin is None and self.model.framing is not None:
+            frames = [
+                self.model.framing.refined(frame, photograph.picture, self._detector, shrunk)  # pyright: ignore[reportArgumentType]
+                for frame in frames
+            ]
         crops = [frame.cut(photograph.picture, self.model.image_size, shrunk) for frame in frames]
         return _Seen(source, (width, height), faces, frames, crops)
 

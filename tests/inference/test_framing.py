@@ -116,6 +116,23 @@ def test_a_detector_without_landmarks_gives_a_framing_of_boxes():
     assert framing == Framing((0.2, 0.1, 0.6, 0.8), (), 25, 25, {"centre": 0.0, "side": 0.0, "roll": 0.0})
 
 
+def test_a_second_look_corrects_a_frame_and_keeps_one_that_is_of_nobody_else():
+    face = draw_faces(4, np.array([1]), image_size=160)[0]
+    images = draw_faces(0, np.arange(40, dtype=np.int32) % 7)
+    framing = measure_framing(images)
+    picture = Image.new("RGB", (480, 480), "gray")
+    picture.paste(Image.fromarray(face), (150, 130))
+    [seen] = find_faces(np.asarray(picture))
+    right = framing.refined(framing.frame(seen), picture, find_faces)
+    for wrong in (Frame((right.centre[0] + 20, right.centre[1] - 15), right.side * 1.2, 12),):
+        better = framing.refined(framing.refined(wrong, picture, find_faces), picture, find_faces)
+        assert math.dist(better.centre, right.centre) < 0.3 * math.dist(wrong.centre, right.centre)
+        assert abs(better.side / right.side - 1) < 0.08
+        assert abs(better.roll - right.roll) < 5
+    for nobody in (lambda picture: [], lambda picture: [Detection((0, 0, 10, 10))]):
+        assert framing.refined(right, picture, nobody) == right
+
+
 @pytest.mark.parametrize(
     "change",
     [
