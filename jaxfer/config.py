@@ -96,6 +96,9 @@ class DataConfig(Section):
     """Name of the column of images in the table; None looks for a usual one, such as path or image."""
     label_column: str | None = None
     """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex. Whoever goes
+    on with a run or evaluates it says so again."""
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
@@ -194,6 +197,8 @@ class PrepareConfig(Section):
     """Name of the column of images in the table; None looks for a usual one, such as path or image."""
     label_column: str | None = None
     """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     leaks: Literal["drop", "near", "keep"] = "drop"
     """Training images that are exact copies of a validation or test image; `near` drops those that look like one too,
     which show the same photograph most of the time."""

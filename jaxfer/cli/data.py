@@ -32,6 +32,8 @@ class Check:
     """Name of the column of images in the table; by default a usual one, such as path or image."""
     label_column: str | None = None
     """Name of the column of labels in the table; by default a usual one, such as label or emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     json: Path | None = None
     """File for all findings, with the paths."""
     html: Path | None = None
@@ -60,6 +62,7 @@ class Check:
             table=self.table,
             image_column=self.image_column,
             label_column=self.label_column,
+            follow_links=self.follow_links,
             watch=images_bar,
         )
         print_check(found)

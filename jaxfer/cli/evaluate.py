@@ -51,6 +51,8 @@ class Evaluate:
     """What digits in folder names of --data mean; by default what the run was told."""
     group_by: str | None = None
     """What says which images were held out together, see `jaxfer train`; by default what the run was told."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder; what a run was told counts for nothing here."""
     split: str = "val"
     """The split: train, val, test, or the data's own name, such as PublicTest."""
     epoch: Literal["last", "best"] | int = "last"
@@ -150,9 +152,10 @@ class Evaluate:
 
         if not (self.statistics_images or self.without_copies):
             return None
-        if config == trained.config.data and "train" in data.splits:
+        own = dataclasses.replace(trained.config.data, follow_links=self.follow_links)
+        if config == own and "train" in data.splits:
             return data
-        return load(trained.config.data, keep=False, watch=images_bar)
+        return load(own, keep=False, watch=images_bar)
 
     def _network(self, run_dir: Path) -> "Network | None":
         """Return the network of the run in a folder, where it is none of jaxfer's and --network says which."""
@@ -163,7 +166,7 @@ class Evaluate:
 
     def _data_config(self, trained: DataConfig) -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
-        options = {"sampling": "uniform", "soft_labels": False}
+        options = {"sampling": "uniform", "soft_labels": False, "follow_links": self.follow_links}
         if self.data is not None:
             # What a table says of the run's own images, it does not say of others.
             options |= {"data_dir": self.data, "table": None, "image_column": None, "label_column": None}

@@ -69,10 +69,10 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if only is not None:
             drawn.split(only)
         return drawn
-    layout, match = detect(config.data_dir, ReadOptions.of(config))
+    layout, match = detect(config.data_dir, ReadOptions.of(config, config.data_dir))
     source = _Source(str(config.data_dir), layout, match.place, match.notes, config, watch)
     source.refuse_enlarging(evaluating=only is not None)
-    cache = Cache(match.place, config, read_only=not keep)
+    cache = Cache(match.place, config, source.options.within(match.place), read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
     selection = None if splits else source.select()
     if only is not None:
@@ -113,6 +113,11 @@ class _Source:
         """The classes that are asked for."""
         return self.config.vocabulary
 
+    @property
+    def options(self) -> ReadOptions:
+        """What its reader is told."""
+        return ReadOptions.of(self.config, Path(self.passed))
+
     @cached_property
     def is_pixels(self) -> bool:
         """Whether the images are stored just as they are asked for, so that nothing needs to be decoded."""
@@ -126,7 +131,7 @@ class _Source:
     def select(self) -> Selection:
         """Return the records of all splits."""
         agreement = Agreement()
-        records = agreement.counted(self.layout.read(self.place, ReadOptions.of(self.config)))
+        records = agreement.counted(self.layout.read(self.place, self.options))
         selection = select(records, self.config)
         return replace(selection, notes=agreement.notes)
 

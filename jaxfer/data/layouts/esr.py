@@ -51,10 +51,11 @@ def _peek(split: Path) -> Iterator[str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    within = options.within(place)
     for split_name in SPLITS:
         if (place / split_name).is_dir():
-            for folder in tree(place / split_name):
-                for path, link in images(folder, place):
+            for folder in tree(place / split_name, within):
+                for path, link in images(folder, within):
                     yield _record(path, place, split_name, link)
 
 

@@ -7,7 +7,7 @@ to 7: AffectNet's code plus one. No document states that order; it was inferred 
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxfer.data.reading.folder import Folder, images, is_image, other_files
+from jaxfer.data.reading.folder import Folder, Reach, images, is_image, other_files
 from jaxfer.data.reading.record import (
     NOT_IMAGE,
     UNKNOWN_SPLIT,
@@ -34,11 +34,11 @@ def _find(folder: Folder) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    yield from by_split(_records(place))
+    yield from by_split(_records(place, options.within(place)))
 
 
-def _records(place: Path) -> Iterator[Record]:
-    for path, left_out in images(place, place):
+def _records(place: Path, within: Reach) -> Iterator[Record]:
+    for path, left_out in images(place, within):
         split, label = _split(path.name), _label(path.name)
         yield Record(
             name=path.name,
@@ -49,7 +49,7 @@ def _records(place: Path) -> Iterator[Record]:
             left_out=left_out or ("" if split else UNKNOWN_SPLIT) or ("" if label else UNLABELLED),
         )
 
-    for path in other_files(place, place):
+    for path in other_files(place, within):
         yield Record(name=path.name, image=path, split=None, left_out=NOT_IMAGE)
 
 

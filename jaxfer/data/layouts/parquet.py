@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
+from jaxfer.data.reading.folder import PEEK, Folder, peek
 from jaxfer.data.reading.names import (
     SPLIT_COLUMNS,
     SPLIT_NAMES,
@@ -175,9 +175,10 @@ def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     root = place.parent if place.is_file() else place
     paths = [place] if place.is_file() else _paths(peek(place, limit=None), limit=None)
+    within = options.within(place)
     for path in paths:
-        if path != place and leaves(path, place):
-            raise UserError(f"{path} is a link out of {place}, which jaxfer does not follow: put the file itself there")
+        if path != place:
+            within.refuse_leaving(path)
     shards, rows = [], 0
     for path in paths:
         shards.append(_shard(path))
@@ -186,7 +187,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             raise UserError(f"{place} has more than {MOST_LINES:,} rows: move some of its files away")
     shards.sort(key=lambda shard: SPLITS.index(shard.split))
     meaning = _meanings(place, shards, options)
-    reader = ImageReader(root)
+    reader = ImageReader(root, within)
     records = chain.from_iterable(_records(shard, root, reader, meaning) for shard in shards)
     yield from by_split(records) if any(shard.splits for shard in shards) else records
 

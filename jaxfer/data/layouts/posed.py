@@ -49,8 +49,9 @@ def _find(folder: Folder, *, form: re.Pattern[str]) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions, *, form: re.Pattern[str]) -> Iterator[Record]:
-    for folder in tree(place):
-        for path, link in images(folder, place):
+    within = options.within(place)
+    for folder in tree(place, within):
+        for path, link in images(folder, within):
             parts = form.fullmatch(path.stem)
             label = CODES[parts[1].upper()] if parts and not link else ""
             yield Record(

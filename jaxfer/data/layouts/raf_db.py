@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data import releases
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, readable, tree
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, readable, tree
 from jaxfer.data.reading.record import (
     MISSING,
     SPLITS,
@@ -73,14 +73,15 @@ def _find(folder: Folder) -> list[Match]:
         return []
     place = folder.path.resolve()
     place = place.parent if place.name == LIST_FOLDER else folder.path
-    path = _list(place)
+    path = _list(place, folder.within_of(place))
     if path is None or {row.label for row in _rows(path)} >= COMPOUND:
         return []
     return [Match(place, f"has the list {path.relative_to(place).as_posix()}")]
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    path = _list(place)
+    within = options.within(place)
+    path = _list(place, within)
     if path is None:
         raise UserError(f"{place} has no {LISTS[0]}: pass the folder that has it, or the one that has {LIST_FOLDER}")
     rows_of: defaultdict[str, list[Row]] = defaultdict(list)
@@ -92,7 +93,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             f"{path} line {zero} has the label 0 and no line has 7, as in a list that counts from 0: RAF-DB counts "
             "from 1 (surprise) to 7 (neutral), so add 1 to each label if they are one less, or correct that line"
         )
-    faces = _faces(place)
+    faces = _faces(place, within)
     records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
     yield from by_split(records)
     for stem, (image, link) in faces.items():
@@ -101,9 +102,9 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
             yield Record(name=name, image=image, split=None, left_out=link or UNLISTED)
 
 
-def _list(place: Path) -> Path | None:
+def _list(place: Path, within: Reach) -> Path | None:
     paths = [place / folder / name for folder in (LIST_FOLDER, "") for name in LISTS]
-    return next((path for path in paths if path.is_file() and not leaves(path, place)), None)
+    return next((path for path in paths if path.is_file() and not leaves(path, within)), None)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -122,12 +123,12 @@ def _stem(path: Path | PurePosixPath) -> str:
     return path.stem.removesuffix(ALIGNED)
 
 
-def _faces(place: Path) -> Faces:
+def _faces(place: Path, within: Reach) -> Faces:
     """Return all aligned images below `place`, or all others where there are none."""
     aligned: Faces = {}
     others: Faces = {}
-    for folder in tree(place):
-        for path, link in images(folder, place):
+    for folder in tree(place, within):
+        for path, link in images(folder, within):
             is_aligned = path.stem.endswith(ALIGNED) or "aligned" in folder.name.lower()
             (aligned if is_aligned else others).setdefault(_stem(path), (path, link))
     return aligned or others
@@ -173,7 +174,7 @@ def _objection(rows: list[Row]) -> tuple[str, str]:
 
 def _near(folder: Folder) -> dict[Path, str]:
     aligned = folder.path / "Image" / "aligned"
-    if _list(folder.path) or not aligned.is_dir():
+    if _list(folder.path, folder.within) or not aligned.is_dir():
         return {}
     return {aligned: f"Image/aligned is as RAF-DB has it, but its labels, {LIST_FOLDER}/{LISTS[0]}, are not there"}
 

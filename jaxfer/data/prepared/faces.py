@@ -66,6 +66,7 @@ class RawFaces:
     Attributes:
         layout: How they are read.
         match: Where they lie, and what is set aside there.
+        passed: The folder or file that was passed, in which that is.
         config: What is left out, and how faces are cut out.
         tally: Counts each image that is decoded.
         ledger: What became of each record so far.
@@ -73,6 +74,7 @@ class RawFaces:
 
     layout: Layout
     match: Match
+    passed: Path
     config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
@@ -122,7 +124,7 @@ class RawFaces:
         }
 
     def _records(self) -> Iterator[Record]:
-        options = ReadOptions.of(self.config, landmarks=True)
+        options = ReadOptions.of(self.config, self.passed, landmarks=True)
         try:
             yield from self._agreement.counted(self.layout.read(self.place, options))
         except OSError as error:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from jaxfer.config import DataConfig, PrepareConfig
-from jaxfer.data.reading.folder import LINK, Folder
+from jaxfer.data.reading.folder import LINK, Folder, Reach
 from jaxfer.data.releases import Release
 
 UNREADABLE = "unreadable"
@@ -128,6 +128,8 @@ class ReadOptions:
         table: The table of images and labels that counts, None where the layout is to be found out.
         image_column: The name of its column of images, None for a usual one.
         label_column: Likewise, of labels.
+        root: The folder or file that was passed, out of which no link is followed; None for the data's own place.
+        follow_links: Whether links are followed wherever they lead.
     """
 
     label_order: str | None = None
@@ -136,12 +138,27 @@ class ReadOptions:
     table: Path | None = None
     image_column: str | None = None
     label_column: str | None = None
+    root: Path | None = None
+    follow_links: bool = False
 
     @classmethod
-    def of(cls, config: DataConfig | PrepareConfig, *, landmarks: bool = False) -> "ReadOptions":
-        """Return what a config says."""
-        fields = ("label_order", "class_names", "table", "image_column", "label_column")
-        return cls(landmarks=landmarks, **{name: getattr(config, name) for name in fields})
+    def of(cls, config: DataConfig | PrepareConfig, root: Path, *, landmarks: bool = False) -> "ReadOptions":
+        """Return what a config says of data.
+
+        Args:
+            config: The config.
+            root: The folder or file that was passed.
+            landmarks: Whether to read landmarks.
+        """
+        fields = ("label_order", "class_names", "table", "image_column", "label_column", "follow_links")
+        return cls(root=root, landmarks=landmarks, **{name: getattr(config, name) for name in fields})
+
+    def within(self, place: Path) -> Reach:
+        """Return how far links in the data at `place` are followed."""
+        root = self.root
+        if root is None or not (place.is_relative_to(root) or (root.is_file() and place == root.parent)):
+            root = place
+        return Reach(root, self.follow_links)
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,10 @@ def _names(paths: list[Path], folder: Folder) -> str:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    found = search(peek(place))
+    within = options.within(place)
+    found = search(peek(place, within=within))
     folders = dict.fromkeys(source.images for source in found.sources)
-    trees = {folder: ImageTree(folder, place, found.apart) for folder in folders}
+    trees = {folder: ImageTree(folder, place, within, found.apart) for folder in folders}
     names: set[str] = set()
     for split in (*SPLITS, None):
         for source in found.sources:

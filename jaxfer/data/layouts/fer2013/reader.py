@@ -15,7 +15,7 @@ from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
-from jaxfer.data.reading.folder import Folder, peek, readable
+from jaxfer.data.reading.folder import Folder, leaves, peek, readable
 from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.data.reading.record import (
@@ -35,6 +35,12 @@ FER_PLUS = "fer2013new.csv"
 """The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer2013.fer_plus`."""
 
 
+def has_votes(folder: Folder) -> bool:
+    """Return whether a folder has the file with FER+'s votes."""
+    path = folder.path / FER_PLUS
+    return path.is_file() and not leaves(path, folder.within)
+
+
 def find_faces(folder: Folder) -> list[Match]:
     """Return the files in a folder that have FER2013's images with their labels and splits."""
     matches = [
@@ -42,17 +48,19 @@ def find_faces(folder: Folder) -> list[Match]:
         for path, kind in _csvs(folder).items()
         if kind == "whole"
     ]
-    paths = (folder.path / name for name in folder.files if name.lower().endswith(".npz"))
-    matches += [
-        Match(path, "has the arrays images, labels and usage") for path in paths if path.is_file() and _is_npz(path)
-    ]
+    arrays = (path for path in _files(folder, ".npz") if _is_npz(path))
+    matches += [Match(path, "has the arrays images, labels and usage") for path in arrays]
     return matches
 
 
 def _csvs(folder: Folder) -> dict[Path, csv_file.Kind]:
     """Return the files in a folder that have FER2013's pixels, with what else they have."""
-    paths = (folder.path / name for name in folder.files if name.lower().endswith(".csv"))
-    return {path: kind for path in paths if path.is_file() and (kind := csv_file.kind_of(path))}
+    return {path: kind for path in _files(folder, ".csv") if (kind := csv_file.kind_of(path))}
+
+
+def _files(folder: Folder, suffix: str) -> list[Path]:
+    paths = [folder.path / name for name in folder.files if name.lower().endswith(suffix)]
+    return [path for path in paths if path.is_file() and not leaves(path, folder.within)]
 
 
 def records(path: Path) -> list[Record]:
@@ -67,7 +75,7 @@ def records(path: Path) -> list[Record]:
 
 
 def _find(folder: Folder) -> list[Match]:
-    if (folder.path / FER_PLUS).is_file():
+    if has_votes(folder):
         return []
     if whole := find_faces(folder):
         return whole
@@ -97,7 +105,7 @@ def _near(folder: Folder) -> dict[Path, str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    paths = _without_usage(peek(place)) if place.is_dir() else [place]
+    paths = _without_usage(peek(place, within=options.within(place))) if place.is_dir() else [place]
     yield from by_split(record for path in paths for record in records(path))
 
 

@@ -35,7 +35,7 @@ from jaxfer.data.layouts.labels_csv.table import (
     rows_of,
 )
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, leaves, natural, peek
+from jaxfer.data.reading.folder import PEEK, Folder, Reach, leaves, natural, peek
 from jaxfer.data.reading.image_tree import ImageTree
 from jaxfer.data.reading.names import meanings, refuse_splits, split_named
 from jaxfer.data.reading.record import (
@@ -66,17 +66,21 @@ class Source:
     Attributes:
         table: The table.
         root: The folder of the data.
+        within: How far links are followed.
     """
 
     table: Table[Columns]
     root: Path
+    within: Reach
 
     @cached_property
     def found(self) -> Placing | str:
         """How the paths of the table lead to the images there, or as a clause why they do not."""
         paths = [*paths_of(self.table)]
         beside = self.name.rpartition("/")[0]
-        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, beside, split_named(self.split_name))
+        return place(
+            paths[:: 1 + len(paths) // LOOKED_AT], self.root, self.within, beside, split_named(self.split_name)
+        )
 
     @property
     def placing(self) -> Placing | None:
@@ -104,7 +108,7 @@ class Source:
     def is_apart(self) -> bool:
         """Whether the table and its images lie in a folder of their own, below the data's."""
         beside = self.path.parent
-        return beside != self.root and Source(self.table, beside).placing is not None
+        return beside != self.root and Source(self.table, beside, self.within).placing is not None
 
 
 class Entry(NamedTuple):
@@ -142,7 +146,7 @@ def have_last_word(folder: Folder) -> bool:
     if not sources or any(source.path.name.lower() == NAME for source in sources):
         return bool(sources)
     rows = sum(1 for source in sources for _ in paths_of(source.table))
-    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path).images())
+    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path, folder.within).images())
 
 
 def refuse_unknown(folder: Folder) -> None:
@@ -153,7 +157,7 @@ def refuse_unknown(folder: Folder) -> None:
     """
     for name in folder.files:
         path = folder.path / name
-        if name.lower() != NAME or not path.is_file() or leaves(path, folder.path) or not path.stat().st_size:
+        if name.lower() != NAME or not path.is_file() or leaves(path, folder.within) or not path.stat().st_size:
             continue
         if not labels_table(path):
             raise UserError(
@@ -184,7 +188,11 @@ def _find_alone(folder: Folder) -> list[Match]:
     if not own:  # what lies above is looked at for tables alone: it may be anything
         return []
     for root in (folder.path, folder.path.parent):
-        found = [source for source in _sources(peek(root)) if source.placing]
+        try:
+            beside = peek(root, within=folder.within_of(root))
+            found = [source for source in _sources(beside) if source.placing]
+        except UserError:  # what lies above may be anything
+            continue
         if [source.path for source in found] == [own[0].path]:
             return [_match(root, found)]
     return [_match(source.path, [source]) for source in own if source.placing]
@@ -199,8 +207,8 @@ def _sources(folder: Folder) -> list[Source]:
     paths = [folder.path / name for name in folder.files if _may_be_table(name)]
     for below in folder.folders:
         paths += _tables_in(folder.path / below)
-    paths = [path for path in paths if path.is_file() and not leaves(path, folder.path)]
-    return [Source(table, folder.path) for table in map(labels_table, paths) if table]
+    paths = [path for path in paths if path.is_file() and not leaves(path, folder.within)]
+    return [Source(table, folder.path, folder.within) for table in map(labels_table, paths) if table]
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -234,19 +242,20 @@ def match_of(path: Path, options: ReadOptions) -> Match:
 
 def _named(root: Path, options: ReadOptions) -> Source:
     assert options.table
-    return Source(named_table(options.table, options.image_column, options.label_column), root)
+    return Source(named_table(options.table, options.image_column, options.label_column), root, options.within(root))
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     root = place.parent if place.is_file() else place
+    within = options.within(place)
     if options.table:
         found = [_named(root, options)]
     else:
-        found = _sources(Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None))
+        found = _sources(Folder(root, (), (place.name,), within) if place.is_file() else peek(place, None, within))
     sources = [(source, source.placing) for source in found if source.placing]
     if not sources:
         raise UserError(f"{place} has no table of its images and labels any more: it was changed while it was read")
-    tree = ImageTree(root, root)
+    tree = ImageTree(root, root, within)
     files: dict[str, File] = {}
     for source, placing in sources:
         images = PlacedImages(tree, placing)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.layouts.yolo.class_names import class_names
-from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, files, images, leaves, peek
+from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, Reach, files, images, leaves, peek
 from jaxfer.data.reading.names import meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import (
     MISSING,
@@ -56,7 +56,7 @@ class Part(NamedTuple):
 def _find(folder: Folder) -> list[Match]:
     parts = _parts(folder)
     complete = any(part.images.is_dir() and part.labels.is_dir() for part in parts)
-    if not complete or YAML not in folder.files or leaves(folder.path / YAML, folder.path):
+    if not complete or YAML not in folder.files or leaves(folder.path / YAML, folder.within):
         return []
     return [Match(folder.path, f"has {YAML}, and images and labels in {', '.join(part.name for part in parts)}")]
 
@@ -81,14 +81,14 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     top = peek(place, limit=None)
     refuse_misspelled(top)
     for part in _parts(top):
-        yield from _read_part(part, place, classes)
+        yield from _read_part(part, place, options.within(place), classes)
 
 
-def _read_part(part: Part, place: Path, classes: dict[int, str]) -> Iterator[Record]:
-    texts = files(part.labels, place, (".txt",)) if part.labels.is_dir() else ()
+def _read_part(part: Part, place: Path, within: Reach, classes: dict[int, str]) -> Iterator[Record]:
+    texts = files(part.labels, within, (".txt",)) if part.labels.is_dir() else ()
     labels = {path.stem: (path, link) for path, link in texts if path.name != NO_LABELS}
     known = set()
-    for path, link in images(part.images, place) if part.images.is_dir() else ():
+    for path, link in images(part.images, within) if part.images.is_dir() else ():
         known.add(path.stem)
         record = _record(part, place, path)
         text, text_link = labels.get(path.stem, (None, ""))
