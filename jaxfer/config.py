@@ -75,6 +75,10 @@ class DataConfig(Section):
 
     data_dir: Annotated[Path | None, PATH] = None
     """Folder (or FER2013 file) that holds the labelled faces; its layout is detected. None draws faces instead."""
+    val_dir: Annotated[Path | None, PATH] = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Annotated[Path | None, PATH] = None
+    """Likewise, of the test split."""
     image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
@@ -129,6 +133,9 @@ class DataConfig(Section):
         _check_columns(self)
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+        for name in ("val_dir", "test_dir"):
+            drawn = getattr(self, name) is not None and self.data_dir is None
+            check(not drawn, name, getattr(self, name), "None, since drawn faces have their own splits, or a data_dir")
         drawn_groups = self.group_by is not None and self.data_dir is None
         check(not drawn_groups, "group_by", self.group_by, "None, since drawn faces have no groups, or a data_dir")
         both = bool(self.classes) and self.num_classes != DataConfig.num_classes
@@ -181,6 +188,10 @@ class DataConfig(Section):
 class PrepareConfig(Section):
     """How `jaxfer.data.prepare` cuts out faces, and which it keeps."""
 
+    val_dir: Annotated[Path | None, PATH] = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Annotated[Path | None, PATH] = None
+    """Likewise, of the test split."""
     num_classes: Literal[7, 8] = 7
     """7 for AffectNet's expressions without contempt, 8 with it."""
     image_size: Annotated[int, SIDE] = 64

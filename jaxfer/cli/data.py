@@ -22,6 +22,10 @@ class Check:
 
     data_dir: tyro.conf.Positional[Path]
     """Folder (or file) with the labelled faces; its layout is detected."""
+    val_dir: Path | None = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Path | None = None
+    """Likewise, of the test split."""
     class_names: tuple[str, ...] = ()
     """What the data's own words for classes mean, as suprise=surprise,sleepy=none; none leaves faces out."""
     label_order: LabelOrder | None = None
@@ -63,6 +67,8 @@ class Check:
             image_column=self.image_column,
             label_column=self.label_column,
             follow_links=self.follow_links,
+            val_dir=self.val_dir,
+            test_dir=self.test_dir,
             watch=images_bar,
         )
         print_check(found)

@@ -43,6 +43,11 @@ class Evaluate:
     """Folders of runs, finished or not. Several are compared on the same images."""
     data: Path | None = None
     """Folder (or file) with the labelled faces; by default what each run was trained with."""
+    val_dir: Path | None = None
+    """Folder (or file) of the validation split, where it does not lie with the rest of the data; by default the
+    run's."""
+    test_dir: Path | None = None
+    """Likewise, of the test split: with --split test, nothing else is read."""
     classes: tuple[str, ...] = ()
     """Compare these of the network's classes alone, as happy,sad, among which it then chooses; by default all."""
     class_names: tuple[str, ...] = ()
@@ -94,6 +99,8 @@ class Evaluate:
             raise UserError("a run is named twice: pass each once")
         if self.ensemble and len(folders) < 2:
             raise UserError("an ensemble is of two runs or more: pass their folders")
+        if self.test_dir is not None and self.split == "val" and self.val_dir is None:
+            raise UserError("--test-dir is for the test split, and --split says val: pass --split test")
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.evaluation import compare, ensemble
@@ -170,6 +177,8 @@ class Evaluate:
         if self.data is not None:
             # What a table says of the run's own images, it does not say of others.
             options |= {"data_dir": self.data, "table": None, "image_column": None, "label_column": None}
+            options |= {"val_dir": None, "test_dir": None}
+        options |= {name: path for name in ("val_dir", "test_dir") if (path := getattr(self, name)) is not None}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         if self.class_names:

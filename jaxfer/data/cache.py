@@ -67,6 +67,8 @@ class Cache:
         self._read_only = read_only
         self._home = (place if place.is_dir() else place.parent) / FOLDER
         self._tree = _tree(place, within or Reach(place), *([config.table] if config.table else []))
+        if apart := [path for path in (config.val_dir, config.test_dir) if path]:
+            self._tree = _joined(self._tree, *(_tree(path, Reach(path, config.follow_links)) for path in apart))
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
         self._outdated = {f"{self._tree}-{_settings(config, version)}" for version in range(1, VERSION)}
 
@@ -219,13 +221,18 @@ def _is_abandoned(name: str) -> bool:
 
 def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
-    apart = ("data_dir", "sampling", "group_by")
+    apart = ("data_dir", "val_dir", "test_dir", "sampling", "group_by")
     fields = {name: value for name, value in asdict(config).items() if name not in apart}
     # What later releases ask for, and nobody has asked for, says nothing: entries from before stay of use.
     fields = {name: value for name, value in fields.items() if name not in LATER or value not in ((), None, False)}
     if version >= GROUPED:
         fields["group_by"] = evidence(config.group_by)
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
+
+
+def _joined(*trees: str) -> str:
+    """Return one hash for the hashes of several folders."""
+    return hashlib.blake2b(" ".join(trees).encode(), digest_size=8).hexdigest()
 
 
 def _tree(place: Path, within: Reach, *others: Path) -> str:

@@ -415,7 +415,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 def _but_for_seed_and_place(config: Config) -> Config:
     """Return a config without the seed and the place of the data, which may differ between runs of an experiment."""
-    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
+    nowhere = {"data_dir": None, "val_dir": None, "test_dir": None}
+    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, **nowhere, soft_labels=False))
 
 
 def _hash(names: Sequence[str]) -> str:

@@ -119,7 +119,7 @@ class RunFolder:
             write(text, self.path / name)
 
 
-MAY_CHANGE = ("data_dir", "group_by", "follow_links")
+MAY_CHANGE = ("data_dir", "val_dir", "test_dir", "group_by", "follow_links")
 """What of its data's config may change when a run goes on: where the data lies, and how its files are found."""
 
 

@@ -45,7 +45,8 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
         raise UserError(f"{sweep_dir} already holds a sweep: continue it with --resume, or choose another --sweep-dir")
     begun = read_search(sweep_dir)
     now = search.base.data
-    data = dataclasses.replace(begun.base.data, data_dir=now.data_dir, follow_links=now.follow_links)
+    where = {name: getattr(now, name) for name in ("data_dir", "val_dir", "test_dir", "follow_links")}
+    data = dataclasses.replace(begun.base.data, **where)
     changes = differences(dataclasses.replace(begun.base, data=data), search.base)
     if not changes and [c.values for c in begun.cells] != [c.values for c in search.cells]:
         changes = f"{_extent(begun)}, now {_extent(search)}"

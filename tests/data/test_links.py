@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -51,10 +52,13 @@ def test_a_store_beside_the_data_is_read_where_it_was_passed_or_somebody_says_so
     options = {"label_order": format_.label_order}
     inner = read(tmp_path / data, follow_links=True, **options)
     assert usable(inner) == expected
-    with pytest.raises(UserError, match=r"links? out of"):
+    try:
         found = read(tmp_path / data, **options)
+    except UserError as error:
+        assert re.search("links? out of", str(error))  # noqa: PT017 - or it is in the records
+    else:
         assert not usable(found)
-        raise UserError("; ".join(record.left_out for record in found.values() if LINK in record.left_out))
+        assert LINK in {record.left_out for record in found.values()}
     try:
         whole = usable(read(tmp_path, **options))
     except UserError as error:  # some lie deeper than is searched
@@ -108,7 +112,7 @@ def test_a_table_behind_a_link_is_not_passed_over_in_silence(tmp_path):
     put(tmp_path / "labels.csv", b",pth,label\n0,anger/1.jpg,sad\n")
     (tmp_path / "data/labels.csv").symlink_to("../labels.csv")
     _, match = detect(tmp_path / "data", ReadOptions(root=tmp_path / "data"))
-    assert any(f"labels.csv in {tmp_path / 'data'} is a {LINK}" in note for note in match.notes)
+    assert any(f"labels.csv is a {LINK}" in note for note in match.notes)
     assert usable(read(tmp_path / "data", follow_links=True)) == {"anger/1.jpg": ("train", "sad")}
 
 
@@ -117,7 +121,7 @@ def test_data_that_is_a_link_is_refused_by_name(tmp_path, name):
     (tmp_path / "data").mkdir()
     (tmp_path / "faces/anger").mkdir(parents=True)
     (tmp_path / "data" / name).symlink_to(tmp_path / name)
-    with pytest.raises(UserError, match=rf"{name} in .*data is a {LINK}, and not followed \(--follow-links\)"):
+    with pytest.raises(UserError, match=rf"{name} is a {LINK}, and not followed \(--follow-links\)"):
         detect(tmp_path / "data")
 
 

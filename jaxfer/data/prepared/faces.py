@@ -110,15 +110,15 @@ class RawFaces:
 
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
-        table = self.config.table
+        names = ("table", "val_dir", "test_dir")
+        files = {name: path and path.name for name in names for path in (getattr(self.config, name),)}
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
         versions = {"jaxfer": __version__, "python": platform.python_version()}
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.config)
-            | {"class_names": list(self.config.class_names), "table": table and table.name},
+            "options": asdict(self.config) | {"class_names": list(self.config.class_names), **files},
             "notes": [*self.match.notes, *self._agreement.notes],
             **self.ledger.metadata(),
         }

@@ -54,8 +54,9 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
     from jaxfer.data.prepared.faces import RawFaces
 
     config = config or PrepareConfig()
-    if out.resolve().is_relative_to(data_dir.resolve()):
-        raise UserError(f"{out} lies in the data itself, {data_dir}: pass an --out beside it")
+    for path in filter(None, (data_dir, config.val_dir, config.test_dir)):
+        if out.resolve().is_relative_to(path.resolve()):
+            raise UserError(f"{out} lies in the data itself, {path}: pass an --out beside it")
     layout, match = detect(data_dir, ReadOptions.of(config, data_dir))
     name = config_name(config)
     target = out / NAME / name

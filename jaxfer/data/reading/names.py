@@ -77,8 +77,8 @@ def refuse_misspelled(folder: Folder) -> None:
         close = difflib.get_close_matches(name.lower(), SPLIT_NAMES, n=1, cutoff=0.75)
         if close and not (split_named(name) or from_word(name)):
             raise UserError(
-                f"{folder.path / name} is of no split that jaxfer knows; did you mean {close[0]!r}? Rename it, or take "
-                "it out of the data"
+                f"{folder.path / name} is of no split that jaxfer knows; did you mean {close[0]!r}? Rename it, "
+                "take it out of the data, or pass the folder of each split by itself (--val-dir, --test-dir)"
             )
 
 
