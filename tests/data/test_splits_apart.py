@@ -138,7 +138,7 @@ def test_folders_of_which_nobody_can_tell_what_they_mean_are_refused(apart, opti
 
 
 def test_drawn_faces_have_their_own_splits():
-    with pytest.raises(UserError, match="val_dir is .*: pass None, since drawn faces have their own splits"):
+    with pytest.raises(UserError, match=r"val_dir is .*: pass None, since drawn faces have their own splits"):
         DataConfig(val_dir=Path("faces"))
 
 

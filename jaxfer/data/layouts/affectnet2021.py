@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 import jaxfer.data.reading.affectnet_values as values
-from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, natural, peek, readable
-from jaxfer.data.reading.names import as_code, split_named
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, natural, other_files, peek, readable
+from jaxfer.data.reading.names import as_code, refuse_misspelled, split_named
 from jaxfer.data.reading.npy import read_npy
 from jaxfer.data.reading.record import (
     MISSING,
+    NOT_IMAGE,
     SPLITS,
     UNLABELLED,
     UNREADABLE,
@@ -127,17 +128,23 @@ def _near(folder: Folder) -> dict[Path, str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    for part in _parts(peek(place, None, options.within(place))):
-        yield from _read_split(place, part, options)
+    codes = values.ExpressionCodes()
+    top = peek(place, None, options.within(place))
+    refuse_misspelled(top)
+    for part in _parts(top):
+        yield from _read_split(place, part, options, codes)
+    codes.refuse_other_count()
 
 
-def _read_split(place: Path, part: _Part, options: ReadOptions) -> Iterator[Record]:
+def _read_split(place: Path, part: _Part, options: ReadOptions, codes: values.ExpressionCodes) -> Iterator[Record]:
     folder, within = place / part.name / "images", options.within(place)
     annotations = _Rows(part.table) if part.table else _Annotations(place / part.name / "annotations", within)
     for path, link in images(folder, within):
         annotations.without_image.discard(path.stem)
         name = path.relative_to(place).as_posix()
-        yield _left_out(name, path, part, link) if link else _face(name, path, part, annotations, options)
+        yield _left_out(name, path, part, link) if link else _face(name, path, part, annotations, options, codes)
+    for path in other_files(folder, within):
+        yield _left_out(path.relative_to(place).as_posix(), path, part, NOT_IMAGE)
     if not leaves(folder, within):
         for number in sorted(annotations.without_image, key=natural):
             path = folder / f"{number}.jpg"
@@ -152,7 +159,14 @@ def _left_out(name: str, path: Path, part: _Part, reason: str, detail: str = "")
     return Record(name=name, image=path, split=part.split, split_name=part.name, left_out=reason, detail=detail)
 
 
-def _face(name: str, path: Path, part: _Part, annotations: "_Annotations | _Rows", options: ReadOptions) -> Record:
+def _face(
+    name: str,
+    path: Path,
+    part: _Part,
+    annotations: "_Annotations | _Rows",
+    options: ReadOptions,
+    codes: values.ExpressionCodes,
+) -> Record:
     number = path.stem
     try:
         code = annotations.value(number, EXPRESSION)
@@ -160,6 +174,7 @@ def _face(name: str, path: Path, part: _Part, annotations: "_Annotations | _Rows
         return _left_out(name, path, part, UNLABELLED, str(error))
     if code is None:
         return _left_out(name, path, part, UNLABELLED, annotations.none)
+    codes.add_text(code, f"the annotation of {path}")
     label, reason, detail = values.expression(code)
     if reason:
         return _left_out(name, path, part, reason, detail)

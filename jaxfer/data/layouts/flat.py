@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxfer.data.reading.folder import Folder, Reach, images, is_image, other_files
+from jaxfer.data.reading.names import Codes, is_code
 from jaxfer.data.reading.record import (
     NOT_IMAGE,
     UNKNOWN_SPLIT,
@@ -34,7 +35,16 @@ def _find(folder: Folder) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    _refuse_shifted(place, options.within(place))
     yield from by_split(_records(place, options.within(place)))
+
+
+def _refuse_shifted(place: Path, within: Reach) -> None:
+    codes = Codes()
+    for path, _ in images(place, within):
+        if is_code(_code(path.name)):
+            codes.add(int(_code(path.name)), f"the name of {path}")
+    codes.refuse_shifted(len(CLASSES), first=1)
 
 
 def _records(place: Path, within: Reach) -> Iterator[Record]:
@@ -58,8 +68,12 @@ def _split(name: str) -> Split | None:
 
 
 def _label(name: str) -> str:
+    return CLASSES.get(_code(name), "")
+
+
+def _code(name: str) -> str:
     parts = Path(name).stem.split("_")
-    return CLASSES.get(parts[11][-1:], "") if len(parts) > 11 else ""
+    return parts[11][-1:] if len(parts) > 11 else ""
 
 
 LAYOUT = Layout("flat folder", "images whose names carry train or val, and the class in part 11", _find, _read)

@@ -16,9 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data import releases
-from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, readable, tree
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, other_files, readable, tree
+from jaxfer.data.reading.names import Codes, is_code
 from jaxfer.data.reading.record import (
     MISSING,
+    NOT_IMAGE,
     SPLITS,
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -87,12 +89,13 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     rows_of: defaultdict[str, list[Row]] = defaultdict(list)
     for row in _rows(path):
         rows_of[_stem(_plain(row.file))].append(row)
-    zero = next((row.line for rows in rows_of.values() for row in rows if row.label == "0"), None)
-    if zero is not None and not any(row.label == "7" for rows in rows_of.values() for row in rows):
-        raise UserError(
-            f"{path} line {zero} has the label 0 and no line has 7, as in a list that counts from 0: RAF-DB counts "
-            "from 1 (surprise) to 7 (neutral), so add 1 to each label if they are one less, or correct that line"
-        )
+    labelled = [row for rows in rows_of.values() for row in rows if row.label]
+    _refuse_other_forms(path, labelled, rows_of)
+    codes = Codes()
+    for row in labelled:
+        if is_code(row.label):
+            codes.add(int(row.label), f"{path} line {row.line}")
+    codes.refuse_shifted(len(CLASSES), first=1)
     faces = _faces(place, within)
     records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
     yield from by_split(records)
@@ -100,6 +103,22 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         if stem not in rows_of:
             name = image.relative_to(place).as_posix()
             yield Record(name=name, image=image, split=None, left_out=link or UNLISTED)
+    for folder in dict.fromkeys(image.parent for image, _ in faces.values()):
+        for other in other_files(folder, within):
+            if other != path:
+                name = other.relative_to(place).as_posix()
+                yield Record(name=name, image=other, split=None, left_out=NOT_IMAGE)
+
+
+def _refuse_other_forms(path: Path, labelled: list[Row], rows_of: dict[str, list[Row]]) -> None:
+    """Refuse a list of which no line has the format's form: what its values mean is not known."""
+    if rows_of and not labelled:
+        row = min((rows[0] for rows in rows_of.values()), key=lambda row: row.line)
+        raise UserError(
+            f"no line of {path} is a name and one label, as all of RAF-DB's own list are, such as line {row.line}, "
+            f"which begins with {row.file!r:.60}: leave these two in each line, or say which of its values they are "
+            "(--table, --image-column, --label-column)"
+        )
 
 
 def _list(place: Path, within: Reach) -> Path | None:

@@ -60,8 +60,8 @@ def _read(place: Path, options: ReadOptions, *, layout: Layout | None, apart: Se
         for one in apart:
             if record.split == one.split:
                 raise UserError(
-                    f"{place} has a {one.split} split of its own, {record.split_name!r}, besides {one.passed}: pass the "
-                    f"folder of its training images alone, or leave out {_flag(f'{one.split}_dir')}"
+                    f"{place} has a {one.split} split of its own, {record.split_name!r}, besides {one.passed}: pass "
+                    f"the folder of its training images alone, or leave out {_flag(f'{one.split}_dir')}"
                 )
         if record.name in taken:
             raise UserError(f"{place} and another folder that was passed both have {record.name}: rename that folder")

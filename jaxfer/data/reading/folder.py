@@ -104,7 +104,7 @@ def peek(path: Path, limit: int | None = PEEK, within: Reach | None = None) -> F
     folders, files = [], []
     with readable(path), os.scandir(path) as entries:
         for entry in itertools.islice(entries, limit):
-            if not _hidden(entry.name):
+            if not is_hidden(entry.name):
                 (folders if _is_folder(entry) else files).append(entry.name)
     within = within or Reach(path)
     return Folder(path, tuple(sorted(folders, key=natural)), tuple(sorted(files, key=natural)), within)
@@ -126,7 +126,7 @@ def tree(top: Path, within: Reach) -> Iterator[Path]:
         yield folder
         if folder == top or not folder.is_symlink() or leads_on(folder, entered, within):
             with readable(folder), os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if _is_folder(entry) and not _hidden(entry.name)]
+                names = [entry.name for entry in entries if _is_folder(entry) and not is_hidden(entry.name)]
             ahead += [folder / name for name in sorted(names, key=natural, reverse=True)]
 
 
@@ -161,7 +161,7 @@ def refuse_depth(folder: Path, top: Path) -> None:
 
 def is_image(name: str) -> bool:
     """Return whether a file of this name counts as an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _hidden(name)
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
 
 
 def images(folder: Path, within: Reach) -> Iterator[tuple[Path, str]]:
@@ -189,7 +189,7 @@ def files(folder: Path, within: Reach, suffixes: tuple[str, ...]) -> Iterator[tu
     names, links = [], set()
     with readable(folder), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.lower().endswith(suffixes) and not _hidden(entry.name):
+            if entry.name.lower().endswith(suffixes) and not is_hidden(entry.name):
                 names.append(entry.name)
                 if entry.is_symlink():
                     links.add(entry.name)
@@ -210,7 +210,7 @@ def other_files(folder: Path, within: Reach) -> Iterator[Path]:
     if leaves(folder, within):
         return
     with readable(folder), os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not (_hidden(entry.name) or _is_folder(entry))]
+        names = [entry.name for entry in entries if not (is_hidden(entry.name) or _is_folder(entry))]
     yield from (folder / name for name in sorted(names, key=natural) if not is_image(name))
 
 
@@ -264,7 +264,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a name is of what systems keep among one's own."""
     return name.startswith(".") or name in JUNK
 
 

@@ -5,8 +5,8 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from jaxfer.data.reading.folder import LINK, Reach, is_image, leaves, natural, readable, tree
-from jaxfer.data.reading.record import MISSING, UNLISTED, UNREADABLE
+from jaxfer.data.reading.folder import LINK, Reach, is_hidden, is_image, leaves, natural, readable, tree
+from jaxfer.data.reading.record import MISSING, NOT_IMAGE, UNLISTED, UNREADABLE
 
 
 def inside(path: str) -> str:
@@ -71,15 +71,22 @@ class ImageTree:
         """Yield the name of each image that lies in the data itself."""
         return (name for name in self._files if is_image(posixpath.basename(name)))
 
-    def unlisted(self, listed: Collection[str]) -> Iterator[tuple[str, str]]:
+    def unlisted(self, listed: Collection[str], lists: Collection[Path] = ()) -> Iterator[tuple[str, str]]:
         """Yield the name of each image that is not `listed`, in natural order, with the reason to leave it out.
 
-        Links that leave the data count as images, whatever they point to.
+        Links that leave the data count as images, whatever they point to, and so do files beside images, but for the
+        `lists` that are read.
         """
         away = {name for name in self._links if leaves(self._root / name, self._within)}
         images = {name for name in (*self._files, *self._links) if name in away or is_image(posixpath.basename(name))}
         for name in sorted(images.difference(listed), key=natural):
             yield name, LINK if name in away else UNLISTED
+        folders = {posixpath.dirname(name) for name in images}
+        known = {path.relative_to(self._root).as_posix() for path in lists if path.is_relative_to(self._root)}
+        others = self._files.difference(images, listed, known)
+        for name in sorted((name for name in others if posixpath.dirname(name) in folders), key=natural):
+            if not is_hidden(posixpath.basename(name)):
+                yield name, NOT_IMAGE
 
     def _list(self, top: Path, apart: list[Path]) -> None:
         real = top.resolve()

@@ -93,7 +93,7 @@ def _records(place: Path, split: Split, split_name: str, within: Reach) -> Itera
             votes=expression_votes(counts),
             answers=tuple(counts),
         )
-    for name, reason in tree.unlisted(seen):
+    for name, reason in tree.unlisted(seen, [path]):
         yield Record(name=name, image=place / name, split=split, split_name=split_name, left_out=reason)
 
 

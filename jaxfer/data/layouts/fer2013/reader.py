@@ -16,7 +16,7 @@ from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
 from jaxfer.data.reading.folder import Folder, leaves, peek, readable
-from jaxfer.data.reading.names import split_named
+from jaxfer.data.reading.names import Codes, split_named
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
@@ -69,7 +69,9 @@ def records(path: Path) -> list[Record]:
     Raises:
         UserError: The file is damaged.
     """
-    found = [*(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))]
+    codes = Codes()
+    found = [*(_npz_records(path, codes) if path.suffix.lower() == ".npz" else _csv_records(path, codes))]
+    codes.refuse_shifted(len(CLASSES))
     refuse_others(str(path), found)
     return found
 
@@ -109,9 +111,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     yield from by_split(record for path in paths for record in records(path))
 
 
-def _csv_records(path: Path) -> Iterator[Record]:
+def _csv_records(path: Path, codes: Codes) -> Iterator[Record]:
+    """Yield the records of a csv, and note their codes."""
     for row in csv_file.rows(path):
         name = f"{path.name} line {row.line}"
+        if row.code is not None:
+            codes.add(row.code, f"{path} line {row.line}")
         if row.image is None:
             yield Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=row.damage)
         elif row.usage is None:
@@ -120,21 +125,23 @@ def _csv_records(path: Path) -> Iterator[Record]:
             yield _record(name, row.image, row.code, row.usage)
 
 
-def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[int, ...] | None = None) -> Record:
+def _record(
+    name: str, image: np.ndarray, code: int | None, usage: str, answers: tuple[int, ...] | None = None
+) -> Record:
     split = split_named(usage)
     if split is None:
         return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
-    known = code in range(len(CLASSES))
+    label = CLASSES[code] if code is not None and 0 <= code < len(CLASSES) else ""
     return Record(
         name=name,
         image=image,
         split=split,
         split_name=usage,
-        label=CLASSES[code] if known else "",
-        left_out="" if known else UNLABELLED,
+        label=label,
+        left_out="" if label else UNLABELLED,
         votes=expression_votes(answers) if answers else None,
         answers=answers,
-        agrees=agrees(CLASSES[code], answers) if known and answers else None,
+        agrees=agrees(label, answers) if label and answers else None,
     )
 
 
@@ -150,7 +157,8 @@ def _is_npz(path: Path) -> bool:
         return False
 
 
-def _npz_records(path: Path) -> Iterator[Record]:
+def _npz_records(path: Path, codes: Codes) -> Iterator[Record]:
+    """Yield the records of an npz, and note their codes."""
     try:
         with opened_npz(path) as arrays:
             images, labels, usages = (arrays[key] for key in ("images", "labels", "usage"))
@@ -164,6 +172,8 @@ def _npz_records(path: Path) -> Iterator[Record]:
             f"usage {usages.dtype} {usages.shape}, but uint8 [n, {SIDE}, {SIDE}] and two integers [n] are expected"
         )
     answers = [None] * len(images) if counts is None else _npz_answers(path, counts, len(images))
+    for code, row, count in zip(*np.unique(labels, return_index=True, return_counts=True), strict=True):
+        codes.add(int(code), f"{path} row {row}", int(count))
     for row, (image, code, usage) in enumerate(zip(images, labels.tolist(), usages.tolist(), strict=True)):
         usage_name = USAGES[usage] if usage in range(len(USAGES)) else ""
         yield _record(f"{path.name} row {row}", image, code, usage_name, answers[row])

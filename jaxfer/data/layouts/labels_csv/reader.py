@@ -153,13 +153,21 @@ def refuse_unknown(folder: Folder) -> None:
     """Refuse a `labels.csv` of which nobody can tell what it says.
 
     Raises:
-        UserError: The folder has one that is not empty, but its columns are not known.
+        UserError: The folder has one that is not empty, but its columns are not known, or none of its lines has as many
+            values.
     """
     for name in folder.files:
         path = folder.path / name
         if name.lower() != NAME or not path.is_file() or leaves(path, folder.within) or not path.stat().st_size:
             continue
-        if not labels_table(path):
+        table = labels_table(path)
+        line = next((line for line in table.lines() if line.number > table.begins), None) if table else None
+        if table and line and line.problem and not any(paths_of(table)):
+            raise UserError(
+                f"no line of {path} has the values that its columns ask for (line {line.number}: {line.problem}), so "
+                "that nobody can tell what it says of the images: correct it, or move it out of the data"
+            )
+        if not table:
             raise UserError(
                 f"{path} has no columns pth and label, so that nobody can tell whether its labels count or the names "
                 f"of the folders: name its columns, that of the images {', '.join(IMAGES[:-1])} or {IMAGES[-1]}, that "
@@ -274,7 +282,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         for name in names:
             if files[name].entries[0].split == split:
                 yield from _records(root, name, files[name], meaning)
-    for name, reason in tree.unlisted(files):
+    for name, reason in tree.unlisted(files, [source.path for source, _ in sources]):
         yield Record(name=name, image=root / name, split=None, left_out=reason)
 
 
