@@ -97,9 +97,9 @@ class DataConfig(Section):
     table: Annotated[Path | None, PATH] = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; None looks for a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; None looks for a usual one, as emotion."""
     follow_links: bool = False
     """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex. Whoever goes
     on with a run or evaluates it says so again."""
@@ -205,9 +205,9 @@ class PrepareConfig(Section):
     table: Annotated[Path | None, PATH] = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; None looks for a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; None looks for a usual one, as emotion."""
     follow_links: bool = False
     """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     leaks: Literal["drop", "near", "keep"] = "drop"

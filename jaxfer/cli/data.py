@@ -33,9 +33,9 @@ class Check:
     table: Path | None = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; by default a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; by default a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; by default a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; by default a usual one, as emotion."""
     follow_links: bool = False
     """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     json: Path | None = None

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from jaxfer.data import releases
 from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, other_files, readable, tree
+from jaxfer.data.reading.image_tree import ALIGNED
 from jaxfer.data.reading.names import Codes, is_code
 from jaxfer.data.reading.record import (
     MISSING,
@@ -53,9 +54,6 @@ _LINE = re.compile(r"(\S.*\.\w+)\s+(\S+)")
 
 LONGEST = 4096
 """Characters that a line may have: a longer one has no label."""
-
-ALIGNED = "_aligned"
-"""What the names of aligned images have behind those in the list."""
 
 
 class Row(NamedTuple):

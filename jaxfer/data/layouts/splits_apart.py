@@ -34,7 +34,13 @@ def refuse_nesting(path: Path, others: dict[Split, Path]) -> None:
 
 
 def joined(layout: Layout, match: Match, apart: Sequence[Apart]) -> tuple[Layout, Match]:
-    """Return the layout and the place of data of which splits lie apart."""
+    """Return the layout and the place of data of which splits lie apart.
+
+    Args:
+        layout: That of the rest of the data.
+        match: Where that lies.
+        apart: The splits.
+    """
     evidence = "".join(
         f"; {one.split} is in {one.match.place}, which {one.match.evidence} ({one.layout.name})" for one in apart
     )

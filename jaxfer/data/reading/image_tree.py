@@ -8,6 +8,9 @@ from pathlib import Path
 from jaxfer.data.reading.folder import LINK, Reach, is_hidden, is_image, leaves, natural, readable, tree
 from jaxfer.data.reading.record import MISSING, NOT_IMAGE, UNLISTED, UNREADABLE
 
+ALIGNED = "_aligned"
+"""What the names of RAF-DB's aligned images have behind those in its list; photographs never stand in for them."""
+
 
 def inside(path: str) -> str:
     r"""Return a relative path in its plain form, "" where it is absolute, empty, or leaves the folder it starts from.

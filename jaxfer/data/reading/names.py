@@ -126,7 +126,13 @@ class Codes:
         self._first: dict[int, str] = {}
 
     def add(self, code: int, where: str, count: int = 1) -> None:
-        """Take note of a code, of where it is, in words, and of how often."""
+        """Take note of a code.
+
+        Args:
+            code: The code.
+            where: What has it, in words.
+            count: How many have it.
+        """
         self.counts[code] += count
         self._first.setdefault(code, where)
 

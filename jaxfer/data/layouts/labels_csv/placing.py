@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import Reach, exists, is_image
-from jaxfer.data.reading.image_tree import ImageTree, inside
+from jaxfer.data.reading.image_tree import ALIGNED, ImageTree, inside
 from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.record import MISSING, Split
 
@@ -84,11 +84,15 @@ def place(paths: Sequence[str], root: Path, within: Reach, beside: str, split: S
 def by_file(tree: ImageTree) -> dict[str, list[str]]:
     """Return the names of images by what a path may call them, in lower case: the file with its suffix, and without."""
     names: dict[str, list[str]] = {}
+    aligned: dict[str, list[str]] = {}
     for name in tree.images():
-        file = posixpath.basename(name).lower()
-        for key in (file, posixpath.splitext(file)[0]):
+        stem, suffix = posixpath.splitext(posixpath.basename(name).lower())
+        for key in (stem + suffix, stem):
             names.setdefault(key, []).append(name)
-    return names
+        if stem.endswith(ALIGNED):  # which RAF-DB's list says nothing of
+            for end in (suffix, ""):
+                aligned.setdefault(stem.removesuffix(ALIGNED) + end, []).append(name)
+    return names | aligned
 
 
 def _below(

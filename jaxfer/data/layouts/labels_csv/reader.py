@@ -8,17 +8,19 @@ are words, or digits whose order the user declares.
 
 A table lies in the folder of the data or in one below it; several are one data set where each is of a split. What is
 of which split says the table's column; or else the name of the table, or of its folder, where there are several; or
-else a path that starts with the name of a split; or the table's own name. All else is training data.
+else a path that starts with the name of a split; or else the names of all images, where each begins with one, as
+RAF-DB's do; or the table's own name. All else is training data.
 
 Where several rows for one file agree, the first counts; where they do not, none does.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data.layouts.labels_csv.placing import PlacedImages, Placing, place
@@ -289,6 +291,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
 def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, Row], tuple[Split | None, str]]:
     """Return what tells the split of a row, given its file's name, and what the data calls that."""
     column = next(iter(source.table.form.splits), "")
+    by_name = _named_by_split(rows)
     said = {row.split for row in rows} - {""}
     refuse_splits(said, column, source.path)
 
@@ -296,10 +299,22 @@ def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, R
         if said:
             return split_named(row.split), row.split
         own, folder = source.split_name, name.partition("/")[0] if "/" in name else ""
-        found = next((one for one in ("" if alone else own, folder, own) if split_named(one)), "train")
+        file = _first_word(row) if by_name else ""
+        found = next((one for one in ("" if alone else own, folder, file, own) if split_named(one)), "train")
         return split_named(found), found
 
     return split_of
+
+
+def _named_by_split(rows: list[Row]) -> bool:
+    """Return whether the names of all images begin with that of a split, and not all with the same, as RAF-DB's do."""
+    words = {_first_word(row) for row in rows if not row.problem}
+    return len(words) > 1 and all(map(split_named, words))
+
+
+def _first_word(row: Row) -> str:
+    match = re.match("[a-z]+", PurePosixPath(row.path.replace("\\", "/")).name.lower())
+    return match[0] if match else ""
 
 
 def _records(root: Path, name: str, file: File, meaning: dict[str, str]) -> Iterator[Record]:
