@@ -190,7 +190,10 @@ LINES = st.lists(
 @given(content=st.one_of(LINES.map("\n".join).map(str.encode), st.binary(max_size=200)))
 def test_no_list_crashes_the_reader(tmp_path_factory, content):
     root = write(tmp_path_factory.getbasetemp() / "raf", content, "train_1.jpg", "test_1.jpg", at=LIST)
-    records = read(root)
+    try:
+        records = read(root)
+    except UserError:  # no line is one of such a list, or its codes count from another number
+        return
     assert len({record.name for record in records}) == len(records)
     for record in records:
         assert record.left_out in KINDS or record.label in AFFECTNET_7

@@ -139,7 +139,8 @@ class Codes:
     def refuse_shifted(self, classes: int, first: int = 0, unknown: int | None = -1) -> None:
         """Refuse codes that look as if they were counted from another number than the format's.
 
-        There is then a code before or behind all others, and more often than that of the class at the other end.
+        There is then a code before or behind all others, and more often than that of the class at the other end. Where
+        most of the classes are missing, nothing is said: a damaged label among few may be anything.
 
         Args:
             classes: How many classes the format has.
@@ -150,6 +151,8 @@ class Codes:
             UserError: They look so.
         """
         last = first + classes - 1
+        if 2 * sum(first <= code <= last for code in self.counts) < classes:
+            return
         for shift, lacking, beyond in ((1, first, last + 1), (-1, last, first - 1)):
             marked = beyond == unknown and (self.counts[lacking] or not {*range(beyond, last)} <= self.counts.keys())
             if self.counts[beyond] > self.counts[lacking] and not marked:
