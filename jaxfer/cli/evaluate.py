@@ -50,6 +50,8 @@ class Evaluate:
     """Likewise, of the test split: with --split test, nothing else is read."""
     classes: tuple[str, ...] = ()
     """Compare these of the network's classes alone, as happy,sad, among which it then chooses; by default all."""
+    merge: tuple[str, ...] = ()
+    """Count some of the network's classes as another, as contempt=disgust, adding their probabilities."""
     class_names: tuple[str, ...] = ()
     """What words for classes in --data mean, as suprise=surprise,sleepy=none; by default what the run was told."""
     label_order: LabelOrder | None = None
@@ -135,11 +137,11 @@ class Evaluate:
         trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
         for one in trained:  # now, and not after the work
             place_of_evaluations(one.run_dir, self.out)
-            refuse_classes(one, self.classes)
+            refuse_classes(one, self.classes, self.merge)
         loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
-            config = self._data_config(one.config.data)
+            config = self._data_config(one)
             if config not in loaded:
                 # A run may be somebody else's: what its config names is read and never written to.
                 loaded[config] = load(config, only=self.split, keep=self.data is not None, watch=images_bar)
@@ -149,6 +151,7 @@ class Evaluate:
                 print(f"evaluating {one.name} on {len(split):,} images", file=sys.stderr)
             options = {"views": self.views, "by": self.by, "images": self.images, "more_groups": groups}
             options |= {"statistics_images": self.statistics_images, "without_copies": self.without_copies}
+            options |= {"merge": self.merge}
             evaluations.append(evaluate(one, data, self.split, own=self._own(one, config, data), **options))
         return evaluations
 
@@ -171,7 +174,7 @@ class Evaluate:
         config = read_config(run_dir)
         return None if config.model.variant in VARIANTS else own_network(self.network, len(config.data.vocabulary))
 
-    def _data_config(self, trained: DataConfig) -> DataConfig:
+    def _data_config(self, one: "Trained") -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
         options = {"sampling": "uniform", "soft_labels": False, "follow_links": self.follow_links}
         if self.data is not None:
@@ -185,6 +188,12 @@ class Evaluate:
             options |= {"class_names": self.class_names}
         if self.group_by is not None:
             options |= {"group_by": self.group_by}
+        trained = one.config.data
+        if self.merge:
+            from jaxfer.evaluation.evaluate import classes_of
+
+            trained = dataclasses.replace(trained, merge=(*trained.merge, *self.merge))
+            trained = trained.of_classes(classes_of(one, self.merge))
         return dataclasses.replace(trained.of_classes(self.classes) if self.classes else trained, **options)
 
 

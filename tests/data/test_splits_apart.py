@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_a_run_goes_on_where_its_folders_have_moved_to(apart):
 
 
 def test_evaluation_takes_the_folders_of_the_run_or_those_that_are_passed():
-    trained = config(Path("run"))
+    trained = SimpleNamespace(config=SimpleNamespace(data=config(Path("run"))))
 
     def asked(**options):
         found = Evaluate(runs=(Path("run"),), split="test", **options)._data_config(trained)
