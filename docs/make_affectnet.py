@@ -128,9 +128,8 @@ val_set/...""",
         "RAF-DB",
         "basic/EmoLabel/list_patition_label.txt\nbasic/Image/aligned/train_00001_aligned.jpg",
         "Classes 1 to 7 are surprise, fear, disgust, happiness, sadness, anger, neutral. A list that counts from "
-        "0, or whose lines all have further values, is refused; a list alone, called anything, is read by "
-        "[`--table LIST --label-order raf-db`](data.md#tables-of-images-and-labels). Its test split is for the final "
-        "score: training holds a tenth of each class out instead.",
+        "0, or whose lines all have further values, is refused; a list alone, under any name, is read by `--table`. Its test split is for the "
+        "final score: training holds a tenth of each class out instead.",
         "RAF-DB",
     ),
     Section(

@@ -3,8 +3,6 @@
 Each case is a folder as public reports describe it, in its true format and tiny. Others stand in the tests of layouts.
 """
 
-import io
-import tarfile
 from collections import Counter
 
 import numpy as np
@@ -119,18 +117,6 @@ def three_columns(root):
     put(root / "basic/EmoLabel/list_patition_label.txt", "\n".join(lines).encode())
 
 
-def renamed_tar(root):
-    """What gzip leaves of fer2013.tar.gz, under the name of the file in it."""
-    lines = ["emotion,pixels,Usage"]
-    usages = {"train": "Training", "val": "PublicTest"}
-    lines += [f"{FER2013.index(label)},{pixels(label, n)},{usages[split]}" for split, label, n in faces()]
-    with tarfile.open(root / "fer2013.csv", "w") as tar:
-        for name, text in (("fer2013/fer2013.csv", "\n".join([*lines, ""])), ("fer2013/README", "a, b, c\n" * 4)):
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text.encode()))
-
-
 def counted_from_one(root):
     lines = ["emotion,pixels,Usage"]
     lines += [f"{1 + FER2013.index(label)},{pixels(label, number)},Training" for _, label, number in faces()]
@@ -159,7 +145,6 @@ def in_spanish(root):
     ("write", "sentence"),
     [
         (three_columns, r"no line of .*list_patition_label.txt is a name and one label.*--table"),
-        (renamed_tar, r"fer2013.csv is a tar archive.*unpack it"),
         (counted_from_one, r"line 2 has the code 7, .* counted from 1: .*take 1 from each"),
         (a_value_too_many, r"no line of .*labels.csv .*line 2: 5 values rather than 4"),
         (misspelt, r"vaild is of no split .*did you mean 'valid'\?.*--val-dir"),

@@ -11,11 +11,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxfer.data.reading.folder import readable
 from jaxfer.data.reading.names import as_code
 from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.errors import UserError
-from jaxfer.files import opened
 
 SIDE = 48
 """Height and width of every image, in pixels."""
@@ -31,9 +29,6 @@ FORMS = (["emotion", "pixels", "usage"], ["emotion", "usage", "pixels"])
 
 NAMES = ("fer2013.csv", "icml_face_data.csv")
 """Names of files that are meant to be this data."""
-
-_TAR_MARK = 257
-"""Where a tar archive says that it is one: https://www.gnu.org/software/tar/manual/html_node/Standard.html"""
 
 LONGEST = 20_000
 """Characters that a line may have: more than a row of pixels has."""
@@ -65,12 +60,8 @@ def kind_of(path: Path) -> Kind | None:
     """Return what a file has by its columns, None where they are not FER2013's.
 
     Raises:
-        UserError: It has only the name of such a file, is an archive with one in it, or may not be read.
+        UserError: It has only the name of such a file, or may not be read.
     """
-    if path.name.lower() in NAMES and _is_tar(path):
-        raise UserError(
-            f"{path} is a tar archive under another name, as gzip leaves fer2013.tar.gz: unpack it (tar -xf)"
-        )
     table = open_table(path, LONGEST, _columns)
     if table is None and path.name.lower() in NAMES:
         raise UserError(
@@ -81,11 +72,6 @@ def kind_of(path: Path) -> Kind | None:
         return None
     names = table.form.names
     return "without labels" if "emotion" not in names else "whole" if "usage" in names else "without Usage"
-
-
-def _is_tar(path: Path) -> bool:
-    with readable(path), opened(path) as file:
-        return file.read(_TAR_MARK + 5)[_TAR_MARK:] == b"ustar"
 
 
 def rows(path: Path) -> Iterator[Row]:
