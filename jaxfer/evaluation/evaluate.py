@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.special import logsumexp
 
 from jaxfer.config import Config, Views, to_json
 from jaxfer.data.copies import copies_of
@@ -320,8 +319,8 @@ def evaluate(
     parts = [_logits_of(name, trained, merge) for name in data.class_names]
     logits = tuple(part[0] for part in parts)
     if data.class_names != trained.class_names:
-        each = [logsumexp(predictions.logits[:, part], axis=1) for part in parts]
-        predictions = dataclasses.replace(predictions, logits=np.stack(each, axis=1).astype(predictions.logits.dtype))
+        each = [np.logaddexp.reduce(predictions.logits[:, part], axis=1) for part in parts]
+        predictions = dataclasses.replace(predictions, logits=np.stack(each, axis=1))
     if len(logits) < len(trained.class_names):
         trained = dataclasses.replace(trained, temperature=None)
     use = data.use(split_name)
