@@ -127,8 +127,9 @@ val_set/...""",
     Section(
         "RAF-DB",
         "basic/EmoLabel/list_patition_label.txt\nbasic/Image/aligned/train_00001_aligned.jpg",
-        "Classes 1 to 7 are surprise, fear, disgust, happiness, sadness, anger, neutral. Its test split is for the final "
-        "score: training holds a tenth of each class out instead.",
+        "Classes 1 to 7 are surprise, fear, disgust, happiness, sadness, anger, neutral. A list that counts from "
+        "0, or whose lines all have further values, is refused; a list alone, under any name, is read by `--table`. Its test split is for the "
+        "final score: training holds a tenth of each class out instead.",
         "RAF-DB",
     ),
     Section(
@@ -177,6 +178,11 @@ ENDING = """
 
 `jaxfer` never guesses. A folder with several data sets is refused with the list of what was found where; a folder that
 fits nothing, with what was looked for. Pass the path of the part you mean.
+
+Where training, validation and test images lie in folders that do not belong together, or one of them has a name that says no split,
+pass each: `--data-dir TRAIN --val-dir VALIDATION --test-dir TEST`, see
+[Splits in folders of their own](data.md#splits-in-folders-of-their-own). Where the images are links into a store beside the folder, as those of
+Hugging Face's cache and of git-annex are, pass the folder that holds both, or `--follow-links`, see [Links](data.md#links).
 
 ## What prepare keeps, and what it leaves out
 

@@ -76,7 +76,8 @@ takes {saves}; `benchmarks/saving.py` measured it.
 
 - It is read and never changed. Decoded images are kept beside it in a folder `.jaxfer` that jaxfer made and marked, or nowhere
   if that cannot be written; [it can be deleted at any time](data.md). Data that a run of somebody else names is only read.
-- Nothing is written, removed or read as a cache through a link that was laid in its place.
+- Nothing is written, removed or read as a cache through a link that was laid in its place. Links out of the data are followed only
+  where you pass `--follow-links`, and never because a run says so.
 - Nothing is unpickled, and no code in data, runs or weights is run. Only `--network MODULE:NAME` and a `load_run` of such a run
   with the network passed import code, yours.
 - Labels are never guessed: [what is left out is counted and said](data.md).

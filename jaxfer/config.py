@@ -75,6 +75,10 @@ class DataConfig(Section):
 
     data_dir: Annotated[Path | None, PATH] = None
     """Folder (or FER2013 file) that holds the labelled faces; its layout is detected. None draws faces instead."""
+    val_dir: Annotated[Path | None, PATH] = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Annotated[Path | None, PATH] = None
+    """Likewise, of the test split."""
     image_size: Annotated[int, SIDE] = 64
     """Side, in pixels, of the square images that the network sees; at least 32."""
     num_classes: Literal[7, 8] = 7
@@ -93,9 +97,12 @@ class DataConfig(Section):
     table: Annotated[Path | None, PATH] = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; None looks for a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; None looks for a usual one, as emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex. Whoever goes
+    on with a run or evaluates it says so again."""
     margin: Annotated[float, MARGIN] = 0.0
     """What is kept around a face where the data says by a box where it is, as a share of the box's side."""
     val_fraction: Annotated[float, Must(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.1")] = 0.1
@@ -126,6 +133,9 @@ class DataConfig(Section):
         _check_columns(self)
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
+        for name in ("val_dir", "test_dir"):
+            drawn = getattr(self, name) is not None and self.data_dir is None
+            check(not drawn, name, getattr(self, name), "None, since drawn faces have their own splits, or a data_dir")
         drawn_groups = self.group_by is not None and self.data_dir is None
         check(not drawn_groups, "group_by", self.group_by, "None, since drawn faces have no groups, or a data_dir")
         both = bool(self.classes) and self.num_classes != DataConfig.num_classes
@@ -178,6 +188,10 @@ class DataConfig(Section):
 class PrepareConfig(Section):
     """How `jaxfer.data.prepare` cuts out faces, and which it keeps."""
 
+    val_dir: Annotated[Path | None, PATH] = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Annotated[Path | None, PATH] = None
+    """Likewise, of the test split."""
     num_classes: Literal[7, 8] = 7
     """7 for AffectNet's expressions without contempt, 8 with it."""
     image_size: Annotated[int, SIDE] = 64
@@ -191,9 +205,11 @@ class PrepareConfig(Section):
     table: Annotated[Path | None, PATH] = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; None looks for a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; None looks for a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; None looks for a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; None looks for a usual one, as emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     leaks: Literal["drop", "near", "keep"] = "drop"
     """Training images that are exact copies of a validation or test image; `near` drops those that look like one too,
     which show the same photograph most of the time."""

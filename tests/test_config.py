@@ -31,6 +31,9 @@ NOTHING_DEFAULT = Config(
         label_order="alphabetical",
         table=Path("faces/list of all.csv"),
         image_column="picture",
+        val_dir=Path("val"),
+        test_dir=Path("test"),
+        follow_links=True,
         label_column="feeling",
         margin=0.2,
         val_fraction=0.25,
@@ -175,6 +178,8 @@ OTHER_VARIANTS = ("resnet-18", "seed", "", "mine:", ":Net", "mine", "my-nets:Net
 INVALID = [
     (DataConfig, "data_dir", ("faces",), "a pathlib.Path"),
     (DataConfig, "table", ("faces.csv",), "a pathlib.Path"),
+    (DataConfig, "val_dir", ("faces", Path("faces")), "a"),
+    (DataConfig, "test_dir", ("faces", Path("faces")), "a"),
     (DataConfig, "image_column", ("picture",), "the table (--table)"),
     (DataConfig, "label_column", ("feeling",), "the table (--table)"),
     (DataConfig, "image_size", (31, 0, -64, "64", None), "at least 32 pixels"),
@@ -269,7 +274,7 @@ def test_an_invalid_value_is_refused_with_its_name_and_what_to_pass(section, nam
 def test_every_field_that_can_be_invalid_is_in_the_table(section):
     # The fields with a factory are the sections of a config.
     values = {field.name for field in dataclasses.fields(section) if field.default is not dataclasses.MISSING}
-    yes_or_no = {"flip", "ema_warmup", "alternate_flip", "stream", "gray", "standardize"}
+    yes_or_no = {"flip", "ema_warmup", "alternate_flip", "stream", "follow_links", "gray", "standardize"}
     assert values - yes_or_no == {name for kind, name, *_ in INVALID if kind is section}
 
 

@@ -22,6 +22,10 @@ class Check:
 
     data_dir: tyro.conf.Positional[Path]
     """Folder (or file) with the labelled faces; its layout is detected."""
+    val_dir: Path | None = None
+    """Folder (or file) of the validation split, of any layout, where it does not lie with the rest of the data."""
+    test_dir: Path | None = None
+    """Likewise, of the test split."""
     class_names: tuple[str, ...] = ()
     """What the data's own words for classes mean, as suprise=surprise,sleepy=none; none leaves faces out."""
     label_order: LabelOrder | None = None
@@ -29,9 +33,11 @@ class Check:
     table: Path | None = None
     """Table (csv) with a column of images and one of labels; None looks for one, and for all other layouts."""
     image_column: str | None = None
-    """Name of the column of images in the table; by default a usual one, such as path or image."""
+    """Name of the column of images in the table, or its number from 1; by default a usual one, as path or image."""
     label_column: str | None = None
-    """Name of the column of labels in the table; by default a usual one, such as label or emotion."""
+    """Name of the column of labels in the table, or its number from 1; by default a usual one, as emotion."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     json: Path | None = None
     """File for all findings, with the paths."""
     html: Path | None = None
@@ -60,6 +66,9 @@ class Check:
             table=self.table,
             image_column=self.image_column,
             label_column=self.label_column,
+            follow_links=self.follow_links,
+            val_dir=self.val_dir,
+            test_dir=self.test_dir,
             watch=images_bar,
         )
         print_check(found)

@@ -43,14 +43,23 @@ class Evaluate:
     """Folders of runs, finished or not. Several are compared on the same images."""
     data: Path | None = None
     """Folder (or file) with the labelled faces; by default what each run was trained with."""
+    val_dir: Path | None = None
+    """Folder (or file) of the validation split, where it does not lie with the rest of the data; by default the
+    run's."""
+    test_dir: Path | None = None
+    """Likewise, of the test split: with --split test, nothing else is read."""
     classes: tuple[str, ...] = ()
     """Compare these of the network's classes alone, as happy,sad, among which it then chooses; by default all."""
+    merge: tuple[str, ...] = ()
+    """Count some of the network's classes as another, as contempt=disgust, adding their probabilities."""
     class_names: tuple[str, ...] = ()
     """What words for classes in --data mean, as suprise=surprise,sleepy=none; by default what the run was told."""
     label_order: LabelOrder | None = None
     """What digits in folder names of --data mean; by default what the run was told."""
     group_by: str | None = None
     """What says which images were held out together, see `jaxfer train`; by default what the run was told."""
+    follow_links: bool = False
+    """Follow symbolic links out of the data's folder; what a run was told counts for nothing here."""
     split: str = "val"
     """The split: train, val, test, or the data's own name, such as PublicTest."""
     epoch: Literal["last", "best"] | int = "last"
@@ -92,6 +101,8 @@ class Evaluate:
             raise UserError("a run is named twice: pass each once")
         if self.ensemble and len(folders) < 2:
             raise UserError("an ensemble is of two runs or more: pass their folders")
+        if self.test_dir is not None and self.split == "val" and self.val_dir is None:
+            raise UserError("--test-dir is for the test split, and --split says val: pass --split test")
         start_jax()
         # JAX is imported from here on: `--help` and mistaken flags do not wait for it.
         from jaxfer.evaluation import compare, ensemble
@@ -126,11 +137,11 @@ class Evaluate:
         trained = [load_run(run_dir, self.epoch, model=self._network(run_dir)) for run_dir in self.runs]
         for one in trained:  # now, and not after the work
             place_of_evaluations(one.run_dir, self.out)
-            refuse_classes(one, self.classes)
+            refuse_classes(one, self.classes, self.merge)
         loaded: dict[DataConfig, Dataset] = {}
         evaluations = []
         for one in trained:
-            config = self._data_config(one.config.data)
+            config = self._data_config(one)
             if config not in loaded:
                 # A run may be somebody else's: what its config names is read and never written to.
                 loaded[config] = load(config, only=self.split, keep=self.data is not None, watch=images_bar)
@@ -140,6 +151,7 @@ class Evaluate:
                 print(f"evaluating {one.name} on {len(split):,} images", file=sys.stderr)
             options = {"views": self.views, "by": self.by, "images": self.images, "more_groups": groups}
             options |= {"statistics_images": self.statistics_images, "without_copies": self.without_copies}
+            options |= {"merge": self.merge}
             evaluations.append(evaluate(one, data, self.split, own=self._own(one, config, data), **options))
         return evaluations
 
@@ -150,9 +162,10 @@ class Evaluate:
 
         if not (self.statistics_images or self.without_copies):
             return None
-        if config == trained.config.data and "train" in data.splits:
+        own = dataclasses.replace(trained.config.data, follow_links=self.follow_links)
+        if config == own and "train" in data.splits:
             return data
-        return load(trained.config.data, keep=False, watch=images_bar)
+        return load(own, keep=False, watch=images_bar)
 
     def _network(self, run_dir: Path) -> "Network | None":
         """Return the network of the run in a folder, where it is none of jaxfer's and --network says which."""
@@ -161,18 +174,26 @@ class Evaluate:
         config = read_config(run_dir)
         return None if config.model.variant in VARIANTS else own_network(self.network, len(config.data.vocabulary))
 
-    def _data_config(self, trained: DataConfig) -> DataConfig:
+    def _data_config(self, one: "Trained") -> DataConfig:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
-        options = {"sampling": "uniform", "soft_labels": False}
+        options = {"sampling": "uniform", "soft_labels": False, "follow_links": self.follow_links}
         if self.data is not None:
             # What a table says of the run's own images, it does not say of others.
             options |= {"data_dir": self.data, "table": None, "image_column": None, "label_column": None}
+            options |= {"val_dir": None, "test_dir": None}
+        options |= {name: path for name in ("val_dir", "test_dir") if (path := getattr(self, name)) is not None}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}
         if self.class_names:
             options |= {"class_names": self.class_names}
         if self.group_by is not None:
             options |= {"group_by": self.group_by}
+        trained = one.config.data
+        if self.merge:
+            from jaxfer.evaluation.evaluate import classes_of
+
+            trained = dataclasses.replace(trained, merge=(*trained.merge, *self.merge))
+            trained = trained.of_classes(classes_of(one, self.merge))
         return dataclasses.replace(trained.of_classes(self.classes) if self.classes else trained, **options)
 
 

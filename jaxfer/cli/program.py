@@ -1,5 +1,6 @@
 """How a program that starts from a command line ends: its exit codes, and errors in one sentence."""
 
+import errno
 import io
 import logging
 import os
@@ -51,6 +52,9 @@ def run(main: Callable[[], None]) -> None:
         errors.print("stopped")
         _exit(128 + signal.SIGINT)
     except Exception as error:
+        if said := _out_of_memory(error):
+            errors.print(printable(f"error: {said}"))
+            _exit(2)
         if not _joined():
             raise
         if _lost(error):
@@ -84,6 +88,21 @@ def _unraisable(error: "sys.UnraisableHookArgs") -> None:
     """Show what cannot be raised, but for tasks of Orbax that outlive their loop when a program fails."""
     if str(error.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(error)
+
+
+def _out_of_memory(error: Exception) -> str:
+    """Return in a sentence that memory ran out, on the host or a device, "" for other errors."""
+    short = str(error).splitlines()[0] if str(error) else ""
+    on_device = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in short
+    on_host = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if not (on_device or on_host):
+        return ""
+    said = f" ({short.removeprefix('RESOURCE_EXHAUSTED: ').removesuffix('.')})" if short else ""
+    return (
+        f"memory ran out{said}: to train, lower batch_size (--batch-size) or image_size (--image-size), do each batch "
+        "in parts (--accumulate), or take a smaller network (--variant); where it is the images that do not fit, "
+        "have them decoded for each batch (--stream); to evaluate, take another device, such as by JAX_PLATFORMS=cpu"
+    )
 
 
 def _joined() -> bool:

@@ -21,7 +21,7 @@ import PIL
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Images, Split
 from jaxfer.data.groups import evidence
-from jaxfer.data.reading.folder import readable, refuse_depth
+from jaxfer.data.reading.folder import Reach, leads_on, leaves, readable, refuse_depth
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.errors import UserError
 from jaxfer.files import opened, own, remove
@@ -33,7 +33,7 @@ FOLDER = ".jaxfer"
 VERSION = 4
 """To be raised whenever the same data and config give other arrays or facts."""
 
-LATER = ("classes", "merge", "class_names", "table", "image_column", "label_column")
+LATER = ("classes", "merge", "class_names", "table", "image_column", "label_column", "follow_links")
 """Settings that the first releases did not know."""
 
 GROUPED = 4
@@ -57,13 +57,18 @@ class Cache:
     Args:
         place: The data, a folder or a file.
         config: How it is asked for.
+        within: How far links in the data are followed; by default as far as they stay there.
         read_only: Whether nothing may be written or removed, as beside data that others have chosen.
     """
 
-    def __init__(self, place: Path, config: DataConfig, *, read_only: bool = False) -> None:
+    def __init__(
+        self, place: Path, config: DataConfig, within: Reach | None = None, *, read_only: bool = False
+    ) -> None:
         self._read_only = read_only
         self._home = (place if place.is_dir() else place.parent) / FOLDER
-        self._tree = _tree(place, *([config.table] if config.table else []))
+        self._tree = _tree(place, within or Reach(place), *([config.table] if config.table else []))
+        if apart := [path for path in (config.val_dir, config.test_dir) if path]:
+            self._tree = _joined(self._tree, *(_tree(path, Reach(path, config.follow_links)) for path in apart))
         self._entry = self._home / f"{self._tree}-{_settings(config)}"
         self._outdated = {f"{self._tree}-{_settings(config, version)}" for version in range(1, VERSION)}
 
@@ -216,20 +221,28 @@ def _is_abandoned(name: str) -> bool:
 
 def _settings(config: DataConfig, version: int = VERSION) -> str:
     """Return a hash of all that decides the arrays apart from the data itself."""
-    apart = ("data_dir", "sampling", "group_by")
+    apart = ("data_dir", "val_dir", "test_dir", "sampling", "group_by")
     fields = {name: value for name, value in asdict(config).items() if name not in apart}
     # What later releases ask for, and nobody has asked for, says nothing: entries from before stay of use.
-    fields = {name: value for name, value in fields.items() if name not in LATER or value not in ((), None)}
+    fields = {name: value for name, value in fields.items() if name not in LATER or value not in ((), None, False)}
     if version >= GROUPED:
         fields["group_by"] = evidence(config.group_by)
     return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 
-def _tree(place: Path, *others: Path) -> str:
+def _joined(*trees: str) -> str:
+    """Return one hash for the hashes of several folders."""
+    return hashlib.blake2b(" ".join(trees).encode(), digest_size=8).hexdigest()
+
+
+def _tree(place: Path, within: Reach, *others: Path) -> str:
     """Return a hash of names, sizes and times of change of the files in a folder, or of a file and those beside it.
+
+    Of links that are followed out of it, what they lead to counts, too.
 
     Args:
         place: The folder or file.
+        within: How far links are followed.
         others: Further files that count, wherever they lie.
 
     Raises:
@@ -237,6 +250,7 @@ def _tree(place: Path, *others: Path) -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     folders = [place if place.is_dir() else place.parent]
+    entered = [folders[0].resolve()]
     for other in others:
         with readable(other):
             facts = other.stat()
@@ -252,6 +266,27 @@ def _tree(place: Path, *others: Path) -> str:
                 if not entry.is_dir(follow_symlinks=False):
                     facts = entry.stat(follow_symlinks=False)
                     digest.update(os.fsencode(f"{entry.path[len(str(place)) :]} {facts.st_size} {facts.st_mtime_ns}\n"))
+                    if entry.is_symlink() and place.is_dir():
+                        led = _led(Path(entry.path), entered, within)
+                        digest.update(led)
+                        folders += [Path(entry.path)] if led == FOLLOWED else []
                 elif place.is_dir():
                     folders.append(Path(entry.path))
     return digest.hexdigest()
+
+
+FOLLOWED = b"followed\n"
+"""What a link counts as that leads to a folder whose files count themselves."""
+
+
+def _led(link: Path, entered: list[Path], within: Reach) -> bytes:
+    """Return what a link counts as besides itself; nothing where what it leads to counts anyway, or not at all."""
+    try:
+        if leaves(link, within) or any(map(link.resolve().is_relative_to, entered)):
+            return b""
+        if link.is_dir():
+            return FOLLOWED if leads_on(link, entered, within) else b""
+        facts = link.stat()
+    except OSError:  # it leads nowhere
+        return b""
+    return f"{facts.st_size} {facts.st_mtime_ns}\n".encode()

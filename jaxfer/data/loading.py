@@ -15,7 +15,7 @@ from jaxfer.data.columns import columns_of
 from jaxfer.data.dataset import ROWS, Dataset, Images, LazySplits, Split, Use, content_hash, find_split, use_of
 from jaxfer.data.groups import belonging, groups_of
 from jaxfer.data.hold_out import Alike, find_alike, hold_out
-from jaxfer.data.layouts import Layout, ReadOptions, Record, detect, prepared
+from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect, detect_apart, prepared, splits_apart
 from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
@@ -69,10 +69,9 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         if only is not None:
             drawn.split(only)
         return drawn
-    layout, match = detect(config.data_dir, ReadOptions.of(config))
-    source = _Source(str(config.data_dir), layout, match.place, match.notes, config, watch)
+    source = _Source.of(config, config.data_dir, watch, only=only)
     source.refuse_enlarging(evaluating=only is not None)
-    cache = Cache(match.place, config, read_only=not keep)
+    cache = Cache(source.place, config, source.options.within(source.place), read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
     selection = None if splits else source.select()
     if only is not None:
@@ -92,26 +91,45 @@ class _Source:
     """Data on the disk, and how it is asked for.
 
     Attributes:
-        passed: The path that was passed; `place` is where below it the data lies.
-        notes: What is set aside there.
+        passed: The path that was passed.
+        match: Where below it the data lies, where splits of it lie that lie elsewhere, and what is set aside.
     """
 
     passed: str
     layout: Layout
-    place: Path
-    notes: tuple[str, ...]
+    match: Match
     config: DataConfig
     watch: Watch
+
+    @classmethod
+    def of(cls, config: DataConfig, data_dir: Path, watch: Watch, *, only: str | None) -> "_Source":
+        """Return the data that a config names, or of it the test split alone, where that is wanted and lies apart."""
+        options = ReadOptions.of(config, data_dir)
+        if only == "test" and config.test_dir is not None:
+            return cls(str(config.test_dir), *splits_apart.alone(detect_apart("test", options)), config, watch)
+        return cls(str(data_dir), *detect(data_dir, options), config, watch)
+
+    @property
+    def place(self) -> Path:
+        """Where the data lies."""
+        return self.match.place
 
     @property
     def name(self) -> str:
         """What it is called in messages and records."""
-        return f"{self.layout.name} in {self.place}"
+        parts = (part for part in self.match.parts if part.match.place != self.place)
+        apart = "".join(f", {part.split} in {part.match.place}" for part in parts)
+        return f"{self.layout.name} in {self.place}{apart}"
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes that are asked for."""
         return self.config.vocabulary
+
+    @property
+    def options(self) -> ReadOptions:
+        """What its reader is told."""
+        return ReadOptions.of(self.config, Path(self.passed))
 
     @cached_property
     def is_pixels(self) -> bool:
@@ -120,13 +138,15 @@ class _Source:
 
     def refuse_enlarging(self, *, evaluating: bool) -> None:
         """Raise `UserError` for prepared images that are smaller than what is asked for."""
-        if self.layout is prepared.LAYOUT:
-            prepared.refuse_enlarging(self.place, self.config.image_size, evaluating=evaluating)
+        places = [(self.layout, self.place), *((part.layout, part.match.place) for part in self.match.parts)]
+        for layout, place in places:
+            if layout.name == prepared.LAYOUT.name:
+                prepared.refuse_enlarging(place, self.config.image_size, evaluating=evaluating)
 
     def select(self) -> Selection:
         """Return the records of all splits."""
         agreement = Agreement()
-        records = agreement.counted(self.layout.read(self.place, ReadOptions.of(self.config)))
+        records = agreement.counted(self.layout.read(self.place, self.options))
         selection = select(records, self.config)
         return replace(selection, notes=agreement.notes)
 
@@ -189,7 +209,7 @@ class _Source:
             left_out=facts["left_out"],
             unreadable=self._located(facts["unreadable"]),
             warnings=(
-                *self.notes,
+                *self.match.notes,
                 *facts["notes"],
                 *(differences(release, found, self.config.counted_as()) if release else ()),
             ),
@@ -206,7 +226,7 @@ class _Source:
             source=self.name,
             left_out=_with(selection.all_parts[key].left_out, failures),
             unreadable=self._located(failures),
-            warnings=(*self.notes, *selection.notes),
+            warnings=(*self.match.notes, *selection.notes),
             place=self.passed,
         )
 
@@ -361,7 +381,13 @@ class _Source:
     def _located(self, failures: Mapping[str, str]) -> tuple[tuple[Path, str], ...]:
         """Return the paths, or file and row, of records of these names, with the same reasons."""
         folder = self.place.parent if self.place.is_file() else self.place
-        return tuple((folder / name, reason) for name, reason in failures.items())
+        homes = {part.prefix: part.home for part in self.match.parts}
+
+        def path_of(name: str) -> Path:
+            prefix = next((prefix for prefix in homes if name.startswith(prefix)), "")
+            return homes.get(prefix, folder) / name.removeprefix(prefix)
+
+        return tuple((path_of(name), reason) for name, reason in failures.items())
 
 
 def _with(left_out: Mapping[str, int], failures: Mapping[str, str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import TEST
+from jaxfer.data.reading.folder import LINK
 from jaxfer.data.reading.record import UNREADABLE, Record
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
@@ -215,6 +216,8 @@ def _remedy(part: Part, missing: list[str], config: DataConfig, selection: Selec
     fewer = f" Or train on the other classes alone, with classes (--classes {others})." if others else ""
     if missing == ["contempt"] and not own:
         return "Add some, or train on the other seven classes with num_classes 7 (--num-classes 7)."
+    if LINK in selection.left_out:
+        return f"Have the links out of it followed, with follow_links (--follow-links), if it is meant so.{fewer}"
     if part.records and part.records[0].split == "val":
         return f"Add some, or move {part.name!r} away: a share of the training images is then held out instead.{fewer}"
     return f"Add some, or check the names of its folders and, where those are digits, the label_order.{fewer}"

@@ -127,6 +127,7 @@ def ensemble(evaluations: Sequence[Evaluation]) -> Ensemble:
         more_groups=first.more_groups,
         copied=np.any(copied, axis=0) if len(copied) == len(evaluations) else None,
         logits=first.logits,
+        merge=first.merge,
         members=tuple(evaluations),
     )
 

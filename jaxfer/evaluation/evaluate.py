@@ -16,6 +16,7 @@ from jaxfer.data.copies import copies_of
 from jaxfer.data.dataset import TEST, Dataset, Split, Use
 from jaxfer.data.groups import group_names
 from jaxfer.devices.placement import OneDevice, choose_parallel
+from jaxfer.emotions import merged
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
 from jaxfer.evaluation.intervals import MEASURES
@@ -49,6 +50,7 @@ class Evaluation:
         more_groups: The group of each face, [n], by the names of groupings that the data does not have itself.
         copied: Whether each image has an exact copy in the run's training split, bool [n]; None where nobody asked.
         logits: For each class of the data, which logit of the network stands for it; by default those of all.
+        merge: Which of the network's classes count as another, OLD=NEW, their probabilities being added.
     """
 
     trained: Trained
@@ -62,6 +64,7 @@ class Evaluation:
     more_groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     copied: np.ndarray | None = None
     logits: tuple[int, ...] = ()
+    merge: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,7 +84,7 @@ class Evaluation:
     @property
     def own_data(self) -> bool | None:
         """Whether the split belongs to the data of the run; None where that is not known."""
-        if self.of_some_classes:  # which have another fingerprint than all of the same data
+        if self.of_some_classes or self.merge:  # which have another fingerprint than all of the same data
             return None if self.data.place == str(self.trained.config.data.data_dir or "") else False
         # Whoever evaluates on a test split has not read the others.
         found = "" if self.use == "test" else self.data.fingerprint
@@ -90,7 +93,13 @@ class Evaluation:
     @property
     def of_some_classes(self) -> bool:
         """Whether some of the network's classes are compared alone."""
-        return 0 < len(self.logits) < len(self.trained.class_names)
+        return bool(self._left_out)
+
+    @property
+    def _left_out(self) -> list[str]:
+        """The network's classes that are not compared."""
+        counted = _counted(self.trained, self.merge) if self.logits else {}
+        return [name for name, answer in counted.items() if answer not in self.data.class_names]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -163,11 +172,14 @@ class Evaluation:
         """Return those that have nothing to do with the temperature."""
         notes = []
         if self.of_some_classes:
-            left_out = [name for name in self.trained.class_names if name not in self.data.class_names]
             notes.append(
                 f"Compared are {', '.join(self.data.class_names)} alone: the answer is the likeliest of these "
                 f"{len(self.logits)} of the network's {len(self.trained.class_names)} classes, without "
-                f"{', '.join(left_out)}."
+                f"{', '.join(self._left_out)}."
+            )
+        if self.merge:
+            notes.append(
+                f"Merged are {', '.join(self.merge)}: the probabilities of what counts as one class are added."
             )
         if self.use == "train":
             notes.append("The network has learnt from these images: its scores on them do not say what to expect.")
@@ -203,7 +215,7 @@ class Evaluation:
             "by": self.by,
             "groups": self.by and _hash(self._group_of_each(self.by).tolist()),
             "images": self.images and list(self.images),
-        }
+        } | ({"merge": list(self.merge)} if self.merge else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `evaluation.json`.
@@ -249,6 +261,7 @@ def evaluate(
     statistics_images: int = 0,
     without_copies: bool = False,
     own: Dataset | None = None,
+    merge: tuple[str, ...] = (),
 ) -> Evaluation:
     """Evaluate the network of a run on a split.
 
@@ -266,6 +279,8 @@ def evaluate(
             those, the temperature, is then left out.
         without_copies: Whether to score the images apart that have no exact copy in the run's training split.
         own: The data that the run was trained on, for both; by default `data`.
+        merge: Which of the network's classes count as another, OLD=NEW, as in the data: their probabilities are added,
+            and the temperature is left out, too.
 
     Raises:
         UserError: The split does not exist; a class is none of the network's; a label is none of them; the images are
@@ -273,7 +288,7 @@ def evaluate(
             them; a row of `images` is not in the split; the run's training split is asked for and not there, or has
             changed; or there are no statistics to measure.
     """
-    refuse_classes(trained, data.class_names)
+    refuse_classes(trained, data.class_names, merge)
     split = data.split(split_name)
     check_labels(split.labels, len(data.class_names), f"{split.name} of {data.source}")
     groups = {**split.groups, **(more_groups or {})} if by is not None else {}
@@ -301,27 +316,63 @@ def evaluate(
     parallel = choose_parallel(trained.config.batch_size)
     options = {"batch_size": trained.config.batch_size, "parallel": parallel, "views": views, "tasks": trained.tasks}
     predictions = predict_split(trained.model, trained.variables, split, **options)
-    logits = tuple(trained.class_names.index(name) for name in data.class_names)
+    parts = [_logits_of(name, trained, merge) for name in data.class_names]
+    logits = tuple(part[0] for part in parts)
     if data.class_names != trained.class_names:
-        predictions = dataclasses.replace(predictions, logits=predictions.logits[:, logits])
+        each = [np.logaddexp.reduce(predictions.logits[:, part], axis=1) for part in parts]
+        predictions = dataclasses.replace(predictions, logits=np.stack(each, axis=1))
     if len(logits) < len(trained.class_names):
         trained = dataclasses.replace(trained, temperature=None)
     use = data.use(split_name)
-    return Evaluation(trained, data, split, use, predictions, views, by, images, more_groups or {}, copied, logits)
+    more = more_groups or {}
+    return Evaluation(trained, data, split, use, predictions, views, by, images, more, copied, logits, merge)
 
 
-def refuse_classes(trained: Trained, class_names: Sequence[str]) -> None:
+def _counted(trained: Trained, merge: Sequence[str]) -> dict[str, str]:
+    """Return the class that each of the network's classes counts as."""
+    counted = merged(merge)
+    return {name: counted.get(name, name) for name in trained.class_names}
+
+
+def _logits_of(answer: str, trained: Trained, merge: Sequence[str]) -> list[int]:
+    """Return which logits stand for a class, that of its own name first."""
+    found = [
+        (name != answer, index) for index, (name, of) in enumerate(_counted(trained, merge).items()) if of == answer
+    ]
+    return [index for _, index in sorted(found)]
+
+
+def classes_of(trained: Trained, merge: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the classes that a network tells apart where some of them count as one, in its order.
+
+    Args:
+        trained: The network.
+        merge: Which count as another, OLD=NEW.
+
+    Raises:
+        UserError: `jaxfer.emotions.merged` refuses these.
+    """
+    return tuple(dict.fromkeys(_counted(trained, merge).values()))
+
+
+def refuse_classes(trained: Trained, class_names: Sequence[str], merge: Sequence[str] = ()) -> None:
     """Refuse classes to evaluate the network of a run on that it does not know.
+
+    Args:
+        trained: The network.
+        class_names: The classes.
+        merge: Which of the network's count as another, OLD=NEW.
 
     Raises:
         UserError: It does not know one of them.
     """
-    unknown = [name for name in class_names if name not in trained.class_names]
+    known = classes_of(trained, merge)
+    unknown = [name for name in class_names if name not in known]
     if unknown:
-        both = [name for name in class_names if name in trained.class_names]
+        both = [name for name in class_names if name in known]
         fewer = f", or compare those that it knows alone (--classes {','.join(both)})" if len(both) > 1 else ""
         raise UserError(
-            f"the network of {trained.name} tells {', '.join(trained.class_names)}, and not {', '.join(unknown)}: "
+            f"the network of {trained.name} tells {', '.join(known)}, and not {', '.join(unknown)}: "
             f"pass data of its classes{fewer}"
         )
 
@@ -415,7 +466,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 def _but_for_seed_and_place(config: Config) -> Config:
     """Return a config without the seed and the place of the data, which may differ between runs of an experiment."""
-    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, data_dir=None, soft_labels=False))
+    nowhere = {"data_dir": None, "val_dir": None, "test_dir": None}
+    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, **nowhere, soft_labels=False))
 
 
 def _hash(names: Sequence[str]) -> str:

@@ -106,7 +106,7 @@ class FaceModel:
                 the data, the checkpoint, the temperature, and the fingerprint of the data.
         """
         config = json.loads(to_json(trained.config))
-        config["data"]["data_dir"] = None  # says nothing to others
+        config["data"] |= dict.fromkeys(("data_dir", "val_dir", "test_dir"))  # which say nothing to others
         temperature, names = trained.temperature, class_names or trained.class_names
         # The votes are for AffectNet's expressions, whatever classes there are.
         votes = "votes" in trained.config.model.heads and not trained.config.data.has_own_classes

@@ -119,6 +119,10 @@ class RunFolder:
             write(text, self.path / name)
 
 
+MAY_CHANGE = ("data_dir", "val_dir", "test_dir", "group_by", "follow_links")
+"""What of its data's config may change when a run goes on: where the data lies, and how its files are found."""
+
+
 def changed(begun: Config, config: Config) -> str:
     """Return in what a run that goes on differs from itself as it began, in words, but for what may change.
 
@@ -130,7 +134,8 @@ def changed(begun: Config, config: Config) -> str:
         The fields with both values, see `differences`; empty where only those differ that may, see `RunFolder.reopen`.
     """
     epochs = begun.epochs if config.depends_on_epochs else config.epochs
-    data = dataclasses.replace(begun.data, data_dir=config.data.data_dir, group_by=config.data.group_by)
+    may_change = {name: getattr(config.data, name) for name in MAY_CHANGE}
+    data = dataclasses.replace(begun.data, **may_change)
     teachers, now = begun.distill.teachers, config.distill.teachers
     distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
     return differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)
@@ -163,7 +168,12 @@ def read_config(path: Path, advice: str = "pass the folder of one") -> Config:
         raise UserError(f"{path} holds no run (no config.json): {advice}")
     text = read_text(file, "copy the run again")
     parse(text, str(file), dict, "copy the run again")
-    return from_json(text, str(file))
+    return following_no_links(from_json(text, str(file)))
+
+
+def following_no_links(config: Config) -> Config:
+    """Return a config that follows no links out of data: a folder may be of others, who do not decide that."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, follow_links=False))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

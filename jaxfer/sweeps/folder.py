@@ -12,7 +12,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import hold, make, refuse_links
 from jaxfer.json_text import check as check_form
 from jaxfer.json_text import read
-from jaxfer.runs.folder import RunFolder, differences
+from jaxfer.runs.folder import RunFolder, differences, following_no_links
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.plan import PlannedRun, plan
 from jaxfer.sweeps.search import Search, cell
@@ -44,7 +44,9 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
     if not resume:
         raise UserError(f"{sweep_dir} already holds a sweep: continue it with --resume, or choose another --sweep-dir")
     begun = read_search(sweep_dir)
-    data = dataclasses.replace(begun.base.data, data_dir=search.base.data.data_dir)
+    now = search.base.data
+    where = {name: getattr(now, name) for name in ("data_dir", "val_dir", "test_dir", "follow_links")}
+    data = dataclasses.replace(begun.base.data, **where)
     changes = differences(dataclasses.replace(begun.base, data=data), search.base)
     if not changes and [c.values for c in begun.cells] != [c.values for c in search.cells]:
         changes = f"{_extent(begun)}, now {_extent(search)}"
@@ -127,7 +129,7 @@ def read_search(sweep_dir: Path) -> Search:
         UserError: There is none, or it is damaged.
     """
     index = read_index(sweep_dir)
-    base = from_json(json.dumps(index["base"]), str(sweep_dir / INDEX))
+    base = following_no_links(from_json(json.dumps(index["base"]), str(sweep_dir / INDEX)))
     return Search(base, index["search"], tuple(cell(base, entry["values"]) for entry in index["cells"]))
 
 

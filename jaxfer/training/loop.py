@@ -388,7 +388,9 @@ def epoch_row(
 def _identity(config: Config) -> str:
     """Return the part of a config that must be the same in every process: folders may lie elsewhere on each machine."""
     fields = dataclasses.asdict(config)
-    del fields["data"]["data_dir"], fields["distill"]["teachers"]
+    del fields["distill"]["teachers"]
+    for name in ("data_dir", "val_dir", "test_dir"):
+        del fields["data"][name]
     return repr(fields)
 
 

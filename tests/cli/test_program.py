@@ -1,11 +1,13 @@
 """Exit codes, and the sentence at the end of what went wrong."""
 
+import errno
 import logging
 import os
 import signal
 import subprocess
 import sys
 
+import jax
 import pytest
 
 import jaxfer
@@ -20,6 +22,13 @@ from jaxfer.errors import Interrupted, UserError
         (Interrupted(7, signal.SIGTERM), 143, "stopped by SIGTERM after step 7, all of it saved."),
         (Interrupted(7, signal.SIGINT), 130, "stopped by SIGINT after step 7, all of it saved."),
         (KeyboardInterrupt(), 130, "stopped"),
+        (MemoryError(), 2, "error: memory ran out: to train, lower batch_size (--batch-size)"),
+        (OSError(errno.ENOMEM, "no memory"), 2, "error: memory ran out ([Errno 12] no memory): "),
+        (
+            jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 33 bytes."),
+            2,
+            "error: memory ran out (Out of memory allocating 33 bytes): to train",
+        ),
         (UserError("\x1b]0;x\x07\u202egpj.exe"), 2, r"error: \x1b]0;x\x07\u202egpj.exe"),
     ],
 )
@@ -54,6 +63,17 @@ def test_pipes_that_are_not_the_output_keep_their_traceback():
 def test_errors_of_our_own_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0)
+
+
+def test_a_device_without_memory_is_told_in_a_sentence(tmp_path):
+    """A hundred gigabytes, which no machine of the tests has, stand in for what fills an accelerator."""
+    program = (
+        "from jaxfer.cli.program import run\nimport jax, jax.numpy as jnp\n"
+        "run(lambda: jax.jit(lambda x: jnp.zeros((2**24, 2**24)) + x)(1.0).block_until_ready())"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("error: memory ran out (Out of memory"), found.stderr
 
 
 @pytest.fixture

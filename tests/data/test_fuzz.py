@@ -7,14 +7,19 @@ A case is a number: it decides which file is damaged and how, and a failure name
 
 import contextlib
 import math
+import re
 import shutil
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from formats import FORMATS
+from formats import FORMATS, class_shown
 
+from jaxfer.config import DataConfig
+from jaxfer.data import check, load
+from jaxfer.data.copies import copies_of
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading.folder import is_image
 from jaxfer.data.reading.images import UnreadableError, decode
@@ -181,3 +186,159 @@ def test_much_damage_ends_in_records_or_a_sentence(subject, record_property):
     record_property("damaged files of data", TORTURE)
     for case in range(FAST, FAST + TORTURE):
         subject.examine(case)
+
+
+MISTAKES = 3
+"""Cases of each kind of mistake that every run of the suite tries in each format."""
+
+SPLIT_TYPOS = {"train": "tarin", "val": "vla", "valid": "vaild", "test": "tset", "dev": "dve", "public": "pubilc"}
+
+ODD_SUFFIXES = (".jfif", ".JPE", ".heic", ".jp2", ".txt", "", ".jpg_large", ".part")
+
+
+def extra_column(root, random):
+    """Give each line of one kind of lists a further value, at the end or anywhere before; perhaps the header, too."""
+    texts = [path for path in root.rglob("*") if path.suffix in (".csv", ".txt", ".lst", ".tsv")]
+    suffix = random.choice(sorted({path.suffix for path in texts})) if texts else ""
+    place, value, header = random.random(), str(random.integers(0, 9)), random.random() < 0.5
+    for path in texts:
+        if path.suffix == suffix:
+            lines = path.read_text(errors="surrogateescape").splitlines()
+            parted = next((one for one in (",", ";", "\t") if lines and one in lines[0]), " ")
+            for number, line in enumerate(lines):
+                values = line.split(parted)
+                is_header = number == 0 and not any(character.isdigit() for character in line)
+                if not is_header or header:
+                    more = "noise" if is_header else value
+                    values.insert(len(values) if place > 0.5 else int(2 * place * len(values)), more)
+                lines[number] = parted.join(values)
+            path.write_text("\n".join([*lines, ""]), errors="surrogateescape")
+
+
+def shifted_code(root, random):
+    """Add 1 to one of the values of each line of the lists, or of each name of a file or folder, or take 1."""
+    step, place = int(random.choice([-1, 1])), int(random.integers(-12, 12))
+
+    def shifted(text):
+        parts = re.split(r"([,;_s \t])", text)
+        values = parts[::2]
+        if -len(values) <= place < len(values) and re.fullmatch("(class)?[0-9]{1,2}", values[place]):
+            number = re.search("[0-9]+", values[place])[0]
+            values[place] = values[place].replace(number, str(int(number) + step))
+        parts[::2] = values
+        return "".join(parts)
+
+    texts = [path for path in root.rglob("*") if path.suffix in (".csv", ".txt", ".lst") and path.stat().st_size]
+    if texts and random.random() < 0.8:
+        for path in texts:
+            lines = path.read_text(errors="surrogateescape").splitlines()
+            path.write_text("\n".join([*map(shifted, lines), ""]), errors="surrogateescape")
+        return
+    for folder in sorted(
+        [root, *(path for path in root.rglob("*") if path.is_dir())], key=lambda path: -len(path.parts)
+    ):
+        paths = sorted(folder.iterdir())
+        for path in paths:  # aside first: the new name of one is the old name of another
+            path.rename(path.with_name(f"{path.name}.moving"))
+        for path in paths:
+            new = path.with_name(shifted(path.stem) + path.suffix)
+            path.with_name(f"{path.name}.moving").rename(path if new.exists() else new)
+
+
+def odd_suffix(root, random):
+    """Give one image in three another suffix."""
+    suffix = random.choice(ODD_SUFFIXES)
+    for path in sorted(root.rglob("*")):
+        beside = sum(is_image(other.name) for other in path.parent.iterdir()) > 1
+        if path.is_file() and is_image(path.name) and beside and random.random() < 0.34:
+            path.rename(path.with_name(path.stem + suffix))
+
+
+def misspelt_split(root, random):
+    """Misspell one split wherever it is a name, or in the lists."""
+    word = random.choice(sorted(SPLIT_TYPOS))
+
+    def misspelt(text):
+        return re.sub(word, lambda found: SPLIT_TYPOS[found[0].lower()], text, flags=re.IGNORECASE)
+
+    for path in sorted(root.rglob("*"), key=lambda path: -len(path.parts)):
+        if path.suffix in (".csv", ".txt", ".lst") and random.random() < 0.5:
+            path.write_text(misspelt(path.read_text(errors="surrogateescape")), errors="surrogateescape")
+        new = path.with_name(misspelt(path.name))
+        if new != path and not new.exists():
+            path.rename(new)
+
+
+def read_by_content(root, format_):
+    """Return split and class of each usable face, by its pixels; its image; and how many images are left out."""
+    try:
+        layout, match = detect(root)
+        records = list(layout.read(match.place, ReadOptions(label_order=format_.label_order)))
+    except UserError:
+        return None
+    faces, used, left_out = {}, set(), set()
+    for record in records:
+        try:
+            face = None if record.left_out else decode(record.image, 32, box=record.box)
+        except UnreadableError:
+            face = None
+        if face is None:
+            left_out.add(
+                record.image if isinstance(record.image, Path) and is_image(record.image.name) else record.name
+            )
+        else:
+            used.add(record.image if isinstance(record.image, Path) else record.name)
+            faces[face.tobytes()] = record.split, record.label, format_.gray or class_shown(face) == record.label
+    return faces, len(used), len(left_out)
+
+
+@pytest.mark.parametrize("mistake", [extra_column, shifted_code, odd_suffix, misspelt_split])
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+def test_mistakes_of_people_end_in_right_labels_or_a_sentence(format_, mistake, tmp_path):
+    (tmp_path / "whole").mkdir()
+    format_.write(tmp_path / "whole", 1)
+    whole, images, before = read_by_content(tmp_path / "whole", format_)
+    for case in range(MISTAKES):
+        random = np.random.default_rng((zlib.crc32(f"{format_.name} {mistake.__name__}".encode()), case))
+        root = tmp_path / str(case)
+        shutil.copytree(tmp_path / "whole", root)
+        mistake(root, random)
+        found = read_by_content(root, format_)
+        if found is None:
+            continue
+        faces, used, left_out = found
+        for pixels, (split, label, is_shown) in faces.items():
+            # A number that was changed may be one of a box or of a pixel.
+            assert is_shown if pixels not in whole else (split, label, is_shown) == whole[pixels], f"case {case}"
+        assert left_out - before >= images - used, f"case {case} drops images in silence"
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+def test_copies_are_on_one_side_of_what_is_held_out_or_told(format_, tmp_path):
+    """Files of one class are written over each other, within the training split and from there into others."""
+    (tmp_path / "data").mkdir()
+    format_.write(tmp_path / "data", 4)
+    options = ReadOptions(label_order=format_.label_order)
+    layout, match = detect(tmp_path / "data", options)
+    files = [r for r in layout.read(match.place, options) if not r.left_out and isinstance(r.image, Path) and not r.box]
+    random = np.random.default_rng(zlib.crc32(format_.name.encode()))
+    first = {record.label: record for record in files if record.split == "train"}
+    copied = {}
+    for record in files:
+        other = first.get(record.label)
+        if other and other is not record and random.random() < 0.4:
+            record.image.write_bytes(other.image.read_bytes())
+            copied[record.name] = record.split
+    leaks = {name for name, split in copied.items() if split != "train"}
+    found = check(tmp_path / "data", label_order=format_.label_order)
+    assert leaks <= {problem.path for problem in found.problems["leak"]}
+    config = DataConfig(
+        data_dir=tmp_path / "data", image_size=32, classes=format_.classes, label_order=format_.label_order
+    )
+    try:
+        data = load(replace(config, max_unreadable=1.0))
+    except UserError as error:
+        assert "belong together" in str(error)  # noqa: PT017 - it is read, or such a sentence says why not
+        return
+    if data.val.name.startswith("held out"):
+        assert not copies_of(data.val.images, data.train.images).any()

@@ -494,6 +494,68 @@ def test_a_named_table_without_such_columns_or_images_is_refused_with_its_own(tm
         DataConfig(data_dir=root, label_column="x")
 
 
+RAF = {"surprise": 1, "fear": 2, "disgust": 3, "happy": 4, "sad": 5, "anger": 6, "neutral": 7}
+
+
+def raf_images(root):
+    """Write RAF-DB's images, aligned and as photographs, and return the lines of its list."""
+    lines = []
+    for split in ("train", "test"):
+        for number, (label, code) in enumerate(RAF.items(), start=1):
+            put(root / f"Image/aligned/{split}_{number:05}_aligned.jpg", encoded(face(label, number)))
+            put(root / f"Image/original/{split}_{number:05}.jpg", encoded(face("contempt", number)))
+            lines.append(f"{split}_{number:05}.jpg {code}")
+    return lines
+
+
+@pytest.mark.parametrize("name", ["label2.txt", "list_patition_label.txt"])
+@pytest.mark.parametrize(
+    ("more", "columns"),
+    [
+        ("", {}),
+        ("", {"image_column": "1", "label_column": "2"}),
+        (" 2", {"image_column": "1", "label_column": "2"}),
+        ("\tx", {"image_column": "1", "label_column": "2"}),
+    ],
+)
+def test_a_list_alone_without_a_header_says_labels_and_splits(tmp_path, name, more, columns):
+    lines = raf_images(tmp_path / "RAF")
+    put(tmp_path / name, "\n".join(line + more for line in lines).encode())
+    options = ReadOptions(table=tmp_path / name, label_order="raf-db", **columns)
+    layout, match = detect(tmp_path / "RAF", options)
+    found = {r.name: (r.split, r.label) for r in layout.read(match.place, options) if not r.left_out}
+    assert found == {
+        f"Image/aligned/{split}_{number:05}_aligned.jpg": (split, label)
+        for split in ("train", "test")
+        for number, label in enumerate(RAF, start=1)
+    }
+
+
+def test_a_list_without_a_header_is_asked_about_where_it_may_mean_several_things(tmp_path):
+    lines = raf_images(tmp_path / "RAF")
+    put(tmp_path / "two.txt", "\n".join(lines).encode())
+    put(tmp_path / "three.txt", "\n".join(f"{line} 2" for line in lines).encode())
+    options = ReadOptions(table=tmp_path / "two.txt")
+    layout, match = detect(tmp_path / "RAF", options)
+    with pytest.raises(UserError, match=r"carry no order of their own.*\(--label-order\)"):
+        list(layout.read(match.place, options))
+    with pytest.raises(
+        UserError, match=r"three.txt has no columns .*, by their numbers from 1 where no line names them"
+    ):
+        detect(tmp_path / "RAF", ReadOptions(table=tmp_path / "three.txt"))
+    with pytest.raises(UserError, match=r"no line with the path of an image as value 2 and a class as value 1"):
+        detect(tmp_path / "RAF", ReadOptions(table=tmp_path / "two.txt", image_column="2", label_column="1"))
+
+
+def test_names_that_begin_with_splits_say_them_only_where_all_do(tmp_path):
+    for name in ("train_1.jpg", "test_1.jpg", "portrait.jpg"):
+        put(tmp_path / name, encoded(face("sad", 1)))
+    for rows in ("train_1.jpg,sad\ntest_1.jpg,sad", "train_1.jpg,sad\ntest_1.jpg,sad\nportrait.jpg,sad"):
+        put(tmp_path / "labels.csv", f"path,label\n{rows}\n".encode())
+        splits = {record.name: record.split for record in read(tmp_path) if not record.left_out}
+        assert splits["test_1.jpg"] == ("test" if "portrait" not in rows else "train")
+
+
 # What is set aside
 
 

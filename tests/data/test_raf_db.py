@@ -109,7 +109,7 @@ def test_a_line_of_more_than_a_name_and_a_label_has_none(tmp_path, more):
 
 def test_a_list_that_seems_to_count_from_zero_is_asked_about(tmp_path):
     write(tmp_path, "".join(f"train_{code}.jpg {code}\n" for code in range(7)), "train_1.jpg", at=LIST)
-    with pytest.raises(UserError, match=r"line 1 has the label 0 and no line has 7.*add 1 to each label"):
+    with pytest.raises(UserError, match=r"line 1 has the code 0, as 1 have, and 0 have 7.*add 1 to each"):
         read(tmp_path)
 
 
@@ -190,7 +190,10 @@ LINES = st.lists(
 @given(content=st.one_of(LINES.map("\n".join).map(str.encode), st.binary(max_size=200)))
 def test_no_list_crashes_the_reader(tmp_path_factory, content):
     root = write(tmp_path_factory.getbasetemp() / "raf", content, "train_1.jpg", "test_1.jpg", at=LIST)
-    records = read(root)
+    try:
+        records = read(root)
+    except UserError:  # no line is one of such a list, or its codes count from another number
+        return
     assert len({record.name for record in records}) == len(records)
     for record in records:
         assert record.left_out in KINDS or record.label in AFFECTNET_7

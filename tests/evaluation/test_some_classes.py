@@ -7,7 +7,9 @@ import networks
 import numpy as np
 import pytest
 from formats import encoded, face, put
+from scipy.special import softmax
 
+from jaxfer.cli.evaluate import Evaluate
 from jaxfer.config import DataConfig
 from jaxfer.data import load
 from jaxfer.errors import UserError
@@ -44,6 +46,27 @@ def test_the_network_chooses_among_the_classes_that_are_compared(trained):
     assert found.notes()[0] == words
     assert not any("Compared are" in note for note in all_of_them.notes())
     assert (found.with_temperature, all_of_them.with_temperature["value"]) == (None, 2.0)
+
+
+def test_classes_that_count_as_one_have_the_sum_of_their_probabilities(trained):
+    merge = ("disgust=anger", "sad=low", "fear=low")
+    whole = load(trained.config.data)
+    config = Evaluate(runs=(trained.run_dir,), merge=merge)._data_config(trained)
+    data = load(config, only="val")
+    assert data.class_names == ("neutral", "happy", "low", "surprise", "anger")
+    fitted = dataclasses.replace(trained, temperature=Temperature(2.0, "val", 35, {}, {}))
+    found, all_of_them = evaluate(fitted, data, merge=merge), evaluate(fitted, whole)
+    assert len(found.predictions.labels) == len(whole.val) == 35
+    before = softmax(all_of_them.predictions.logits, axis=1)
+    columns = {name: before[:, index] for index, name in enumerate(whole.class_names)}
+    expected = [columns["neutral"], columns["happy"], columns["sad"] + columns["fear"], columns["surprise"]]
+    expected = np.stack([*expected, columns["disgust"] + columns["anger"]], axis=1)
+    np.testing.assert_allclose(softmax(found.predictions.logits, axis=1), expected, rtol=1e-5)
+    assert found.with_temperature is None
+    assert found.notes()[0].startswith("Merged are disgust=anger, sad=low, fear=low: the probabilities")
+    assert not any("Compared are" in note for note in found.notes())
+    with pytest.raises(UserError, match="tells neutral, happy, sad, surprise, fear, disgust, anger, and not low"):
+        evaluate(trained, data)
 
 
 def test_the_same_classes_in_another_order_give_the_same_numbers(trained):

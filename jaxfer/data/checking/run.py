@@ -32,6 +32,9 @@ def check(
     table: Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
+    val_dir: Path | None = None,
+    test_dir: Path | None = None,
     watch: Watch = unwatched,
 ) -> Check:
     """Read every image of the data at `data_dir` once and return what is wrong with it.
@@ -47,6 +50,9 @@ def check(
         table: The table of images and labels that counts; None finds out.
         image_column: The name of its column of images; None looks for a usual one.
         label_column: Likewise, of labels.
+        follow_links: Whether links out of the data's folder are followed.
+        val_dir: The validation split, in any layout, where it does not lie with the rest of the data.
+        test_dir: Likewise, the test split.
         watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
@@ -58,6 +64,10 @@ def check(
         table=table,
         image_column=image_column,
         label_column=label_column,
+        root=data_dir,
+        follow_links=follow_links,
+        val_dir=val_dir,
+        test_dir=test_dir,
     )
     layout, match = detect(data_dir, options)
     scan = Scan()

@@ -3,7 +3,7 @@
 A new layout is a file or package beside this one, with a `LAYOUT`, and its name in `LAYOUTS`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +20,16 @@ from jaxfer.data.layouts import (
     posed,
     prepared,
     raf_db,
+    splits_apart,
     yolo,
 )
-from jaxfer.data.reading.folder import Folder, peek
+from jaxfer.data.reading.folder import LINK, Folder, Reach, is_image, leads_up, leaves, peek
 from jaxfer.data.reading.names import how_to_declare
-from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.record import Apart, Layout, Match, ReadOptions, Record, Split
 from jaxfer.emotions import declared
 from jaxfer.errors import UserError
 
-__all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect"]
+__all__ = ["LAYOUTS", "Layout", "Match", "ReadOptions", "Record", "detect", "detect_apart"]
 
 LAYOUTS = (
     fer2013.FER2013,
@@ -60,6 +61,8 @@ BREADTH = 256
 def detect(path: Path, options: ReadOptions | None = None) -> tuple[Layout, Match]:
     """Return the layout of the data at `path`, a folder or a single file, and where in it the data lies.
 
+    Of splits that lie elsewhere, by the options, it is found out, too; what is returned reads all of it.
+
     Subfolders are searched, but not those of a place that has been recognised.
 
     Args:
@@ -69,22 +72,48 @@ def detect(path: Path, options: ReadOptions | None = None) -> tuple[Layout, Matc
 
     Raises:
         UserError: There is nothing at `path`, nothing in it, nothing that jaxfer knows, or more than one place that it
-            could read; or the table has no such columns, or names no image there.
+            could read; the table has no such columns, or names no image there; or places of splits lie in each other.
     """
+    options = options or ReadOptions()
+    splits_apart.refuse_nesting(path, options.splits_apart)
+    found = _detect(path, options)
+    apart = [detect_apart(split, options) for split in options.splits_apart]
+    return splits_apart.joined(*found, apart) if apart else found
+
+
+def detect_apart(split: Split, options: ReadOptions) -> Apart:
+    """Return the place and the layout of a split that lies elsewhere than the rest of its data.
+
+    Args:
+        split: Which one, of `options.splits_apart`.
+        options: What the data will be read with.
+
+    Raises:
+        UserError: As for `detect`.
+    """
+    path = options.splits_apart[split]
+    return Apart(split, path, *_detect(path, options.apart(path)))
+
+
+def _detect(path: Path, options: ReadOptions) -> tuple[Layout, Match]:
     if not path.exists():
         raise UserError(f"{path} does not exist: pass the folder that holds the labelled faces")
-    top = Folder(path.parent, (), (path.name,)) if path.is_file() else peek(path)
+    within = Reach(path, options.follow_links)
+    top = Folder(path.parent, (), (path.name,), within) if path.is_file() else peek(path, within=within)
     if not top.folders and not top.files:
         raise UserError(f"{path} is empty: pass the folder that holds the labelled faces")
-    options = options or ReadOptions()
     if options.table:
         return labels_csv.LAYOUT, labels_csv.match_of(path, options)
     found, near = _search(top, declared(options.class_names))
+    found = _once(found, within)
     if not found:
         raise UserError(_nothing_found(path, top, near))
+    stores = _stores(found, within) if len(found) > 1 else {}
+    found = [(layout, match) for layout, match in found if match.place not in stores]
     if len(found) > 1:
         raise UserError(_several_found(path, found))
     layout, match = found[0]
+    near |= stores
     return layout, replace(match, notes=(*match.notes, *near.values()))
 
 
@@ -99,19 +128,77 @@ def _search(top: Folder, named: Collection[str]) -> tuple[list[tuple[Layout, Mat
             found += here
             for layout in LAYOUTS:
                 near |= layout.near(folder)
+            near |= _leaving(folder)
             if not here:
                 below += [folder.path / name for name in folder.folders]
-        level = [folder for folder in map(_try_peek, below[:BREADTH]) if folder]
+        level = [folder for path in below[:BREADTH] if (folder := _try_peek(path, top.within))]
     return found, near
+
+
+def _once(found: list[tuple[Layout, Match]], within: Reach) -> list[tuple[Layout, Match]]:
+    """Return what is found, each place once though links lead there, too."""
+    direct = {match.place.resolve() for _, match in found if not _by_link(match.place, within)}
+    places: set[tuple[str, Path]] = set()
+    kept = []
+    for layout, match in found:
+        key = layout.name, match.place.resolve()
+        if key not in places and not (key[1] in direct and _by_link(match.place, within)):
+            places.add(key)
+            kept.append((layout, match))
+    return kept
+
+
+def _by_link(place: Path, within: Reach) -> bool:
+    inner = place.parts[len(within.root.parts) :] if place.is_relative_to(within.root) else ()
+    return place.resolve() != within.root.resolve().joinpath(*inner)
+
+
+def _leaving(folder: Folder) -> dict[Path, str]:
+    """Return what is no image but a link that is not followed, and so might have been data."""
+    paths = [folder.path / name for name in (*folder.folders, *folder.files) if not is_image(name)]
+    left = [path for path in paths if path.is_symlink() and leaves(path, folder.within)]
+    names = [_inner(path, folder.within) for path in left]
+    if not names:
+        return {}
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    verb = f"is a {LINK}" if len(names) == 1 else "are links out of the folder"
+    return {folder.path: f"{shown} {verb}, and not followed (--follow-links)"}
+
+
+def _stores(found: list[tuple[Layout, Match]], within: Reach) -> dict[Path, str]:
+    """Return the places in which others keep some of their folders, by links, with a sentence that says so."""
+    stores = {}
+    for _, match in found:
+        for link in _linked(match.place):
+            led = link.resolve()
+            for _, other in found:
+                if other.place != match.place and led.is_relative_to(other.place.resolve()):
+                    names = _inner(other.place, within), _inner(link, within)
+                    stores[other.place] = f"{names[0]} is read as far as {names[1]} and other links lead there"
+    return stores if len(stores) < len({match.place for _, match in found}) else {}
+
+
+def _inner(path: Path, within: Reach) -> str:
+    """Return a path from what was passed on: what notes say may be read by others."""
+    return path.relative_to(within.root).as_posix() if path.is_relative_to(within.root) else path.name
+
+
+def _linked(place: Path) -> Iterator[Path]:
+    """Yield the links to folders in a place and in its folders: its splits and classes."""
+    for folder in (place, *(place / name for name in peek(place).folders)) if place.is_dir() else ():
+        yield from (folder / name for name in peek(folder).folders if (folder / name).is_symlink())
 
 
 def _matches(layout: Layout, folder: Folder, named: Collection[str]) -> list[Match]:
     return layout.find_named(folder, named) if layout.find_named else layout.find(folder)
 
 
-def _try_peek(path: Path) -> Folder | None:
+def _try_peek(path: Path, within: Reach) -> Folder | None:
+    """Peek into a folder unless it may not be read, or is a link that is not followed or leads to one above it."""
     try:
-        return None if path.is_symlink() else peek(path)
+        if path.is_symlink() and (leaves(path, within) or leads_up(path)):
+            return None
+        return peek(path, within=within)
     except UserError:
         return None
 

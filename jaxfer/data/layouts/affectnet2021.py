@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 import jaxfer.data.reading.affectnet_values as values
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, natural, peek, readable
-from jaxfer.data.reading.names import as_code, split_named
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, natural, other_files, peek, readable
+from jaxfer.data.reading.names import as_code, refuse_misspelled, split_named
 from jaxfer.data.reading.npy import read_npy
 from jaxfer.data.reading.record import (
     MISSING,
+    NOT_IMAGE,
     SPLITS,
     UNLABELLED,
     UNREADABLE,
@@ -99,7 +100,7 @@ def _table(folder: Folder, part: Path, split: Split) -> Table[dict[str, int]] | 
     paths += [folder.path / name for name in folder.files if split_named(Path(name).stem) == split]
     paths = [path for path in paths if path.suffix.lower() == ".csv" and path.is_file()]
     tables = [
-        table for path in paths if not leaves(path, folder.path) and (table := open_table(path, LONGEST, _columns))
+        table for path in paths if not leaves(path, folder.within) and (table := open_table(path, LONGEST, _columns))
     ]
     if len(tables) > 1:
         shown = " and ".join(str(table.path) for table in tables)
@@ -127,18 +128,24 @@ def _near(folder: Folder) -> dict[Path, str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    for part in _parts(peek(place, limit=None)):
-        yield from _read_split(place, part, options)
+    codes = values.ExpressionCodes()
+    top = peek(place, None, options.within(place))
+    refuse_misspelled(top)
+    for part in _parts(top):
+        yield from _read_split(place, part, options, codes)
+    codes.refuse_other_count()
 
 
-def _read_split(place: Path, part: _Part, options: ReadOptions) -> Iterator[Record]:
-    folder = place / part.name / "images"
-    annotations = _Rows(part.table) if part.table else _Annotations(place / part.name / "annotations", place)
-    for path, link in images(folder, place):
+def _read_split(place: Path, part: _Part, options: ReadOptions, codes: values.ExpressionCodes) -> Iterator[Record]:
+    folder, within = place / part.name / "images", options.within(place)
+    annotations = _Rows(part.table) if part.table else _Annotations(place / part.name / "annotations", within)
+    for path, link in images(folder, within):
         annotations.without_image.discard(path.stem)
         name = path.relative_to(place).as_posix()
-        yield _left_out(name, path, part, link) if link else _face(name, path, part, annotations, options)
-    if not leaves(folder, place):
+        yield _left_out(name, path, part, link) if link else _face(name, path, part, annotations, options, codes)
+    for path in other_files(folder, within):
+        yield _left_out(path.relative_to(place).as_posix(), path, part, NOT_IMAGE)
+    if not leaves(folder, within):
         for number in sorted(annotations.without_image, key=natural):
             path = folder / f"{number}.jpg"
             yield _left_out(path.relative_to(place).as_posix(), path, part, MISSING)
@@ -152,7 +159,14 @@ def _left_out(name: str, path: Path, part: _Part, reason: str, detail: str = "")
     return Record(name=name, image=path, split=part.split, split_name=part.name, left_out=reason, detail=detail)
 
 
-def _face(name: str, path: Path, part: _Part, annotations: "_Annotations | _Rows", options: ReadOptions) -> Record:
+def _face(
+    name: str,
+    path: Path,
+    part: _Part,
+    annotations: "_Annotations | _Rows",
+    options: ReadOptions,
+    codes: values.ExpressionCodes,
+) -> Record:
     number = path.stem
     try:
         code = annotations.value(number, EXPRESSION)
@@ -160,6 +174,7 @@ def _face(name: str, path: Path, part: _Part, annotations: "_Annotations | _Rows
         return _left_out(name, path, part, UNLABELLED, str(error))
     if code is None:
         return _left_out(name, path, part, UNLABELLED, annotations.none)
+    codes.add_text(code, f"the annotation of {path}")
     label, reason, detail = values.expression(code)
     if reason:
         return _left_out(name, path, part, reason, detail)
@@ -186,7 +201,7 @@ class _Annotations:
 
     Args:
         folder: Where they are.
-        root: The data's own folder.
+        within: How far links are followed.
 
     Attributes:
         without_image: The numbers in the names of its files, until the reader has met their images.
@@ -197,9 +212,9 @@ class _Annotations:
 
     none = "no annotation file"
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, within: Reach) -> None:
         self._start = f"{folder}{os.sep}"
-        self._is_linked_away = leaves(folder, root)
+        self._is_linked_away = leaves(folder, within)
         self._refused: dict[str, str] = {}
         self.without_image: set[str] = set()
         if self._is_linked_away:
@@ -208,7 +223,7 @@ class _Annotations:
             for entry in entries:
                 if entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
                     self.without_image.add(entry.name[: -len(EXPRESSION)])
-                    if entry.is_symlink() and leaves(folder / entry.name, root):
+                    if entry.is_symlink() and leaves(folder / entry.name, within):
                         self._refused[entry.name] = f"is a {LINK}"
                     elif not entry.is_file():
                         self._refused[entry.name] = "is no file"

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
-from jaxfer.data.reading.folder import PEEK, Folder, images, is_image, other_files, peek, tree
+from jaxfer.data.reading.folder import PEEK, Folder, Reach, images, is_image, other_files, peek, tree
 from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import NOT_IMAGE, OTHER_CLASS, SPLITS, UNLABELLED, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import from_word
@@ -43,7 +43,8 @@ def unknown(folder: Folder) -> list[str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    top = peek(place, limit=None)
+    within = options.within(place)
+    top = peek(place, None, within)
     labels_csv.refuse_unknown(top)
     classes = _classes(top, limit=None)
     if "" not in classes:
@@ -55,10 +56,10 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     for split, names in classes.items():
         for name in names:
             class_folder = place / split / name
-            found = [*images(class_folder, place)]
-            within = [] if found else _within(class_folder)
-            read |= {class_folder, *within}
-            for path, link in chain(found, *(images(folder, place) for folder in within)):
+            found = [*images(class_folder, within)]
+            inner = [] if found else _inner(class_folder)
+            read |= {class_folder, *inner}
+            for path, link in chain(found, *(images(folder, within) for folder in inner)):
                 yield Record(
                     name=path.relative_to(place).as_posix(),
                     image=path,
@@ -67,12 +68,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                     label=meaning[name],
                     left_out=link or ("" if meaning[name] else OTHER_CLASS),
                 )
-            for path in chain.from_iterable(other_files(folder, place) for folder in (class_folder, *within)):
+            for path in chain.from_iterable(other_files(folder, within) for folder in (class_folder, *inner)):
                 yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
-    yield from _astray(place, read)
+    yield from _astray(place, within, read)
 
 
-def _within(class_folder: Path) -> list[Path]:
+def _inner(class_folder: Path) -> list[Path]:
     """Return the folders of persons or sequences in that of a class.
 
     A folder that is named as a class or a split could mean anything there.
@@ -81,11 +82,11 @@ def _within(class_folder: Path) -> list[Path]:
     return [class_folder / name for name in names if not (from_word(name) or split_named(name))]
 
 
-def _astray(place: Path, read: set[Path]) -> Iterator[Record]:
+def _astray(place: Path, within: Reach, read: set[Path]) -> Iterator[Record]:
     """Yield a record for each image in no folder that was read, where it could mean anything."""
-    for folder in tree(place):
+    for folder in tree(place, within):
         if folder not in read:
-            for path, link in images(folder, place):
+            for path, link in images(folder, within):
                 name = path.relative_to(place).as_posix()
                 detail = "" if link else "it is not directly in a class folder"
                 yield Record(name=name, image=path, split=None, left_out=link or UNLABELLED, detail=detail)

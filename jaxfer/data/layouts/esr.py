@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jaxfer.data.reading.affectnet_values as values
-from jaxfer.data.reading.folder import Folder, images, is_image, peek, tree
-from jaxfer.data.reading.record import UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.reading.folder import Folder, images, is_image, other_files, peek, tree
+from jaxfer.data.reading.names import refuse_misspelled
+from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record, Split
 
 UNUSED = "Training_Unlabeled"
 """The folder whose faces are left out."""
@@ -25,7 +26,7 @@ PEEKED = 8
 """How many of a split's folders are looked into to tell the layout."""
 
 NAME = re.compile(
-    r".+(_|s)(?P<emotion>[0-9]{1,2})\1(?P<valence>-?[0-9]{1,6})\1(?P<arousal>-?[0-9]{1,6})", flags=re.DOTALL
+    r".+(_|s)(?P<emotion>-?[0-9]{1,2})\1(?P<valence>-?[0-9]{1,6})\1(?P<arousal>-?[0-9]{1,6})", flags=re.DOTALL
 )
 """A file's name without its suffix."""
 
@@ -51,11 +52,18 @@ def _peek(split: Path) -> Iterator[str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
+    within, codes = options.within(place), values.ExpressionCodes()
+    refuse_misspelled(peek(place, None, within))
     for split_name in SPLITS:
         if (place / split_name).is_dir():
-            for folder in tree(place / split_name):
-                for path, link in images(folder, place):
+            for folder in tree(place / split_name, within):
+                for path in other_files(folder, within):
+                    yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
+                for path, link in images(folder, within):
+                    if parts := NAME.fullmatch(path.stem):
+                        codes.add_text(parts["emotion"], f"the name of {path}")
                     yield _record(path, place, split_name, link)
+    codes.refuse_other_count()
 
 
 def _record(path: Path, place: Path, split_name: str, link: str) -> Record:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.reading.affectnet_values import number, shown
-from jaxfer.data.reading.folder import Folder, leaves, natural, readable
+from jaxfer.data.reading.folder import Folder, Reach, leaves, natural, readable
 from jaxfer.data.reading.image_tree import ImageTree
-from jaxfer.data.reading.names import as_code
+from jaxfer.data.reading.names import Codes, as_code, is_code
 from jaxfer.data.reading.record import MISSING, UNLABELLED, UNREADABLE, Layout, Match, ReadOptions, Record
 from jaxfer.emotions import FER2013
 from jaxfer.errors import UserError
@@ -64,15 +64,15 @@ def _find(folder: Folder) -> list[Match]:
         return []
     place = folder.path.resolve()
     place = place.parent if place.name == LIST_FOLDER else folder.path
-    path = _list(place)
+    path = _list(place, folder.within_of(place))
     if path is None or not any(row.edges for row in islice(_rows(path), FIRST)):
         return []
     return [Match(place, f"has the list {path.relative_to(place).as_posix()}")]
 
 
-def _list(place: Path) -> Path | None:
+def _list(place: Path, within: Reach) -> Path | None:
     paths = (place / LIST_FOLDER / LIST, place / LIST)
-    return next((path for path in paths if path.is_file() and not leaves(path, place)), None)
+    return next((path for path in paths if path.is_file() and not leaves(path, within)), None)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -86,13 +86,20 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    path = _list(place)
+    within = options.within(place)
+    path = _list(place, within)
     if path is None:
         raise UserError(f"{place} has no {LIST} any more: it was changed while it was read")
-    tree = ImageTree(place, place)
+    tree = ImageTree(place, place, within)
     photographs = _photographs(tree)
     named: set[str] = set()
-    for row in _rows(path):
+    rows = [*_rows(path)]
+    codes = Codes()
+    for row in rows:
+        if is_code(row.code):
+            codes.add(int(row.code), f"{path} line {row.line}")
+    codes.refuse_shifted(len(CLASSES))
+    for row in rows:
         found = photographs.get(row.file, ())
         name, reason, detail = tree.find(found[0] if found else row.file) if row.edges else ("", UNREADABLE, "")
         if not row.edges:
@@ -103,7 +110,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         own = name if name and name not in named else f"{name} {line}".strip()
         named |= {own, name}
         yield _record(own, place / name if name else path, row, reason, detail)
-    for name, reason in tree.unlisted(named):
+    for name, reason in tree.unlisted(named, [path]):
         if name in photographs.get(posixpath.basename(name), [name]):  # other images of the same names are no faces
             yield Record(name=name, image=place / name, split=None, left_out=reason)
 

@@ -7,7 +7,8 @@ to 7: AffectNet's code plus one. No document states that order; it was inferred 
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxfer.data.reading.folder import Folder, images, is_image, other_files
+from jaxfer.data.reading.folder import Folder, Reach, images, is_image, other_files
+from jaxfer.data.reading.names import Codes, is_code
 from jaxfer.data.reading.record import (
     NOT_IMAGE,
     UNKNOWN_SPLIT,
@@ -34,11 +35,20 @@ def _find(folder: Folder) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    yield from by_split(_records(place))
+    _refuse_shifted(place, options.within(place))
+    yield from by_split(_records(place, options.within(place)))
 
 
-def _records(place: Path) -> Iterator[Record]:
-    for path, left_out in images(place, place):
+def _refuse_shifted(place: Path, within: Reach) -> None:
+    codes = Codes()
+    for path, _ in images(place, within):
+        if is_code(_code(path.name)):
+            codes.add(int(_code(path.name)), f"the name of {path}")
+    codes.refuse_shifted(len(CLASSES), first=1)
+
+
+def _records(place: Path, within: Reach) -> Iterator[Record]:
+    for path, left_out in images(place, within):
         split, label = _split(path.name), _label(path.name)
         yield Record(
             name=path.name,
@@ -49,7 +59,7 @@ def _records(place: Path) -> Iterator[Record]:
             left_out=left_out or ("" if split else UNKNOWN_SPLIT) or ("" if label else UNLABELLED),
         )
 
-    for path in other_files(place, place):
+    for path in other_files(place, within):
         yield Record(name=path.name, image=path, split=None, left_out=NOT_IMAGE)
 
 
@@ -58,8 +68,12 @@ def _split(name: str) -> Split | None:
 
 
 def _label(name: str) -> str:
+    return CLASSES.get(_code(name), "")
+
+
+def _code(name: str) -> str:
     parts = Path(name).stem.split("_")
-    return CLASSES.get(parts[11][-1:], "") if len(parts) > 11 else ""
+    return parts[11][-1:] if len(parts) > 11 else ""
 
 
 LAYOUT = Layout("flat folder", "images whose names carry train or val, and the class in part 11", _find, _read)

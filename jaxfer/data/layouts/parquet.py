@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, leaves, peek
+from jaxfer.data.reading.folder import PEEK, Folder, peek
 from jaxfer.data.reading.names import (
     SPLIT_COLUMNS,
     SPLIT_NAMES,
+    Codes,
     as_code,
     is_code,
     meanings,
+    refuse_misspelled,
     refuse_splits,
     refuse_unknown,
     split_named,
@@ -174,19 +176,32 @@ def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     root = place.parent if place.is_file() else place
-    paths = [place] if place.is_file() else _paths(peek(place, limit=None), limit=None)
+    within = options.within(place)
+    if place.is_file():
+        paths = [place]
+    else:
+        top = peek(place, None, within)
+        paths = _paths(top, limit=None)
+        refuse_misspelled(top)
     for path in paths:
-        if path != place and leaves(path, place):
-            raise UserError(f"{path} is a link out of {place}, which jaxfer does not follow: put the file itself there")
+        if path != place:
+            within.refuse_leaving(path)
     shards, rows = [], 0
     for path in paths:
         shards.append(_shard(path))
         rows += shards[-1].file.footer.num_rows
         if rows > MOST_LINES:
             raise UserError(f"{place} has more than {MOST_LINES:,} rows: move some of its files away")
+    unnamed = next((shard for shard in shards if not (shard.splits or _splits(shard.file.path))), None)
+    named = next((shard for shard in shards if _splits(shard.file.path)), None)
+    if unnamed and named:
+        raise UserError(
+            f"{unnamed.file.path} is named after no split that jaxfer knows, and {named.file.path.name} is: rename it, "
+            "or move it away"
+        )
     shards.sort(key=lambda shard: SPLITS.index(shard.split))
     meaning = _meanings(place, shards, options)
-    reader = ImageReader(root)
+    reader = ImageReader(root, within)
     records = chain.from_iterable(_records(shard, root, reader, meaning) for shard in shards)
     yield from by_split(records) if any(shard.splits for shard in shards) else records
 
@@ -254,6 +269,12 @@ def _meanings(place: Path, shards: list[Shard], options: ReadOptions) -> dict[st
     digits: set[str] = set()
     meaning: dict[str, str] = {}
     for shard in shards:
+        if shard.labels.names and not shard.labels.shares:
+            codes, where = Codes(), f"the column {shard.labels.column} of {shard.file.path}"
+            for value, number in Counter(shard.all_labels()).items():
+                if value is not None and value == value // 1:
+                    codes.add(int(value), where, number)
+            codes.refuse_shifted(len(shard.labels.names))
         words = shard.labels.words(shard.all_labels())
         digits |= {word for word in words if is_code(word)}
         words = {word for word in words if not word.isdecimal()}

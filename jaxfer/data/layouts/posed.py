@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from jaxfer.data.reading.folder import Folder, images, is_image, peek, tree
-from jaxfer.data.reading.record import UNLABELLED, Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.folder import Folder, images, is_image, other_files, peek, tree
+from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record
 
 PEEKED = 8
 """How many folders of persons are looked into to tell the layout."""
@@ -49,8 +49,11 @@ def _find(folder: Folder, *, form: re.Pattern[str]) -> list[Match]:
 
 
 def _read(place: Path, options: ReadOptions, *, form: re.Pattern[str]) -> Iterator[Record]:
-    for folder in tree(place):
-        for path, link in images(folder, place):
+    within = options.within(place)
+    for folder in tree(place, within):
+        for path in other_files(folder, within):
+            yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
+        for path, link in images(folder, within):
             parts = form.fullmatch(path.stem)
             label = CODES[parts[1].upper()] if parts and not link else ""
             yield Record(

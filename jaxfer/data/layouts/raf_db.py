@@ -16,9 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data import releases
-from jaxfer.data.reading.folder import LINK, Folder, images, leaves, readable, tree
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, leaves, other_files, readable, tree
+from jaxfer.data.reading.image_tree import ALIGNED
+from jaxfer.data.reading.names import Codes, is_code
 from jaxfer.data.reading.record import (
     MISSING,
+    NOT_IMAGE,
     SPLITS,
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -52,9 +55,6 @@ _LINE = re.compile(r"(\S.*\.\w+)\s+(\S+)")
 LONGEST = 4096
 """Characters that a line may have: a longer one has no label."""
 
-ALIGNED = "_aligned"
-"""What the names of aligned images have behind those in the list."""
-
 
 class Row(NamedTuple):
     """A line of the list: its number, from 1, the image's name, and its label, "" in a line of another form."""
@@ -73,37 +73,55 @@ def _find(folder: Folder) -> list[Match]:
         return []
     place = folder.path.resolve()
     place = place.parent if place.name == LIST_FOLDER else folder.path
-    path = _list(place)
+    path = _list(place, folder.within_of(place))
     if path is None or {row.label for row in _rows(path)} >= COMPOUND:
         return []
     return [Match(place, f"has the list {path.relative_to(place).as_posix()}")]
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    path = _list(place)
+    within = options.within(place)
+    path = _list(place, within)
     if path is None:
         raise UserError(f"{place} has no {LISTS[0]}: pass the folder that has it, or the one that has {LIST_FOLDER}")
     rows_of: defaultdict[str, list[Row]] = defaultdict(list)
     for row in _rows(path):
         rows_of[_stem(_plain(row.file))].append(row)
-    zero = next((row.line for rows in rows_of.values() for row in rows if row.label == "0"), None)
-    if zero is not None and not any(row.label == "7" for rows in rows_of.values() for row in rows):
-        raise UserError(
-            f"{path} line {zero} has the label 0 and no line has 7, as in a list that counts from 0: RAF-DB counts "
-            "from 1 (surprise) to 7 (neutral), so add 1 to each label if they are one less, or correct that line"
-        )
-    faces = _faces(place)
+    labelled = [row for rows in rows_of.values() for row in rows if row.label]
+    _refuse_other_forms(path, labelled, rows_of)
+    codes = Codes()
+    for row in labelled:
+        if is_code(row.label):
+            codes.add(int(row.label), f"{path} line {row.line}")
+    codes.refuse_shifted(len(CLASSES), first=1)
+    faces = _faces(place, within)
     records = [record for stem, rows in rows_of.items() for record in _records(place, path, rows, faces.get(stem))]
     yield from by_split(records)
     for stem, (image, link) in faces.items():
         if stem not in rows_of:
             name = image.relative_to(place).as_posix()
             yield Record(name=name, image=image, split=None, left_out=link or UNLISTED)
+    for folder in dict.fromkeys(image.parent for image, _ in faces.values()):
+        for other in other_files(folder, within):
+            if other != path:
+                name = other.relative_to(place).as_posix()
+                yield Record(name=name, image=other, split=None, left_out=NOT_IMAGE)
 
 
-def _list(place: Path) -> Path | None:
+def _refuse_other_forms(path: Path, labelled: list[Row], rows_of: dict[str, list[Row]]) -> None:
+    """Refuse a list of which no line has the format's form: what its values mean is not known."""
+    if rows_of and not labelled:
+        row = min((rows[0] for rows in rows_of.values()), key=lambda row: row.line)
+        raise UserError(
+            f"no line of {path} is a name and one label, as all of RAF-DB's own list are, such as line {row.line}, "
+            f"which begins with {row.file!r:.60}: leave these two in each line, or say which of its values they are "
+            "(--table, --image-column, --label-column)"
+        )
+
+
+def _list(place: Path, within: Reach) -> Path | None:
     paths = [place / folder / name for folder in (LIST_FOLDER, "") for name in LISTS]
-    return next((path for path in paths if path.is_file() and not leaves(path, place)), None)
+    return next((path for path in paths if path.is_file() and not leaves(path, within)), None)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -122,12 +140,12 @@ def _stem(path: Path | PurePosixPath) -> str:
     return path.stem.removesuffix(ALIGNED)
 
 
-def _faces(place: Path) -> Faces:
+def _faces(place: Path, within: Reach) -> Faces:
     """Return all aligned images below `place`, or all others where there are none."""
     aligned: Faces = {}
     others: Faces = {}
-    for folder in tree(place):
-        for path, link in images(folder, place):
+    for folder in tree(place, within):
+        for path, link in images(folder, within):
             is_aligned = path.stem.endswith(ALIGNED) or "aligned" in folder.name.lower()
             (aligned if is_aligned else others).setdefault(_stem(path), (path, link))
     return aligned or others
@@ -173,7 +191,7 @@ def _objection(rows: list[Row]) -> tuple[str, str]:
 
 def _near(folder: Folder) -> dict[Path, str]:
     aligned = folder.path / "Image" / "aligned"
-    if _list(folder.path) or not aligned.is_dir():
+    if _list(folder.path, folder.within) or not aligned.is_dir():
         return {}
     return {aligned: f"Image/aligned is as RAF-DB has it, but its labels, {LIST_FOLDER}/{LISTS[0]}, are not there"}
 

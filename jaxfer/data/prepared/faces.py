@@ -66,6 +66,7 @@ class RawFaces:
     Attributes:
         layout: How they are read.
         match: Where they lie, and what is set aside there.
+        passed: The folder or file that was passed, in which that is.
         config: What is left out, and how faces are cut out.
         tally: Counts each image that is decoded.
         ledger: What became of each record so far.
@@ -73,6 +74,7 @@ class RawFaces:
 
     layout: Layout
     match: Match
+    passed: Path
     config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
@@ -108,21 +110,21 @@ class RawFaces:
 
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
-        table = self.config.table
+        names = ("table", "val_dir", "test_dir")
+        files = {name: path and path.name for name in names for path in (getattr(self.config, name),)}
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
         versions = {"jaxfer": __version__, "python": platform.python_version()}
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
-            "options": asdict(self.config)
-            | {"class_names": list(self.config.class_names), "table": table and table.name},
+            "options": asdict(self.config) | {"class_names": list(self.config.class_names), **files},
             "notes": [*self.match.notes, *self._agreement.notes],
             **self.ledger.metadata(),
         }
 
     def _records(self) -> Iterator[Record]:
-        options = ReadOptions.of(self.config, landmarks=True)
+        options = ReadOptions.of(self.config, self.passed, landmarks=True)
         try:
             yield from self._agreement.counted(self.layout.read(self.place, options))
         except OSError as error:

@@ -37,7 +37,8 @@ class Ledger:
         self._config = config
         self._class_names = AFFECTNET_8[: config.num_classes]
         root = place.parent if place.is_file() else place
-        self._roots = tuple(f"{path}{os.sep}" for path in (root, root.resolve()))
+        roots = [root, *filter(None, (config.val_dir, config.test_dir))]
+        self._roots = tuple(f"{path}{os.sep}" for root in roots for path in (root, root.resolve()))
         self._read: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._written: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._names: defaultdict[str, set[str]] = defaultdict(set)

@@ -54,9 +54,10 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
     from jaxfer.data.prepared.faces import RawFaces
 
     config = config or PrepareConfig()
-    if out.resolve().is_relative_to(data_dir.resolve()):
-        raise UserError(f"{out} lies in the data itself, {data_dir}: pass an --out beside it")
-    layout, match = detect(data_dir, ReadOptions.of(config))
+    for path in filter(None, (data_dir, config.val_dir, config.test_dir)):
+        if out.resolve().is_relative_to(path.resolve()):
+            raise UserError(f"{out} lies in the data itself, {path}: pass an --out beside it")
+    layout, match = detect(data_dir, ReadOptions.of(config, data_dir))
     name = config_name(config)
     target = out / NAME / name
     try:
@@ -68,7 +69,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
             # Not sooner: until now, another process may have been about to finish it.
             if target.exists():
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
-            faces = RawFaces(layout, match, config, tally)
+            faces = RawFaces(layout, match, data_dir, config, tally)
             with closing(faces.ledger):
                 version = _write(faces, room)
             target.parent.mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxfer.data.reading.names import LAST_CODE, Codes
 from jaxfer.data.reading.record import OTHER_CLASS, UNLABELLED, Kind
 from jaxfer.emotions import AFFECTNET_8
 
@@ -47,6 +48,27 @@ def expression(text: str) -> tuple[str, str, str]:
     if code in OTHER_CODES:
         return "", OTHER_CLASS, ""
     return "", UNLABELLED, f"its expression is {shown(text)}, not a code from 0 to {OTHER_CODES[-1]}"
+
+
+class ExpressionCodes(Codes):
+    """The codes of a whole data set, as texts."""
+
+    def add_text(self, text: str, where: str) -> None:
+        """Take note of a code, and of where it is."""
+        code = number(text)
+        if code.is_integer():
+            self.add(int(code), where)
+
+    def refuse_other_count(self) -> None:
+        """Refuse codes that look as if they did not count from 0.
+
+        Raises:
+            UserError: They do.
+        """
+        # The codes behind those of the expressions have a meaning, too, and are not in every release.
+        expressions = len(AFFECTNET_8)
+        alone = -1 in self.counts or self.counts.keys() == {*range(1, expressions + 1)}
+        self.refuse_shifted(expressions if alone else LAST_CODE + 1, unknown=None)
 
 
 def affect(name: str, text: str | None) -> tuple[float, Remarks]:

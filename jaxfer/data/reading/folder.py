@@ -1,4 +1,4 @@
-"""Look at folders of any size: a peek at the names in them, their files in a stable order, links that leave them."""
+"""Look at folders of any size: a peek at the names in them, their files in a stable order, and how far links lead."""
 
 import errno
 import itertools
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from jaxfer.errors import UserError
@@ -31,12 +32,52 @@ LINK = "link out of the folder"
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far symbolic links are followed: as far as they stay in a folder or, where somebody says so, anywhere.
+
+    Attributes:
+        root: That folder: the one that was passed, in which the data may lie deeper. Or a file, which may itself be a
+            link and stands for its folder.
+        anywhere: Whether links that leave it are followed, too.
+    """
+
+    root: Path
+    anywhere: bool = False
+
+    @cached_property
+    def real(self) -> Path:
+        """The folder once links are followed."""
+        return (self.root if self.root.is_dir() else self.root.parent).resolve()
+
+    def refuse_leaving(self, path: Path) -> None:
+        """Refuse a file that the data cannot do without.
+
+        Raises:
+            UserError: It leaves the folder by a link.
+        """
+        if leaves(path, self):
+            raise UserError(
+                f"{path} is a link out of {self.root}: put the file itself there, or have such links followed "
+                "(--follow-links)"
+            )
+
+
+@dataclass(frozen=True)
 class Folder:
-    """Names in a folder that are not hidden, in natural order: `folders` are its subfolders, `files` all else."""
+    """Names in a folder that are not hidden, in natural order: `folders` are its subfolders, `files` all else.
+
+    Attributes:
+        within: How far links are followed of those in it and below it.
+    """
 
     path: Path
     folders: tuple[str, ...]
     files: tuple[str, ...]
+    within: Reach
+
+    def within_of(self, place: Path) -> Reach:
+        """Return how far links at a place are followed, which is this folder or one above all that was passed."""
+        return self.within if place == self.path else Reach(place, self.within.anywhere)
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -49,8 +90,13 @@ def natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
-def peek(path: Path, limit: int | None = PEEK) -> Folder:
+def peek(path: Path, limit: int | None = PEEK, within: Reach | None = None) -> Folder:
     """Return the first `limit` names in a folder, or all; a link counts as what it points to.
+
+    Args:
+        path: The folder.
+        limit: How many names are looked at; None for all.
+        within: How far links are followed; by default as far as they stay in this folder.
 
     Raises:
         UserError: The folder may not be read.
@@ -58,28 +104,47 @@ def peek(path: Path, limit: int | None = PEEK) -> Folder:
     folders, files = [], []
     with readable(path), os.scandir(path) as entries:
         for entry in itertools.islice(entries, limit):
-            if not _hidden(entry.name):
+            if not is_hidden(entry.name):
                 (folders if _is_folder(entry) else files).append(entry.name)
-    return Folder(path, tuple(sorted(folders, key=natural)), tuple(sorted(files, key=natural)))
+    within = within or Reach(path)
+    return Folder(path, tuple(sorted(folders, key=natural)), tuple(sorted(files, key=natural)), within)
 
 
-def tree(top: Path) -> Iterator[Path]:
+def tree(top: Path, within: Reach) -> Iterator[Path]:
     """Yield a folder and every folder below it that is not hidden, in natural order.
 
-    Folders that links below it lead to are among them, but not what lies below those: links may go in circles.
+    Folders that links below it lead to are among them. What lies below those is, too, unless they leave `within`, or
+    it is yielded without the link, or was before: links may go in circles.
 
     Raises:
         UserError: A folder may not be read, or more than `DEEPEST` lie in each other.
     """
-    ahead = [top]
+    ahead, entered = [top], [top.resolve()]
     while ahead:
         folder = ahead.pop()
         refuse_depth(folder, top)
         yield folder
-        if folder == top or not folder.is_symlink():
+        if folder == top or not folder.is_symlink() or leads_on(folder, entered, within):
             with readable(folder), os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if _is_folder(entry) and not _hidden(entry.name)]
+                names = [entry.name for entry in entries if _is_folder(entry) and not is_hidden(entry.name)]
             ahead += [folder / name for name in sorted(names, key=natural, reverse=True)]
+
+
+def leads_on(link: Path, entered: list[Path], within: Reach) -> bool:
+    """Return whether a link leads to a folder that nothing else leads to, and take note of that in `entered`.
+
+    Args:
+        link: A link to a folder.
+        entered: The real folders whose trees are being read.
+        within: How far links are followed.
+    """
+    if leaves(link, within):
+        return False
+    real = link.resolve()
+    if any(real.is_relative_to(other) or other.is_relative_to(real) for other in entered):
+        return False
+    entered.append(real)
+    return True
 
 
 def refuse_depth(folder: Path, top: Path) -> None:
@@ -96,63 +161,77 @@ def refuse_depth(folder: Path, top: Path) -> None:
 
 def is_image(name: str) -> bool:
     """Return whether a file of this name counts as an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _hidden(name)
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
 
 
-def images(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each image directly in `folder`, in natural order, with `LINK` where it is one that leaves `root`, else "".
+def images(folder: Path, within: Reach) -> Iterator[tuple[Path, str]]:
+    """Yield each image directly in `folder`, in natural order, with `LINK` where it leaves `within`, else "".
 
-    A folder that itself lies outside of `root`, by a link, is yielded in place of its images.
+    A folder that itself lies outside of that, by a link, is yielded in place of its images.
     """
-    return files(folder, root, IMAGE_SUFFIXES)
+    return files(folder, within, IMAGE_SUFFIXES)
 
 
-def files(folder: Path, root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+def files(folder: Path, within: Reach, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
     """Yield what lies directly in a folder and has certain suffixes, as `images` does.
 
     Args:
         folder: Where to look.
-        root: The data's own folder: links may not leave it.
+        within: How far links are followed.
         suffixes: What names end in, in lower case; those of the files may have any case.
 
     Raises:
         UserError: The folder may not be read.
     """
-    root = root.resolve()
-    if _leaves(folder, root):
+    if leaves(folder, within):
         yield folder, LINK
         return
     names, links = [], set()
     with readable(folder), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.lower().endswith(suffixes) and not _hidden(entry.name):
+            if entry.name.lower().endswith(suffixes) and not is_hidden(entry.name):
                 names.append(entry.name)
                 if entry.is_symlink():
                     links.add(entry.name)
     names.sort(key=natural)
     for name in names:
         path = folder / name
-        yield path, LINK if name in links and _leaves(path, root) else ""
+        yield path, LINK if name in links and leaves(path, within) else ""
 
 
-def other_files(folder: Path, root: Path) -> Iterator[Path]:
+def other_files(folder: Path, within: Reach) -> Iterator[Path]:
     """Yield each file directly in a folder of images whose name is no image's, in natural order.
 
-    None where the folder lies outside of `root`, by a link, and none of what systems leave in folders.
+    None where the folder lies outside of `within`, by a link, and none of what systems leave in folders.
 
     Raises:
         UserError: The folder may not be read.
     """
-    if leaves(folder, root):
+    if leaves(folder, within):
         return
     with readable(folder), os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not (_hidden(entry.name) or _is_folder(entry))]
+        names = [entry.name for entry in entries if not (is_hidden(entry.name) or _is_folder(entry))]
     yield from (folder / name for name in sorted(names, key=natural) if not is_image(name))
 
 
-def leaves(path: Path, root: Path) -> bool:
-    """Return whether a path lies outside of `root` once links are followed, or leads nowhere because they circle."""
-    return _leaves(path, root.resolve())
+def leaves(path: Path, within: Reach) -> bool:
+    """Return whether a path lies outside of what links may reach, or leads nowhere because they circle."""
+    if path == within.root:
+        return False
+    try:
+        real = path.resolve(strict=True)
+    except RuntimeError:  # what Python 3.11 and 3.12 raise for links in a circle
+        return True
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return True
+        real = path.resolve()
+    return not within.anywhere and not real.is_relative_to(within.real)
+
+
+def leads_up(path: Path) -> bool:
+    """Return whether a path is a link to a folder that holds it."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def exists(path: Path) -> bool:
@@ -178,18 +257,6 @@ def readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): put it right, or move it away") from error
 
 
-def _leaves(path: Path, resolved_root: Path) -> bool:
-    try:
-        real = path.resolve(strict=True)
-    except RuntimeError:  # what Python 3.11 and 3.12 raise for links in a circle
-        return True
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return True
-        real = path.resolve()
-    return not real.is_relative_to(resolved_root)
-
-
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -197,7 +264,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a name is of what systems keep among one's own."""
     return name.startswith(".") or name in JUNK
 
 

@@ -4,7 +4,9 @@ import difflib
 import itertools
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from jaxfer.data.reading.folder import Folder
@@ -26,6 +28,9 @@ SPLIT_COLUMNS = ("split", "usage", "set", "subset", "partition")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 """A word in a name such as `FER2013Train` or `train_afew`."""
 
+_SPLIT_WORDS = (*SPLIT_NAMES, "public", "private")
+"""Words that stand in names of splits."""
+
 OTHER_WORDS = frozenset({"none", "uncertain", "unknown", "no face", "no_face", "no-face", "noface", "non-face"})
 """Names, in lower case, for faces without an expression; they are left out."""
 
@@ -38,13 +43,15 @@ def split_named(name: str) -> Split | None:
 
     >>> split_named("Valid"), split_named("FER2013Train"), split_named("train_test"), split_named("train_happy")
     ('val', 'train', None, None)
+    >>> split_named("PubilcTest") is None  # as a word of it may be meant for another
+    True
     """
     if name.lower() in SPLIT_NAMES:
         return SPLIT_NAMES[name.lower()]
     words = [word.lower() for word in _WORD.findall(name)]
     splits: set[Split] = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
     # ESR's Training_Labeled and Training_Unlabeled hold numbered parts, which look as classes do.
-    other = any(from_word(word) or word.endswith(("labeled", "labelled")) for word in words)
+    other = any(from_word(word) or word.endswith(("labeled", "labelled")) or misspelled(word) for word in words)
     return splits.pop() if len(splits) == 1 and not other else None
 
 
@@ -67,6 +74,19 @@ def refuse_splits(said: Iterable[str], column: str, place: Path) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
+def misspelled(word: str) -> str:
+    """Return the word for a split that a word in lower case may be meant for, "" where it is one or means another.
+
+    >>> misspelled("vlaid"), misspelled("tran"), misspelled("valid"), misspelled("trained")
+    ('valid', 'train', '', '')
+    """
+    if word in _SPLIT_WORDS:
+        return ""
+    close = difflib.get_close_matches(word, _SPLIT_WORDS, n=1, cutoff=0.85)
+    return next((known for known in _SPLIT_WORDS if sorted(known) == sorted(word)), close[0] if close else "")
+
+
 def refuse_misspelled(folder: Folder) -> None:
     """Refuse a folder beside splits whose name may be meant for one: left out as no data, it would be missed.
 
@@ -74,11 +94,14 @@ def refuse_misspelled(folder: Folder) -> None:
         UserError: There is one.
     """
     for name in folder.folders:
-        close = difflib.get_close_matches(name.lower(), SPLIT_NAMES, n=1, cutoff=0.75)
-        if close and not (split_named(name) or from_word(name)):
+        whole = difflib.get_close_matches(name.lower(), SPLIT_NAMES, n=1, cutoff=0.75)
+        close = next(
+            filter(None, (misspelled(word.lower()) for word in _WORD.findall(name))), whole[0] if whole else ""
+        )
+        if close and not (split_named(name) or from_word(name)) and name.lower() not in _SPLIT_WORDS:
             raise UserError(
-                f"{folder.path / name} is of no split that jaxfer knows; did you mean {close[0]!r}? Rename it, or take "
-                "it out of the data"
+                f"{folder.path / name} is of no split that jaxfer knows; did you mean {close!r}? Rename it, "
+                "take it out of the data, or pass the folder of each split by itself (--val-dir, --test-dir)"
             )
 
 
@@ -90,6 +113,55 @@ def as_code(text: str) -> str:
     """
     number = re.fullmatch(r"([0-9]{1,4})\.0*", text)
     return number[1] if number else text
+
+
+class Codes:
+    """The codes of a whole data set, by which it is noticed that somebody has counted the classes from another number.
+
+    Each of them would name the class beside its own.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        self._first: dict[int, str] = {}
+
+    def add(self, code: int, where: str, count: int = 1) -> None:
+        """Take note of a code.
+
+        Args:
+            code: The code.
+            where: What has it, in words.
+            count: How many have it.
+        """
+        self.counts[code] += count
+        self._first.setdefault(code, where)
+
+    def refuse_shifted(self, classes: int, first: int = 0, unknown: int | None = -1) -> None:
+        """Refuse codes that look as if they were counted from another number than the format's.
+
+        There is then a code before or behind all others, and more often than that of the class at the other end. Where
+        most of the classes are missing, nothing is said: a damaged label among few may be anything.
+
+        Args:
+            classes: How many classes the format has.
+            first: The code of its first class.
+            unknown: The code by which people mark images of which they know no class, None where they use none.
+
+        Raises:
+            UserError: They look so.
+        """
+        last = first + classes - 1
+        if 2 * sum(first <= code <= last for code in self.counts) < classes:
+            return
+        for shift, lacking, beyond in ((1, first, last + 1), (-1, last, first - 1)):
+            marked = beyond == unknown and (self.counts[lacking] or not {*range(beyond, last)} <= self.counts.keys())
+            if self.counts[beyond] > self.counts[lacking] and not marked:
+                remedy = "take 1 from each if they are one more" if shift > 0 else "add 1 to each if they are one less"
+                raise UserError(
+                    f"{self._first[beyond]} has the code {beyond}, as {self.counts[beyond]:,} have, and "
+                    f"{self.counts[lacking]:,} have {lacking}, as where classes are counted from {first + shift}: here "
+                    f"their codes are {first} to {last}, so {remedy}, or correct those of {beyond}"
+                )
 
 
 def is_code(name: str) -> bool:

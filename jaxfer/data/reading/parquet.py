@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxfer.data.reading.folder import LARGEST_IMAGE, leaves
+from jaxfer.data.reading.folder import LARGEST_IMAGE, Reach, leaves
 from jaxfer.data.reading.parquet_pages import largest_page
 from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES, opened, read_bytes
@@ -155,11 +155,13 @@ class ImageReader:
     """Reads images from many files, in any thread.
 
     Args:
-        root: The folder that images outside of the files have to lie in.
+        root: The folder that the paths of images outside of the files start from.
+        within: How far links are followed from there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, within: Reach) -> None:
         self._root = root
+        self._within = within
         self._lock = threading.Lock()
         self._rows: dict[tuple[Path, int], int] = {}
         self._streams: OrderedDict[tuple[Path, int], _Stream] = OrderedDict()
@@ -220,7 +222,7 @@ class ImageReader:
 
     def _outside(self, path: str) -> bytes:
         file = self._root / path
-        if leaves(file, self._root) or not file.is_file():
+        if leaves(file, self._within) or not file.is_file():
             raise OSError(f"this row has no image but the path {path!r}, which is no file in {self._root}")
         return read_bytes(file, LARGEST_IMAGE)
 

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
 from jaxfer.config import DataConfig, PrepareConfig
-from jaxfer.data.reading.folder import LINK, Folder
+from jaxfer.data.reading.folder import LINK, Folder, Reach
 from jaxfer.data.releases import Release
 
 UNREADABLE = "unreadable"
@@ -128,6 +128,10 @@ class ReadOptions:
         table: The table of images and labels that counts, None where the layout is to be found out.
         image_column: The name of its column of images, None for a usual one.
         label_column: Likewise, of labels.
+        root: The folder or file that was passed, out of which no link is followed; None for the data's own place.
+        follow_links: Whether links are followed wherever they lead.
+        val_dir: Where the validation split lies, if that is elsewhere.
+        test_dir: Likewise, the test split.
     """
 
     label_order: str | None = None
@@ -136,12 +140,41 @@ class ReadOptions:
     table: Path | None = None
     image_column: str | None = None
     label_column: str | None = None
+    root: Path | None = None
+    follow_links: bool = False
+    val_dir: Path | None = None
+    test_dir: Path | None = None
 
     @classmethod
-    def of(cls, config: DataConfig | PrepareConfig, *, landmarks: bool = False) -> "ReadOptions":
-        """Return what a config says."""
-        fields = ("label_order", "class_names", "table", "image_column", "label_column")
-        return cls(landmarks=landmarks, **{name: getattr(config, name) for name in fields})
+    def of(cls, config: DataConfig | PrepareConfig, root: Path, *, landmarks: bool = False) -> "ReadOptions":
+        """Return what a config says of data.
+
+        Args:
+            config: The config.
+            root: The folder or file that was passed.
+            landmarks: Whether to read landmarks.
+        """
+        fields = ("label_order", "class_names", "table", "image_column", "label_column", "follow_links")
+        fields += ("val_dir", "test_dir")
+        return cls(root=root, landmarks=landmarks, **{name: getattr(config, name) for name in fields})
+
+    @property
+    def splits_apart(self) -> "dict[Split, Path]":
+        """Where splits lie that do not lie with the rest of the data."""
+        found: dict[Split, Path | None] = {"val": self.val_dir, "test": self.test_dir}
+        return {split: path for split, path in found.items() if path is not None}
+
+    def apart(self, root: Path) -> "ReadOptions":
+        """Return what is said of a split that lies elsewhere: what the data's table says of it, it does not."""
+        alone = {"table": None, "image_column": None, "label_column": None, "val_dir": None, "test_dir": None}
+        return replace(self, root=root, **alone)
+
+    def within(self, place: Path) -> Reach:
+        """Return how far links in the data at `place` are followed."""
+        root = self.root
+        if root is None or not (place.is_relative_to(root) or (root.is_file() and place == root.parent)):
+            root = place
+        return Reach(root, self.follow_links)
 
 
 @dataclass(frozen=True)
@@ -152,11 +185,13 @@ class Match:
         place: That file or folder.
         evidence: How one can tell, as a clause whose subject is the place.
         notes: What is set aside there, and why, a sentence each without its full stop.
+        parts: The splits that lie elsewhere.
     """
 
     place: Path
     evidence: str
     notes: tuple[str, ...] = ()
+    parts: "tuple[Apart, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -184,3 +219,30 @@ class Layout:
     release: Release | None = None
     find_named: Callable[[Folder, Collection[str]], list[Match]] | None = None
     near: Callable[[Folder], dict[Path, str]] = lambda folder: {}
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A split that lies elsewhere than the rest of its data.
+
+    Attributes:
+        split: Which one.
+        passed: The folder or file that was passed.
+        layout: How it is laid out.
+        match: Where below that it lies.
+    """
+
+    split: Split
+    passed: Path
+    layout: Layout
+    match: Match
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its records start with, before the path inside of `home`."""
+        return f"{self.passed.resolve().name}/"
+
+    @property
+    def home(self) -> Path:
+        """The folder that it lies in."""
+        return self.match.place.parent if self.match.place.is_file() else self.match.place

@@ -6,7 +6,7 @@ row: no value holds a line break, so that damage, such as a quote which is never
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,9 @@ from jaxfer.files import MOST_LIST_BYTES, lines, opened_text
 
 SEPARATORS = (",", ";", "\t")
 """What separates values, the most frequent first."""
+
+SPACE = " "
+"""Any number of spaces and tabs, which separate values where somebody says so: names of files have some, too."""
 
 FIRST = 16
 """How many lines are looked at to understand a table: a title may come first, or some of them may be damaged."""
@@ -76,19 +79,25 @@ class Table(Generic[Form]):
                 yield Line(number, values)
 
 
-def open_table(path: Path, longest: int, understand: Callable[[list[str]], Form | None]) -> Table[Form] | None:
+def open_table(
+    path: Path,
+    longest: int,
+    understand: Callable[[list[str]], Form | None],
+    separators: Sequence[str] = SEPARATORS,
+) -> Table[Form] | None:
     """Return the table in a file, None where nobody understands one of its first lines, whatever separates the values.
 
     Args:
         path: The file.
         longest: Characters that a line may have.
         understand: Returns what values say of the table that they begin, None where they are of another one.
+        separators: What may separate values.
 
     Raises:
         UserError: The file cannot be read.
     """
     for number, text in islice(_texts(path, longest, most=None), FIRST):
-        for separator in SEPARATORS:
+        for separator in separators:
             values = split(text, separator) if len(text) <= longest else None
             form = understand(values) if values else None
             if values and form is not None:
@@ -107,7 +116,7 @@ def split(text: str, separator: str, width: int | None = None) -> list[str] | No
     >>> split('7, "a, b.jpg" ,sad', ","), split('7;"a.jpg;sad', ";", 3)
     (['7', 'a, b.jpg', 'sad'], ['7', 'a.jpg', 'sad'])
     """
-    plain = [value.strip() for value in text.split(separator)]
+    plain = text.split() if separator == SPACE else [value.strip() for value in text.split(separator)]
     values: list[str] | None = plain
     if '"' in text:
         try:

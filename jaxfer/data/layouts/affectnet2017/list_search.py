@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxfer.data.layouts.affectnet2017.annotation_list import Row, is_list, rows
-from jaxfer.data.reading.folder import Folder, exists, leaves, peek
+from jaxfer.data.reading.folder import Folder, Reach, exists, leads_up, leaves, peek
 from jaxfer.data.reading.image_tree import inside
 from jaxfer.data.reading.record import Split
 from jaxfer.errors import UserError
@@ -62,7 +62,7 @@ def search(folder: Folder) -> Found:
         UserError: There are two lists of one split, or a list cannot be read.
     """
     folders = list(_below(folder))
-    lists = [path for below in folders for path in _lists(below, folder.path)]
+    lists = [path for below in folders for path in _lists(below, folder.within)]
     automatic = [path for path in lists if "auto" in path.relative_to(folder.path).as_posix().lower()]
     by_people = [path for path in lists if path not in automatic]
     if sources := _sources(by_people, folders):
@@ -90,21 +90,22 @@ def _below(top: Folder) -> Iterator[Folder]:
     level = [top]
     for _ in range(DEPTH):
         paths = [folder.path / name for folder in level for name in folder.folders if not name.isdecimal()]
-        level = [folder for path in paths[:BREADTH] if (folder := _try_peek(path, top.path))]
+        level = [folder for path in paths[:BREADTH] if (folder := _try_peek(path, top))]
         yield from level
 
 
-def _try_peek(path: Path, root: Path) -> Folder | None:
+def _try_peek(path: Path, top: Folder) -> Folder | None:
     """Peek into a folder unless it may not be read, or is a link to one that is searched anyway."""
     try:
-        return None if path.is_symlink() and not leaves(path, root) else peek(path)
+        searched = path.is_symlink() and (leads_up(path) or not leaves(path, Reach(top.path)))
+        return None if searched else peek(path, within=top.within)
     except UserError:
         return None
 
 
-def _lists(folder: Folder, root: Path) -> list[Path]:
+def _lists(folder: Folder, within: Reach) -> list[Path]:
     paths = [folder.path / name for name in folder.files if name.lower().endswith(".csv")]
-    return [path for path in paths if path.is_file() and not leaves(path, root) and is_list(path)]
+    return [path for path in paths if path.is_file() and not leaves(path, within) and is_list(path)]
 
 
 def _sources(lists: Sequence[Path], folders: Sequence[Folder]) -> list[Source]:

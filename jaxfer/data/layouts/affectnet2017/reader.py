@@ -41,25 +41,33 @@ def _names(paths: list[Path], folder: Folder) -> str:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    found = search(peek(place))
+    within = options.within(place)
+    found = search(peek(place, within=within))
     folders = dict.fromkeys(source.images for source in found.sources)
-    trees = {folder: ImageTree(folder, place, found.apart) for folder in folders}
+    trees = {folder: ImageTree(folder, place, within, found.apart) for folder in folders}
     names: set[str] = set()
+    codes = values.ExpressionCodes()
+    lists = [*(source.path for source in found.sources), *found.left]
     for split in (*SPLITS, None):
         for source in found.sources:
             if source.split == split:
-                yield from _read_list(source, place, trees[source.images], names, options)
+                yield from _read_list(source, place, trees[source.images], names, options, codes)
+    codes.refuse_other_count()
     for tree in trees.values():
-        for name, reason in tree.unlisted(names):
+        for name, reason in tree.unlisted(names, lists):
             names.add(name)
             yield Record(name=name, image=place / name, split=None, left_out=reason)
 
 
-def _read_list(source: Source, place: Path, tree: ImageTree, names: set[str], options: ReadOptions) -> Iterator[Record]:
-    """Yield a record for each row of a list, and add its name to `names`."""
+def _read_list(
+    source: Source, place: Path, tree: ImageTree, names: set[str], options: ReadOptions, codes: values.ExpressionCodes
+) -> Iterator[Record]:
+    """Yield a record for each row of a list, and add its name to `names` and its code to `codes`."""
     list_name = source.path.relative_to(place).as_posix()
     for row in rows(source.path):
         is_bad = isinstance(row, BadRow)
+        if not is_bad:
+            codes.add_text(row.expression, f"{source.path} line {row.line}")
         file, reason, detail = ("", UNREADABLE, row.reason) if is_bad else tree.find(row.path)
         name = file or f"{list_name} line {row.line}"
         while name in names:

@@ -4,6 +4,7 @@ That one has emotion, Usage and pixels, with a space before the last two. Copies
 first row.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -37,13 +38,13 @@ class Row(NamedTuple):
     """One line: its number, from 1; its image, uint8 [48, 48], None where `damage` says what is wrong with it.
 
     Attributes:
-        code: Of the class, an index into `jaxfer.emotions.FER2013`, -1 where the line has no such code.
+        code: Of the class, an index into `jaxfer.emotions.FER2013` or another number; None where the line has none.
         usage: One of `USAGES`, or what the line has instead; None where the file has no such column.
     """
 
     line: int
     image: np.ndarray | None
-    code: int = -1
+    code: int | None = None
     usage: str | None = ""
     damage: str = ""
 
@@ -113,7 +114,7 @@ def _row(number: int, row: dict[str, str]) -> Row:
     if image is None:
         return Row(number, None, damage=f"its pixels are not {SIDE * SIDE} numbers from 0 to 255")
     code = as_code(row["emotion"])
-    return Row(number, image, int(code) if code in CODES else -1, row.get("usage"))
+    return Row(number, image, int(code) if re.fullmatch("-?[0-9]{1,4}", code) else None, row.get("usage"))
 
 
 def _pixels(text: bytes) -> np.ndarray | None:

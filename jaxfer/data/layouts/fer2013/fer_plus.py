@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.csv_file import USAGES
-from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, records
+from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, has_votes, records
 from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, counted, expression_votes, label_of, refuse_others
 from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.record import (
@@ -37,10 +37,10 @@ Votes = tuple[int, str, list[int] | None]
 
 
 def _find(folder: Folder) -> list[Match]:
-    if not (folder.path / FER_PLUS).is_file():
+    if not has_votes(folder):
         return []
     # Passed alone, the file stands for the images beside it.
-    beside = peek(folder.path) if folder.files == (FER_PLUS,) else folder
+    beside = peek(folder.path, within=folder.within) if folder.files == (FER_PLUS,) else folder
     return [Match(match.place, f"{match.evidence}, and {FER_PLUS} stands beside it") for match in find_faces(beside)]
 
 
@@ -97,7 +97,7 @@ def _row(number: int, columns: list[str], values: list[str]) -> Votes:
 
 def _near(folder: Folder) -> dict[Path, str]:
     path = folder.path / FER_PLUS
-    if FER_PLUS not in folder.files or _find(folder):
+    if not has_votes(folder) or _find(folder):
         return {}
     return {
         path: f"{FER_PLUS} has votes of FER+, but neither fer2013.csv, icml_face_data.csv nor fer2013.npz is beside it"

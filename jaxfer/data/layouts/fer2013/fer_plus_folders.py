@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.votes import CHOICES, counted, expression_votes, label_of
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import Folder, leaves, peek, readable
+from jaxfer.data.reading.folder import Folder, Reach, leaves, peek, readable
 from jaxfer.data.reading.image_tree import ImageTree, inside
 from jaxfer.data.reading.names import refuse_misspelled, split_named
 from jaxfer.data.reading.record import (
@@ -52,20 +52,21 @@ def _splits(folder: Folder) -> list[tuple[Split, str]]:
     """Return the folders of the splits that have the csv, in the order of `SPLITS`."""
     named: list[tuple[Split, str]] = [(split, name) for name in folder.folders if (split := split_named(name))]
     csvs = {name: folder.path / name / NAME for _, name in named}
-    found = [one for one in named if csvs[one[1]].is_file() and not leaves(csvs[one[1]], folder.path)]
+    found = [one for one in named if csvs[one[1]].is_file() and not leaves(csvs[one[1]], folder.within)]
     return sorted(found, key=lambda one: SPLITS.index(one[0]))
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    top = peek(place, limit=None)
+    within = options.within(place)
+    top = peek(place, None, within)
     refuse_misspelled(top)
     for split, name in _splits(top):
-        yield from _records(place, split, name)
+        yield from _records(place, split, name, within)
 
 
-def _records(place: Path, split: Split, split_name: str) -> Iterator[Record]:
+def _records(place: Path, split: Split, split_name: str, within: Reach) -> Iterator[Record]:
     path = place / split_name / NAME
-    tree, seen = ImageTree(place / split_name, place), {}
+    tree, seen = ImageTree(place / split_name, place, within), {}
     for number, line in _lines(path):
         where = f"{split_name}/{NAME} line {number}"
         row = _row(line)
@@ -92,7 +93,7 @@ def _records(place: Path, split: Split, split_name: str) -> Iterator[Record]:
             votes=expression_votes(counts),
             answers=tuple(counts),
         )
-    for name, reason in tree.unlisted(seen):
+    for name, reason in tree.unlisted(seen, [path]):
         yield Record(name=name, image=place / name, split=split, split_name=split_name, left_out=reason)
 
 

@@ -15,8 +15,8 @@ from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
-from jaxfer.data.reading.folder import Folder, peek, readable
-from jaxfer.data.reading.names import split_named
+from jaxfer.data.reading.folder import Folder, leaves, peek, readable
+from jaxfer.data.reading.names import Codes, split_named
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
@@ -35,6 +35,12 @@ FER_PLUS = "fer2013new.csv"
 """The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer2013.fer_plus`."""
 
 
+def has_votes(folder: Folder) -> bool:
+    """Return whether a folder has the file with FER+'s votes."""
+    path = folder.path / FER_PLUS
+    return path.is_file() and not leaves(path, folder.within)
+
+
 def find_faces(folder: Folder) -> list[Match]:
     """Return the files in a folder that have FER2013's images with their labels and splits."""
     matches = [
@@ -42,17 +48,19 @@ def find_faces(folder: Folder) -> list[Match]:
         for path, kind in _csvs(folder).items()
         if kind == "whole"
     ]
-    paths = (folder.path / name for name in folder.files if name.lower().endswith(".npz"))
-    matches += [
-        Match(path, "has the arrays images, labels and usage") for path in paths if path.is_file() and _is_npz(path)
-    ]
+    arrays = (path for path in _files(folder, ".npz") if _is_npz(path))
+    matches += [Match(path, "has the arrays images, labels and usage") for path in arrays]
     return matches
 
 
 def _csvs(folder: Folder) -> dict[Path, csv_file.Kind]:
     """Return the files in a folder that have FER2013's pixels, with what else they have."""
-    paths = (folder.path / name for name in folder.files if name.lower().endswith(".csv"))
-    return {path: kind for path in paths if path.is_file() and (kind := csv_file.kind_of(path))}
+    return {path: kind for path in _files(folder, ".csv") if (kind := csv_file.kind_of(path))}
+
+
+def _files(folder: Folder, suffix: str) -> list[Path]:
+    paths = [folder.path / name for name in folder.files if name.lower().endswith(suffix)]
+    return [path for path in paths if path.is_file() and not leaves(path, folder.within)]
 
 
 def records(path: Path) -> list[Record]:
@@ -61,13 +69,15 @@ def records(path: Path) -> list[Record]:
     Raises:
         UserError: The file is damaged.
     """
-    found = [*(_npz_records(path) if path.suffix.lower() == ".npz" else _csv_records(path))]
+    codes = Codes()
+    found = [*(_npz_records(path, codes) if path.suffix.lower() == ".npz" else _csv_records(path, codes))]
+    codes.refuse_shifted(len(CLASSES))
     refuse_others(str(path), found)
     return found
 
 
 def _find(folder: Folder) -> list[Match]:
-    if (folder.path / FER_PLUS).is_file():
+    if has_votes(folder):
         return []
     if whole := find_faces(folder):
         return whole
@@ -97,13 +107,16 @@ def _near(folder: Folder) -> dict[Path, str]:
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
-    paths = _without_usage(peek(place)) if place.is_dir() else [place]
+    paths = _without_usage(peek(place, within=options.within(place))) if place.is_dir() else [place]
     yield from by_split(record for path in paths for record in records(path))
 
 
-def _csv_records(path: Path) -> Iterator[Record]:
+def _csv_records(path: Path, codes: Codes) -> Iterator[Record]:
+    """Yield the records of a csv, and note their codes."""
     for row in csv_file.rows(path):
         name = f"{path.name} line {row.line}"
+        if row.code is not None:
+            codes.add(row.code, f"{path} line {row.line}")
         if row.image is None:
             yield Record(name=name, image=path, split=None, left_out=UNREADABLE, detail=row.damage)
         elif row.usage is None:
@@ -112,21 +125,23 @@ def _csv_records(path: Path) -> Iterator[Record]:
             yield _record(name, row.image, row.code, row.usage)
 
 
-def _record(name: str, image: np.ndarray, code: int, usage: str, answers: tuple[int, ...] | None = None) -> Record:
+def _record(
+    name: str, image: np.ndarray, code: int | None, usage: str, answers: tuple[int, ...] | None = None
+) -> Record:
     split = split_named(usage)
     if split is None:
         return Record(name=name, image=image, split=None, left_out=UNKNOWN_SPLIT)
-    known = code in range(len(CLASSES))
+    label = CLASSES[code] if code is not None and 0 <= code < len(CLASSES) else ""
     return Record(
         name=name,
         image=image,
         split=split,
         split_name=usage,
-        label=CLASSES[code] if known else "",
-        left_out="" if known else UNLABELLED,
+        label=label,
+        left_out="" if label else UNLABELLED,
         votes=expression_votes(answers) if answers else None,
         answers=answers,
-        agrees=agrees(CLASSES[code], answers) if known and answers else None,
+        agrees=agrees(label, answers) if label and answers else None,
     )
 
 
@@ -142,7 +157,8 @@ def _is_npz(path: Path) -> bool:
         return False
 
 
-def _npz_records(path: Path) -> Iterator[Record]:
+def _npz_records(path: Path, codes: Codes) -> Iterator[Record]:
+    """Yield the records of an npz, and note their codes."""
     try:
         with opened_npz(path) as arrays:
             images, labels, usages = (arrays[key] for key in ("images", "labels", "usage"))
@@ -156,6 +172,8 @@ def _npz_records(path: Path) -> Iterator[Record]:
             f"usage {usages.dtype} {usages.shape}, but uint8 [n, {SIDE}, {SIDE}] and two integers [n] are expected"
         )
     answers = [None] * len(images) if counts is None else _npz_answers(path, counts, len(images))
+    for code, row, count in zip(*np.unique(labels, return_index=True, return_counts=True), strict=True):
+        codes.add(int(code), f"{path} row {row}", int(count))
     for row, (image, code, usage) in enumerate(zip(images, labels.tolist(), usages.tolist(), strict=True)):
         usage_name = USAGES[usage] if usage in range(len(USAGES)) else ""
         yield _record(f"{path.name} row {row}", image, code, usage_name, answers[row])

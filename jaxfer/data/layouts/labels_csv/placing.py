@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import exists, is_image
-from jaxfer.data.reading.image_tree import ImageTree, inside
+from jaxfer.data.reading.folder import Reach, exists, is_image
+from jaxfer.data.reading.image_tree import ALIGNED, ImageTree, inside
 from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.record import MISSING, Split
 
@@ -38,7 +38,7 @@ class Placing:
         return plain[len(self.lacking) :] if plain.startswith(self.lacking) else plain
 
 
-def place(paths: Sequence[str], root: Path, beside: str, split: Split | None) -> Placing | str:
+def place(paths: Sequence[str], root: Path, within: Reach, beside: str, split: Split | None) -> Placing | str:
     """Return how paths of a table lead to the files below a folder, or as a clause why they do not.
 
     As they are, below the table's folder or `root`; without the folders that most of them start with and that are not
@@ -48,6 +48,7 @@ def place(paths: Sequence[str], root: Path, beside: str, split: Split | None) ->
     Args:
         paths: Some of the table's.
         root: The data's own folder.
+        within: How far links are followed.
         beside: The table's folder, from there.
         split: That which the table is named after: of several folders that fit, the one counts that is named so, too.
     """
@@ -55,7 +56,7 @@ def place(paths: Sequence[str], root: Path, beside: str, split: Split | None) ->
     found, best = _below(paths, starts, bases, lambda name: exists(root / name))
     if found:
         return found
-    tree = ImageTree(root, root)
+    tree = ImageTree(root, root, within)
     there = {name.lower() for name in tree.images()}
     found, more = _below(paths, starts, bases, lambda name: name.lower() in there)
     if found:
@@ -83,11 +84,15 @@ def place(paths: Sequence[str], root: Path, beside: str, split: Split | None) ->
 def by_file(tree: ImageTree) -> dict[str, list[str]]:
     """Return the names of images by what a path may call them, in lower case: the file with its suffix, and without."""
     names: dict[str, list[str]] = {}
+    aligned: dict[str, list[str]] = {}
     for name in tree.images():
-        file = posixpath.basename(name).lower()
-        for key in (file, posixpath.splitext(file)[0]):
+        stem, suffix = posixpath.splitext(posixpath.basename(name).lower())
+        for key in (stem + suffix, stem):
             names.setdefault(key, []).append(name)
-    return names
+        if stem.endswith(ALIGNED):  # which RAF-DB's list says nothing of
+            for end in (suffix, ""):
+                aligned.setdefault(stem.removesuffix(ALIGNED) + end, []).append(name)
+    return names | aligned
 
 
 def _below(

@@ -8,17 +8,19 @@ are words, or digits whose order the user declares.
 
 A table lies in the folder of the data or in one below it; several are one data set where each is of a split. What is
 of which split says the table's column; or else the name of the table, or of its folder, where there are several; or
-else a path that starts with the name of a split; or the table's own name. All else is training data.
+else a path that starts with the name of a split; or else the names of all images, where each begins with one, as
+RAF-DB's do; or the table's own name. All else is training data.
 
 Where several rows for one file agree, the first counts; where they do not, none does.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxfer.data.layouts.labels_csv.placing import PlacedImages, Placing, place
@@ -35,7 +37,7 @@ from jaxfer.data.layouts.labels_csv.table import (
     rows_of,
 )
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, leaves, natural, peek
+from jaxfer.data.reading.folder import PEEK, Folder, Reach, leaves, natural, peek
 from jaxfer.data.reading.image_tree import ImageTree
 from jaxfer.data.reading.names import meanings, refuse_splits, split_named
 from jaxfer.data.reading.record import (
@@ -66,17 +68,21 @@ class Source:
     Attributes:
         table: The table.
         root: The folder of the data.
+        within: How far links are followed.
     """
 
     table: Table[Columns]
     root: Path
+    within: Reach
 
     @cached_property
     def found(self) -> Placing | str:
         """How the paths of the table lead to the images there, or as a clause why they do not."""
         paths = [*paths_of(self.table)]
         beside = self.name.rpartition("/")[0]
-        return place(paths[:: 1 + len(paths) // LOOKED_AT], self.root, beside, split_named(self.split_name))
+        return place(
+            paths[:: 1 + len(paths) // LOOKED_AT], self.root, self.within, beside, split_named(self.split_name)
+        )
 
     @property
     def placing(self) -> Placing | None:
@@ -104,7 +110,7 @@ class Source:
     def is_apart(self) -> bool:
         """Whether the table and its images lie in a folder of their own, below the data's."""
         beside = self.path.parent
-        return beside != self.root and Source(self.table, beside).placing is not None
+        return beside != self.root and Source(self.table, beside, self.within).placing is not None
 
 
 class Entry(NamedTuple):
@@ -142,20 +148,28 @@ def have_last_word(folder: Folder) -> bool:
     if not sources or any(source.path.name.lower() == NAME for source in sources):
         return bool(sources)
     rows = sum(1 for source in sources for _ in paths_of(source.table))
-    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path).images())
+    return 2 * rows > sum(1 for _ in ImageTree(folder.path, folder.path, folder.within).images())
 
 
 def refuse_unknown(folder: Folder) -> None:
     """Refuse a `labels.csv` of which nobody can tell what it says.
 
     Raises:
-        UserError: The folder has one that is not empty, but its columns are not known.
+        UserError: The folder has one that is not empty, but its columns are not known, or none of its lines has as many
+            values.
     """
     for name in folder.files:
         path = folder.path / name
-        if name.lower() != NAME or not path.is_file() or leaves(path, folder.path) or not path.stat().st_size:
+        if name.lower() != NAME or not path.is_file() or leaves(path, folder.within) or not path.stat().st_size:
             continue
-        if not labels_table(path):
+        table = labels_table(path)
+        line = next((line for line in table.lines() if line.number > table.begins), None) if table else None
+        if table and line and line.problem and not any(paths_of(table)):
+            raise UserError(
+                f"no line of {path} has the values that its columns ask for (line {line.number}: {line.problem}), so "
+                "that nobody can tell what it says of the images: correct it, or move it out of the data"
+            )
+        if not table:
             raise UserError(
                 f"{path} has no columns pth and label, so that nobody can tell whether its labels count or the names "
                 f"of the folders: name its columns, that of the images {', '.join(IMAGES[:-1])} or {IMAGES[-1]}, that "
@@ -184,7 +198,11 @@ def _find_alone(folder: Folder) -> list[Match]:
     if not own:  # what lies above is looked at for tables alone: it may be anything
         return []
     for root in (folder.path, folder.path.parent):
-        found = [source for source in _sources(peek(root)) if source.placing]
+        try:
+            beside = peek(root, within=folder.within_of(root))
+            found = [source for source in _sources(beside) if source.placing]
+        except UserError:  # what lies above may be anything
+            continue
         if [source.path for source in found] == [own[0].path]:
             return [_match(root, found)]
     return [_match(source.path, [source]) for source in own if source.placing]
@@ -199,8 +217,8 @@ def _sources(folder: Folder) -> list[Source]:
     paths = [folder.path / name for name in folder.files if _may_be_table(name)]
     for below in folder.folders:
         paths += _tables_in(folder.path / below)
-    paths = [path for path in paths if path.is_file() and not leaves(path, folder.path)]
-    return [Source(table, folder.path) for table in map(labels_table, paths) if table]
+    paths = [path for path in paths if path.is_file() and not leaves(path, folder.within)]
+    return [Source(table, folder.path, folder.within) for table in map(labels_table, paths) if table]
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -234,19 +252,20 @@ def match_of(path: Path, options: ReadOptions) -> Match:
 
 def _named(root: Path, options: ReadOptions) -> Source:
     assert options.table
-    return Source(named_table(options.table, options.image_column, options.label_column), root)
+    return Source(named_table(options.table, options.image_column, options.label_column), root, options.within(root))
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     root = place.parent if place.is_file() else place
+    within = options.within(place)
     if options.table:
         found = [_named(root, options)]
     else:
-        found = _sources(Folder(root, (), (place.name,)) if place.is_file() else peek(place, limit=None))
+        found = _sources(Folder(root, (), (place.name,), within) if place.is_file() else peek(place, None, within))
     sources = [(source, source.placing) for source in found if source.placing]
     if not sources:
         raise UserError(f"{place} has no table of its images and labels any more: it was changed while it was read")
-    tree = ImageTree(root, root)
+    tree = ImageTree(root, root, within)
     files: dict[str, File] = {}
     for source, placing in sources:
         images = PlacedImages(tree, placing)
@@ -265,13 +284,14 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         for name in names:
             if files[name].entries[0].split == split:
                 yield from _records(root, name, files[name], meaning)
-    for name, reason in tree.unlisted(files):
+    for name, reason in tree.unlisted(files, [source.path for source, _ in sources]):
         yield Record(name=name, image=root / name, split=None, left_out=reason)
 
 
 def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, Row], tuple[Split | None, str]]:
     """Return what tells the split of a row, given its file's name, and what the data calls that."""
     column = next(iter(source.table.form.splits), "")
+    by_name = _named_by_split(rows)
     said = {row.split for row in rows} - {""}
     refuse_splits(said, column, source.path)
 
@@ -279,10 +299,22 @@ def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, R
         if said:
             return split_named(row.split), row.split
         own, folder = source.split_name, name.partition("/")[0] if "/" in name else ""
-        found = next((one for one in ("" if alone else own, folder, own) if split_named(one)), "train")
+        file = _first_word(row) if by_name else ""
+        found = next((one for one in ("" if alone else own, folder, file, own) if split_named(one)), "train")
         return split_named(found), found
 
     return split_of
+
+
+def _named_by_split(rows: list[Row]) -> bool:
+    """Return whether the names of all images begin with that of a split, and not all with the same, as RAF-DB's do."""
+    words = {_first_word(row) for row in rows if not row.problem}
+    return len(words) > 1 and all(map(split_named, words))
+
+
+def _first_word(row: Row) -> str:
+    match = re.match("[a-z]+", PurePosixPath(row.path.replace("\\", "/")).name.lower())
+    return match[0] if match else ""
 
 
 def _records(root: Path, name: str, file: File, meaning: dict[str, str]) -> Iterator[Record]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.reading.folder import is_image
-from jaxfer.data.reading.names import SPLIT_COLUMNS, as_code
-from jaxfer.data.reading.table import Table, column_name, open_table
+from jaxfer.data.reading.names import SPLIT_COLUMNS, as_code, is_code
+from jaxfer.data.reading.table import SEPARATORS, SPACE, Table, column_name, open_table
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
 
@@ -24,6 +24,9 @@ IMAGES = (
 
 LABELS = ("label", "labels", "emotion", "emotions", "expression", "class", "class_name", "category")
 """Names of the column of labels."""
+
+ALL_SEPARATORS = (*SEPARATORS, SPACE)
+"""What separates the values of tables without a header."""
 
 LONGEST_LINE = 10_000
 """Characters that a line may have."""
@@ -75,18 +78,32 @@ def labels_table(path: Path) -> Table[Columns] | None:
 
 
 def named_table(path: Path, image: str | None, label: str | None) -> Table[Columns]:
-    """Return the table in a file whose columns have certain names, in any case.
+    """Return the table in a file whose columns have certain names, in any case, or are at certain places.
+
+    Without a header the columns are told by their numbers, or are those of a table of two: the path of an image and its
+    class. Spaces may then separate them, too.
 
     Args:
         path: The file.
-        image: The name of the column of images, None for a usual one.
+        image: The name of the column of images, or its number, from 1; None for a usual one.
         label: Likewise, of labels.
 
     Raises:
         UserError: It has no such columns, or the file may not be read.
     """
+    if (image or "").isdecimal() and (label or "").isdecimal():
+        places = int(image or 0) - 1, int(label or 0) - 1
+        table = open_table(path, LONGEST_LINE, lambda values: _placed(values, *places), separators=ALL_SEPARATORS)
+        if table:
+            return table
+        raise UserError(
+            f"{path} has no line with the path of an image as value {image} and a class as value {label}, counted from "
+            "1: say which they are with image_column and label_column (--image-column, --label-column)"
+        )
     images, labels = ((column_name(one),) if one else usual for one, usual in ((image, IMAGES), (label, LABELS)))
     table = open_table(path, LONGEST_LINE, lambda values: _columns(values, images, labels))
+    if not table and image is None and label is None:
+        table = open_table(path, LONGEST_LINE, _pair, separators=ALL_SEPARATORS)
     if table:
         return table
     first = open_table(path, LONGEST_LINE, lambda values: values if len(values) > 1 else None)
@@ -94,7 +111,7 @@ def named_table(path: Path, image: str | None, label: str | None) -> Table[Colum
     wanted = f"{image or 'of images'} and {label or 'of labels'}"
     raise UserError(
         f"{path} has no columns {wanted}, but {shown:.400}: name them with image_column and label_column "
-        "(--image-column, --label-column)"
+        "(--image-column, --label-column), by their numbers from 1 where no line names them"
     )
 
 
@@ -153,6 +170,19 @@ def _columns(
         {values[names[name]]: names[name] for name in of if name in names} for of in (label_names, SPLIT_COLUMNS)
     )
     return Columns(image, labels, splits, True) if image is not None and labels else None
+
+
+def _placed(values: list[str], image: int, label: int) -> Columns | None:
+    """Return the columns at two indices, None where these values have no image and no class there."""
+    if not 0 <= max(image, label) < len(values) or image == label:
+        return None
+    return Columns(image, {str(label + 1): label}, {}, False) if is_image(values[image]) and values[label] else None
+
+
+def _pair(values: list[str]) -> Columns | None:
+    """Return the columns of a table of two without a header, None where these values are no row of it."""
+    said = len(values) == 2 and (from_word(values[1]) or is_code(as_code(values[1])))
+    return _placed(values, 0, 1) if said else None
 
 
 def _columns_or_row(values: list[str]) -> Columns | None:

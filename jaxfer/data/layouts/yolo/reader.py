@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.layouts.yolo.class_names import class_names
-from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, files, images, leaves, peek
-from jaxfer.data.reading.names import meanings, refuse_misspelled, refuse_unknown, split_named
+from jaxfer.data.reading.folder import LARGEST_IMAGE, Folder, Reach, files, images, leaves, other_files, peek
+from jaxfer.data.reading.names import Codes, meanings, refuse_misspelled, refuse_unknown, split_named
 from jaxfer.data.reading.record import (
     MISSING,
+    NOT_IMAGE,
     OTHER_CLASS,
     SPLITS,
     UNLABELLED,
@@ -56,7 +57,7 @@ class Part(NamedTuple):
 def _find(folder: Folder) -> list[Match]:
     parts = _parts(folder)
     complete = any(part.images.is_dir() and part.labels.is_dir() for part in parts)
-    if not complete or YAML not in folder.files or leaves(folder.path / YAML, folder.path):
+    if not complete or YAML not in folder.files or leaves(folder.path / YAML, folder.within):
         return []
     return [Match(folder.path, f"has {YAML}, and images and labels in {', '.join(part.name for part in parts)}")]
 
@@ -80,15 +81,20 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     classes = {index: meaning[name] for index, name in names.items()}
     top = peek(place, limit=None)
     refuse_misspelled(top)
+    if "images" in top.folders:
+        refuse_misspelled(peek(place / "images"))
+    codes = Codes()
     for part in _parts(top):
-        yield from _read_part(part, place, classes)
+        yield from _read_part(part, place, options.within(place), classes, codes)
+    codes.refuse_shifted(len(classes))
 
 
-def _read_part(part: Part, place: Path, classes: dict[int, str]) -> Iterator[Record]:
-    texts = files(part.labels, place, (".txt",)) if part.labels.is_dir() else ()
+def _read_part(part: Part, place: Path, within: Reach, classes: dict[int, str], codes: Codes) -> Iterator[Record]:
+    """Yield the records of a split, and note their codes."""
+    texts = files(part.labels, within, (".txt",)) if part.labels.is_dir() else ()
     labels = {path.stem: (path, link) for path, link in texts if path.name != NO_LABELS}
     known = set()
-    for path, link in images(part.images, place) if part.images.is_dir() else ():
+    for path, link in images(part.images, within) if part.images.is_dir() else ():
         known.add(path.stem)
         record = _record(part, place, path)
         text, text_link = labels.get(path.stem, (None, ""))
@@ -97,7 +103,9 @@ def _read_part(part: Part, place: Path, classes: dict[int, str]) -> Iterator[Rec
         elif not text:
             yield replace(record, left_out=UNLABELLED, detail="it has no label file")
         else:
-            yield from _faces(record, path, text, classes)
+            yield from _faces(record, path, text, classes, codes)
+    for path in other_files(part.images, within) if part.images.is_dir() else ():
+        yield replace(_record(part, place, path), left_out=NOT_IMAGE)
     for stem, (text, link) in labels.items():
         if stem not in known:
             yield replace(_record(part, place, text), left_out=link or MISSING)
@@ -108,7 +116,7 @@ def _record(part: Part, place: Path, path: Path) -> Record:
     return Record(name=name, image=path, split=part.split, split_name=part.name)
 
 
-def _faces(record: Record, image: Path, text: Path, classes: dict[int, str]) -> Iterator[Record]:
+def _faces(record: Record, image: Path, text: Path, classes: dict[int, str], codes: Codes) -> Iterator[Record]:
     """Yield a record for each line of a label file, or one that says why there is none."""
     try:
         written = read_bytes(text, LARGEST).decode("utf-8-sig", errors="replace")
@@ -122,6 +130,8 @@ def _faces(record: Record, image: Path, text: Path, classes: dict[int, str]) -> 
     for number, line in enumerate(lines, start=1):
         face = record if number == 1 else replace(record, name=f"{record.name} box {number}")
         values = _numbers(line)
+        if values and values[0].is_integer():
+            codes.add(int(values[0]), f"{text} line {number}")
         if not values:
             problem = f"line {number} of its label file is not `class cx cy w h`"
             yield replace(face, left_out=UNLABELLED, detail=problem)
