@@ -9,7 +9,7 @@ import pytest
 from formats import class_folders
 
 WINDOWS = """
-import asyncio, fcntl, importlib.abc, os, subprocess, sys, types, filelock  # the libraries that ask which system this is
+import asyncio, fcntl, importlib.abc, os, subprocess, sys, types, filelock  # those that ask for the system
 
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -66,7 +66,9 @@ def test_faces_in_folders_are_checked_and_trained_on_in_memory(on_windows, tmp_p
     class_folders.words(tmp_path / "faces", 2)
     train = ["train", "--data-dir", "faces", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--l2", 0]
     train += ["--network", "networks:Convolutional", "--run-dir"]
-    program = jaxfer("data", "check", "faces") + jaxfer(*train, "runs/first") + jaxfer(*train, "runs/second", "--stream")
+    program = (
+        jaxfer("data", "check", "faces") + jaxfer(*train, "runs/first") + jaxfer(*train, "runs/second", "--stream")
+    )
     code, out, err = on_windows(program)
     assert code == 2
     assert err == "error: --stream needs grain, which is not installed: pip install grain, or leave it out\n"
@@ -111,7 +113,9 @@ def test_a_folder_is_held_by_one(on_windows):
 
 
 def test_a_system_without_any_locks_refuses_to_hold_a_folder(on_windows):
-    code, out, err = on_windows("MISSING.add('msvcrt'); del sys.modules['msvcrt']" + HELD.replace("with hold", "if 1:#"))
+    code, out, err = on_windows(
+        "MISSING.add('msvcrt'); del sys.modules['msvcrt']" + HELD.replace("with hold", "if 1:#")
+    )
     assert (code, err) == (0, "")
     assert out.startswith("held cannot be kept from other processes, since this system knows no locks: train on Linux")
 
