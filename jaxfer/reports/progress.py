@@ -33,7 +33,7 @@ class ProgressBar(Callback):
         self._task = self._progress.add_task("steps", total=total, completed=run.step)
         self._progress.start()
         self._total, self._told = total, time.monotonic()
-        if self._progress.disable:
+        if self._progress.disable and run.step < total:
             console.print(f"compiling, then steps {run.step + 1:,} to {total:,}", soft_wrap=True)
 
     def teach(self, done: int, images: int) -> None:

@@ -66,6 +66,13 @@ def test_what_has_another_reason_is_not_explained_so():
     assert not said(Config(model=ModelConfig(variant="networks:Convolutional")), LEARNING)
 
 
+def test_a_run_with_nothing_left_to_do_says_nothing_of_steps(capsys):
+    bar = ProgressBar()
+    bar.begin(Begun(Config(epochs=3), None, steps_per_epoch=10, step=30, rows=[], seconds=0.0))
+    bar.end()
+    assert capsys.readouterr().out == ""
+
+
 def test_teachers_that_take_long_are_told_of(monkeypatch, capsys):
     clock = 0.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
