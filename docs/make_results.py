@@ -121,9 +121,12 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any], weights: dict[st
         lines.append(row_of(name, took, summary["val"]))
     took = (weights["train"]["examples"], weights["made"]["config"]["epochs"], weights["seconds"])
     lines.append(row_of("FER2013, preset `small`: the weights that ship", took, weights["views"]["one"]))
-    machines = f"on {cores(faces['machine'])}, `small` on {cores(weights['machine'])}"
+    made_on: dict[str, list[str]] = {}
+    for name, run in (("`make train`", drawn), ("`published`", faces), ("`small`", weights)):
+        made_on.setdefault(cores(run["machine"]), []).append(name)
+    machines = ", ".join(f"{' and '.join(names)} on {machine}" for machine, names in made_on.items())
     lines.append(
-        f"\nAfter the last epoch, seed {faces['summary']['config']['seed']}, one run each, {machines}. "
+        f"\nAfter the last epoch, seed {faces['summary']['config']['seed']}, one run each: {machines}. "
         "[How they were made, and beside published numbers](docs/results.md).\n"
     )
     return "\n".join(lines)

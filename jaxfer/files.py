@@ -4,6 +4,9 @@ Data and runs may be of others. Nothing but files is opened, of which no more is
 written or removed through a link.
 
 What is written is on the disk, not in memory alone, before anything that it replaces goes: a power cut loses neither.
+
+Windows opens no folders and has none of the flags that Unix opens with: there a folder is gone about by its path, the
+names in it are on the disk when the system likes, and a link is refused when it is looked for, not when it is opened.
 """
 
 import codecs
@@ -26,6 +29,12 @@ from jaxfer.errors import UserError
 
 TAG = "CACHEDIR.TAG"
 """The file that marks a folder as ours; by convention it also keeps the folder out of backups."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""Flags that only Unix has."""
+
+_OPENS_FOLDERS = hasattr(os, "O_DIRECTORY") and os.open in os.supports_dir_fd
 
 _MARK = b"Signature: 8a477f597d28d172789f06886806bc55\n# jaxfer made this folder, and removes what it put there.\n"
 
@@ -110,9 +119,8 @@ def lines(file: IO[AnyStr], longest: int) -> Iterator[AnyStr]:
 
 def _opener(path: str, flags: int) -> int:
     # Neither to open a pipe nor a terminal waits then, nor does the latter become ours; of files it changes nothing.
-    wanted = flags | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        place = os.open(path, wanted)
+        place = os.open(path, flags | _NO_WAIT)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket, which cannot be opened, or a device that is not there
             raise OSError(errno.EINVAL, "a socket or a device, not a file", path) from error
@@ -214,7 +222,10 @@ def sync(path: Path) -> None:
     Raises:
         OSError: The disk cannot.
     """
-    place = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    if not _OPENS_FOLDERS and path.is_dir():
+        return
+    # Windows keeps only what may be written to.
+    place = os.open(path, (os.O_RDONLY if _OPENS_FOLDERS else os.O_RDWR) | _NO_LINK)
     try:
         os.fsync(place)
     except OSError as error:
@@ -246,7 +257,8 @@ def hold(folder: Path) -> Iterator[None]:
     """Keep a folder to this process, until the context or the process ends, however it does.
 
     Raises:
-        UserError: Another process holds it, `LOCK` in it is a link or cannot be written, or its disk knows no locks.
+        UserError: Another process holds it, `LOCK` in it is a link or cannot be written, or its disk or the system
+            knows no locks.
     """
     path = folder / LOCK
     refuse_links(path)
@@ -254,6 +266,7 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         with suppress(OSError):  # on a full disk: who holds it is only said to others
             os.ftruncate(place, 0)
+            os.lseek(place, 0, os.SEEK_SET)
             os.write(place, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
         yield
     finally:
@@ -264,19 +277,24 @@ def hold(folder: Path) -> Iterator[None]:
 
 def _locked(folder: Path, path: Path) -> int:
     """Return the open lock file of a folder, locked."""
-    import fcntl  # which only Unix has
-
+    lock = _locks()
+    if lock is None:
+        raise UserError(
+            f"{folder} cannot be kept from other processes, since this system knows no locks: train on Linux, macOS or "
+            "Windows"
+        )
     while True:
         try:
-            place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            place = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         except OSError as error:
             raise _unwritable(path, error) from error
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(place)
             if path.exists() and os.path.samestat(path.stat(), os.fstat(place)):
                 return place
             os.close(place)  # who held it has removed it meanwhile
-        except BlockingIOError as error:
+        except (BlockingIOError, PermissionError) as error:  # the latter on Windows
+            os.lseek(place, 0, os.SEEK_SET)
             holder = os.read(place, 200).decode(errors="replace") or "another process"
             os.close(place)
             raise UserError(
@@ -290,13 +308,37 @@ def _locked(folder: Path, path: Path) -> int:
             ) from error
 
 
+def _locks() -> Callable[[int], object] | None:
+    """Return what locks an open file of this process, without waiting; None where the system has nothing for it."""
+    try:
+        import fcntl
+
+        return lambda place: fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass
+    try:
+        import msvcrt  # of Windows, which locks bytes
+    except ImportError:
+        return None
+
+    def lock(place: int) -> None:
+        os.lseek(place, _BEYOND, os.SEEK_SET)  # nobody can read what is locked, and who holds it is to be read
+        msvcrt.locking(place, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+    return lock
+
+
+_BEYOND = 2**20
+"""A byte that the lock file does not have."""
+
+
 def no_link(path: str, flags: int) -> int:
     """Open a file for `open(..., opener=no_link)`.
 
     Raises:
         OSError: It is a link.
     """
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    return os.open(path, flags | _NO_LINK, 0o666)
 
 
 def refuse_links(*paths: Path) -> None:
@@ -346,46 +388,59 @@ def own(folder: Path, names: re.Pattern[str]) -> None:
     """
     refuse_links(folder)
     make(folder)
-    place = _open_folder(folder)
-    try:
+    with _open_folder(folder) as place:
         if _is_marked(place):
             return
         found = os.listdir(place)  # noqa: PTH208 - of an open folder
         if not all(name.startswith(".") or name == TAG or names.fullmatch(name) for name in found):
             raise UserError(f"{folder} is not a folder that jaxfer made: move it away")
-    finally:
-        os.close(place)
     write(_MARK, folder / TAG)
 
 
 def remove(folder: Path, unwanted: Callable[[str], object]) -> None:
     """Remove the folders, as far as they can be, whose names are `unwanted`, from one that `own` has marked."""
-    try:
-        place = _open_folder(folder)
-    except OSError:
-        return
-    try:
+    with suppress(OSError), _open_folder(folder) as place:
         for name in os.listdir(place) if _is_marked(place) else ():  # noqa: PTH208 - of an open folder
             if unwanted(name):
-                shutil.rmtree(name, ignore_errors=True, dir_fd=place)  # which follows no link, here nor inside
+                # Which follows no link, here nor inside.
+                if isinstance(place, int):
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=place)
+                else:
+                    shutil.rmtree(place / name, ignore_errors=True)
+
+
+@contextmanager
+def _open_folder(folder: Path) -> Iterator[int | Path]:
+    """Yield a folder, open where the system opens folders: it stays the same whatever is put in its place meanwhile.
+
+    Raises:
+        OSError: It is a link or no folder.
+    """
+    if not _OPENS_FOLDERS:
+        if folder.is_symlink() or not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a link or no folder", str(folder))
+        yield folder
+        return
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK)
+    try:
+        yield place
     finally:
         os.close(place)
 
 
-def _open_folder(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-
-
-def _is_marked(place: int) -> bool:
+def _is_marked(place: int | Path) -> bool:
     """Return whether an open folder is marked as ours."""
 
     def inside(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+        if isinstance(place, int):
+            return os.open(name, flags | _NO_LINK | _NO_WAIT, dir_fd=place)
+        refuse_links(place / name)
+        return os.open(place / name, flags)
 
     try:
         with open(TAG, "rb", opener=inside) as file:
             return file.read(len(_MARK)) == _MARK
-    except OSError:
+    except (OSError, UserError):
         return False
 
 

@@ -64,6 +64,14 @@ class Browser:
         shown = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
         return [event["params"] for event in self._events if event["method"] in shown]
 
+    @property
+    def cut_off(self) -> list[str]:
+        """The captions of tables that are wider than what the window shows of them."""
+        boxes = "[...document.querySelectorAll('.scroll')]"
+        self.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+        wide = "filter(one => one.scrollWidth > one.clientWidth).map(one => one.querySelector('caption').textContent)"
+        return self.run(f"{boxes}.{wide}")
+
     def run(self, script: str) -> Any:
         """Return the value of a JavaScript expression in the page."""
         answer = self._send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

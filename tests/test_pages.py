@@ -1,12 +1,15 @@
 """The pages in a real browser, at the widths of a phone and of a desk, for light and for dark rooms."""
 
+import json
+
 import pytest
 from browser import PROGRAM, Browser
 from formats import class_folders
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, with_intervals, write_run, write_sweep
 
+from jaxfer.config import PRESETS, to_json
 from jaxfer.data.checking import check
-from jaxfer.reports import write_check, write_report, write_sweep_report
+from jaxfer.reports import read_runs, write_check, write_report, write_runs_report, write_sweep_report
 from jaxfer.sweeps import read_sweep
 
 NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
@@ -36,18 +39,24 @@ def pages(tmp_path_factory):
     class_folders.words(folder / "faces", 2)
     checked = folder / "check.html"
     write_check(check(folder / "faces"), checked)
-    return {"run": run, "check": checked} | {
+    found = {"run": run, "check": checked} | {
         name: write_sweep_report(read_sweep(path)) for name, path in sweeps.items()
     }
+    for seed in range(11):
+        name = f"a-run-whose-name-says-much-of-its-settings-seed-{seed}"
+        write_run(folder / name, summary, fifty_epochs(), json.loads(to_json(PRESETS["demo"])) | {"seed": seed})
+    read = list(map(read_sweep, sweeps.values()))
+    return found | {"runs": write_runs_report(folder, read_runs(folder), read)}
 
 
-@pytest.mark.parametrize("name", ["run", "check", "two", "one", "three"])
+@pytest.mark.parametrize("name", ["run", "check", "two", "one", "three", "runs"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_page_loads_without_complaint_and_fits_the_window(browser, pages, name, width, dark):
     browser.open(pages[name], width=width, dark=dark)
     assert browser.complaints == []
     assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    assert width == PHONE or browser.cut_off == []
     loaded = browser.run("[...document.images].map(image => [image.complete, image.naturalWidth > 0])")
     assert loaded or name == "check"
     assert all(map(all, loaded))
@@ -61,7 +70,15 @@ def _brightness(browser, name):
     return sum(map(float, colour[colour.index("(") + 1 : -1].split(",")[:3])) / 3
 
 
-@pytest.mark.parametrize("name", ["run", "two", "one", "three"])
+@pytest.mark.parametrize("name", ["run", "check", "two", "one", "three", "runs"])
+def test_the_contents_lead_to_every_section(browser, pages, name):
+    browser.open(pages[name], width=DESK)
+    links = browser.run("[...document.querySelectorAll('.contents a')].map(a => [a.hash.slice(1), a.textContent])")
+    assert links == browser.run("[...document.querySelectorAll('section')].map(s => [s.id, s.firstChild.textContent])")
+    assert len({place for place, _ in links}) == len(links) > 1
+
+
+@pytest.mark.parametrize("name", ["run", "two", "one", "three", "runs"])
 def test_a_page_names_its_language_its_figures_and_its_tables(browser, pages, name):
     browser.open(pages[name], width=DESK)
     assert browser.run("document.documentElement.lang") == "en"

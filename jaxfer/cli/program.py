@@ -20,6 +20,9 @@ from jaxfer.reports.words import printable
 
 _LOST = "another process of the run has ended or is not reached: start all of them again with --resume"
 
+_NO_READER = 13
+"""The number of SIGPIPE, for which Windows has no name."""
+
 PARTING_SECONDS = 5
 """How long a program that fails waits for other processes of its run to do the same."""
 
@@ -41,7 +44,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         with Path(os.devnull).open("wb") as nowhere:  # for what is flushed at the end
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        _exit(128 + signal.SIGPIPE)
+        _exit(128 + _NO_READER)
     except UserError as error:
         errors.print(printable(f"error: {error}"))
         _exit(2)
@@ -65,7 +68,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _unread() -> bool:
-    """Return whether nobody reads the output any more, as after `| head`."""
+    """Return whether nobody reads the output any more, as after `| head`; yes where the system cannot tell."""
+    if not hasattr(select, "poll"):
+        return True
     watched = select.poll()
     watched.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in watched.poll(0))

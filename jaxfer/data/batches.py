@@ -279,7 +279,10 @@ def _served(split: Split, batch: Callable[[int], Batch], indices: range) -> Iter
     """Yield the batches of these indices, in order, ahead of time in threads where images are not in memory."""
     if isinstance(split.images, np.ndarray):
         return map(batch, indices)
-    import grain  # here, since most runs do without it
+    try:
+        import grain  # here, since most runs do without it
+    except ImportError as error:
+        raise UserError("--stream needs grain, which is not installed: pip install grain, or leave it out") from error
 
     options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
     return iter(grain.MapDataset.source(indices).map(batch).to_iter_dataset(options))

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -125,7 +126,8 @@ class Building:
     def __init__(self, home: Path | None) -> None:
         self._folder = home and home / f"building-{socket.gethostname()}-{os.getpid()}"
         self._complete = False
-        if home is None or self._folder is None:
+        if home is None or self._folder is None or not _MOVES:
+            self._folder = None
             return
         try:
             own(home, _NAMES)
@@ -195,6 +197,10 @@ class Building:
         if self._folder is not None:
             remove(self._folder.parent, self._folder.name.__eq__)
             self._folder = None
+
+
+_MOVES = sys.platform != "win32"
+"""Whether files that are mapped into memory can get their place afterwards, which Windows refuses."""
 
 
 def _reserve(file: int, size: int) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -91,6 +92,11 @@ class Split:
                 check_range(some)
             except UserError as error:
                 raise UserError(f"in {self.name}, {error}") from error
+
+    @property
+    def commonest(self) -> float:
+        """The share of the class with the most faces, which is what always answering it scores; NaN without a face."""
+        return float(np.bincount(self.labels).max() / len(self)) if len(self) else math.nan
 
     @property
     def valence(self) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""All that draws or prints: the pages of checks, runs, evaluations and sweeps, their figures, and text for a terminal.
+"""All that draws or prints: pages of checks, runs, evaluations, sweeps and folders of them, figures, and terminal text.
 
 Each is imported when it is first asked for: a page needs Matplotlib or Pillow, and most of them JAX.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxfer.reports.progress import ProgressBar
     from jaxfer.reports.reading_bar import images_bar
     from jaxfer.reports.run_page import write_report
+    from jaxfer.reports.runs_page import read_runs, write_runs_report
     from jaxfer.reports.sweep_page import write_sweep_report
     from jaxfer.reports.tensorboard import TensorBoard
     from jaxfer.reports.terminal import (
@@ -40,9 +41,11 @@ __all__ = [
     "print_summary",
     "print_sweep",
     "print_tests",
+    "read_runs",
     "write_check",
     "write_evaluation",
     "write_report",
+    "write_runs_report",
     "write_sweep_report",
 ]
 
@@ -52,9 +55,11 @@ _PLACES = {
     "finish_run": "finish",
     "images_bar": "reading_bar",
     "place_of_evaluations": "evaluation_page",
+    "read_runs": "runs_page",
     "write_check": "check_page",
     "write_evaluation": "evaluation_page",
     "write_report": "run_page",
+    "write_runs_report": "runs_page",
     "write_sweep_report": "sweep_page",
 }
 

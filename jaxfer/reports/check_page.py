@@ -43,6 +43,7 @@ def _render(check: Check) -> str:
     return html.render(
         "check.html.jinja",
         check=check,
+        links=(),
         steps=next_steps(check),
         nothing_wrong=NOTHING_WRONG,
         unseen=UNSEEN,
@@ -119,7 +120,7 @@ def _face(problem: Problem, pictures: Mapping[str, str]) -> dict[str, Any]:
     faces = [(problem.path, problem.split, problem.label)]
     if problem.other:
         faces.append((problem.other, problem.other_split, problem.other_label))
-    lines = [f"{split}: {label}" for _, split, label in faces]
+    lines = [f"{name}, {split}: {label}" for name, split, label in faces]
     if problem.similarity is not None:
         lines.append(f"similarity {problem.similarity:.2f}")
     shown = [(pictures[name], f"{name}, labelled {label}") for name, _, label in faces if name in pictures]

@@ -34,8 +34,8 @@ def errors(evaluation: Evaluation) -> list[Face]:
     rows = most_confident(evaluation, correct=False, count=ERRORS)
     faces = []
     for row, image in zip(rows.tolist(), evaluation.split.images[rows], strict=True):
-        caption = _caption(evaluation, row)
-        faces.append(Face([(picture(image, SIDE), f"{evaluation.split.names[row]}, {caption}")], [caption]))
+        lines = _caption(evaluation, row)
+        faces.append(Face([(picture(image, SIDE), ", ".join(lines))], lines))
     return faces
 
 
@@ -59,7 +59,7 @@ def explained(evaluation: Evaluation) -> tuple[list[Face], tuple[int, int]]:
         for what in ["predicted"] if predictions.correct[row] else ["predicted", "actual"]:
             overlaid = picture(overlay(images[index], maps[what][index]), SIDE)
             pictures.append((overlaid, f"what speaks for {names[asked[what][index]]} ({what}) of {name}"))
-        faces.append(Face(pictures, [_caption(evaluation, row)]))
+        faces.append(Face(pictures, _caption(evaluation, row)))
     _, down, across = maps["actual"].shape
     return faces, (down, across)
 
@@ -102,9 +102,10 @@ def _chosen(evaluation: Evaluation) -> np.ndarray:
     return np.concatenate([wrong, most_confident(evaluation, correct=True, count=EXPLAINED_HITS)])
 
 
-def _caption(evaluation: Evaluation, row: int) -> str:
+def _caption(evaluation: Evaluation, row: int) -> list[str]:
+    """Return the name of an image, and what it was taken for."""
     predictions, names = evaluation.predictions, evaluation.data.class_names
     actual, predicted = (names[labels[row]] for labels in (predictions.labels, predictions.predicted))
     share = percent(float(predictions.confidence[row]))
     verdict = f"{actual}: {share} sure" if actual == predicted else f"{actual}, taken for {predicted}: {share} sure"
-    return f"{verdict} (row {row})"
+    return [evaluation.split.names[row], f"{verdict} (row {row})"]

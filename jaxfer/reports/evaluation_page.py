@@ -23,7 +23,7 @@ from jaxfer.evaluation.explain import NoFeatureMap
 from jaxfer.files import check_writable, refuse_links, write
 from jaxfer.json_text import read
 from jaxfer.metrics.scores import Measure
-from jaxfer.reports import evaluation_faces, figures, html
+from jaxfer.reports import evaluation_faces, figures, html, links
 from jaxfer.reports.run_page import of_split
 from jaxfer.reports.words import (
     NO_INTERVAL,
@@ -46,6 +46,9 @@ Pairs = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 The second is NaN where the data does not say, and None where it never does.
 """
+
+SIDE_BY_SIDE = 6
+"""How many parts of the images are columns of a table."""
 
 OWN = {True: "yes", False: "no", None: "not known: a test split is no part of what was trained with"}
 """Whether the images belong to the data of the run."""
@@ -102,7 +105,8 @@ def write_evaluation(
         raise UserError(f"{folder} cannot be made ({error.strerror}): correct the permissions") from error
     write(_predictions(evaluation, pairs), folder / "predictions.csv")
     write(_confusion_matrix(evaluation.scores), folder / "confusion_matrix.csv")
-    write(_render(evaluation, comparison, pairs, measures), folder / "evaluation.html")
+    other = links.of_evaluation(run_dir) if out is None else ()
+    write(_render(evaluation, comparison, pairs, measures, other), folder / links.EVALUATION)
     write(json.dumps(found, indent=2) + "\n", folder / "evaluation.json")
     return folder
 
@@ -153,7 +157,11 @@ def _confusion_matrix(scores: Mapping[str, Any]) -> str:
 
 
 def _render(
-    evaluation: Evaluation, comparison: Mapping[str, Any] | None, pairs: Pairs, measures: Mapping[str, Measure]
+    evaluation: Evaluation,
+    comparison: Mapping[str, Any] | None,
+    pairs: Pairs,
+    measures: Mapping[str, Measure],
+    other: links.Links,
 ) -> str:
     """Return the page as HTML text that needs no other file; see `write_evaluation`."""
     found, scores, shown = evaluation.to_dict(), evaluation.scores, Measures(measures)
@@ -169,6 +177,7 @@ def _render(
     return html.render(
         "evaluation.html.jinja",
         found=found,
+        links=other,
         role=evaluation.role,
         measures=shown,
         tiles={name: where(scores, network, name) for name in evaluation.measures[1:]},
@@ -176,10 +185,9 @@ def _render(
         together=together,
         comparison=comparison and _comparison(comparison, shown),
         by=evaluation.by,
-        columns=["Images (n)", *(shown[name].heading for name in evaluation.measures)],
-        group_rows=_parts(evaluation, evaluation.groups, shown),
+        groups=_parts(evaluation, evaluation.by or "", evaluation.groups, shown),
         without_copies=evaluation.without_copies,
-        copy_rows=_parts(evaluation, _copies(evaluation), shown),
+        copies=_parts(evaluation, "Images", _copies(evaluation), shown),
         calibrated=with_temperature(calibrated, scores) if calibrated else "",
         **of_split(scores, network, found["role"], {}),
         pairs=list(_pairs(evaluation, pairs, shown)),
@@ -202,12 +210,22 @@ def _network(evaluation: Evaluation) -> str:
     return ", ".join(parts)
 
 
-def _parts(evaluation: Evaluation, parts: Mapping[str, Any], measures: Measures) -> list[list[Any]]:
-    """Return a row for each part of the images, by its name: their number, and every score with its interval."""
-    return [
+def _parts(
+    evaluation: Evaluation, of: str, parts: Mapping[str, Any], measures: Measures
+) -> tuple[list[str], list[list[Any]]]:
+    """Return the headings and the rows of a table of parts of the images: their number, and scores with intervals.
+
+    Few parts stand side by side, since scores can be many; many parts are a row each.
+    """
+    columns = [of, "Images (n)", *(measures[name].heading for name in evaluation.measures)]
+    rows: list[list[Any]] = [
         [name, thousands(part["examples"]), *(measures.cell(part, one) for one in evaluation.measures)]
         for name, part in parts.items()
     ]
+    if len(rows) > SIDE_BY_SIDE:
+        return columns, rows
+    (first, *names), *lines = zip(columns, *rows, strict=True)
+    return [first, *names], [list(line) for line in lines]
 
 
 def _copies(evaluation: Evaluation) -> dict[str, Any]:

@@ -30,6 +30,10 @@ LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 TRAIN, VAL = "#d9822b", "#3f8fd2"
 """Colours of the training and the validation split."""
 
+_HUES = (VAL, TRAIN, "#3fa66b", "#c8558a", "#8a6fd1")
+LINES = [(colour, line) for line in ("-", "--") for colour in _HUES]
+"""Colour and style of the lines of several runs, legible on light and dark pages."""
+
 CLEAR_TO_BLUE = LinearSegmentedColormap.from_list("clear to blue", [to_rgba(VAL, 0), to_rgba(VAL, 1)])
 
 
@@ -103,6 +107,78 @@ def framing(framed: Framing, ink: str = LIGHT_INK) -> Figure:
     return figure
 
 
+def learning_rate(history: Sequence[Mapping[str, Any]], ink: str = LIGHT_INK) -> Figure:
+    """Return the learning rate of each epoch's last step.
+
+    Args:
+        history: Epoch lines that have it.
+        ink: Colour of text and axes.
+    """
+    return _of_training(history, [_number(row["learning_rate"]) for row in history], "learning rate", ink)
+
+
+def speed(history: Sequence[Mapping[str, Any]], images: int, ink: str = LIGHT_INK) -> Figure:
+    """Return how many training images a second each epoch took, its validation included.
+
+    Args:
+        history: Epoch lines with `seconds`.
+        images: Of an epoch.
+        ink: Colour of text and axes.
+    """
+    return _of_training(history, images_a_second(history, images), "images a second", ink)
+
+
+def images_a_second(history: Sequence[Mapping[str, Any]], images: int) -> list[float]:
+    """Return how many training images a second each epoch took; NaN where its time is not known.
+
+    >>> images_a_second([{"epoch": 1, "seconds": 10.0}, {"epoch": 2, "seconds": 15.0}], 1000)
+    [100.0, 200.0]
+    """
+    ends = [_number(row["seconds"]) for row in history]
+    # A log that begins later, as that of a run whose first lines were lost, does not say when its first epoch began.
+    begins = [0.0 if history[0]["epoch"] == 1 else math.nan, *ends[:-1]]
+    return [images / (end - begin) if end > begin else math.nan for begin, end in zip(begins, ends, strict=True)]
+
+
+def _of_training(history: Sequence[Mapping[str, Any]], values: Sequence[float], name: str, ink: str) -> Figure:
+    figure = Figure(figsize=(4, 2.2), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    looks = {"color": TRAIN, "linewidth": 2, "marker": "o" if len(history) < 15 else None, "markersize": 4}
+    axes.plot([row["epoch"] for row in history], values, **looks)
+    _number_epochs(axes, history)
+    axes.set_ylabel(name)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    style(axes, ink, legend=False)
+    return figure
+
+
+def over_each_other(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]], score: str, ink: str = LIGHT_INK, *, legend: bool = False
+) -> Figure:
+    """Return a score of several runs over the epochs, a line for each, as `LINES` has them.
+
+    Args:
+        histories: The epoch lines of each run by its name, of at most as many as there are `LINES`.
+        score: Its name in the epoch lines.
+        ink: Colour of text and axes.
+        legend: Whether to say below which line is which.
+    """
+    figure = Figure(figsize=(4, 2.8), layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    for (name, history), (colour, line) in zip(histories.items(), LINES, strict=False):
+        marker = "o" if len(history) < 15 else None
+        values, epochs = [_number(row[score]) for row in history], [row["epoch"] for row in history]
+        label = printable(name).replace("_", " ", int(name.startswith("_")))  # Matplotlib hides what begins with it
+        axes.plot(epochs, values, color=colour, linestyle=line, marker=marker, markersize=3, label=label)
+    _number_epochs(axes, [row for history in histories.values() for row in history])
+    axes.set_ylabel(score.replace("val_", "validation ") if score.startswith("val_") else f"training {score}")
+    style(axes, ink, legend=False)
+    if legend:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=ink, fontsize="small")
+    return figure
+
+
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the epoch line with the highest validation accuracy, the last of equals; None where none is finite."""
     finite = [line for line in history if math.isfinite(_number(line["val_accuracy"]))]
@@ -136,7 +212,8 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], measure: str, 
 def _number_epochs(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    axes.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
+    epochs = [row["epoch"] for row in history]
+    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
 
 
 def _mark_gap(axes: Axes, train: float, val: float, ink: str) -> None:

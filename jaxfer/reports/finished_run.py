@@ -57,6 +57,10 @@ class Run:
     history: list[dict[str, Any]]
     summary: dict[str, Any]
 
+    def tells(self, name: str) -> bool:
+        """Return whether every epoch has this number, which releases before may not have logged."""
+        return all(name in line for line in self.history)
+
     @property
     def validated(self) -> list[str]:
         """The scores that every epoch has of the validation split, such as `accuracy` for `val_accuracy`."""
@@ -74,13 +78,13 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     Raises:
         UserError: A file is missing, not JSON, or without something that training writes; it says which.
     """
-    config = _without_nan(read(run_dir / "config.json", dict, _WHOSE))
+    config = without_nan(read(run_dir / "config.json", dict, _WHOSE))
     history = _read_history(run_dir / "metrics.jsonl")
     where = run_dir / "summary.json"
     if summary is None and not where.exists():
         raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
     found = read(where, _SUMMARY, _WHOSE) if summary is None else parse(summary, str(where), _SUMMARY)
-    found = _without_nan(found)
+    found = without_nan(found)
     if found.get("temperature") is not None:  # a run of a release before, or one that diverged, has none
         check(found["temperature"], _TEMPERATURE, f"{where}: temperature")
     for split in (found["train"], found["val"]):
@@ -103,17 +107,17 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
     lines = enumerate(read_text(path, "pass the folder of a run that jaxfer trained").splitlines(), 1)
-    rows = [_without_nan(parse_row(line, f"{path}, line {number}")) for number, line in lines]
+    rows = [without_nan(parse_row(line, f"{path}, line {number}")) for number, line in lines]
     epochs = [row for row in rows if row["kind"] == "epoch"]
     if not epochs:
         raise UserError(f"{path} holds no epochs: the run ended before its first one did")
     return epochs
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Return a JSON value with null in place of numbers that are none, which pages leave out."""
     if isinstance(value, dict):
-        return {name: _without_nan(inside) for name, inside in value.items()}
+        return {name: without_nan(inside) for name, inside in value.items()}
     if isinstance(value, list):
-        return [_without_nan(inside) for inside in value]
+        return [without_nan(inside) for inside in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import math
 import re
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -41,9 +43,42 @@ def picture(image: np.ndarray | Image.Image, side: int) -> str:
     return embedded("image/jpeg", buffer.getvalue())
 
 
+class Cell(NamedTuple):
+    """A cell of a table that sorts.
+
+    Attributes:
+        key: What it is sorted by: a number, or text; nothing for what is missing.
+        text: What it shows.
+        notes: Lines below that.
+        address: Of the page of what the row is about, where the cell names that: empty where there is no page.
+    """
+
+    key: str
+    text: str
+    notes: Sequence[str] = ()
+    address: str | None = None
+
+
+def sorted_by(value: Any) -> str:
+    """Return what a cell is sorted by; nothing for what is missing.
+
+    >>> sorted_by(0.5), sorted_by(None), sorted_by(float("nan")), sorted_by(True)
+    ('0.5', '', '', 'True')
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return str(value) if isinstance(value, int | float) else words.setting(value)
+
+
 def _one_line(text: Text) -> Text:
     """Return a text whose lines a template has broken as one line; what was escaped stays so."""
     return type(text)(re.sub("[ \n]+", " ", text).strip())
+
+
+def _headings(sections: Text) -> list[tuple[str, Text]]:
+    """Return the id and the heading of each section of a page; what was escaped stays so."""
+    found = re.findall(r'<section id="([^"]+)"><h2>(.*?)</h2>', sections, re.DOTALL)
+    return [(place, type(sections)(heading)) for place, heading in found]
 
 
 def _sentence(text: str) -> str:
@@ -67,6 +102,7 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters |= {
     "decimal": words.decimal,
     "duration": words.duration,
+    "headings": _headings,
     "one_line": _one_line,
     "percent": words.percent,
     "sentence": _sentence,

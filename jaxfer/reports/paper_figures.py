@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jaxfer.files import write
 from jaxfer.metrics.scores import Measure
 from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.finished_run import Run
+from jaxfer.reports.runs_page import CURVES, Seen, drawn
 from jaxfer.reports.sweep_figures import settings
 from jaxfer.reports.words import Measures
 from jaxfer.runs.results import SweepResult
@@ -43,10 +44,12 @@ def of_run(run: Run, measures: Mapping[str, Measure] = MEASURES) -> dict[str, Ca
         run: A finished one.
         measures: What scores are called, by their names.
     """
-    val = run.summary["val"]
+    train, val = run.summary["train"], run.summary["val"]
     return {
         "accuracy": partial(figures.curve, run.history, "accuracy"),
         "loss": partial(figures.curve, run.history, "loss"),
+        **({"learning-rate": partial(figures.learning_rate, run.history)} if run.tells("learning_rate") else {}),
+        **({"speed": partial(figures.speed, run.history, train["examples"])} if run.tells("seconds") else {}),
         "confusion-counts": partial(figures.confusion_matrix, val),
         "confusion-shares": partial(figures.confusion_matrix, val, shares=True),
         "classes": partial(figures.per_class, val),
@@ -65,13 +68,22 @@ def of_sweep(sweep: SweepResult) -> dict[str, Callable[..., Figure]]:
     return {"grid": partial(sweep_figures.grid, found, sweep.examples)} if finished else {}
 
 
+def of_runs(runs: Sequence[Seen]) -> dict[str, Callable[..., Figure]]:
+    """Return what draws the curves of several runs over each other, by the names of their files."""
+    histories = drawn(runs)
+    scores = CURVES if histories else ()
+    return {
+        score.replace("_", "-"): partial(figures.over_each_other, histories, score, legend=True) for score in scores
+    }
+
+
 def save_figures(drawings: Mapping[str, Callable[..., Figure]], folder: Path) -> list[Path]:
     """Write each figure as PNG of 300 dots an inch, on white, and as SVG whose letters are outlines.
 
     The same numbers give the same bytes, as long as Matplotlib stays the same.
 
     Args:
-        drawings: What `of_run` or `of_sweep` returns.
+        drawings: What `of_run`, `of_runs` or `of_sweep` returns.
         folder: Where to write; it need not exist.
 
     Returns:

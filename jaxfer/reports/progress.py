@@ -1,11 +1,13 @@
 """What a person sees while a run goes on: a progress bar and a line per epoch, with rich."""
 
+import dataclasses
 import time
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxfer.reports import lagging
 from jaxfer.training import Begun, Callback
 
 EVERY = 60.0
@@ -20,7 +22,8 @@ class ProgressBar(Callback):
 
     def begin(self, run: Begun) -> None:
         """Print the notes, and show the bar."""
-        self._epochs = run.config.epochs
+        self._epochs, self._chance = run.config.epochs, run.chance
+        self._lags = lagging.averages(dataclasses.asdict(run.config))
         console = Console(highlight=False)
         for note in run.notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
@@ -30,7 +33,7 @@ class ProgressBar(Callback):
         self._task = self._progress.add_task("steps", total=total, completed=run.step)
         self._progress.start()
         self._total, self._told = total, time.monotonic()
-        if self._progress.disable:
+        if self._progress.disable and run.step < total:
             console.print(f"compiling, then steps {run.step + 1:,} to {total:,}", soft_wrap=True)
 
     def teach(self, done: int, images: int) -> None:
@@ -55,6 +58,9 @@ class ProgressBar(Callback):
             f"  {row['seconds']:.0f} s",
             soft_wrap=True,
         )
+        if self._lags and lagging.lags(row, self._chance):
+            self._lags = False  # once is enough
+            self._progress.console.print(f"note: {lagging.note(row, self._chance)}", soft_wrap=True, markup=False)
 
     def end(self) -> None:
         """Take the bar away."""

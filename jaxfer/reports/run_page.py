@@ -1,5 +1,6 @@
 """The report of a run: one self-contained page with split, sample size, epoch and interval beside every number."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.files import write
 from jaxfer.inference.framing import Framing
 from jaxfer.metrics.scores import Measure
-from jaxfer.reports import figures, html
+from jaxfer.reports import figures, html, lagging, links
 from jaxfer.reports.finished_run import Run, read_run
 from jaxfer.reports.words import (
     NO_INTERVAL,
@@ -47,11 +48,17 @@ def write_report(run_dir: Path, summary: str | None = None, measures: Mapping[st
     Raises:
         UserError: A file of the run is missing or damaged, or the page cannot be written.
     """
-    return write(render(read_run(run_dir, summary), measures), run_dir / "report.html")
+    return write(render(read_run(run_dir, summary), measures, links.of_run(run_dir)), run_dir / links.REPORT)
 
 
-def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
-    """Return the page as HTML text that needs no other file."""
+def render(run: Run, measures: Mapping[str, Measure] = MEASURES, other: links.Links = ()) -> str:
+    """Return the page as HTML text that needs no other file.
+
+    Args:
+        run: The run.
+        measures: As for `write_report`.
+        other: The pages that it links.
+    """
     summary, found = run.summary, Measures(measures)
     train, val, epoch = summary["train"], summary["val"], summary["checkpoint"]["epoch"]
     further = found.curves(run.validated)
@@ -61,19 +68,27 @@ def render(run: Run, measures: Mapping[str, Measure] = MEASURES) -> str:
     framed = summary.get("framing") and Framing.from_dict(summary["framing"], f"summary.json of {run.name}: framing")
     if framed:
         drawings["framing"] = figures.embed(partial(figures.framing, framed))
-    largest, of = max(val["per_class"].items(), key=lambda item: item[1]["support"])
+    pace = figures.images_a_second(run.history, train["examples"]) if run.tells("seconds") else []
+    if pace:
+        drawings["speed"] = figures.embed(partial(figures.speed, run.history, train["examples"]))
+    if run.tells("learning_rate"):
+        drawings["learning_rate"] = figures.embed(partial(figures.learning_rate, run.history))
+    largest = max(val["per_class"], key=lambda name: val["per_class"][name]["support"])
     return html.render(
         "report.html.jinja",
         run=run,
+        links=other,
         summary=summary,
         measures=found,
         last=run.history[-1],
         learnt_with=_learnt_with(run.config),
         best_epoch=figures.best_epoch(run.history),
         largest=largest,
-        largest_share=of["support"] / val["examples"] if val["examples"] else None,
+        largest_share=_chance(val) if val["examples"] else None,
         further=further,
-        **_epochs(run, found, [name for _, names in further for name in names.values()]),
+        pace=[each for each in pace if math.isfinite(each)],
+        lagging=lagging.explained(run.history, run.config, (_chance(train), _chance(val))),
+        **_epochs(run, found, pace, [name for _, names in further for name in names.values()]),
         score_rows=_scores(found, val, train),
         **of_split(val, f"epoch\u00a0{epoch}", "validation", drawings),
         calibrated=_calibrated(summary.get("temperature")),
@@ -93,6 +108,12 @@ def _learnt_with(config: Mapping[str, Any]) -> str:
     augment, model = (part if isinstance(part := config.get(name), dict) else {} for name in ("augment", "model"))
     augmented, dropped = any(augment.get(name) for name in changes), model.get("dropout")
     return " and ".join(word for word, there in (("augmentation", augmented), ("dropout", dropped)) if there)
+
+
+def _chance(split: Mapping[str, Any]) -> float:
+    """Return the accuracy of always answering the commonest class of a split; NaN where it has no images."""
+    most = max(of["support"] for of in split["per_class"].values())
+    return most / split["examples"] if split["examples"] else math.nan
 
 
 def of_split(scores: Mapping[str, Any], network: str, kind: str, drawings: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,22 +183,32 @@ def _calibrated(temperature: Mapping[str, Any] | None) -> str:
     return with_temperature(temperature | temperature["after"], temperature["before"]) if temperature else ""
 
 
-def _epochs(run: Run, measures: Measures, further: list[str]) -> dict[str, list[Any]]:
-    """Return all numbers of the curves; `further` are the scores of heads besides the expression."""
-    examples = run.summary["val"]["examples"]
+def _epochs(run: Run, measures: Measures, pace: list[float], further: list[str]) -> dict[str, list[Any]]:
+    """Return all numbers of the curves.
 
-    def row(line: Mapping[str, Any]) -> list[str]:
+    Args:
+        run: The run.
+        measures: What scores are called.
+        pace: Images a second of each epoch; none where the log does not say.
+        further: The scores of heads besides the expression.
+    """
+    examples = run.summary["val"]["examples"]
+    rates = run.tells("learning_rate")
+
+    def row(line: Mapping[str, Any], images: list[float]) -> list[str]:
         accuracy = line["val_accuracy"]
         known = _between(wilson_interval, accuracy, examples, percent)
         seen = [percent(line["accuracy"]), decimal(line["loss"]), percent(accuracy), known, decimal(line["val_loss"])]
-        return [str(line["epoch"]), *seen, *(measures.number(name, line[f"val_{name}"]) for name in further)]
+        seen += [measures.number(name, line[f"val_{name}"]) for name in further]
+        seen += ["n/a" if line["learning_rate"] is None else f"{line['learning_rate']:.3g}"] if rates else []
+        return [str(line["epoch"]), *seen, *(f"{each:,.0f}" if math.isfinite(each) else "n/a" for each in images)]
 
     headings = (measures[name].heading for name in further)
     own = ["Epoch", "Training accuracy", "Training loss", "Validation accuracy", "95% interval", "Validation loss"]
-    return {
-        "epoch_columns": [*own, *(f"Validation {heading[0].lower()}{heading[1:]}" for heading in headings)],
-        "epoch_rows": [row(line) for line in run.history],
-    }
+    own += [f"Validation {heading[0].lower()}{heading[1:]}" for heading in headings]
+    own += [*(["Learning rate"] if rates else []), *(["Images a second"] if pace else [])]
+    paces = [[each] for each in pace] or [[]] * len(run.history)
+    return {"epoch_columns": own, "epoch_rows": [row(*each) for each in zip(run.history, paces, strict=True)]}
 
 
 def _scores(measures: Measures, *splits: Mapping[str, Any]) -> list[list[Any]]:

@@ -1,18 +1,16 @@
 """The report of a sweep: what to pick by the validation split, all cells as a figure and a table, and their cost."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.files import write
 from jaxfer.metrics.scores import Measure
-from jaxfer.reports import figures, html, sweep_figures
+from jaxfer.reports import figures, html, links, sweep_figures
 from jaxfer.reports.sweep_figures import Setting, best, named, settings, short
-from jaxfer.reports.words import Measures, configuration, duration, percent, setting
+from jaxfer.reports.words import Measures, configuration, duration, percent
 from jaxfer.tasks import MEASURES
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def write_sweep_report(sweep: "SweepResult", measures: Mapping[str, Measure] = M
     Raises:
         UserError: The page cannot be written.
     """
-    return write(_render(sweep, measures), sweep.path / "report.html")
+    return write(_render(sweep, measures), sweep.path / links.REPORT)
 
 
 def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) -> str:
@@ -45,6 +43,7 @@ def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) ->
     return html.render(
         "sweep.html.jinja",
         sweep=sweep,
+        links=links.of_sweep(sweep.path),
         name=sweep.path.resolve().name,
         found=found,
         fields=[short(field) for field in found[0].values],
@@ -57,14 +56,9 @@ def _render(sweep: "SweepResult", measures: Mapping[str, Measure] = MEASURES) ->
         several=any(len(one.accuracies) > 1 for one in found),
         columns=[*map(short, sweep.fields), *(shown.column(name) for name in scores), "Time", "Run"],
         rows=[
-            {
-                "picked": chosen is not None and row in chosen.cells,
-                "cells": _cells(row, scores, shown),
-                "link": _link(row, sweep),
-                "run": row.run.name,
-                "notes": _notes(row, picked=chosen is not None and row in chosen.cells),
-            }
+            {"picked": picked, "cells": _cells(row, scores, shown, _link(row, sweep), _notes(row, picked=picked))}
             for row in sweep.rows
+            for picked in [chosen is not None and row in chosen.cells]
         ],
         cost=_cost(sweep.rows),
         config=_shared(sweep),
@@ -159,26 +153,21 @@ def _in_words(found: Sequence[Setting]) -> str:
     return "; ".join(map(": ".join, zip(values, means, strict=True))) + "."
 
 
-def _cells(row: "CellResult", scores: Sequence[str], measures: Measures) -> list[tuple[str, str, str]]:
-    """Return what a cell is sorted by, its text and a note, for each column but the last."""
-    values = [(_key(value), named(value), "") for value in row.values.values()]
+def _cells(
+    row: "CellResult", scores: Sequence[str], measures: Measures, page: str, notes: Sequence[str]
+) -> list[html.Cell]:
+    values = [html.Cell(html.sorted_by(value), named(value)) for value in row.values.values()]
     for name in scores:
         score = row.scores.get(name)
         note = measures.interval(row.scores, name) if row.scores else ""
-        values.append((_key(score), measures.number(name, score), note))
-    return [*values, (_key(row.seconds), "n/a" if row.seconds is None else duration(row.seconds), "")]
-
-
-def _key(value: Any) -> str:
-    """Return what a value is sorted by; nothing for what is missing."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    return str(value) if isinstance(value, int | float) else setting(value)
+        values.append(html.Cell(html.sorted_by(score), measures.number(name, score), [note]))
+    time = "n/a" if row.seconds is None else duration(row.seconds)
+    return [*values, html.Cell(html.sorted_by(row.seconds), time), html.Cell(row.run.name, row.run.name, notes, page)]
 
 
 def _link(row: "CellResult", sweep: "SweepResult") -> str:
-    page = "report.html" if (row.run / "report.html").is_file() else ""
-    return f"{quote(row.run.relative_to(sweep.path).as_posix())}/{page}"
+    page = links.REPORT if (row.run / links.REPORT).is_file() else ""
+    return links.address(row.run.relative_to(sweep.path).as_posix(), page)
 
 
 def _notes(row: "CellResult", *, picked: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """The interface between a run and its observers: a progress bar, event files, a pruner, or a class of one's own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ class Begun:
         rows: The rows of the finished epochs, as in `metrics.jsonl`.
         seconds: Seconds of training so far.
         notes: What a reader of its numbers should know of how it is trained, one sentence each.
+        chance: The accuracy of always answering the commonest class in training, and that in validation.
     """
 
     config: Config
@@ -29,6 +31,7 @@ class Begun:
     rows: Sequence[dict[str, Any]]
     seconds: float
     notes: tuple[str, ...] = ()
+    chance: tuple[float, float] = (math.nan, math.nan)
 
 
 class Callback:

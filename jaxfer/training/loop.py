@@ -232,8 +232,8 @@ class _Going:
     def __init__(self, run: Run, program: Program, agreement: Agreement, stack: ExitStack, *, together: int) -> None:
         self._run, self._program = run, program
         self.failure: Diverged | None = None
-        config = program.config_of(run.config)
-        history = History(run.run_dir, config, program.facts, agreement, resume=run.resume, together=together)
+        self._config = program.config_of(run.config)
+        history = History(run.run_dir, self._config, program.facts, agreement, resume=run.resume, together=together)
         self.history = stack.enter_context(history)
         self._state, self.nothing, self.hyper = program.start(run.config)
         self._rate = program.rate(run.config)
@@ -251,8 +251,17 @@ class _Going:
 
     def begin(self, step: int, per_epoch: int, stack: ExitStack) -> None:
         """Tell the callbacks, and have them told of the end."""
-        history, notes = self.history, self._program.notes
-        begun = Begun(self._run.config, self._run.run_dir, per_epoch, step, history.rows, history.seconds, notes)
+        history, program = self.history, self._program
+        begun = Begun(
+            self._config,
+            self._run.run_dir,
+            per_epoch,
+            step,
+            history.rows,
+            history.seconds,
+            program.notes,
+            (program.data.train.commonest, program.data.val.commonest),
+        )
         for callback in self._callbacks:
             stack.callback(callback.end)
             callback.begin(begun)

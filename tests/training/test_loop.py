@@ -18,7 +18,7 @@ from jaxfer.evaluation.summary import summarize
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.runs.folder import changed
 from jaxfer.runs.load import load_run
-from jaxfer.training import Objective, Program, evaluate_split, fit, make_eval_step
+from jaxfer.training import Callback, Objective, Program, evaluate_split, fit, make_eval_step
 
 CONFIG = Config(data=DataConfig(image_size=32), loss=LossConfig(l2=0.001), epochs=2, batch_size=16)
 """Three steps an epoch, of 16, 16 and 12 examples."""
@@ -63,6 +63,19 @@ def test_the_history_holds_what_the_final_state_scores(data, program, finished):
     scores = evaluate_split(step, jax.device_get(state.variables), data.val, batch_size=5).compute(data.class_names)
     for name in ("loss", "accuracy", "macro_f1", "mse", "r2"):
         assert history[-1][f"val_{name}"] == pytest.approx(getattr(scores, name), rel=1e-5, abs=1e-6)
+
+
+def test_a_callback_is_told_what_the_network_is_and_what_always_answering_one_class_scores(data, program):
+    begun = []
+
+    class Begins(Callback):
+        def begin(self, run):
+            begun.append(run)
+
+    fit(CONFIG, data, program=program, callbacks=[Begins()])
+    assert begun[0].config == program.config_of(CONFIG)
+    shares = [np.bincount(split.labels).max() / len(split) for split in (data.train, data.val)]
+    assert begun[0].chance == tuple(shares)
 
 
 def test_the_same_config_and_seed_give_the_same_numbers_and_another_seed_does_not(data, program):

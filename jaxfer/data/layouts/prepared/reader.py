@@ -254,6 +254,7 @@ def _lengths(place: Path) -> dict[str, list[int]]:
 
 def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
     """Return the records of a split, read from its files when they are asked for."""
+    check_library()
     from array_record.python.array_record_data_source import ArrayRecordDataSource
     from array_record.python.array_record_module import ArrayRecordReader
 
@@ -273,6 +274,21 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
         files.append(path)
     records: Any = ArrayRecordDataSource([f"{path}[0:{n}]" for path, n in zip(files, lengths, strict=True)])
     return Rows(records, tuple(files), tuple(accumulate(lengths)))
+
+
+def check_library() -> None:
+    """Check that prepared data can be read and written here.
+
+    Raises:
+        UserError: The library of its files is not there, as it is not for Windows and for Macs of Intel.
+    """
+    try:
+        import array_record  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise UserError(
+            "prepared data lies in files of array-record, a library that is not installed and does not exist for "
+            "Windows: train from the folder of the images itself, or prepare and train on Linux, in WSL too"
+        ) from error
 
 
 def _metadata(place: Path, *keys: str, kind: type) -> Any:
