@@ -35,7 +35,7 @@ class Compiled:
         self._network = compiled_for(network, platform, prepared=True)
         self._variables = jax.tree.map(jax.numpy.asarray, dict(variables))
         kernels = getattr(self._network, "kernels", None)
-        self._sizes = kernels.at_once if isinstance(kernels, Kernels) else ()
+        self._sizes: tuple[int, ...] = kernels.at_once if isinstance(kernels, Kernels) else ()
         self._prepared: dict[tuple[int, ...], Any] = {}
         self._outputs = jax.jit(self._apply, static_argnums=2)
 

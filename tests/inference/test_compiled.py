@@ -1,5 +1,7 @@
 """A network compiled to predict answers as the network itself, for any number of images."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from networks import Convolutional, Linear, drawn
 
-from jaxfer.config import ModelConfig
+from jaxfer.config import ModelConfig, Views
 from jaxfer.inference.compiled import Compiled
 from jaxfer.models.kernels import XLA, Kernels
 from jaxfer.models.views import over_views
@@ -16,7 +18,7 @@ from jaxfer.tasks import make_network
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 40, 36, 3)).astype(np.uint8)
 
 
-def outputs(network, variables, images, views="one"):
+def outputs(network, variables, images, views: Views = "one"):
     """Return what the network says by XLA's own convolutions, with its normalisation."""
 
     def predict(seen):
@@ -58,33 +60,33 @@ class Tiny(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def tiny():
+def tiny() -> Any:
     return Tiny(), drawn(Tiny(), IMAGES)
 
 
 @pytest.fixture(scope="module")
-def compiled(tiny):
+def compiled(tiny: Any) -> Any:
     return Compiled(*tiny, "cpu")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 10])
-def test_any_number_of_images_is_answered(tiny, compiled, count):
+def test_any_number_of_images_is_answered(tiny: Any, compiled, count):
     expected = {name: values[:count] for name, values in outputs(*tiny, IMAGES).items()}
     assert_alike(compiled(IMAGES[:count], "one"), expected)
 
 
 @pytest.mark.parametrize("views", ["flip", "five", "ten"])
-def test_views_are_averaged(tiny, compiled, views):
+def test_views_are_averaged(tiny: Any, compiled, views):
     assert_alike(compiled(IMAGES, views), outputs(*tiny, IMAGES, views))
 
 
-def test_images_of_other_sides_and_types_are_answered(tiny, compiled):
+def test_images_of_other_sides_and_types_are_answered(tiny: Any, compiled):
     for images in (IMAGES[:3, 2:36, 2:35], IMAGES[:3].astype(np.float32)):
         assert_alike(compiled(images, "one"), outputs(*tiny, images))
 
 
-def test_few_programs_are_compiled_for_many_numbers_of_images(tiny):
-    compiled = Compiled(*tiny, "cpu")
+def test_few_programs_are_compiled_for_many_numbers_of_images(tiny: Any):
+    compiled: Any = Compiled(*tiny, "cpu")
     for count in (1, 2, 3, 4, 6, 7, 9, 10):
         compiled(IMAGES[:count], "one")
     assert compiled._outputs._cache_size() == 3
