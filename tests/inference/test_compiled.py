@@ -60,32 +60,32 @@ class Tiny(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Any:
+def tiny() -> tuple[Any, Any]:
     return Tiny(), drawn(Tiny(), IMAGES)
 
 
 @pytest.fixture(scope="module")
-def compiled(tiny: Any) -> Any:
+def compiled(tiny: tuple[Any, Any]) -> Any:
     return Compiled(*tiny, "cpu")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 10])
-def test_any_number_of_images_is_answered(tiny: Any, compiled, count):
+def test_any_number_of_images_is_answered(tiny: tuple[Any, Any], compiled, count):
     expected = {name: values[:count] for name, values in outputs(*tiny, IMAGES).items()}
     assert_alike(compiled(IMAGES[:count], "one"), expected)
 
 
 @pytest.mark.parametrize("views", ["flip", "five", "ten"])
-def test_views_are_averaged(tiny: Any, compiled, views):
+def test_views_are_averaged(tiny: tuple[Any, Any], compiled, views):
     assert_alike(compiled(IMAGES, views), outputs(*tiny, IMAGES, views))
 
 
-def test_images_of_other_sides_and_types_are_answered(tiny: Any, compiled):
+def test_images_of_other_sides_and_types_are_answered(tiny: tuple[Any, Any], compiled):
     for images in (IMAGES[:3, 2:36, 2:35], IMAGES[:3].astype(np.float32)):
         assert_alike(compiled(images, "one"), outputs(*tiny, images))
 
 
-def test_few_programs_are_compiled_for_many_numbers_of_images(tiny: Any):
+def test_few_programs_are_compiled_for_many_numbers_of_images(tiny: tuple[Any, Any]):
     compiled: Any = Compiled(*tiny, "cpu")
     for count in (1, 2, 3, 4, 6, 7, 9, 10):
         compiled(IMAGES[:count], "one")
