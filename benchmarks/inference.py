@@ -1,6 +1,7 @@
 """Applying a network: `python benchmarks/inference.py results/inference.json --peers PEERS/bin/python`.
 
-From uint8 images in the host's memory to logits there: one image, where the latency matters, and 256 at once.
+From uint8 images in the host's memory to logits there: one image, where the latency matters, and 256 at once; the
+shipped network also for the numbers of faces that photographs have.
 """
 
 from command import compare
@@ -9,10 +10,13 @@ from machine import accelerator
 from turns import NETWORKS
 
 CASES = [
-    Case("infer", network, batch, dtype)
-    for network in ("published", "small", "resnet18")
-    for dtype in (("float32", "bfloat16") if accelerator() else ("float32",))
-    for batch in (1, 256)
+    *(Case("infer", "shipped", batch) for batch in (1, 4, 16, 64, 256) if not accelerator()),
+    *(
+        Case("infer", network, batch, dtype)
+        for network in ("published", "resnet18")
+        for dtype in (("float32", "bfloat16") if accelerator() else ("float32",))
+        for batch in (1, 256)
+    ),
 ]
 
 if __name__ == "__main__":

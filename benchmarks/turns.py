@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+import numpy as np
 from contenders.case import Case
 
 RESIDENT = "jaxfer, images on the device"
@@ -39,6 +40,9 @@ NETWORKS, LOADERS = list(CONTENDERS)[:8], list(CONTENDERS)[8:11]
 
 HERE = {"ours", "plain_flax", "ours_batches"}
 """Modules that run in this Python; the others run in that of the peers."""
+
+ROUNDING = 1e-5
+"""How far the logits of two contenders with the same weights may lie apart."""
 
 TURN = 0.7
 """Seconds that a turn lasts, about: as many steps as fit, at least one."""
@@ -150,10 +154,15 @@ def measure(case: Case, names: Sequence[str], *, rounds: int, peers: str) -> dic
 
 
 def check_same_work(case: Case, ready: dict[str, dict[str, Any]]) -> None:
-    """Raise `ValueError` unless all have as many parameters and, in training, learn."""
+    """Raise `ValueError` unless all have as many parameters, say the same logits, and, in training, learn."""
     counts = {name: words["parameters"] for name, words in ready.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"{case}: these are not the same network: {counts}")
+    said = {name: words["logits"] for name, words in ready.items() if "logits" in words}
+    for name, logits in said.items():
+        apart = np.abs(np.subtract(logits, next(iter(said.values())))).max()
+        if not apart < ROUNDING:
+            raise ValueError(f"{case}: {name} says other logits than {next(iter(said))}, by up to {apart:g}")
     for name, words in ready.items():
         if case.work == "train" and not words["losses"][-1] < words["losses"][0]:
             raise ValueError(f"{case}: {name} does not learn, its losses were {words['losses']}")

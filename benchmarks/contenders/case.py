@@ -2,20 +2,33 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 CLASSES, SIDE = 7, 64
-SIDES = {"small": 48}
+SIDES = {"small": 48, "shipped": 48}
 """Side of the images of networks that are made for another."""
+COMPARED = 4
+"""Images whose logits are compared, where contenders have the same weights."""
 IMAGES = 20_000
 """Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
 """Adam's, and the factor of the published penalty on the first and the last kernel; the standard ResNets have none."""
 
-BLOCKS = {"published": (2,), "resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "small": (2, 2, 1)}
+BLOCKS = {
+    "published": (2,),
+    "resnet18": (2, 2, 2, 2),
+    "resnet50": (3, 4, 6, 3),
+    "small": (2, 2, 1),
+    "shipped": (2, 2, 1),
+}
 """Residual blocks in each stage of the networks. All begin with 64 filters of 7x7 pixels and a pool, both of stride 2;
-`small` with 64 filters of 3x3 of stride 2 and no pool."""
+`small` with 64 filters of 3x3 of stride 2 and no pool. `shipped` is `small` as it comes with jaxfer: of standardised
+gray images, with a layer of ten votes beside that of the classes."""
+
+WEIGHTS = Path(__file__).parents[2] / "jaxfer" / "inference" / "weights" / "small"
+"""The folder of the shipped network."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +78,11 @@ class Contender:
     parameters: how many values are trained.
     device: what computes.
     packages: whose versions matter.
+    logits: what the shipped network says of the first images, where its weights are used.
     """
 
     run: Callable[[int], tuple[float, float]]
     parameters: int
     device: str
     packages: tuple[str, ...]
+    logits: list[list[float]] | None = None

@@ -9,7 +9,9 @@ import numpy as np
 from contenders.case import Case
 
 
-def inference(case: Case, logits_of: Callable[[np.ndarray], jax.Array]) -> Callable[[int], tuple[float, float]]:
+def inference(
+    case: Case, logits_of: Callable[[np.ndarray], jax.Array | np.ndarray]
+) -> Callable[[int], tuple[float, float]]:
     """Return what applies the network to so many batches and reads each one's logits."""
     batches = cycle([images for images, _ in case.batches()])
 

@@ -6,14 +6,16 @@ from typing import Any, cast
 
 import jax
 import numpy as np
-from contenders.case import CLASSES, Case, Contender
+from contenders.case import CLASSES, COMPARED, Case, Contender
 from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
 from jaxfer.devices import choose_parallel, tune_for_cpu
+from jaxfer.emotions import AFFECTNET_7
+from jaxfer.inference import FaceModel, load_model
 from jaxfer.metrics.metrics import Metrics
-from jaxfer.models import Outputs, compiled_for, make_model
+from jaxfer.models import compiled_for, make_model
 from jaxfer.training import HostFeed, Objective, ResidentFeed, create_state, make_optimizer
 from jaxfer.training.step import train_function
 
@@ -29,22 +31,16 @@ def build(case: Case, way: str) -> Contender:
     way: `host` takes batches from the host's memory, one step a dispatch; `resident` holds the images on the device
         and takes many steps a dispatch, as `fit` does on accelerators that have room.
     """
+    if case.work == "infer":
+        return applied(case)
     network = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
     tune_for_cpu()
     model = make_model(network, CLASSES)
-    parallel = choose_parallel(case.batch, model if case.work != "infer" else None)
+    parallel = choose_parallel(case.batch, model)
     model = compiled_for(model, parallel.devices[0].platform)
     optimizer = make_optimizer(OptimizerConfig(), OptimizerConfig().learning_rate)
     state = create_state(model, optimizer, seed=0, image_size=case.side)
     parameters = size(state.params)
-    if case.work == "infer":
-        mask = np.ones(case.batch, bool)
-        apply = parallel.compile(
-            lambda variables, batch: cast(Outputs, model.apply(variables, batch["image"]))["logits"], donate=False
-        )
-        variables = parallel.place(state.variables)
-        infer = inference(case, lambda images: apply(variables, {"image": images, "mask": mask}))
-        return Contender(infer, parameters, device(), PACKAGES)
 
     step = train_function(model, optimizer, Objective(l2=case.l2 or None, kernels=model.l2_kernels))
     batches = case.batches()
@@ -68,6 +64,22 @@ def build(case: Case, way: str) -> Contender:
         return float(total.loss) / images, float(total.confusion_matrix.trace()) / images
 
     return Contender(run, parameters, device(), PACKAGES)
+
+
+def applied(case: Case) -> Contender:
+    """Return the network as whoever loads a model applies it, in a process that nothing was prepared in."""
+    logits = None
+    if case.network == "shipped":
+        model = load_model("small")
+        logits = model.outputs(case.batches()[0][0][:COMPARED])["logits"].tolist()
+    else:
+        config = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
+        network = make_model(config, CLASSES)
+        images = np.zeros((1, case.side, case.side, 3), np.uint8)
+        variables = jax.jit(network.init)(jax.random.key(0), images)
+        model = FaceModel(network, variables, AFFECTNET_7, case.side, 1.0, config, {})
+    infer = inference(case, lambda images: model.outputs(images)["logits"])
+    return Contender(infer, size(model.variables["params"]), device(), PACKAGES, logits)
 
 
 def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[dict[str, Any]]]:

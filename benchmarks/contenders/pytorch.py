@@ -8,7 +8,7 @@ import os
 from itertools import cycle, islice
 
 import torch
-from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, Case, Contender
+from contenders.case import BLOCKS, CLASSES, EPSILON, LEARNING_RATE, SIDES, Case, Contender
 from torch import nn
 from torch._inductor import config as inductor
 from torch.nn.functional import cross_entropy, relu
@@ -21,8 +21,9 @@ class Network(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        published, small = name == "published", name == "small"
-        self.stem = _conv(3, 64, 3 if small else 7, 2, published)
+        published, small = name == "published", name in ("small", "shipped")
+        self.shipped = name == "shipped"
+        self.stem = _conv(1 if self.shipped else 3, 64, 3 if small else 7, 2, published)
         self.pool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
         channels, blocks = 64, []
         for stage, size in enumerate(BLOCKS[name]):
@@ -33,14 +34,20 @@ class Network(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.final_pool = nn.MaxPool2d(3, 2, 1) if published else nn.Identity()
         self.head = nn.Linear(channels, CLASSES)
+        self.votes = nn.Linear(channels, 10) if self.shipped else None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map uint8 [b, h, w, 3] to logits [b, 7]."""
+        """Map uint8 [b, h, w, 3] to logits [b, 7], the shipped network with ten votes after them."""
         # The axes of a channels-last tensor are only named differently: nothing is copied here.
         x = images.permute(0, 3, 1, 2).float() / 255
+        if self.shipped:
+            x = 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
+            x = x - x.mean((1, 2, 3), keepdim=True)
+            x = x * x.square().mean((1, 2, 3), keepdim=True).clamp_min((255 * SIDES["shipped"]) ** -2).rsqrt()
         x = self.pool(relu(self.stem(x)))
         x = self.final_pool(self.blocks(x))
-        return self.head(x.mean((2, 3)))
+        pooled = x.mean((2, 3))
+        return self.head(pooled) if self.votes is None else torch.cat([self.head(pooled), self.votes(pooled)], 1)
 
     def penalty(self) -> torch.Tensor:
         """Return the sum of squares of the first and the last kernel."""

@@ -203,7 +203,8 @@ def _named(paths: tuple[str, ...]) -> Iterator[Path]:
 
 def _inside(folder: Path) -> Iterator[Path]:
     """Yield the images in a folder and below it; links out of it are not followed."""
-    from jaxfer.data.reading.folder import images, tree
+    from jaxfer.data.reading.folder import Reach, images, tree
 
-    for place in tree(folder):
-        yield from (path for path, reason in images(place, folder) if not reason)
+    within = Reach(folder)
+    for place in tree(folder, within):
+        yield from (path for path, reason in images(place, within) if not reason)

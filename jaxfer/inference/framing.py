@@ -242,12 +242,12 @@ def measure_framing(images: UInt8[np.ndarray, "n h w c"], detector: Detector = f
     return Framing(framing.box, framing.landmarks, len(images), len(found), deviation)
 
 
-def _box(values: Sequence[float]) -> Box:
+def _box(values: Sequence[float] | np.ndarray) -> Box:
     left, top, width, height = map(float, values[:4])
     return left, top, width, height
 
 
-def _points(values: Sequence[float]) -> tuple[tuple[float, float], ...]:
+def _points(values: Sequence[float] | np.ndarray) -> tuple[tuple[float, float], ...]:
     return tuple((float(x), float(y)) for x, y in zip(values[4::2], values[5::2], strict=True))
 
 

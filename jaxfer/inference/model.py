@@ -27,16 +27,16 @@ from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
 from jaxfer.files import read_bytes, write
 from jaxfer.inference import safetensors
+from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, read
-from jaxfer.models import Network, check_range, compiled_for
-from jaxfer.models.views import over_views
+from jaxfer.models import Network, check_range
 from jaxfer.runs.folder import SUMMARY
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, UInt8
+    from jaxtyping import Float, UInt8
 
     from jaxfer.runs import Trained
 
@@ -193,7 +193,7 @@ class FaceModel:
 
     def outputs(
         self, images: UInt8[np.ndarray, "b h w 3"], views: Views | None = None
-    ) -> dict[str, Float[Array, "b ..."]]:
+    ) -> dict[str, Float[np.ndarray, "b ..."]]:
         """Return what each head says of faces, as the network returns it.
 
         Args:
@@ -203,7 +203,7 @@ class FaceModel:
         Raises:
             UserError: The images have other shapes or values.
         """
-        return self._compiled(self.variables, _checked(images), views or self.views)
+        return self._compiled(_checked(images), views or self.views)
 
     def _known(self, answer: Answer | None) -> Answer:
         answer = self.answer if answer is None else answer
@@ -216,16 +216,8 @@ class FaceModel:
         return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
 
     @cached_property
-    def _compiled(self) -> Any:
-        network = compiled_for(self.network, OneDevice().device.platform)
-
-        def outputs(variables: Any, images: jax.Array, views: Views) -> Any:
-            def predict(seen: jax.Array) -> Any:
-                return network.apply(variables, seen, train=False, mask=None)
-
-            return over_views(predict, images, views)
-
-        return jax.jit(outputs, static_argnums=2)
+    def _compiled(self) -> Compiled:
+        return Compiled(self.network, self.variables, OneDevice().device.platform)
 
 
 def _framing(run_dir: Path) -> Framing | None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Picture = Path | str | bytes | Image.Image | np.ndarray
 """A file, its bytes, or pixels: of Pillow, or uint8 [h, w, 3] in RGB, or [h, w] in gray."""
 
-BATCHES = 1, 8, 64
-"""How many faces are shown to the network at once: the fewest that hold what there is, the rest being empty."""
+BATCH = 64
+"""Faces that the network is shown at once."""
 
 PORTION = 32
 """Pictures for each thread that are read before the first of them is handed on: this bounds the memory."""
@@ -156,8 +156,8 @@ class Predictor:
         """What is told apart, in the order of `classify`."""
         self._detector = find_faces if detector == "yunet" else detector
         self._margin = margin
-        self._answer = answer
-        self._views = views
+        self._answer: Answer | None = answer
+        self._views: Views | None = views
 
     @classmethod
     def load(cls, model: Path | str = "small", **options: Any) -> Predictor:
@@ -226,8 +226,8 @@ class Predictor:
                 for seen in portion:
                     waiting.append((seen, []))
                     crops += [(crop, waiting[-1][1]) for crop in seen.crops]
-                while len(crops) >= BATCHES[-1]:
-                    self._say([crops.popleft() for _ in range(BATCHES[-1])])
+                while len(crops) >= BATCH:
+                    self._say([crops.popleft() for _ in range(BATCH)])
                 while waiting and len(waiting[0][1]) == len(waiting[0][0].crops):
                     yield self._photograph(*waiting.popleft())
             self._say(list(crops))
@@ -255,8 +255,7 @@ class Predictor:
         size = self.model.image_size
         if crops.shape[1:3] != (size, size):
             crops = np.stack([decode(np.broadcast_to(crop, (*crop.shape[:2], 3)), size) for crop in crops])
-        shares = [self._shares(part)[0] for part in _parts(np.broadcast_to(crops, (*crops.shape[:3], 3)))]
-        return np.concatenate(shares) if shares else np.empty((0, len(self.names)), np.float32)
+        return self._shares(np.broadcast_to(crops, (*crops.shape[:3], 3)))[0]
 
     def upright(self, picture: Picture) -> Image.Image:
         """Return a picture as its boxes count it: turned by its EXIF orientation, whole, RGB.
@@ -325,7 +324,7 @@ class Predictor:
         return self.model.framing.frame(face)
 
     def _say(self, crops: list[tuple[np.ndarray, list[Any]]]) -> None:
-        """Add what the network says of each crop, at most the largest of `BATCHES`, to its list."""
+        """Add what the network says of each crop, to its list."""
         if crops:
             answers = self._shares(np.stack([crop for crop, _ in crops]))
             for (_, said), *answer in zip(crops, *answers, strict=True):
@@ -333,13 +332,9 @@ class Predictor:
 
     def _shares(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities [n, classes] and valence and arousal [n, 2], NaN where there is none."""
-        count = len(crops)
-        size = next(size for size in BATCHES if size >= count)
-        outputs = self.model.outputs(np.pad(crops, ((0, size - count), *[(0, 0)] * 3)), self._views)
-        affect = (
-            np.asarray(outputs["affect"], np.float32)[:count] if "affect" in outputs else np.full((count, 2), np.nan)
-        )
-        return self.model.shares(outputs, self._answer)[:count], affect
+        outputs = self.model.outputs(crops, self._views)
+        affect = np.asarray(outputs["affect"], np.float32) if "affect" in outputs else np.full((len(crops), 2), np.nan)
+        return self.model.shares(outputs, self._answer), affect
 
     def _photograph(self, seen: _Seen, said: list[Any]) -> Photograph:
         faces = []
@@ -363,10 +358,6 @@ class _Seen:
     frames: list[Frame]
     crops: list[np.ndarray]
     problem: str = ""
-
-
-def _parts(crops: np.ndarray) -> Iterator[np.ndarray]:
-    return (crops[start : start + BATCHES[-1]] for start in range(0, len(crops), BATCHES[-1]))
 
 
 def _readable(source: Picture) -> Any:

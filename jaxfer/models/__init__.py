@@ -1,7 +1,7 @@
 """Networks: `ResNetFER`, its named variants, what any other network has to offer, and the kernels they compute with."""
 
 from jaxfer.models.batch_norm import BatchNorm
-from jaxfer.models.kernels import Kernels, compiled_for
+from jaxfer.models.kernels import PREPARED, Kernels, compiled_for
 from jaxfer.models.pixels import check_range, luma, standardized, unit_range
 from jaxfer.models.resnet import (
     MODELS,
@@ -20,6 +20,7 @@ from jaxfer.models.resnet import (
     Stem,
     checked_outputs,
     count_classes,
+    folded,
     import_network,
     l2_kernels,
     make_model,
@@ -28,6 +29,7 @@ from jaxfer.models.resnet import (
 
 __all__ = [
     "MODELS",
+    "PREPARED",
     "BasicBlock",
     "BatchNorm",
     "BottleneckBlock",
@@ -47,6 +49,7 @@ __all__ = [
     "checked_outputs",
     "compiled_for",
     "count_classes",
+    "folded",
     "import_network",
     "l2_kernels",
     "luma",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 if TYPE_CHECKING:
@@ -82,3 +83,45 @@ class BatchNorm(nn.Module):
         total, squares, count = sums
         mean = total / jnp.maximum(count, 1)
         return mean, jnp.maximum(squares / jnp.maximum(count, 1) - jnp.square(mean), 0)
+
+    def folded(
+        self, layer: Mapping[str, Any], params: Mapping[str, Any], statistics: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, " ..."]]:
+        """Return the layer before this one with this one, as it is in evaluation, folded into it.
+
+        Args:
+            layer: `kernel` [..., c] and where it has one `bias` [c] of a convolution or a dense layer.
+            params: `scale` and `bias` of this layer, [c].
+            statistics: Its running `mean` and `var`, [c].
+
+        Returns:
+            `kernel` and `bias`, float32, computed in float64.
+        """
+        scale, shift, mean, var = (
+            np.asarray(values, np.float64)
+            for values in (params["scale"], params["bias"], statistics["mean"], statistics["var"])
+        )
+        factor = scale / np.sqrt(var + self.epsilon)
+        kernel, bias = (np.asarray(layer.get(name, 0), np.float64) for name in ("kernel", "bias"))
+        folded = {"kernel": kernel * factor, "bias": (bias - mean) * factor + shift}
+        return {name: values.astype(np.float32) for name, values in folded.items()}
+
+
+class Folded(nn.Module):
+    """In place of a normalisation that was folded into the layer before it: nothing.
+
+    Attributes:
+        scale_init: As in `BatchNorm`, not used.
+        dtype: As in `BatchNorm`, not used.
+        axis_name: As in `BatchNorm`, not used.
+    """
+
+    scale_init: Callable[..., jax.Array] = nn.initializers.ones
+    dtype: Any = None
+    axis_name: str | None = None
+
+    def __call__(
+        self, x: Float[Array, "b ... c"], *, train: bool, mask: Bool[Array, " b"] | None = None
+    ) -> Float[Array, "b ... c"]:
+        """Return x."""
+        return x

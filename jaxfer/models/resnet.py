@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from jaxfer.config import VARIANTS, ModelConfig
 from jaxfer.errors import UserError
-from jaxfer.models.batch_norm import BatchNorm
+from jaxfer.models.batch_norm import BatchNorm, Folded
 from jaxfer.models.kernels import XLA, Kernels
 from jaxfer.models.pixels import luma, standardized, unit_range
 
@@ -36,8 +36,8 @@ Network = nn.Module
 - `train`: whether to drop features and to normalise with the batch's statistics, kept in the collection `batch_stats`.
 - `mask`: bool [b], False for padding; or None.
 
-Three things are optional: the fields `kernels` and `axis_name` (see `compiled_for`), and a method
-`l2_kernels(params)`.
+Four things are optional: the fields `kernels` and `axis_name` (see `compiled_for`), and the methods
+`l2_kernels(params)` and `folded(variables)` (see the functions of these names).
 """
 
 
@@ -104,6 +104,19 @@ def l2_kernels(model: Network, params: Any) -> list[jax.Array]:
     if hasattr(model, "l2_kernels"):
         return model.l2_kernels(params)
     return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+
+
+def folded(model: Network, variables: Any) -> tuple[Network, Any]:
+    """Return a network and its variables that answer in evaluation as these do, to rounding, with less to compute.
+
+    Args:
+        model: The network. Its method `folded(variables)`, if it has one, decides.
+        variables: Its variables.
+
+    Returns:
+        Another network with variables of its own, which cannot be trained; or, without such a method, these.
+    """
+    return model.folded(variables) if hasattr(model, "folded") else (model, variables)
 
 
 # Functions, here and of the normalisation, that have names: networks hold them, and are pickled and compared by them.
@@ -367,6 +380,33 @@ class ResNetFER(nn.Module):
     def l2_kernels(self, params: Any) -> list[Float[Array, " ..."]]:
         """Return the kernels of the stem and of the last layer, as in the published experiment."""
         return [params["stem_conv"]["kernel"], params["head"]["kernel"]]
+
+    @nn.nowrap
+    def folded(self, variables: Mapping[str, Any]) -> tuple[ResNetFER, Mapping[str, Any]]:
+        """Return this network without normalisation, and its variables with that folded into the convolutions.
+
+        In float32 alone: shorter floats would round the folded kernels. Blocks and normalisations that are not
+        jaxfer's stay as they are, and the whole network with them.
+        """
+        norm, own = self.norm(), type(self) is ResNetFER and self.block in (BasicBlock, BottleneckBlock)
+        if not own or type(norm) is not BatchNorm or self.dtype != jnp.float32:
+            return self, variables
+        params = _folded(norm, variables["params"], variables["batch_stats"])
+        return self.clone(norm=Folded, use_bias=True), {"params": params}
+
+
+def _folded(norm: BatchNorm, params: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters in which each convolution has taken in the normalisation after it, `norm1` into `conv1`."""
+    found = {}
+    for name, inner in params.items():
+        after = name.replace("conv", "norm")
+        if after != name:
+            found[name] = norm.folded(inner, params[after], statistics[after])
+        elif name not in statistics:  # what has no normalisation inside, as the last layers
+            found[name] = inner
+        elif "scale" not in inner:
+            found[name] = _folded(norm, inner, statistics[name])
+    return found
 
 
 def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:

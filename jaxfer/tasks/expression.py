@@ -11,7 +11,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import struct
 
 from jaxfer.config import Sampling
@@ -60,6 +59,8 @@ class Expression:
         chex.assert_equal_shape([logits, shares])
         if self.adjustment is not None:
             logits = logits + jnp.asarray(self.adjustment, jnp.float32)[None]
+        import optax  # takes a quarter of a second, for which who only predicts need not wait
+
         losses = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, self.label_smoothing))
         if self.class_weights is None:
             return losses

@@ -165,3 +165,19 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
         losses.append(warm_up(contender))
         check_same_work(training, {way: {"losses": losses[-1], "parameters": contender.parameters}})
     np.testing.assert_allclose(*losses[:2], rtol=1e-3)
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_contenders_with_the_same_weights_have_to_say_the_same():
+    from contenders.case import Case
+    from turns import check_same_work
+
+    def ready(apart):
+        return {
+            name: {"parameters": 1, "logits": [[0.5, 1 + shift]]} for name, shift in (("jaxfer", 0.0), ("other", apart))
+        }
+
+    case = Case("infer", "shipped", 1)
+    check_same_work(case, ready(5e-6))
+    with pytest.raises(ValueError, match="other says other logits than jaxfer"):
+        check_same_work(case, ready(5e-5))

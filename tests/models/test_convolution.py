@@ -13,12 +13,13 @@ from jax import lax
 from jax.test_util import check_grads
 
 from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER50, ResNetFERSmall, compiled_for
-from jaxfer.models.kernels import SIDE_BY_SIDE
+from jaxfer.models.kernels import PREPARED, SIDE_BY_SIDE
 from jaxfer.models.kernels.convolution import (
     convolve,
     convolve_directly,
     convolve_each,
     convolve_plainly,
+    convolve_prepared,
     multiply_patches,
     multiply_places,
 )
@@ -265,3 +266,38 @@ def test_bfloat16_adds_up_in_float32(side, kernel, stride):
         assert mine.dtype == jnp.bfloat16
         atol = 2**-7 * float(jnp.abs(theirs).max())
         np.testing.assert_allclose(mine.astype(jnp.float32), theirs, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "batch"),
+    [
+        ((8, 8), 3, 1, 1),
+        ((5, 14), 3, 1, 3),
+        ((4, 4), 3, 1, 1),
+        ((2, 3), 3, 1, 20),
+        ((9, 16), 3, 2, 2),
+        ((8, 8), 1, 2, 1),
+        ((32, 32), 7, 2, 1),
+        ((9, 9), 7, 2, 1),
+    ],
+)
+def test_with_prepared_kernels_a_layer_is_xlas(side, kernel, stride, batch):
+    x, weights, _ = arrays(side, kernel, stride, batch=batch)
+    layer = nn.Conv(7, (kernel,) * 2, strides=stride, use_bias=False, conv_general_dilated=convolve_prepared)
+    variables = {"params": {"kernel": weights}}
+    prepared = jax.jit(lambda x: layer.apply(variables, x, mutable=PREPARED)[1])(x)
+    tiles = jax.tree.leaves(prepared)
+    assert [tile.shape for tile in tiles] == ([(36, 5, 7)] if side in ((8, 8), (5, 14)) and stride == 1 else [])
+    found = jax.jit(layer.apply)(variables | prepared, x)
+    assert_close(found, xlas(x, weights, stride), 2e-5)
+
+
+def test_with_prepared_kernels_other_convolutions_are_computed_as_without():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 9, 4)), jnp.float32)
+    for options in ({"padding": "VALID"}, {"kernel_dilation": 2}, {"feature_group_count": 2}, {"dtype": jnp.bfloat16}):
+        plain, ours = (
+            nn.Conv(4, (3, 3), conv_general_dilated=way, **options)
+            for way in (lax.conv_general_dilated, convolve_prepared)
+        )
+        variables = networks.drawn(plain, x)
+        assert_close(jax.jit(ours.apply)(variables, x), jax.jit(plain.apply)(variables, x), 1e-2)

@@ -13,10 +13,22 @@ import flax.linen as nn
 import jax
 from jax import lax
 
-from jaxfer.models.kernels.convolution import convolve, convolve_each
+from jaxfer.models.kernels.convolution import PREPARED, convolve, convolve_each, convolve_prepared
 from jaxfer.models.kernels.max_pool import max_pool
 
-__all__ = ["CPU", "SIDE_BY_SIDE", "XLA", "Kernels", "compiled_for", "convolve", "convolve_each", "max_pool"]
+__all__ = [
+    "CPU",
+    "CPU_PREPARED",
+    "PREPARED",
+    "SIDE_BY_SIDE",
+    "XLA",
+    "Kernels",
+    "compiled_for",
+    "convolve",
+    "convolve_each",
+    "convolve_prepared",
+    "max_pool",
+]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -28,10 +40,13 @@ class Kernels:
     Attributes:
         convolution: Called as `jax.lax.conv_general_dilated` is.
         max_pool: `max_pool(x, window, stride)` with SAME padding, of x [b, h, w, c].
+        at_once: Numbers of images to compute at once, growing: what is more is best computed in pieces of the last.
+            Empty where all at once are fastest.
     """
 
     convolution: Callable[..., jax.Array]
     max_pool: Callable[[jax.Array, int, int], jax.Array]
+    at_once: tuple[int, ...] = ()
 
 
 def _xlas_max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
@@ -44,11 +59,19 @@ XLA = Kernels(lax.conv_general_dilated, _xlas_max_pool)
 CPU = Kernels(convolve, max_pool)
 """Fastest on a CPU."""
 
+CPU_PREPARED = Kernels(convolve_prepared, _xlas_max_pool, at_once=(1, 4, 8))
+"""Fastest on a CPU for a network that only predicts, with its collection `PREPARED`.
+
+The maps and tiles of eight images stay in the caches: 256 images take 0.6 of the time in pieces of eight.
+"""
+
 SIDE_BY_SIDE = Kernels(convolve_each, _xlas_max_pool)
 """Fastest on an accelerator where `jax.vmap` gives each of several networks its own parameters."""
 
 
-def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, side_by_side: bool = False) -> Module:
+def compiled_for(
+    model: Module, platform: str, *, axis_name: str | None = None, side_by_side: bool = False, prepared: bool = False
+) -> Module:
     """Return a network as it is to be compiled for a kind of device.
 
     Only the fields `kernels`, where there are `Kernels` in it, and `axis_name` are set. A network without them runs as
@@ -59,11 +82,13 @@ def compiled_for(model: Module, platform: str, *, axis_name: str | None = None, 
         platform: The platform of the devices, such as `cpu` or `cuda`.
         axis_name: The mapped axis over which the network shares its statistics, or None.
         side_by_side: Whether `jax.vmap` will give each of several networks its own parameters.
+        prepared: Whether the network only predicts and will have its collection `PREPARED`, if its kernels use one.
 
     Returns:
         A copy of the network, with the same parameters.
     """
-    kernels = CPU if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
+    on_cpu = CPU_PREPARED if prepared else CPU
+    kernels = on_cpu if platform == "cpu" else SIDE_BY_SIDE if side_by_side else XLA
     fields: dict[str, Any] = {"kernels": kernels} if isinstance(getattr(model, "kernels", None), Kernels) else {}
     fields |= {"axis_name": axis_name} if hasattr(model, "axis_name") else {}
     return model.clone(**fields)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.models.kernels.winograd import store, winograd
+from jaxfer.models.kernels.winograd import kernel_tiles, store, winograd, winograd_of_tiles
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -47,6 +48,55 @@ def convolve(
         lowering = _lowering if x.dtype == jnp.float32 else _bfloat16_lowering
         return lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+PREPARED = "prepared"
+"""The collection of variables that holds kernels as the products of `convolve_prepared` take them."""
+
+
+def convolve_prepared(
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "kh kw c d"],
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    **options: Any,
+) -> Float[Array, "b h_out w_out d"]:
+    """Convolve as `convolve` does, in a network that learns no more, from one image on.
+
+    Winograd's transform of a kernel takes longer than the convolution of one image with it. It is a variable of the
+    module that calls this: `network.apply(variables, images, mutable=PREPARED)` makes it, and other calls read it.
+
+    Args:
+        x: Input, [b, h, w, c].
+        kernel: Kernel, [kh, kw, c, d].
+        strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
+        **options: The other arguments of `jax.lax.conv_general_dilated`.
+
+    Returns:
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
+    """
+    if not (_is_plain(padding, options) and x.dtype == kernel.dtype == jnp.float32):
+        return convolve(x, kernel, strides, padding, **options)
+    small = max(kernel.shape[:2]) <= 3
+    outputs = [-(-size // stride) for size, stride in zip(x.shape[1:3], strides, strict=True)]
+    # Each place of a tile reads a kernel of its own: few tiles do not repay it.
+    if x.shape[0] * outputs[0] * outputs[1] < _FEW_POSITIONS:
+        return multiply_patches(x, kernel, strides) if small else xlas_convolution(x, kernel, strides)
+    if kernel.shape[:2] == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4:
+        return winograd_of_tiles(x, _Tiles(name="tiles")(kernel))
+    return xlas_convolution(x, kernel, strides)
+
+
+_FEW_POSITIONS = 64
+
+
+class _Tiles(nn.Module):
+    """Winograd's transform of a kernel, kept in the collection `PREPARED`."""
+
+    @nn.compact
+    def __call__(self, kernel: jax.Array) -> jax.Array:
+        return self.variable(PREPARED, "kernel", kernel_tiles, kernel).value
 
 
 def convolve_each(

@@ -58,10 +58,27 @@ def winograd(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]) -> Flo
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
-    inputs, kernels = _input_tiles(x), _kernel_tiles(kernel)
-    tiles = (*inputs.shape[:-1], kernel.shape[-1])
-    products = jnp.einsum("ptc,pcd->ptd", _flat(inputs), kernels).reshape(tiles)
-    return _outputs(products, x), (inputs, kernels, x)
+    inputs, kernels = _input_tiles(x), kernel_tiles(kernel)
+    return _multiplied(inputs, kernels, x), (inputs, kernels, x)
+
+
+def winograd_of_tiles(x: Float[Array, "b h w c"], tiles: Float[Array, "36 c d"]) -> Float[Array, "b h w d"]:
+    """Convolve as `winograd` does, with a kernel that was transformed before.
+
+    Args:
+        x: Input, [b, h, w, c].
+        tiles: What `kernel_tiles` made of the kernel, [36, c, d].
+
+    Returns:
+        Output, [b, h, w, d].
+    """
+    return _multiplied(_input_tiles(x), tiles, x)
+
+
+def _multiplied(inputs: jax.Array, kernels: jax.Array, x: jax.Array) -> jax.Array:
+    """Return the output for x from the tiles of its inputs [6, 6, b, t, u, c] and those of the kernel [36, c, d]."""
+    products = jnp.einsum("ptc,pcd->ptd", _flat(inputs), kernels)
+    return _outputs(products.reshape(*inputs.shape[:-1], kernels.shape[-1]), x)
 
 
 def _backward(residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -152,7 +169,7 @@ def _outputs_transposed(gradient: jax.Array) -> jax.Array:
     return _combine(_A_TRANSPOSED.T, [rows[:, :, :, :, j] for j in range(4)])
 
 
-def _kernel_tiles(kernel: jax.Array) -> jax.Array:
+def kernel_tiles(kernel: Float[Array, "3 3 c d"]) -> Float[Array, "36 c d"]:
     """Return G k G^T of a kernel [3, 3, c, d]: [36, c, d]."""
     return jnp.dot(_G_BOTH, kernel.reshape(9, -1)).reshape(36, *kernel.shape[2:])
 
