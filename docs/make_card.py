@@ -62,6 +62,8 @@ model-index:
 ```python
 import jaxfer, numpy as np
 
+jaxfer.Predictor.load("{name}")("photo.jpg")  # the faces in a photograph, found and framed as FER2013 frames them
+
 model = jaxfer.load_model("{name}")
 faces = np.zeros((1, 48, 48, 3), np.uint8)  # faces as FER2013 frames them, 0 to 255
 model.probabilities(faces)  # of {", ".join(model_names(votes))}: what people would see
@@ -146,7 +148,8 @@ that the photographs' rights are not cleared is yours to judge. No image is part
   Article 5(1)(f)) but for medical or safety reasons; other uses may be of high risk, and people must be told of them.
 - It has not been tested across age, sex or skin colour. FER2013 says nothing of them, and shows few faces of disgust
   ({one["per_class"]["disgust"]["support"]} of {one["examples"]:,} here).
-- It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs.
+- It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs;
+  `jaxfer predict` makes these.
 """
 
 

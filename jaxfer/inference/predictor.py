@@ -20,11 +20,9 @@ from jaxfer.config import Views
 from jaxfer.data.reading.images import UnreadableError, decode, open_face, quiet_pillow
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.errors import UserError
-from jaxfer.evaluation.explain import grad_cam
 from jaxfer.inference.faces import Box, Detection, Detector, find_faces
 from jaxfer.inference.framing import Frame, measure_framing, of_margin, sample_rows
 from jaxfer.inference.model import SHIPPED, Answer, FaceModel, load_model
-from jaxfer.runs.load import load_run
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -172,6 +170,9 @@ class Predictor:
         """
         if (isinstance(model, str) and model in SHIPPED) or not (Path(model) / "checkpoints").is_dir():
             return cls(load_model(model), **options)
+        # Who predicts with a model alone does not wait for what reads runs and data.
+        from jaxfer.runs.load import load_run
+
         trained = load_run(model)
         found = FaceModel.of_run(trained)
         if found.framing is None and options.get("margin") is None and options.get("detector") != "whole":
@@ -281,6 +282,8 @@ class Predictor:
         Raises:
             NoFeatureMap: The network has none.
         """
+        from jaxfer.evaluation.explain import grad_cam  # with all that evaluates
+
         head, columns = self.model.head(self._answer)
         classes = np.array([columns[self.names.index(face.label)] for face in faces])
         crops = np.stack([face.crop for face in faces])
