@@ -11,7 +11,7 @@ from formats import fer2013
 
 def train(cwd, *flags, place="", signum=0):
     """Run the command in a process, which sends itself a signal once the function at this place is called."""
-    command = programs.command("signalled", place, int(signum), "train", "--run-dir", "run", *flags)
+    command = programs.forked("signalled", place, int(signum), "train", "--run-dir", "run", *flags)
     command += ["--network", "networks:Convolutional"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(programs.TESTS), os.environ.get("PYTHONPATH", "")])}
     options = {"capture_output": True, "text": True, "timeout": 600, "check": False}

@@ -1,6 +1,6 @@
 """Two processes that train one run: the numbers of one process, and an end for both whatever happens to either.
 
-Slow, since most tests start two processes, often twice: each imports all of jaxfer and compiles or loads its programs.
+Slow, since most tests start two processes, often twice: each compiles or loads its programs.
 """
 
 import csv
@@ -65,7 +65,7 @@ def train(request):
     def train(run_dir, *flags, count=2, first=(), second=()):
         port = free_port()
         own = [[run_dir, *flags, *(second if i else first)] for i in range(count)]
-        each = [programs.command("process", request.param, port, i, count, *own[i]) for i in range(count)]
+        each = [programs.forked("process", request.param, port, i, count, *own[i]) for i in range(count)]
         return run(*(command[1:] for command in each), cwd=programs.TESTS)
 
     return train
@@ -254,7 +254,7 @@ def test_a_refusal_of_the_first_process_ends_all_of_them(train, two):
 
 def test_a_folder_that_the_processes_do_not_share_is_named_by_who_does_not_see_it(tmp_path):
     port = free_port()
-    each = [programs.command("process", "Convolutional", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
+    each = [programs.forked("process", "Convolutional", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
     first, second = run(*each, cwd=programs.TESTS)
     assert (first.returncode, second.returncode) == (2, 2), (first, second)
     assert "of-1 is not the folder that process 0 writes: pass one that all machines share" in second.stderr
