@@ -54,7 +54,7 @@ def _is_grouping(group_by: str) -> bool:
         return False
 
 
-SIDE = Must(lambda side: side >= 32, "at least 32 pixels")
+SIDE = Must(lambda side: 32 <= side <= 4096, "from 32 to 4096 pixels")
 WORDS = Must(_are_texts, "a tuple of texts WORD=CLASS, such as ('suprise=surprise',)")
 MARGIN = Must(lambda x: 0 <= x < 10, "a share of at least 0, such as 0.1")
 PATH = Must(lambda path: isinstance(path, Path), "a pathlib.Path")

@@ -182,7 +182,7 @@ INVALID = [
     (DataConfig, "test_dir", ("faces", Path("faces")), "a"),
     (DataConfig, "image_column", ("picture",), "the table (--table)"),
     (DataConfig, "label_column", ("feeling",), "the table (--table)"),
-    (DataConfig, "image_size", (31, 0, -64, "64", None), "at least 32 pixels"),
+    (DataConfig, "image_size", (31, 0, -64, "64", None), "from 32 to 4096 pixels"),
     (DataConfig, "num_classes", (6, 11), "7, 8"),
     (
         DataConfig,

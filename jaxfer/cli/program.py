@@ -23,6 +23,20 @@ _LOST = "another process of the run has ended or is not reached: start all of th
 _NO_READER = 13
 """The number of SIGPIPE, for which Windows has no name."""
 
+_ADVICE = {
+    errno.EACCES: "correct its permissions",
+    errno.EPERM: "correct its permissions",
+    errno.ENAMETOOLONG: "pass a shorter one",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space",
+    errno.EROFS: "choose a place on another disk",
+    errno.EIO: "see whether its disk is sound",
+    errno.ESTALE: "see whether its disk is there",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files",
+}
+"""What to do where a path or its disk is at fault. Any use of one can meet that, and no mistake of jaxfer's own."""
+
 PARTING_SECONDS = 5
 """How long a program that fails waits for other processes of its run to do the same."""
 
@@ -55,14 +69,14 @@ def run(main: Callable[[], None]) -> None:
         errors.print("stopped")
         _exit(128 + signal.SIGINT)
     except Exception as error:
-        if said := _out_of_memory(error):
-            errors.print(printable(f"error: {said}"))
+        words = _out_of_memory(error) or (_of_a_path(error) if isinstance(error, OSError) else None)
+        if _joined() and _lost(error):
+            words = f"{_LOST} ({str(error).splitlines()[0]})"
+        if words:
+            errors.print(printable(f"error: {words}"))
             _exit(2)
         if not _joined():
             raise
-        if _lost(error):
-            errors.print(printable(f"error: {_LOST} ({str(error).splitlines()[0]})"))
-            _exit(2)
         sys.excepthook(type(error), error, error.__traceback__)
         _exit(1)
 
@@ -114,6 +128,15 @@ def _joined() -> bool:
     """Return whether this is one of several processes of a run."""
     jax = sys.modules.get("jax")  # a mistake may have ended the program before it needed JAX
     return jax is not None and jax.distributed.is_initialized()
+
+
+def _of_a_path(error: OSError) -> str | None:
+    """Return what an error says of a path or its disk in words, whoever has met it; None of any other."""
+    advice = _ADVICE.get(error.errno or 0)
+    if advice is None:
+        return None
+    path = "a file" if error.filename is None else os.fsdecode(error.filename)[-200:]
+    return f"{path} cannot be reached ({error.strerror}): {advice}"
 
 
 def _lost(error: Exception) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 
 from jaxfer.config import Config
 from jaxfer.data.dataset import Dataset
+from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
+from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.evaluation.summary import summarize
 from jaxfer.inference.faces import is_installed
 from jaxfer.inference.framing import measure_framing, sample_rows
@@ -26,6 +28,7 @@ def finish_run(
     history: Sequence[dict[str, Any]],
     name: str = SUMMARY,
     *,
+    parallel: Parallel | None = None,
     model: Network | None = None,
     tasks: Sequence[Task] = (),
     **more: Any,
@@ -41,26 +44,32 @@ def finish_run(
         state: What `fit` returned.
         history: The rows that it returned.
         name: Of the summary's file, another one for a cell of a sweep that ends before its run.
+        parallel: As passed to `fit`.
         model: As passed to `fit`.
         tasks: As passed to `fit`.
         more: What else the summary is to hold, JSON-ready.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came. The run is as `fit` left it: resuming it comes here again.
-        UserError: A file cannot be written.
+        UserError: A file cannot be written, here or by the process that writes.
     """
     with ending_on_signals(history[-1]["step"]):
-        summary = summarize(config, data, state, history, model=model, tasks=tasks) | more
-        if is_first():
-            summary |= {"framing": _framing(data)}
-            text = json.dumps(summary, indent=2) + "\n"
-            if name == SUMMARY:
+        parallel = parallel or choose_parallel(config.batch_size)
+        summary = summarize(config, data, state, history, parallel=parallel, model=model, tasks=tasks)
+        summary |= {"framing": _framing(data)} | more
+        text = json.dumps(summary, indent=2) + "\n"
+
+        def written() -> None:
+            if is_first() and name == SUMMARY:
                 from jaxfer.reports.run_page import write_report  # Matplotlib takes long to import
 
                 own = {name: measure for task in tasks for name, measure in task.measures.items()}
                 write_report(run_dir, text, measures=MEASURES | own)
             # Last, since it ends the run: whatever keeps the page from being written is met again on resuming.
             RunFolder(run_dir).write(name, text)
+
+        # No process ends as if all were well where the one that writes cannot.
+        Agreement(parallel).together(written)
         return summary
 
 

@@ -4,8 +4,10 @@
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalSubscript=false, reportReturnType=false
 
 import asyncio
+import os
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -19,8 +21,8 @@ from orbax.checkpoint._src.path import atomicity_defaults
 from orbax.checkpoint._src.path.atomicity import AtomicRenameTemporaryPath
 
 from jaxfer.errors import UserError
-from jaxfer.files import make, refuse_links, sync, sync_all
-from jaxfer.json_text import read
+from jaxfer.files import make, opened, refuse_links, sync, sync_all
+from jaxfer.json_text import MOST_BYTES, check, read
 
 _NOTES = "_CHECKPOINT_METADATA"
 """The file of a checkpoint in which Orbax keeps its metrics and notes, as JSON."""
@@ -55,10 +57,9 @@ class Checkpoints:
         if not read_only:
             refuse_links(directory, *(directory.iterdir() if directory.is_dir() else ()))
         try:
-            # Orbax reads these as well, and writes a line into the terminal for each that is damaged.
-            for notes in directory.glob(f"*/{_NOTES}"):
-                if notes.parent.name.isdigit():  # and not the rest of an interrupted save
-                    read(notes)
+            for path in directory.iterdir() if directory.is_dir() else ():
+                if path.name.isdigit():  # and not the rest of an interrupted save
+                    _refuse_traps(path)
             if not read_only:
                 make(directory)
             self._orbax = self._open()
@@ -146,9 +147,11 @@ class Checkpoints:
         """
         # Orbax's own way to them also reads the form of each array, and returns none where their file is damaged.
         try:
-            notes = read(self.directory / str(step) / _NOTES, {"custom_metadata": dict})["custom_metadata"]
-            return {**notes, "checksums": dict(notes["checksums"])}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            path = self.directory / str(step) / _NOTES
+            notes = read(path, {"custom_metadata": dict})["custom_metadata"]
+            check(notes, dict.fromkeys(notes, str) | {"seconds": (int, float), "checksums": dict[str, int]}, str(path))
+            return notes
+        except (OSError, ValueError) as error:
             raise self._unreadable(step) from error
 
     def restore(self, step: int, like: Any) -> Any:
@@ -178,6 +181,12 @@ class Checkpoints:
             name = jax.tree_util.keystr(path, simple=True, separator=".")
             store = {"driver": "ocdbt", "base": f"{base}/", "path": f"{name}/"}
             array = tensorstore.open({"driver": "zarr3", "kvstore": store}, open=True, read=True).result()
+            like, chunk = jax.eval_shape(_plain, leaf), array.chunk_layout.write_chunk.shape or ()
+            # Before it is read, for which there may be no memory.
+            if (array.shape, array.dtype.numpy_dtype) != (like.shape, like.dtype) or any(
+                part > max(side, 1) for part, side in zip(chunk, like.shape, strict=True)
+            ):
+                raise ValueError("another form than was saved")
             return _placed(array.read().result(), leaf, checksums[_name(path)])
 
         # One after another, by the library below Orbax: that reads all at once and, where an array is damaged, leaves
@@ -230,6 +239,22 @@ class Checkpoints:
         )
 
 
+def _refuse_traps(checkpoint: Path) -> None:
+    """Refuse what is no file, which Orbax and TensorStore would wait for, and what they read whole and cannot."""
+    for folder, _, names in os.walk(checkpoint):
+        for path in (Path(folder, name) for name in names):
+            try:
+                # What its run has removed meanwhile is not there to be read.
+                with suppress(FileNotFoundError):
+                    opened(path, None if path.parent.name == "d" else MOST_BYTES).close()
+            except OSError as error:
+                raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    # Orbax would write a line into the terminal for each that is damaged.
+    for name, wanted in ((_NOTES, object), ("metrics/metrics", {"val_accuracy": float, "kept": bool})):
+        if (checkpoint / name).exists():
+            read(checkpoint / name, wanted)
+
+
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
@@ -253,11 +278,10 @@ def _plain(leaf: Any) -> Any:
 
 
 def _placed(array: np.ndarray, leaf: Any, checksum: int) -> jax.Array:
-    """Return what was read in the form and the place of `leaf`; `ValueError` if it does not fit or has other bits."""
-    like = jax.eval_shape(_plain, leaf)
-    if (array.shape, array.dtype) != (like.shape, like.dtype) or _checksum(array) != checksum:
+    """Return what was read in the place of `leaf`; `ValueError` if it has other bits."""
+    if _checksum(array) != checksum:
         raise ValueError("other numbers than were saved")
-    if leaf.dtype == like.dtype:
+    if leaf.dtype == array.dtype:
         return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])
     numbers = jax.device_put(array, _plain(leaf).sharding)
     return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))

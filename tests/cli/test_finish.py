@@ -4,41 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
+import programs
 from formats import fer2013
 
-TESTS = Path(__file__).parents[1]
 
-SIGNALLED = """
-import os, sys
-from importlib import import_module
-
-def signalled(place, name, signum):
-    module, _, owner = place.partition(":")
-    owner = getattr(import_module(module), owner) if owner else import_module(module)
-    real = getattr(owner, name)
-    def function(*arguments, **options):
-        setattr(owner, name, real)
-        os.kill(os.getpid(), signum)
-        return real(*arguments, **options)
-    setattr(owner, name, function)
-
-place, name, signum, *arguments = sys.argv[1:]
-if place:
-    signalled(place, name, int(signum))
-from jaxfer.cli.main import main
-sys.argv = ["jaxfer", *arguments]
-main()
-"""
-
-
-def train(cwd, *flags, place="", name="", signum=0):
-    """Run the command in a process, which sends itself a signal once this function at this place is called."""
-    command = [sys.executable, "-c", SIGNALLED, place, name, str(int(signum)), "train", "--run-dir", "run", *flags]
+def train(cwd, *flags, place="", signum=0):
+    """Run the command in a process, which sends itself a signal once the function at this place is called."""
+    command = programs.forked("signalled", place, int(signum), "train", "--run-dir", "run", *flags)
     command += ["--network", "networks:Convolutional"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(programs.TESTS), os.environ.get("PYTHONPATH", "")])}
     options = {"capture_output": True, "text": True, "timeout": 600, "check": False}
     return subprocess.run(command, cwd=cwd, env=environment, **options)
 
@@ -48,9 +23,9 @@ def test_a_signal_after_the_last_step_ends_the_program_and_resuming_does_what_is
     (tmp_path / "faces").mkdir()
     fer2013.npz(tmp_path / "faces", 3)
     begin = ["--data-dir", "faces", "--image-size", "32", "--batch-size", "21", "--epochs", "2"]
-    saving = {"place": "jaxfer.runs.history:History", "name": "__exit__", "signum": signal.SIGTERM}
-    scoring = {"place": "jaxfer.evaluation.summary", "name": "intervals", "signum": signal.SIGTERM}
-    reporting = {"place": "jaxfer.reports.run_page", "name": "render", "signum": signal.SIGINT}
+    saving = {"place": "jaxfer.runs.history:History.__exit__", "signum": signal.SIGTERM}
+    scoring = {"place": "jaxfer.evaluation.summary:intervals", "signum": signal.SIGTERM}
+    reporting = {"place": "jaxfer.reports.run_page:render", "signum": signal.SIGINT}
     for flags, options in ((begin, saving), (["--resume"], scoring), (["--resume"], reporting)):
         ended = train(tmp_path, *flags, **options)
         signum = options["signum"]

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
 
 import jaxfer
+from jaxfer.cli import main
 from jaxfer.cli.program import run
 from jaxfer.errors import Interrupted, UserError
 
@@ -28,6 +30,16 @@ from jaxfer.errors import Interrupted, UserError
             jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 33 bytes."),
             2,
             "error: memory ran out (Out of memory allocating 33 bytes): to train",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/a/b"),
+            2,
+            "error: /a/b cannot be reached (Permission denied): ",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            2,
+            "error: a file cannot be reached (No space left on device): ",
         ),
         (UserError("\x1b]0;x\x07\u202egpj.exe"), 2, r"error: \x1b]0;x\x07\u202egpj.exe"),
     ],
@@ -63,6 +75,27 @@ def test_pipes_that_are_not_the_output_keep_their_traceback():
 def test_errors_of_our_own_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0)
+    with pytest.raises(FileNotFoundError):
+        run(Path("none").stat)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "NAME"],
+        ["data", "check", "NAME"],
+        ["data", "prepare", "NAME", "--out", "out"],
+    ],
+    ids=" ".join,
+)
+def test_a_path_longer_than_any_disk_has_is_a_sentence(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["jaxfer", *(one.replace("NAME", "x" * 5000) for one in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (2, 1)
+    assert said.startswith("error: x")
+    assert "(File name too long)" in said
 
 
 def test_a_device_without_memory_is_told_in_a_sentence(tmp_path):
@@ -121,6 +154,7 @@ def test_what_cannot_be_raised_is_shown_unless_a_task_outlives_its_loop(capsys):
 
 CHANGES_ITS_MIND = """
 import sys
+from pathlib import Path
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "tyro":
@@ -133,6 +167,7 @@ main()
 
 
 PRINTS_A_NAME = """
+from jaxfer.cli import main
 from jaxfer.cli.program import run
 run(lambda: print("caf\\udce9 \\u8868"))
 """

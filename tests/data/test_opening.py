@@ -5,7 +5,7 @@ import shutil
 import signal
 import tracemalloc
 from contextlib import contextmanager, nullcontext, suppress
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pytest
@@ -140,6 +140,27 @@ def test_an_npz_never_unpacks_into_more_than_it_may(tmp_path, lies):
         opened_npz(path, 2**21) as arrays,
     ):
         arrays["zeros"]
+
+
+@pytest.mark.parametrize("entries", [True, False])
+def test_the_list_of_arrays_in_an_npz_has_bounds(tmp_path, entries):
+    path = tmp_path / "many.npz"
+    with ZipFile(path, "w") as members:
+        for number in range(20_000 if entries else 1):
+            members.writestr(f"{number}.npy", b"")
+    if not entries:  # half a GB of zeros, which take no room on the disk, and an end that calls them the list
+        end = bytearray(path.read_bytes()[-22:])
+        end[12:20] = (2**29).to_bytes(4, "little") + bytes(4)
+        with path.open("r+b") as file:
+            file.truncate(2**29)
+            file.seek(0, 2)
+            file.write(end)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="list of its arrays, or the head of one, has more"), opened_npz(path):
+        pass
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**23
 
 
 def test_a_csv_of_groups_has_bounds(tmp_path):

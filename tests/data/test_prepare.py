@@ -1,4 +1,6 @@
+import contextlib
 import errno
+import itertools
 import json
 import os
 import random
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from formats import COLOURS, FORMATS, class_shown, encoded, face, put
 from PIL import Image, ImageEnhance
 
@@ -17,6 +20,7 @@ from jaxfer.config import DataConfig, PrepareConfig
 from jaxfer.data import load
 from jaxfer.data.checking import check
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect
+from jaxfer.data.layouts.prepared import chunks
 from jaxfer.data.prepared import builder, run
 from jaxfer.data.prepared import prepare as prepare_as
 from jaxfer.data.reading import pool
@@ -100,6 +104,7 @@ def test_every_format_comes_back_with_its_names_splits_labels_and_pixels(format_
 PLAIN = """
 import json, sys
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 out, path = sys.argv[1:]
 by_name = tfds.data_source("facial_expressions/affectnet7-64px", data_dir=out, split="train")
 builder = tfds.builder_from_directory(path)
@@ -355,7 +360,7 @@ def test_an_out_in_the_data_itself_is_refused(tmp_path, inside):
     ("options", "message"),
     [
         ({"num_classes": 9}, "num_classes is 9"),
-        ({"image_size": 8}, "at least 32"),
+        ({"image_size": 8}, "from 32 to 4096"),
         ({"margin": -0.1}, "margin is -0.1"),
         ({"margin": float("nan")}, "margin is nan"),
         ({"label_order": "afectnet"}, "label_order is 'afectnet'"),
@@ -585,8 +590,72 @@ def train_file(path):
 def test_a_file_that_is_cut_off_is_named(prepared, share):
     content = train_file(prepared).read_bytes()
     train_file(prepared).write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match=r"-train\S+ is damaged \(0 records rather than 28\): copy or prepare"):
+    reason = "what it says of itself at byte [0-9,]+ is not so" if share else "0 records rather than 28"
+    with pytest.raises(UserError, match=rf"-train\S+ is damaged \({reason}\): copy or prepare"):
         records_in(prepared)
+
+
+@pytest.mark.parametrize(
+    "options", ["group_size:1,zstd", "group_size:1,brotli", "group_size:2,uncompressed", "transpose"]
+)
+def test_what_was_packed_is_not_unpacked(prepared, options):
+    writer = ArrayRecordWriter(str(train_file(prepared)), options)
+    for _ in range(28):
+        writer.write(bytes(1 << 20))
+    writer.close()
+    with pytest.raises(
+        UserError, match=r"-train\S+ is damaged \((what lies|what it says of itself|it was not written)"
+    ):
+        records_in(prepared)
+
+
+def test_a_record_larger_than_any_face_is_not_read(prepared, monkeypatch):
+    monkeypatch.setattr(chunks, "LARGEST", 1000)
+    with pytest.raises(UserError, match="larger than any face"):
+        records_in(prepared)
+    (prepared / "metadata.json").write_text((prepared / "metadata.json").read_text().replace(": 32", ": 100000"))
+    with pytest.raises(UserError, match="image_size is 100000, not from 32 to 4096 pixels"):
+        records_in(prepared)
+
+
+def test_nothing_that_a_file_says_of_its_sizes_is_believed(prepared):
+    """Each number of each head of a chunk, and of the list of records, says more than there is."""
+    content = train_file(prepared).read_bytes()
+    with train_file(prepared).open("rb") as file:
+        heads = [
+            chunk.begin + (0 if chunk.begin % 2**16 else 24) for chunk in chunks._chunks(file.fileno(), len(content))
+        ]
+    assert chunks_of(train_file(prepared), content) == 28
+    assert len(heads) == 1 + 28 + 4  # and what fills the blocks of the last two
+    places = [(head + place, size) for head in (*heads[:3], *heads[-4:]) for place, size in ((8, 8), (25, 7), (32, 8))]
+    for (place, size), number in itertools.product(places, (2**20, 2**31, 2**55)):
+        changed = content[:place] + number.to_bytes(size, "little") + content[place + size :]
+        with pytest.raises(ValueError, match=r"what it says of itself|written by|cut off"):
+            chunks_of(train_file(prepared), changed)
+    for head in (heads[-4], heads[-2]):  # the list of records, and the place of that list
+        for place in range(head + 40, head + 140):
+            changed = bytearray(content)
+            changed[place] ^= 0x15
+            with contextlib.suppress(ValueError):
+                assert chunks_of(train_file(prepared), bytes(changed)) == 28
+
+
+def chunks_of(path, content):
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        return chunks.count_records(file.fileno())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_records_of_any_size_are_counted_wherever_blocks_begin(tmp_path, seed):
+    chance = random.Random(seed)
+    for most in (2, 300, 70_000):
+        for count in (0, 1, 60):
+            writer = ArrayRecordWriter(str(tmp_path / "file"), builder.FILE_OPTIONS)
+            for _ in range(count):
+                writer.write(bytes(chance.randrange(most)))
+            writer.close()
+            assert chunks_of(tmp_path / "file", (tmp_path / "file").read_bytes()) == count
 
 
 def test_a_missing_file_is_named(prepared):

@@ -1,6 +1,6 @@
 """Two processes that train one run: the numbers of one process, and an end for both whatever happens to either.
 
-Slow, since most tests start two processes, often twice: each imports all of jaxfer and compiles or loads its programs.
+Slow, since most tests start two processes, often twice: each compiles or loads its programs.
 """
 
 import csv
@@ -65,7 +65,7 @@ def train(request):
     def train(run_dir, *flags, count=2, first=(), second=()):
         port = free_port()
         own = [[run_dir, *flags, *(second if i else first)] for i in range(count)]
-        each = [programs.command("process", request.param, port, i, count, *own[i]) for i in range(count)]
+        each = [programs.forked("process", request.param, port, i, count, *own[i]) for i in range(count)]
         return run(*(command[1:] for command in each), cwd=programs.TESTS)
 
     return train
@@ -135,14 +135,22 @@ def test_two_processes_are_taught_as_one_is(train, finish, one, tmp_path):
     assert history(both) != history(one)
 
 
+ALONE = {2: "error: another process of the run has ended", -signal.SIGABRT: "another task died"}
+"""How a process ends without the other: a sum with it fails at once, or it was silent for `SILENT_SECONDS`."""
+
+
+def assert_ended(process, words):
+    """Check that a process has ended with one of these statuses, saying its words, without a traceback of its own."""
+    assert process.returncode in words, process
+    assert words[process.returncode] in process.stderr
+    assert "Traceback" not in process.stderr or process.returncode == -signal.SIGABRT, process.stderr
+
+
 def killed(train, run_dir, step, saved, first=()):
     """Train until the second process is killed before a step, which ends the first; `saved` or a later step is kept."""
     ended, dead = train(run_dir, first=first, second=["--kill", step, "--saved", saved])
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    # A sum with it fails at once; if none is due, JAX ends the process once the other is silent for SILENT_SECONDS.
-    words = {2: "error: another process of the run has ended", -signal.SIGABRT: "another task died"}
-    assert words[ended.returncode] in ended.stderr
-    assert "Traceback" not in ended.stderr or ended.returncode != 2, ended.stderr
+    assert_ended(ended, ALONE)
     return run_dir
 
 
@@ -176,6 +184,39 @@ def test_sigterm_to_one_stops_both_at_the_same_step_and_one_process_goes_on_alon
     assert all("stopped by SIGTERM after step 10, all of it saved" in ended.stderr for ended in stopped), stopped
     finish(run_dir, "--resume", count=1)
     assert_same_run(run_dir, one, rounding=True)
+
+
+AFTER_THE_LAST_STEP = {
+    "the report, which the first writes": ("first", "jaxfer.reports.run_page:render", signal.SIGINT),
+    "the last save": ("second", "jaxfer.runs.history:History.__exit__", signal.SIGTERM),
+    "the statistics of one": ("second", "jaxfer.evaluation.summary:intervals", signal.SIGTERM),
+    "the statistics of the first": ("first", "jaxfer.evaluation.summary:predict_split", signal.SIGTERM),
+}
+"""Whom a signal reaches, when, and which."""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [name if not i else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(AFTER_THE_LAST_STEP)],
+)
+def test_a_signal_to_one_after_the_last_step_ends_all_and_resuming_does_what_is_left(train, finish, tmp_path, moment):
+    whom, place, signum = AFTER_THE_LAST_STEP[moment]
+    ended = dict(
+        zip(("first", "second"), train(tmp_path, "--finish", **{whom: ["--signal", place, int(signum)]}), strict=True)
+    )
+    reached, other = ended.pop(whom), *ended.values()
+    assert reached.returncode == 128 + signum, reached.stderr
+    assert f"stopped by {signum.name} after step {2 * STEPS_PER_EPOCH}, all of it saved.\n" in reached.stderr
+    assert "Traceback" not in reached.stderr
+    # What they still agree on is the last save; then the other is without it as where a process is killed.
+    together = {128 + signum: f"stopped by {signum.name}"}
+    assert_ended(other, together if moment == "the last save" else ALONE)
+    assert not (tmp_path / "summary.json").exists()
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    finish(tmp_path, "--finish", "--resume")
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert json.loads((tmp_path / "summary.json").read_text())["steps"] == 2 * STEPS_PER_EPOCH
+    assert (tmp_path / "report.html").exists()
 
 
 @pytest.mark.slow
@@ -213,7 +254,7 @@ def test_a_refusal_of_the_first_process_ends_all_of_them(train, two):
 
 def test_a_folder_that_the_processes_do_not_share_is_named_by_who_does_not_see_it(tmp_path):
     port = free_port()
-    each = [programs.command("process", "Convolutional", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
+    each = [programs.forked("process", "Convolutional", port, i, 2, tmp_path / f"of-{i}")[1:] for i in range(2)]
     first, second = run(*each, cwd=programs.TESTS)
     assert (first.returncode, second.returncode) == (2, 2), (first, second)
     assert "of-1 is not the folder that process 0 writes: pass one that all machines share" in second.stderr

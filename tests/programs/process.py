@@ -7,7 +7,8 @@ a run whose batches fill neither the devices nor the last step of an epoch; `--t
 `--sweep` trains a grid that has the usual run in it; `--other-images` and `--other-seed` differ from what the rest
 trains on; `--save-often` finds a checkpoint due after every step; `--kill STEP`, `--terminate STEP` and `--fail STEP`
 end this process before that step, and with `--saved STEP` not before the checkpoint of that step, or of a later one,
-is there.
+is there. `--finish` evaluates and reports what was trained, and `--signal PLACE SIGNUM` has this process send itself a
+signal there, see `programs.signalled`.
 """
 
 import argparse
@@ -22,10 +23,11 @@ from jaxfer.config import AugmentConfig, DistillConfig, ModelConfig, OptimizerCo
 from jaxfer.data.dataset import Dataset
 from jaxfer.devices import Sharded, distributed
 from jaxfer.emotions import AFFECTNET_7
-from jaxfer.reports import ProgressBar
+from jaxfer.reports import ProgressBar, finish_run
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import fit, loop
 from programs.child import CONFIG, NETWORKS, EndingBatches, faces
+from programs.signalled import signalled
 from programs.small_run import finish
 
 # Plain SGD: what adds up in another order stays as near as it was, which Adam would not leave it.
@@ -35,12 +37,15 @@ ODD = dataclasses.replace(EVEN, model=ModelConfig(), augment=AugmentConfig(), ba
 DEVICES = 4
 
 
-def train(config, run_dir, model, *, resume, other_images):
+def train(config, run_dir, model, *, resume, other_images, finishes):
     train = faces(84, "train")
     if other_images:
         train = dataclasses.replace(train, images=255 - train.images)
     data = Dataset({"train": train, "val": faces(21, "val")}, AFFECTNET_7, source="noise", left_out={})
-    fit(config, data, run_dir=run_dir, resume=resume, model=model, parallel=Sharded(), callbacks=[ProgressBar()])
+    options = {"model": model, "parallel": Sharded()}
+    state, history = fit(config, data, run_dir=run_dir, resume=resume, callbacks=[ProgressBar()], **options)
+    if finishes:
+        finish_run(run_dir, config, data, state, history, **options)
 
 
 def train_grid(config, sweep_dir, model, *, resume):
@@ -54,13 +59,16 @@ def main():
     parser = argparse.ArgumentParser()
     for name, kind in (("network", str), ("port", int), ("index", int), ("count", int), ("run_dir", Path)):
         parser.add_argument(name, type=kind)
-    for name in ("resume", "odd", "sweep", "other-images", "other-seed", "save-often"):
+    for name in ("resume", "odd", "sweep", "other-images", "other-seed", "save-often", "finish"):
         parser.add_argument(f"--{name}", action="store_true")
     for ending in ("kill", "terminate", "fail"):
         parser.add_argument(f"--{ending}", type=int)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--saved", type=int, default=0)
+    parser.add_argument("--signal", nargs=2)
     flags = parser.parse_args()
+    if flags.signal:
+        signalled(flags.signal[0], int(flags.signal[1]))
     if flags.save_often:
         loop.SAVE_SECONDS = 0.0
     for ending in ("kill", "terminate", "fail"):
@@ -80,7 +88,8 @@ def main():
     if flags.sweep:
         train_grid(config, flags.run_dir, model, resume=flags.resume)
     else:
-        train(config, flags.run_dir, model, resume=flags.resume, other_images=flags.other_images)
+        options = {"resume": flags.resume, "other_images": flags.other_images, "finishes": flags.finish}
+        train(config, flags.run_dir, model, **options)
 
 
 if __name__ == "__main__":

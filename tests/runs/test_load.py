@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import random
 import shutil
@@ -9,11 +10,13 @@ import shutil
 import flax.linen as nn
 import numpy as np
 import pytest
+import tensorstore
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, to_json
 from jaxfer.data import load
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
+from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
 
@@ -137,6 +140,56 @@ def test_a_network_with_fewer_layers_than_were_saved_is_refused(tmp_path):
     assert load_run(run_dir, model=More(both=True)).step == 4
     with pytest.raises(UserError, match="damaged, or of another network"):
         load_run(run_dir, model=More(both=False))
+
+
+def test_a_pipe_in_the_place_of_a_file_of_a_checkpoint_is_not_waited_for(run_dir):
+    for path in sorted(path for path in (run_dir / "checkpoints/4").rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(UserError, match=r"cannot be read.* a pipe, not a file"):
+            Checkpoints(run_dir / "checkpoints", read_only=True)
+        path.unlink()
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("form", [{"shape": [10**7, 10**7]}, {"chunk": [2**17, 2**17]}, {"dtype": "float64"}])
+def test_an_array_of_another_form_is_refused_before_there_is_memory_for_it(run_dir, form):
+    base = f"{(run_dir / 'checkpoints/4/state').as_uri()}/"
+    store = {"driver": "zarr3", "kvstore": {"driver": "ocdbt", "base": base, "path": "state.params.head.kernel/"}}
+    shape = tensorstore.open(store, open=True).result().shape
+    chunk = {"name": "regular", "configuration": {"chunk_shape": form.get("chunk", form.get("shape", shape))}}
+    shown = {"shape": form.get("shape", shape), "chunk_grid": chunk, "data_type": form.get("dtype", "float32")}
+    tensorstore.open(store | {"metadata": shown}, create=True, delete_existing=True).result()
+    assert "cannot be read: it is damaged, or of another network" in read_kernel(run_dir)
+
+
+def test_a_file_of_a_checkpoint_that_is_read_whole_is_not_read_where_it_is_huge(run_dir):
+    with (run_dir / "checkpoints/4/state/manifest.ocdbt").open("r+b") as file:
+        file.truncate(2**34)  # which takes no room on the disk
+    with pytest.raises(UserError, match=r"manifest\.ocdbt cannot be read: more than 256 MiB"):
+        Checkpoints(run_dir / "checkpoints", read_only=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seconds", [1]), ("config", {}), ("fingerprint", 3), ("checksums", {"a": "b"}), ("checksums", 1)],
+)
+def test_notes_of_a_checkpoint_of_other_kinds_are_damage(run_dir, name, value):
+    notes = run_dir / "checkpoints/4/_CHECKPOINT_METADATA"
+    content = json.loads(notes.read_text())
+    content["custom_metadata"][name] = value
+    notes.write_text(json.dumps(content))
+    damage = pytest.raises(UserError, match="checkpoints/4 cannot be read: it is damaged")
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints, damage:
+        checkpoints.notes(4)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"val_accuracy": "high", "kept": false}', '{"val_accuracy": 1, "kept": 3}'])
+def test_what_a_checkpoint_says_of_its_accuracy_is_validated(run_dir, content):
+    (run_dir / "checkpoints/4/metrics/metrics").write_text(content)
+    with pytest.raises(UserError, match=r"checkpoints/4/metrics/metrics\S* .*is damaged: expected"):
+        Checkpoints(run_dir / "checkpoints", read_only=True)
 
 
 def damage(path, kind, dice):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 from zipfile import ZipFile
 
 import numpy as np
@@ -11,6 +12,9 @@ from jaxfer.files import opened
 
 LARGEST = 2**30
 """Bytes that all arrays of a file may have: ten times those of FER2013."""
+
+_MOST_AT_ONCE = 2**20
+"""Bytes that are read of a file at once. The list of its arrays is, whatever length it says of itself."""
 
 
 @contextmanager
@@ -24,15 +28,30 @@ def opened_npz(path: Path, largest: int = LARGEST) -> Iterator[Mapping[str, np.n
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It has more.
+        ValueError: It has more, or more arrays than any that jaxfer knows.
         Exception: Something else is wrong with it, now or when an array is read: zipfile meets damage with
             `BadZipFile`, `NotImplementedError` and others, NumPy with `SyntaxError`, `MemoryError` and others.
     """
-    with opened(path) as file, ZipFile(file) as members:
+    with opened(path) as file, ZipFile(cast(IO[bytes], _Sparing(file))) as members:
         size = sum(member.file_size for member in members.infolist())
         if size > largest:
             raise ValueError(f"its arrays have {size:,} bytes, and {largest:,} are the most that it can need")
         yield _Arrays(members)
+
+
+class _Sparing:
+    """An open file of which little is read at once: zipfile reads as much as the file says that a list has."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; all that are left with a size below 0."""
+        found = self._file.read(_MOST_AT_ONCE + 1 if size < 0 else min(size, _MOST_AT_ONCE + 1))
+        if len(found) > _MOST_AT_ONCE:
+            raise ValueError(f"the list of its arrays, or the head of one, has more than {_MOST_AT_ONCE:,} bytes")
+        return found
 
 
 class _Arrays(Mapping[str, np.ndarray]):

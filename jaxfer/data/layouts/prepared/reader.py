@@ -4,7 +4,6 @@ It is a folder such as `facial_expressions/affectnet7-64px/1.0.0` with `dataset_
 `metadata.json`, `label.labels.txt`, and files `facial_expressions-<split>.array_record-<index>-of-<count>`.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxfer.config import PrepareConfig
+from jaxfer.config import SIDE, PrepareConfig
+from jaxfer.data.layouts.prepared.chunks import count_records
 from jaxfer.data.reading.folder import Folder
 from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Layout, Match, ReadOptions, Record, Split
@@ -163,7 +163,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     metadata, lengths = _json(place / "metadata.json"), _lengths(place)
     check(metadata, _METADATA, str(place / "metadata.json"), "copy or prepare the data set again")
     try:
-        size, classes = metadata["options"]["image_size"], metadata["class_names"]
+        size, classes = image_size(place), metadata["class_names"]
         splits: list[tuple[Split, str]] = [(split, name) for split, name in SPLIT_NAMES.items() if name in lengths]
         source_names = {name: metadata["splits"][name]["source_name"] for _, name in splits}
     except (KeyError, TypeError, ValueError) as error:
@@ -200,8 +200,15 @@ def config_name(config: PrepareConfig) -> str:
 
 
 def image_size(place: Path) -> int:
-    """Return the side of the images of a prepared data set, in pixels."""
-    return _metadata(place, "options", "image_size", kind=int)
+    """Return the side of the images of a prepared data set, in pixels.
+
+    Raises:
+        UserError: It is none that `PrepareConfig` allows, or the data set is damaged.
+    """
+    size = _metadata(place, "options", "image_size", kind=int)
+    if not SIDE.holds(size):
+        raise UserError(_damaged(place / "metadata.json", f"image_size is {size}, not {SIDE.words}"))
+    return size
 
 
 def refuse_enlarging(place: Path, size: int, *, evaluating: bool = False) -> None:
@@ -256,7 +263,6 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
     """Return the records of a split, read from its files when they are asked for."""
     check_library()
     from array_record.python.array_record_data_source import ArrayRecordDataSource
-    from array_record.python.array_record_module import ArrayRecordReader
 
     root, files = place.resolve(), []
     for index, length in enumerate(lengths):
@@ -265,10 +271,10 @@ def _rows(place: Path, split: str, lengths: list[int]) -> Rows:
             raise UserError(f"{path} is a link that leaves the data set: put the file itself in its place")
         try:
             with opened(path) as file:  # by its path the reader opens it again, whatever it is
-                size = file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise UserError(_damaged(path, error.strerror or str(error))) from error
-        found = ArrayRecordReader(str(path)).num_records() if size else 0  # 0 for a file that is cut off, too
+                found = count_records(file.fileno())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(_damaged(path, reason)) from error
         if found != length:
             raise UserError(_damaged(path, f"{found} records rather than {length}"))
         files.append(path)
