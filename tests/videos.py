@@ -1,5 +1,6 @@
 """Videos of drawn faces that move, and files of them that differ in one thing from what cameras write."""
 
+import itertools
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,7 +47,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float = 10.0, 
         fourcc = cv2.VideoWriter.fourcc(*codec)
         writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, rate, first.shape[1::-1])
     assert writer.isOpened()
-    for picture in (first, *pictures):
+    for picture in itertools.chain([first], pictures):
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
     return path

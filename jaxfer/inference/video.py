@@ -62,7 +62,13 @@ FFmpeg knows more formats, among them lists of other files and addresses to open
 
 
 class UnreadableVideo(UserError):
-    """A video or camera that cannot be opened; `reason` says why."""
+    """A video or camera that cannot be opened.
+
+    Args:
+        name: What it is called.
+        reason: Why, which stays as an attribute.
+        advice: What to do, as the end of a sentence.
+    """
 
     def __init__(self, name: str, reason: str, advice: str) -> None:
         super().__init__(f"{name} cannot be read ({reason}): {advice}")
@@ -263,9 +269,10 @@ def watch(predictor: Predictor, source: Source, *, every: int = 1, smooth: float
 
     >>> from jaxfer.data.synthetic import draw_faces
     >>> predictor = Predictor.load(detector="whole")
-    >>> pictures = draw_faces(3, np.array([1, 1, 1]))
-    >>> [(one.time, one.faces[0].track, one.faces[0].label) for one in watch(predictor, enumerate(pictures))]
-    [(0, 1, 'happy'), (1, 1, 'happy'), (2, 1, 'happy')]
+    >>> picture = draw_faces(3, np.array([1]))[0]
+    >>> timed = ((i / 25, picture) for i in range(3))
+    >>> [(one.time, one.faces[0].track, one.faces[0].label) for one in watch(predictor, timed)]
+    [(0.0, 1, 'happy'), (0.04, 1, 'happy'), (0.08, 1, 'happy')]
     """
     check_pace(every, smooth)
     return _watched(predictor, source, every, smooth)

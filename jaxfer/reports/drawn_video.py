@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxfer.errors import UserError
 from jaxfer.files import begin
-from jaxfer.inference.video import Video, opencv, quiet_opencv
+from jaxfer.inference.video import UnreadableVideo, Video, opencv, quiet_opencv
 
 MEASURED = 1.0
 """Seconds over which the pictures of a camera are counted before the first of them is written."""
@@ -55,7 +55,7 @@ class DrawnVideo:
             UserError: The file exists, or cannot be written.
         """
         if self._writer is None and not self._waiting:
-            self._size = picture.size
+            self._size = max(picture.width, 2), max(picture.height, 2)  # OpenCV leaves the last of an odd number out
         if picture.size != self._size:
             picture = picture.resize(self._size)
         self._waiting.append((time, np.asarray(picture)))
@@ -73,26 +73,32 @@ class DrawnVideo:
             return
         self._writer.release()
         self._writer = None
-        with Video(self._path) as video:
-            written = video.count
-        if written != self._count:
-            raise UserError(f"{self._path} cannot be written: free disk space")
+        # The writer says nothing of a full disk.
+        try:
+            with Video(self._path) as video:
+                is_whole = video.count == self._count
+        except UnreadableVideo:
+            is_whole = False
+        if not is_whole:
+            raise UserError(f"{self._path} cannot be written whole: free disk space")
 
     def _write(self) -> None:
         """Write what waits."""
-        if not self._waiting:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
         cv2 = opencv()
         if self._writer is None:
-            self._writer = self._begun(cv2, self._rate or _rate([time for time, _ in self._waiting]))
-        for _, pixels in self._waiting:
+            self._writer = self._begun(cv2, self._rate or _rate([time for time, _ in waiting]))
+        for _, pixels in waiting:
             self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
             self._count += 1
-        self._waiting.clear()
 
     def _begun(self, cv2: Any, rate: float) -> Any:
         # Two digits: MPEG-4 counts time in 65,535ths of a second, at most.
         rate = max(round(rate, 2), SLOWEST)
+        if _is_no_text(str(self._path)):  # OpenCV would crash
+            raise UserError(f"{self._path} cannot be written by OpenCV, for which names are text: pass another folder")
         with begin(self._path, binary=True), quiet_opencv():  # refuses what is there, which OpenCV would overwrite
             kind = cv2.VideoWriter.fourcc(*"mp4v")
             writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, kind, rate, self._size)
@@ -105,3 +111,8 @@ def _rate(times: list[float]) -> float:
     """Return how many pictures a second these are; of a single one that does not matter."""
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return len(gaps) / sum(gaps) if sum(gaps) > 0 else 1.0
+
+
+def _is_no_text(name: str) -> bool:
+    """Return whether a name has bytes that are no UTF-8."""
+    return any("\ud800" <= one <= "\udfff" for one in name)
