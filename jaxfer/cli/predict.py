@@ -4,7 +4,7 @@ import glob
 import itertools
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,19 +84,15 @@ class Predict:
             raise UserError("--explain needs a folder to write into: pass --draw, too")
         if self.top < 1:
             raise UserError(f"--top is {self.top}: pass how many classes to name, at least 1")
-        if self.every < 1:
-            raise UserError(f"--every is {self.every}: pass 1 for every frame, 2 for every second one, and so on")
-        if not 0 <= self.smooth < float("inf"):
-            raise UserError(f"--smooth is {self.smooth}: pass seconds, such as 0.5, or 0")
         if self.camera is not None and self.paths:
             raise UserError("--camera watches until Ctrl-C: pass it without paths")
         sources = _named(self.paths) if self.camera is None else [self.camera]
         has_videos = any(map(_is_video, sources))
         from jaxfer.files import begin, check_writable
+        from jaxfer.inference.video import check_pace, opencv
 
+        check_pace(self.every, self.smooth)
         if has_videos:
-            from jaxfer.inference.video import opencv
-
             opencv()
             if self.explain:
                 raise UserError("--explain is for photographs: leave it out for videos")
@@ -137,7 +133,7 @@ class Predict:
     def _predict(
         self,
         predictor: "Predictor",
-        sources: list[Path | int],
+        sources: Sequence[Path | int],
         writers: "list[Callable[[Photograph], object]]",
         drawing: "_Drawing | None",
         *,
@@ -178,8 +174,8 @@ class Predict:
             raise UserError("none of them can be read: pass others")
 
     def _found(
-        self, predictor: "Predictor", sources: list[Path | int], drawing: "_Drawing | None", *, shown: bool
-    ) -> "Iterator[Photograph]":
+        self, predictor: "Predictor", sources: Sequence[Path | int], drawing: "_Drawing | None", *, shown: bool
+    ) -> "Generator[Photograph, None, None]":
         """Yield the photographs and the pictures of the videos, in order, each drawn and printed as is wanted."""
         from jaxfer.inference import Photograph, UnreadableVideo, Video
         from jaxfer.reports import images_bar
@@ -321,11 +317,9 @@ class _Drawing:
 
     def drawn(self, found: "VideoFrame") -> "Image":
         """Return a picture of a video with its faces marked."""
-        from PIL import Image
-
         from jaxfer.reports import drawing
 
-        return drawing.drawn(Image.fromarray(found.source), found.faces, self._predictor.names)
+        return drawing.drawn(self._predictor.upright(found.source), found.faces, self._predictor.names)
 
     def _free(self, stem: str) -> str:
         """Return a name that nothing before has."""

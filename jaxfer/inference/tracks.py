@@ -14,7 +14,7 @@ GAP = 1.0
 """Seconds for which a face may be out of sight, and be the same one after."""
 
 REACH = 1.0
-"""How far from where it is expected a face may be, in sides of its box."""
+"""How far from where it is expected a face may be, in sides of its box, and how much further after `GAP`."""
 
 GROWTH = 2.0
 """How many times larger or smaller it may be than when it was last seen."""
@@ -92,8 +92,9 @@ class Tracks:
         middles, sides = np.stack([place for place, _ in places]), np.array([side for _, side in places])
         expected = np.stack([one.expected(time) for one in self._tracks])
         before = np.array([one.side for one in self._tracks])
+        passed = np.array([min(time - one.time, GAP) for one in self._tracks])
         distance = np.linalg.norm(middles[None] - expected[:, None], axis=2)  # [tracks, faces]
-        distance /= np.sqrt(before[:, None] * sides[None])
+        distance /= np.sqrt(before[:, None] * sides[None]) * (1 + passed[:, None] / GAP)
         growth = np.abs(np.log(sides[None] / before[:, None]))
         can_be = (distance <= REACH) & (growth <= math.log(GROWTH))
         tracks, found = linear_sum_assignment(np.where(can_be, distance + growth, _FAR))

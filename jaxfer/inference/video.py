@@ -269,7 +269,7 @@ def watch(predictor: Predictor, source: Source, *, every: int = 1, smooth: float
 
     >>> from jaxfer.data.synthetic import draw_faces
     >>> predictor = Predictor.load(detector="whole")
-    >>> picture = draw_faces(3, np.array([1]))[0]
+    >>> picture = draw_faces(1, np.array([1]), image_size=96)[0]
     >>> timed = ((i / 25, picture) for i in range(3))
     >>> [(one.time, one.faces[0].track, one.faces[0].label) for one in watch(predictor, timed)]
     [(0.0, 1, 'happy'), (0.04, 1, 'happy'), (0.08, 1, 'happy')]
@@ -309,7 +309,8 @@ def _watched(predictor: Predictor, source: Source, every: int, smooth: float) ->
                 still.pixels, seen.size, faces, seen.problem, video=name, frame=still.frame, time=still.time
             )
     if isinstance(source, Video) and source.problem:
-        yield VideoFrame(source.name, (0, 0), (), source.problem, video=name, frame=still.frame + 1, time=still.time)
+        nothing = np.empty((0, 0, 3), np.uint8)
+        yield VideoFrame(nothing, (0, 0), (), source.problem, video=name, frame=still.frame + 1, time=still.time)
 
 
 def _portions(stills: Iterable[Still], *, alone: bool) -> Iterator[list[Still]]:

@@ -1,6 +1,5 @@
 """What was predicted over a video, for a terminal: a line where an expression changes, and what came of each face."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from jaxfer.inference.video import VideoFrame
@@ -23,15 +22,16 @@ class _Seen:
 
     first: float
     last: float
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     label: str = ""
     printed: float = 0.0
 
     @property
     def shares(self) -> list[tuple[str, float]]:
         """The share of each label, the largest first; one that was seen once has nothing but its label."""
-        total = self.seconds.total()
-        return [(name, value / total) for name, value in self.seconds.most_common()] if total else [(self.label, 1.0)]
+        total = sum(self.seconds.values())
+        longest = sorted(self.seconds.items(), key=lambda item: -item[1])
+        return [(name, value / total) for name, value in longest] if total else [(self.label, 1.0)]
 
 
 class Timeline:
@@ -61,7 +61,7 @@ class Timeline:
         self._time = found.time
         for face in found.faces:
             seen = self._faces.setdefault(face.track or 0, _Seen(found.time, found.time))
-            seen.seconds[face.label] += found.time - seen.last  # a Counter takes any number
+            seen.seconds[face.label] = seen.seconds.get(face.label, 0.0) + found.time - seen.last
             seen.last = found.time
             if face.label != seen.label and (not seen.label or found.time - seen.printed >= PAUSE):
                 lines.append(f"  {clock(found.time)}  {face.track}: {face_in_words(face, self._top)}")

@@ -15,7 +15,9 @@ from PIL import Image
 from videos import moving, write_video
 
 from jaxfer.cli.main import main
+from jaxfer.cli.predict import Predict
 from jaxfer.inference import Predictor, Video
+from jaxfer.inference.video import SMOOTH
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,7 @@ def test_tables_have_time_number_and_track(predict, clip, tmp_path):
 
 
 def test_smoothing_is_what_is_asked_for(predict, clip):
+    assert Predict.smooth == SMOOTH
     _, plain, _ = predict(clip, "--csv", "-", "--smooth", 0)
     _, slow, _ = predict(clip, "--csv", "-", "--smooth", 1000)
     _, usual, _ = predict(clip, "--csv", "-")
@@ -175,10 +178,10 @@ def test_of_a_damaged_video_what_is_readable_is_written_and_the_rest_said(predic
         (["pipe.mp4"], "pipe.mp4 cannot be read (a pipe, not a file): pass another one"),
         (["none.mp4"], "none.mp4 does not exist"),
         (["empty.mp4", "text.mp4"], "none of them can be read: pass others"),
-        (["text.mp4", "--every", "0"], "--every is 0"),
-        (["text.mp4", "--smooth", "-1"], "--smooth is -1.0"),
-        (["text.mp4", "--smooth", "nan"], "--smooth is nan"),
-        (["text.mp4", "--smooth", "inf"], "--smooth is inf"),
+        (["text.mp4", "--every", "0"], "every is 0"),
+        (["text.mp4", "--smooth", "-1"], "smooth is -1.0"),
+        (["text.mp4", "--smooth", "nan"], "smooth is nan"),
+        (["text.mp4", "--smooth", "inf"], "smooth is inf"),
         (["text.mp4", "--camera", "0"], "--camera watches until Ctrl-C: pass it without paths"),
         (["text.mp4", "--draw", "new", "--explain"], "--explain is for photographs"),
         (["text.mp4", "--csv", "mine.csv"], "mine.csv exists, and nothing is overwritten"),

@@ -347,6 +347,9 @@ def broken(kind: str, path):
     if kind == "cut":
         whole = write_video(path, gray(10)).read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "codec":
+        whole = write_video(path.with_suffix(".avi"), gray(10), codec="MJPG").read_bytes()
+        path.write_bytes(whole.replace(b"MJPG", b"ZZZZ"))
     elif kind == "sound":
         # A WebM header, a segment, and one track, of sound.
         path.write_bytes(bytes.fromhex("1a45dfa3874282847765626d18538067911654ae6b8cae8ad7810173c5810183810286"))
@@ -374,6 +377,7 @@ def broken(kind: str, path):
         ("header", "damaged from the start"),
         ("cut", "damaged from the start"),
         ("sound", "no video in it"),
+        ("codec", "of a kind that OpenCV does not know"),
         ("folder", "a folder, not a file"),
         ("pipe", "a pipe, not a file"),
         ("absent", "No such file or directory"),
