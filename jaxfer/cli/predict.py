@@ -1,9 +1,11 @@
-"""`jaxfer predict`: the expressions of the faces in photographs."""
+"""`jaxfer predict`: the expressions of the faces in photographs, videos, and what a camera sees."""
 
 import glob
+import itertools
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +16,10 @@ from jaxfer.config import Views
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxfer.inference import Photograph, Predictor
+    from PIL.Image import Image
+
+    from jaxfer.inference import Photograph, Predictor, Video, VideoFrame
+    from jaxfer.reports.drawn_video import DrawnVideo
 
 STANDARD = Path("-")
 """What stands for standard input, and for standard output."""
@@ -22,7 +27,7 @@ STANDARD = Path("-")
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Say which expressions people would see in the faces of photographs.
+    """Say which expressions people would see in the faces of photographs and videos.
 
     jaxfer predict photo.jpg
 
@@ -32,12 +37,18 @@ class Predict:
 
     jaxfer predict photo.jpg --model runs/first --top 3 --draw drawn/ --explain
 
+    jaxfer predict clip.mp4 --csv faces.csv --draw drawn/
+
+    jaxfer predict --camera 0
+
     It says how people would name the expression on a face, and does not tell what a person feels. Do not use it to
     judge anyone. Nothing leaves this machine.
     """
 
     paths: tyro.conf.Positional[tuple[str, ...]]
-    """Photographs, folders of them, patterns such as '*.jpg', or - for a list of paths on standard input."""
+    """Photographs, videos, folders of them, patterns such as '*.jpg', or - for a list of paths on standard input."""
+    camera: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None
+    """The number of a camera, from 0, to watch until Ctrl-C, in place of paths."""
     model: str = "small"
     """The network: one that comes with jaxfer, the folder of a model, or that of a run."""
     detector: Literal["yunet", "whole"] = "yunet"
@@ -53,25 +64,38 @@ class Predict:
     csv: Path | None = None
     """File for a table with a row for each face, which must not exist; - for the standard output."""
     json: Path | None = None
-    """File for lines of JSON, one for each photograph, which must not exist; - for the standard output."""
+    """File for lines of JSON, one for each photograph or frame, which must not exist; - for the standard output."""
     draw: Path | None = None
-    """Folder for the photographs with boxes, names and bars; it must be new or empty."""
+    """Folder for the photographs and videos with boxes, names and bars; it must be new or empty."""
     explain: bool = False
-    """Write into the folder of --draw, too, where in each face the network looked (Grad-CAM)."""
+    """Write into the folder of --draw, too, where in each face of a photograph the network looked (Grad-CAM)."""
+    every: Annotated[int, tyro.conf.arg(metavar="K")] = 1
+    """Look at each K-th frame of a video alone."""
+    smooth: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 0.5
+    """Time over which what is said of a face in a video is averaged; 0 for each frame as it is."""
 
     def run(self) -> None:
         """Predict, print, and write what was asked for.
 
         Raises:
-            UserError: No photograph is named or can be read, a file is there already, or the model cannot be used.
+            UserError: Nothing is named or can be read, a file is there already, or the model cannot be used.
         """
         if self.explain and self.draw is None:
             raise UserError("--explain needs a folder to write into: pass --draw, too")
         if self.top < 1:
             raise UserError(f"--top is {self.top}: pass how many classes to name, at least 1")
-        pictures = _named(self.paths)
+        if self.camera is not None and self.paths:
+            raise UserError("--camera watches until Ctrl-C: pass it without paths")
+        sources = _named(self.paths) if self.camera is None else [self.camera]
+        has_videos = any(map(_is_video, sources))
         from jaxfer.files import begin, check_writable
+        from jaxfer.inference.video import check_pace, opencv
 
+        check_pace(self.every, self.smooth)
+        if has_videos:
+            opencv()
+            if self.explain:
+                raise UserError("--explain is for photographs: leave it out for videos")
         if self.draw is not None:
             check_writable(self.draw, "pass another place")
             if self.draw.exists() and any(self.draw.iterdir()):
@@ -86,17 +110,17 @@ class Predict:
             from jaxfer.reports import predictions
 
             if "csv" in outputs:
-                table = predictions.Csv(predictor.names, has_affect="affect" in predictor.model.config.heads)
+                has_affect = "affect" in predictor.model.config.heads
+                table = predictions.Csv(predictor.names, has_affect=has_affect, of_videos=has_videos)
                 outputs["csv"].write(table.head())
                 writers.append(lambda found: outputs["csv"].write(table.rows(found)))
             if "json" in outputs:
                 writers.append(lambda found: outputs["json"].write(predictions.json_line(found)))
-            if not outputs:
-                writers.append(lambda found: print(*predictions.in_words(found, self.top), sep="\n", flush=True))
+            drawing = None
             if self.draw is not None:
                 self.draw.mkdir(parents=True, exist_ok=True)
-                writers.append(_Drawing(self.draw, predictor, explain=self.explain))
-            self._predict(predictor, pictures, writers, shown=not outputs)
+                drawing = _Drawing(self.draw, predictor, explain=self.explain)
+            self._predict(predictor, sources, writers, drawing, shown=not outputs)
 
     def _predictor(self) -> "Predictor":
         from jaxfer.devices.compile_cache import keep_compiled_programs
@@ -109,41 +133,153 @@ class Predict:
     def _predict(
         self,
         predictor: "Predictor",
-        pictures: Iterator[Path],
+        sources: Sequence[Path | int],
         writers: "list[Callable[[Photograph], object]]",
+        drawing: "_Drawing | None",
         *,
         shown: bool,
     ) -> None:
-        from jaxfer.reports import images_bar
-        from jaxfer.reports.predictions import NOTICE, counted
-        from jaxfer.reports.words import printable
+        """Predict, and say what came of all.
 
-        photographs = faces = 0
-        unreadable: list[str] = []
-        with images_bar("photographs") if not shown else ExitStack() as bar:
-            for found in predictor.batch(pictures):
-                photographs += 1
-                faces += len(found.faces)
-                if found.problem:
-                    unreadable.append(f"{found.name}: {found.problem}")
+        Raises:
+            UserError: There is nothing to predict, or none of it can be read.
+            KeyboardInterrupt: Ctrl-C came; what was predicted by then is written.
+        """
+        from jaxfer.reports.predictions import NOTICE
+        from jaxfer.reports.words import printable
+        from jaxfer.training.interrupt import stop_on_signals
+
+        counts = _Counts()
+        with stop_on_signals() as request, closing(self._found(predictor, sources, drawing, shown=shown)) as found:
+            for one in found:
+                counts.add(one)
                 for write in writers:
-                    write(found)
-                if callable(bar):
-                    bar("photographs", photographs)
-        if not photographs:
-            raise UserError("no photograph was found: pass files, or folders with some in them")
-        counts = f"{counted(faces, 'face')} in {counted(photographs, 'photograph')}"
-        print(f"{counts}; {len(unreadable):,} cannot be read" if unreadable else counts, file=sys.stderr)
+                    write(one)
+                if request.signum:
+                    break
+        if not counts.sources and not request.signum:
+            raise UserError("no photograph and no video was found: pass files, or folders with some in them")
+        if not request.signum and counts.unreadable == counts.sources == 1:
+            raise UserError(counts.problems[0])
+        print(counts.in_words(), file=sys.stderr)
         if not shown:
-            for line in unreadable:
+            for line in counts.problems:
                 print(printable(line).replace("\n", "\\n"), file=sys.stderr)
         print(NOTICE, file=sys.stderr)
-        if len(unreadable) == photographs:
-            raise UserError("none of the photographs can be read: pass others")
+        if request.signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        if request.signum:
+            sys.exit(128 + request.signum)
+        if counts.unreadable == counts.sources:
+            raise UserError("none of them can be read: pass others")
+
+    def _found(
+        self, predictor: "Predictor", sources: Sequence[Path | int], drawing: "_Drawing | None", *, shown: bool
+    ) -> "Generator[Photograph, None, None]":
+        """Yield the photographs and the pictures of the videos, in order, each drawn and printed as is wanted."""
+        from jaxfer.inference import Photograph, UnreadableVideo, Video
+        from jaxfer.reports import images_bar
+        from jaxfer.reports.predictions import in_words
+
+        for is_video, group in itertools.groupby(sources, _is_video):
+            if not is_video:
+                with ExitStack() if shown else images_bar("photographs") as bar:
+                    for i, found in enumerate(predictor.batch(group), 1):  # pyright: ignore[reportArgumentType]
+                        if shown:
+                            print(*in_words(found, self.top), sep="\n", flush=True)
+                        if drawing:
+                            drawing.photograph(found)
+                        yield found
+                        if callable(bar):
+                            bar("photographs", i)
+                continue
+            for source in group:
+                try:
+                    with Video(source) as video:
+                        yield from self._watched(predictor, video, drawing, shown=shown)
+                except UnreadableVideo as error:
+                    if isinstance(source, int):
+                        raise
+                    found = Photograph(source, (0, 0), (), error.reason)
+                    if shown:
+                        print(*in_words(found), flush=True)
+                    yield found
+
+    def _watched(
+        self, predictor: "Predictor", video: "Video", drawing: "_Drawing | None", *, shown: bool
+    ) -> "Iterator[VideoFrame]":
+        """Yield the pictures of a video; what is printed and drawn of it is whole, however that ends."""
+        from jaxfer.inference import watch
+        from jaxfer.reports import images_bar
+        from jaxfer.reports.timeline import Timeline
+
+        if video.is_live:
+            print(f"watching {video.name} until Ctrl-C", file=sys.stderr)
+        timeline = Timeline(self.top)
+        total = None if video.count is None else -(-video.count // self.every)
+        with ExitStack() as ending:
+            bar = ending.enter_context(images_bar("frames", total, worth=1)) if not shown else None
+            if shown:
+                ending.callback(lambda: [print(line, flush=True) for line in timeline.summary()])
+            drawn = ending.enter_context(drawing.video(video, self.every)) if drawing else None
+            for i, found in enumerate(watch(predictor, video, every=self.every, smooth=self.smooth), 1):
+                for line in timeline.lines(found) if shown else ():
+                    print(line, flush=True)
+                if drawing and drawn and not found.problem:
+                    drawn.write(drawing.drawn(found), found.time)
+                yield found
+                if bar:
+                    bar("frames", i)
+
+
+class _Counts:
+    """How much was predicted, and what could not be.
+
+    Attributes:
+        sources: Photographs and videos.
+        unreadable: Those of them that cannot be read at all.
+        problems: Why they, or parts of them, cannot, by their names.
+    """
+
+    def __init__(self) -> None:
+        self.sources = self.unreadable = 0
+        self.problems: list[str] = []
+        self._photographs = self._faces = self._videos = self._frames = 0
+
+    def add(self, found: "Photograph") -> None:
+        """Count a photograph, or a picture of a video."""
+        from jaxfer.inference import VideoFrame
+
+        is_first = not isinstance(found, VideoFrame) or found.frame == 0
+        self.sources += is_first
+        if isinstance(found, VideoFrame):
+            self._videos += is_first
+            self._frames += not found.problem
+            if found.problem:
+                self.problems.append(f"{found.name}: {found.problem}")
+        elif found.problem:
+            self.unreadable += 1
+            self.problems.append(f"{found.name} cannot be read ({found.problem}): pass another one")
+        else:
+            self._photographs += 1
+            self._faces += len(found.faces)
+
+    def in_words(self) -> str:
+        """Return the numbers in one line."""
+        from jaxfer.reports.predictions import counted
+
+        parts = []
+        if self._photographs or not self._videos:
+            parts.append(f"{counted(self._faces, 'face')} in {counted(self._photographs, 'photograph')}")
+        if self._videos:
+            parts.append(f"{counted(self._frames, 'frame')} of {counted(self._videos, 'video')}")
+        if self.unreadable:
+            parts.append(f"{self.unreadable:,} cannot be read")
+        return "; ".join(parts)
 
 
 class _Drawing:
-    """Writes photographs with what was said of their faces into a folder."""
+    """Writes photographs and videos with what was said of their faces into a folder."""
 
     def __init__(self, folder: Path, predictor: "Predictor", *, explain: bool) -> None:
         self._folder = folder
@@ -151,7 +287,7 @@ class _Drawing:
         self._explain = explain
         self._taken: set[str] = set()
 
-    def __call__(self, found: "Photograph") -> None:
+    def photograph(self, found: "Photograph") -> None:
         from jaxfer.files import begin
         from jaxfer.reports import drawing
 
@@ -172,23 +308,44 @@ class _Drawing:
             with begin(self._folder / f"{name}-explained.png", binary=True) as file:
                 drawing.explained(found.faces, overlays).save(file, "PNG")
 
+    def video(self, video: "Video", every: int) -> "DrawnVideo":
+        """Return what takes the pictures of a video."""
+        from jaxfer.reports.drawn_video import DrawnVideo
+        from jaxfer.reports.words import printable
+
+        # OpenCV takes text for a name, which that of a file need not be.
+        name = video.name.replace(" ", "-") if video.is_live else printable(Path(video.name).stem).replace("\n", "\\n")
+        return DrawnVideo(self._folder / f"{self._free(name)}.mp4", video.rate and video.rate / every)
+
+    def drawn(self, found: "VideoFrame") -> "Image":
+        """Return a picture of a video with its faces marked."""
+        from jaxfer.reports import drawing
+
+        return drawing.drawn(self._predictor.upright(found.source), found.faces, self._predictor.names)
+
     def _free(self, stem: str) -> str:
-        """Return a name that no photograph before has."""
+        """Return a name that nothing before has."""
         name = next(name for i in range(1, 2**31) if (name := f"{stem}-{i}" if i > 1 else stem) not in self._taken)
         self._taken.add(name)
         return name
 
 
-def _named(paths: tuple[str, ...]) -> Iterator[Path]:
-    """Return the photographs that paths name, those in folders in natural order.
+def _is_video(source: Path | int) -> bool:
+    from jaxfer.inference.video import is_video
+
+    return isinstance(source, int) or is_video(source)
+
+
+def _named(paths: tuple[str, ...]) -> list[Path | int]:
+    """Return the photographs and videos that paths name, those in folders in natural order.
 
     Raises:
         UserError: Nothing is named, or what is named does not exist.
     """
     if not paths:
-        raise UserError("no photograph was named: pass files, folders, or - for a list on standard input")
+        raise UserError("nothing was named: pass photographs, videos, folders, or - for a list on standard input")
     if paths == (str(STANDARD),):
-        return (Path(line) for line in (line.rstrip("\r\n") for line in sys.stdin) if line)
+        return [Path(line) for line in (line.rstrip("\r\n") for line in sys.stdin) if line]
     named: list[Path] = []
     for text in paths:
         path = Path(text)
@@ -197,14 +354,15 @@ def _named(paths: tuple[str, ...]) -> Iterator[Path]:
         elif matching := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - absolute ones, too
             named += map(Path, matching)
         else:
-            raise UserError(f"{text} does not exist: pass photographs that do")
-    return (picture for path in named for picture in (_inside(path) if path.is_dir() else (path,)))
+            raise UserError(f"{text} does not exist: pass photographs or videos that do")
+    return [one for path in named for one in (_inside(path) if path.is_dir() else (path,))]
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    """Yield the images in a folder and below it; links out of it are not followed."""
-    from jaxfer.data.reading.folder import Reach, images, tree
+    """Yield the images and videos in a folder and below it; links out of it are not followed."""
+    from jaxfer.data.reading.folder import IMAGE_SUFFIXES, Reach, files, tree
+    from jaxfer.inference.video import VIDEO_SUFFIXES
 
     within = Reach(folder)
     for place in tree(folder, within):
-        yield from (path for path, reason in images(place, within) if not reason)
+        yield from (path for path, reason in files(place, within, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if not reason)

@@ -1,4 +1,4 @@
-"""Using a trained network: photographs in, faces and expressions out, and the folder in which people share it.
+"""Using a trained network: photographs and videos in, faces and expressions out; the folder in which people share it.
 
 Each name is imported when it is first asked for: whoever loads a network alone needs neither Pillow nor a detector.
 """
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxfer.inference.framing import Frame, Framing, measure_framing
     from jaxfer.inference.model import FaceModel, load_model, save_model
     from jaxfer.inference.predictor import Face, Photograph, Predictor
+    from jaxfer.inference.video import UnreadableVideo, Video, VideoFrame, watch
 
 __all__ = [
     "Detection",
@@ -21,10 +22,14 @@ __all__ = [
     "Framing",
     "Photograph",
     "Predictor",
+    "UnreadableVideo",
+    "Video",
+    "VideoFrame",
     "find_faces",
     "load_model",
     "measure_framing",
     "save_model",
+    "watch",
 ]
 
 _PLACES = {
@@ -32,6 +37,7 @@ _PLACES = {
     "framing": ("Frame", "Framing", "measure_framing"),
     "model": ("FaceModel", "load_model", "save_model"),
     "predictor": ("Face", "Photograph", "Predictor"),
+    "video": ("UnreadableVideo", "Video", "VideoFrame", "watch"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 

@@ -55,6 +55,7 @@ class Face:
         valence: How pleasant the expression is, from -1 to 1; None where the network has not learnt it.
         arousal: How active it is, from -1 to 1; None where the network has not learnt it.
         crop: What the network was shown, uint8 [size, size, 3].
+        track: The number of the person in a video, see `jaxfer.inference.watch`; None in a photograph.
     """
 
     box: Box
@@ -66,6 +67,7 @@ class Face:
     valence: float | None
     arousal: float | None
     crop: np.ndarray = field(repr=False, compare=False)
+    track: int | None = None
 
     @property
     def confidence(self) -> float:
@@ -74,8 +76,10 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
+        track = {} if self.track is None else {"track": self.track}
         affect = {} if self.valence is None else {"valence": self.valence, "arousal": self.arousal}
         return {
+            **track,
             "label": self.label,
             "probabilities": self.probabilities,
             **affect,
@@ -131,9 +135,9 @@ class Predictor:
 
     >>> from jaxfer.data.synthetic import draw_faces
     >>> predictor = Predictor.load(detector="whole")
-    >>> [face] = predictor(draw_faces(3, np.array([1]))[0])
+    >>> [face] = predictor(draw_faces(1, np.array([1]), image_size=96)[0])
     >>> face.label, face.box, round(sum(face.probabilities.values()), 3)
-    ('happy', (0.0, 0.0, 64.0, 64.0), 1.0)
+    ('happy', (0.0, 0.0, 96.0, 96.0), 1.0)
     """
 
     def __init__(
@@ -229,6 +233,9 @@ class Predictor:
                     crops += [(crop, waiting[-1][1]) for crop in seen.crops]
                 while len(crops) >= BATCH:
                     self._say([crops.popleft() for _ in range(BATCH)])
+                if len(waiting) > len(portion):  # few have faces, and those without wait for these
+                    self._say(list(crops))
+                    crops.clear()
                 while waiting and len(waiting[0][1]) == len(waiting[0][0].crops):
                     yield self._photograph(*waiting.popleft())
             self._say(list(crops))

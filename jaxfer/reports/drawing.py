@@ -75,6 +75,8 @@ def _bars(
     font = ImageFont.load_default(letters)
     shown = most_probable(face, top)
     texts = [f"{name} {percent(share)}" for name, share in shown]
+    if face.track is not None:
+        texts[0] = f"{face.track}: {texts[0]}"
     pad, step = letters // 3, round(1.35 * letters)
     text_width = max(pen.textlength(text, font) for text in texts)
     bar = 4 * letters

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxfer.inference.predictor import Face, Photograph
+from jaxfer.inference.video import VideoFrame
 from jaxfer.reports.words import cell, percent, printable
 
 NOTICE = "Expressions as people would name them; they do not tell what a person feels."
@@ -20,17 +21,25 @@ def in_words(found: Photograph, top: int = 1) -> list[str]:
         found: The photograph.
         top: How many classes are named of each face, the most probable first.
     """
-    name = printable(found.name or "picture").replace("\n", "\\n")
+    name = shown_name(found)
     if found.problem:
         return [f"{name}: cannot be read ({printable(found.problem)})"]
     faces = counted(len(found.faces), "face") if found.faces else "no face"
     lines = [f"{name}: {faces} in {found.size[0]} x {found.size[1]} pixels"]
-    for number, face in enumerate(found.faces, 1):
-        left, top_edge, width, height = (round(value) for value in face.box)
-        said = ", ".join(f"{label} {percent(share)}" for label, share in most_probable(face, top))
-        affect = "" if face.valence is None else f", valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
-        lines.append(f"  {number}: {said}{affect} (at {left}, {top_edge}: {width} x {height})")
-    return lines
+    return lines + [f"  {number}: {face_in_words(face, top)}" for number, face in enumerate(found.faces, 1)]
+
+
+def shown_name(found: Photograph) -> str:
+    """Return how a terminal calls a photograph or a video, in one line."""
+    return printable(found.name or "picture").replace("\n", "\\n")
+
+
+def face_in_words(face: Face, top: int) -> str:
+    """Return the `top` most probable classes of a face, and where it is."""
+    left, upper, width, height = (round(value) for value in face.box)
+    said = ", ".join(f"{label} {percent(share)}" for label, share in most_probable(face, top))
+    affect = "" if face.valence is None else f", valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
+    return f"{said}{affect} (at {left}, {upper}: {width} x {height})"
 
 
 def counted(number: int, noun: str) -> str:
@@ -58,42 +67,42 @@ class Csv:
     Args:
         classes: What the probabilities are of, in order.
         has_affect: Whether the network says valence and arousal.
-        more: Columns that all rows have besides, such as the time in a video.
+        of_videos: Whether there are columns for time, number and tracks of pictures in videos, which stay empty for
+            photographs.
     """
 
-    def __init__(self, classes: Sequence[str], *, has_affect: bool = False, more: Sequence[str] = ()) -> None:
+    def __init__(self, classes: Sequence[str], *, has_affect: bool = False, of_videos: bool = False) -> None:
         self._classes = classes
         self._affect = AFFECT if has_affect else ()
-        self._more = more
+        self._of_videos = of_videos
 
     def head(self) -> str:
         """Return the first line: the names of the columns."""
         place = ("left", "top", "width", "height", "score")
-        return _line(["image", *self._more, "face", "label", *self._classes, *self._affect, *place, "problem"])
+        when, track = (("time", "frame"), ("track",)) if self._of_videos else ((), ())
+        return _line(["image", *when, "face", *track, "label", *self._classes, *self._affect, *place, "problem"])
 
-    def rows(self, found: Photograph, more: Mapping[str, Any] | None = None) -> str:
-        """Return the lines of a photograph.
-
-        Args:
-            found: The photograph.
-            more: The values of the further columns.
-        """
-        first = [found.name, *((more or {}).get(name, "") for name in self._more)]
+    def rows(self, found: Photograph) -> str:
+        """Return the lines of a photograph, or of a picture of a video."""
+        first: list[Any] = [found.name]
+        if self._of_videos:
+            first += [round(found.time, 3), found.frame] if isinstance(found, VideoFrame) else ["", ""]
         if not found.faces:
-            empty = [""] * (2 + len(self._classes) + len(self._affect) + 5)
+            empty = [""] * (2 + self._of_videos + len(self._classes) + len(self._affect) + 5)
             return _line([*first, *empty, found.problem or "no face"])
         lines = []
         for number, face in enumerate(found.faces, 1):
             shares = [face.probabilities[name] for name in self._classes]
             affect = [getattr(face, name) for name in self._affect]
             place = [*(round(value, 2) for value in face.box), round(face.score, 4)]
-            lines.append(_line([*first, number, face.label, *shares, *affect, *place, ""]))
+            track = ["" if face.track is None else face.track] if self._of_videos else []
+            lines.append(_line([*first, number, *track, face.label, *shares, *affect, *place, ""]))
         return "".join(lines)
 
 
-def json_line(found: Photograph, more: Mapping[str, Any] | None = None) -> str:
-    """Return a photograph as one line of JSON, with further fields where there are some."""
-    return json.dumps(dict(more or {}) | found.to_dict()) + "\n"
+def json_line(found: Photograph) -> str:
+    """Return a photograph, or a picture of a video, as one line of JSON."""
+    return json.dumps(found.to_dict()) + "\n"
 
 
 def _line(values: Sequence[Any]) -> str:

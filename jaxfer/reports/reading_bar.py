@@ -9,16 +9,17 @@ WORTH_A_BAR = 2000
 
 
 @contextmanager
-def images_bar(what: str, total: int | None = None) -> Iterator[Callable[[str, int], object]]:
-    """Draw a bar on standard error, where that is a terminal and `total`, if it is known, is worth one.
+def images_bar(what: str, total: int | None = None, worth: int = WORTH_A_BAR) -> Iterator[Callable[[str, int], object]]:
+    """Draw a bar on standard error, where that is a terminal and `total`, if it is known, is at least `worth`.
 
     Pass it to `jaxfer.data.load`, `check` or `prepare` as `watch`.
 
     Args:
         what: What is done.
         total: How many images there are; None where that is not known.
+        worth: How many of them take long enough that a bar helps.
     """
-    if not sys.stderr.isatty() or (total is not None and total < WORTH_A_BAR):
+    if not sys.stderr.isatty() or (total is not None and total < worth):
         yield lambda what, count: None
         return
     from rich.console import Console

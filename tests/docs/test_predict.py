@@ -1,9 +1,11 @@
 """The page about prediction: its commands are ones, its program runs, and its figures are those that were measured."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from photographs import group_picture
@@ -13,7 +15,7 @@ from jaxfer.cli.main import parse
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "predict.md").read_text()
 COMMANDS = re.findall(r"^jaxfer ([^#\n]+)", PAGE, re.MULTILINE)
-[PROGRAM] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PROGRAM, VIDEO_PROGRAM = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,6 +30,20 @@ def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("{'neutral':") == 3
 
 
+def test_the_program_for_videos_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    picture = np.asarray(group_picture(3, np.array([1, 1, 1], np.int32))[0].resize((480, 320)))
+    writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (480, 320))
+    for _ in range(6):
+        writer.write(picture[..., ::-1])
+    writer.release()
+    exec(VIDEO_PROGRAM, {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        [time, frame, str(track)] for time, frame in (("0.0", "0"), ("0.5", "5")) for track in (1, 2, 3)
+    ]
+
+
 def test_the_figures_are_those_that_were_measured(script):
     make = script("make_predict")
-    assert make.part(__import__("json").loads(make.RESULTS.read_text())) in PAGE
+    assert make.part(json.loads(make.RESULTS.read_text())) in PAGE

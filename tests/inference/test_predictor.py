@@ -14,10 +14,11 @@ from PIL import Image
 
 import jaxfer
 from jaxfer.config import ModelConfig
+from jaxfer.devices.cpu import cpu_cores
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
 from jaxfer.inference import Detection, FaceModel, Framing, Predictor
-from jaxfer.inference.predictor import BATCH
+from jaxfer.inference.predictor import BATCH, PORTION
 from jaxfer.tasks import make_network
 
 LABELS = np.array([0, 1, 2, 3, 4, 6], np.int32)
@@ -152,6 +153,15 @@ def test_pictures_stream_in_bounded_memory(model):
         assert not found.faces
     assert tracemalloc.get_traced_memory()[1] - before < 300 * 300 * 3 * 300  # half of them
     tracemalloc.stop()
+
+
+def test_pictures_without_faces_wait_for_one_before_them_no_longer_than_a_portion(model):
+    predictor = Predictor(model, detector=in_rows)
+    asked = itertools.count()
+    stream = predictor.batch((next(asked), with_faces(int(i == 0)))[1] for i in range(2000))
+    assert len(next(stream).faces) == 1
+    assert next(asked) <= 2 * PORTION * cpu_cores()
+    assert not any(one.faces for one in stream)
 
 
 def test_what_cannot_be_read_is_yielded_with_the_reason_and_alone_is_an_error(model, tmp_path):
