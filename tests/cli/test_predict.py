@@ -58,8 +58,8 @@ def test_a_folder_gives_a_table_and_json_of_the_same(album, capsys, tmp_path):
     out, err = predict(capsys, album, "--csv", tmp_path / "faces.csv", "--json", tmp_path / "faces.jsonl")
     assert out == ""
     summary, unreadable, _ = err.splitlines()
-    assert summary == "7 faces in 4 photographs; 1 cannot be read"
-    assert unreadable.startswith(f"{album}/=damaged.jpg: ")
+    assert summary == "7 faces in 3 photographs; 1 cannot be read"
+    assert unreadable.startswith(f"{album}/=damaged.jpg cannot be read (")
     with (tmp_path / "faces.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = [json.loads(line) for line in (tmp_path / "faces.jsonl").read_text().splitlines()]
@@ -105,9 +105,9 @@ def test_drawings_are_pictures_of_the_same_size_with_faces_marked(album, capsys,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no photograph was named"),
+        ([], "nothing was named"),
         (["nothing.jpg"], "nothing.jpg does not exist"),
-        (["empty"], "no photograph was found"),
+        (["empty"], "no photograph and no video was found"),
         (["wall.png", "--csv", "there.csv"], r"there.csv exists, and nothing is overwritten"),
         (["wall.png", "--json", "there.csv"], r"there.csv exists, and nothing is overwritten"),
         (["wall.png", "--json", "link.json"], r"link.json exists, and nothing is overwritten"),
@@ -117,7 +117,8 @@ def test_drawings_are_pictures_of_the_same_size_with_faces_marked(album, capsys,
         (["wall.png", "--top", "0"], "--top is 0"),
         (["wall.png", "--margin", "-1"], "margin is -1.0"),
         (["wall.png", "--model", "empty"], "empty holds no model"),
-        (["notes.txt"], "none of the photographs can be read"),
+        (["notes.txt"], r"notes.txt cannot be read \(not an image of a known format\)"),
+        (["notes.txt", "there.csv"], "none of them can be read"),
     ],
 )
 def test_mistakes_end_in_a_sentence_and_nothing_is_overwritten(tmp_path, monkeypatch, arguments, words):

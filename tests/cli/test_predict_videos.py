@@ -138,7 +138,7 @@ def test_videos_lie_in_folders_and_lists_beside_photographs(predict, clip, tmp_p
     assert [table[12][name] for name in ("time", "frame", "track", "face")] == ["", "", "", "1"]
     assert table[13]["problem"] == "an empty file"
     first, *problems = err.splitlines()
-    assert first == "1 faces in 1 photographs; 12 frames of 1 video; 1 cannot be read"
+    assert first == "1 face in 1 photograph; 12 frames of 1 video; 1 cannot be read"
     assert problems[0] == f"{folder / 'empty.avi'} cannot be read (an empty file): pass another one"
     listed = predict("-", "--csv", "-", "--detector", "whole", stdin="".join(f"{row['image']}\n" for row in table[11:]))
     assert rows(listed[1]) == table
