@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import tracemalloc
-from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -120,10 +119,10 @@ def test_people_who_pass_each_other_keep_their_tracks(tmp_path):
             expected = happy if face.track == found[0].faces[0].track else sad
             assert face.frame.centre[0] == pytest.approx(expected, abs=12)
     assert {face.track for one in found for face in one.faces} == {1, 2}
-    first = {face.track: face.label for face in found[0].faces}
-    assert sorted(first.values()) == ["happy", "sad"]
-    said = {track: [face.label for one in found for face in one.faces if face.track == track] for track in first}
-    assert first == {track: Counter(labels).most_common(1)[0][0] for track, labels in said.items()}
+    said = [[face.label for one in found for face in one.faces if face.track == track] for track in (1, 2)]
+    happy, other = sorted(said, key=lambda labels: -labels.count("happy"))
+    assert happy.count("happy") >= 0.8 * len(happy)  # though it is hidden for a while
+    assert "happy" not in other
     assert found[3].source.shape == (SIZE[1], SIZE[0], 3)
     assert found[3].name == str(path)
 
