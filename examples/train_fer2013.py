@@ -29,7 +29,7 @@ def join(faces: Path, votes: Path, joined: Path) -> None:
 
     found = list(rows(faces))
     for row in found:
-        if row.image is None or row.code < 0 or row.usage not in USAGES:
+        if row.image is None or row.code not in range(7) or row.usage not in USAGES:
             raise UserError(f"{faces} line {row.line} is not as published ({row.damage or 'another code or usage'})")
     with votes.open(newline="") as lines:
         counts = np.array([line[-CHOICES:] for line in list(csv.reader(lines))[1:]], np.uint8)

@@ -87,7 +87,7 @@ class Frame:
         high = np.minimum(np.ceil(corners.max(axis=0)) + 2 * factor, picture.size)
         if (high - low < 1).any():
             return np.zeros((size, size, 3), np.uint8)
-        there = picture.reduce(factor, (*map(int, low), *map(int, high)))
+        there = picture.reduce(factor, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
         pixels = max(size, round(side / factor))
         # From pixels of what is cut out, counted from its upper left corner, to those of `there`.
         (x, y), right = (corners[0] - low) / factor, (corners[1] - corners[0]) / factor / pixels
