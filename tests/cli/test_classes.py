@@ -99,12 +99,12 @@ def test_a_network_of_some_classes_goes_from_folders_to_a_saved_model(tmp_path, 
     assert shares.shape == (1, 3)
 
 
-def test_a_run_of_own_classes_answers_with_them_though_it_has_learnt_votes():
+def test_a_run_of_own_classes_answers_with_them_though_it_has_learnt_votes(tmp_path):
     flags = TrainingFlags.parse(["--classes", "neutral,happy", "--heads", "votes"])
     seven = TrainingFlags.parse(["--heads", "votes"])
 
     class Run:
-        temperature, checkpoint, fingerprint, model, variables = None, {}, "", None, {}
+        temperature, checkpoint, fingerprint, model, variables, run_dir = None, {}, "", None, {}, tmp_path
 
         def __init__(self, config):
             self.config, self.class_names = config, config.data.vocabulary
