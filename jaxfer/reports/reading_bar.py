@@ -9,7 +9,7 @@ WORTH_A_BAR = 2000
 
 
 @contextmanager
-def images_bar(what: str, total: int | None = None, worth: int = WORTH_A_BAR) -> Iterator[Callable[[str, int], object]]:
+def images_bar(what: str, total: int | None = None, worth: int | None = None) -> Iterator[Callable[[str, int], object]]:
     """Draw a bar on standard error, where that is a terminal and `total`, if it is known, is at least `worth`.
 
     Pass it to `jaxfer.data.load`, `check` or `prepare` as `watch`.
@@ -17,9 +17,10 @@ def images_bar(what: str, total: int | None = None, worth: int = WORTH_A_BAR) ->
     Args:
         what: What is done.
         total: How many images there are; None where that is not known.
-        worth: How many of them take long enough that a bar helps.
+        worth: How many of them take long enough that a bar helps, by default `WORTH_A_BAR`.
     """
-    if not sys.stderr.isatty() or (total is not None and total < worth):
+    least = WORTH_A_BAR if worth is None else worth
+    if not sys.stderr.isatty() or (total is not None and total < least):
         yield lambda what, count: None
         return
     from rich.console import Console

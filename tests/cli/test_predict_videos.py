@@ -241,6 +241,7 @@ def test_a_camera_is_watched_until_it_is_ended_and_all_is_written(predict, tmp_p
     camera = Camera(picture, signum)
     monkeypatch.setattr(cv2, "VideoCapture", lambda *place: camera if place == (0,) else open_video(*place))
     out = tmp_path / "camera.csv"
+    before = signal.getsignal(signal.SIGINT)
     found = predict("--camera", 0, "--csv", out, "--draw", tmp_path / "drawn")
     assert found[0] == code
     assert found[2].startswith("watching camera 0 until Ctrl-C\n5 frames of 1 video\n")
@@ -253,7 +254,7 @@ def test_a_camera_is_watched_until_it_is_ended_and_all_is_written(predict, tmp_p
     monkeypatch.undo()
     with Video(tmp_path / "drawn" / "camera-0.mp4") as video:
         assert len(list(video.stills())) == 5
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_camera_on_the_terminal_ends_with_its_sum(predict, monkeypatch, clip):
