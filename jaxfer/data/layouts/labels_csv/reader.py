@@ -192,9 +192,9 @@ def unknown(folder: Folder) -> str:
         begin = first_line(path)
         if begin:
             return (
-                f"{path.name} begins with {begin!r:.80}: if it says the labels of the images, have commas, semicolons or "
-                f"tabs between its values, and say which they are (--table {path} --image-column NAME --label-column "
-                "NAME, by their numbers from 1 where no line names them)"
+                f"{path.name} begins with {begin!r:.80}: if it says the labels of the images, have commas, semicolons "
+                f"or tabs between its values, and say which they are (--table {path} --image-column NAME "
+                "--label-column NAME, by their numbers from 1 where no line names them)"
             )
     return ""
 
