@@ -437,7 +437,9 @@ def test_a_column_of_another_name_that_says_the_split_is_refused(tmp_path, heade
         read(data(tmp_path, *rows, files=files, header=header))
 
 
-@pytest.mark.parametrize("values", [("train", "web"), ("train", "train"), ("valid", "valid"), ("", "")])
+@pytest.mark.parametrize(
+    "values", [("train", "web"), ("train", "train"), ("valid", "valid"), ("test", "web"), ("", "")]
+)
 def test_a_column_that_says_no_two_splits_is_any(tmp_path, values):
     files = ["1.jpg", "2.jpg"]
     rows = [f"{name},sad,{value}" for name, value in zip(files, values, strict=True)]

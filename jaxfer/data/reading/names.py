@@ -80,7 +80,8 @@ def refuse_splits(said: Iterable[str], column: str, place: Path) -> None:
 class OtherSplits:
     """Columns of other names that say splits all the same: what they keep apart must not be mixed without a word.
 
-    Such a one has the names of two splits or more and nothing else, or is called as a flag is, such as `is_train`.
+    Such a one has the names of two splits or more, or of a test split, and nothing else; or it is called as a flag is,
+    such as `is_train`.
 
     Args:
         columns: Their names.
@@ -108,7 +109,10 @@ class OtherSplits:
         Raises:
             UserError: There is one.
         """
-        found = [*self._flags, *(column for column, splits in self._said.items() if len(splits) > 1)]
+        found = [
+            *self._flags,
+            *(column for column, splits in self._said.items() if len(splits) > 1 or splits == {"test"}),
+        ]
         if found:
             raise UserError(
                 f"{place} seems to say of which split each row is in {found[0]!r:.44}, a name that jaxfer does not "

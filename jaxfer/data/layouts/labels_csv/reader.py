@@ -189,7 +189,8 @@ def unknown(folder: Folder) -> str:
     )
     paths = [folder.path / name for name in names if has_images and not leaves(folder.path / name, folder.within)]
     for path in paths:
-        begin = first_line(path)
+        known = path.suffix.lower() in SUFFIXES and labels_table(path)  # of which `_near` says more
+        begin = "" if known else first_line(path)
         if begin:
             return (
                 f"{path.name} begins with {begin!r:.80}: if it says the labels of the images, have commas, semicolons "
