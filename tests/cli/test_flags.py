@@ -102,7 +102,7 @@ def test_help_explains_every_flag_with_its_default(capsys):
     ("arguments", "words"),
     [
         (["--learning-rate", "-1"], "learning_rate is -1.0: pass a number above 0"),
-        (["--image-size", "20"], "image_size is 20: pass at least 32 pixels"),
+        (["--image-size", "20"], "image_size is 20: pass from 32 to 4096 pixels"),
         (["--optimizer", "adan"], "adan"),
         (["--erase-area", "0.01"], "erase_area is 0.01: pass a share from 0.02 to 1"),
         (["--trivial", "4"], "trivial is 4.0: pass a strength from 0 to 3"),
