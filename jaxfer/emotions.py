@@ -6,6 +6,7 @@ is an index into the classes that a config asks for: by default these names, in 
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
@@ -73,13 +74,24 @@ _CLASS_OF_WORD = {word: name for name, words in SPELLINGS.items() for word in wo
 _NEAR = _CLASS_OF_WORD | {word: name for name, words in RELATED.items() for word in words}
 
 
+def plain(word: str) -> str:
+    """Return a data set's own word as words are compared: in lower case, accents in one form, without spaces around it.
+
+    Systems write one letter as two, such as macOS in the names of files: a person who declares it sees no difference.
+
+    >>> plain(" Colere\u0300") == plain("COL\u00c8RE") == "col\u00e8re"
+    True
+    """
+    return unicodedata.normalize("NFC", word).strip().lower()
+
+
 def from_word(word: str) -> str | None:
     """Return the class that a word names, whatever its case and its number, or None if it names none.
 
     >>> from_word("Happiness"), from_word("01-Angry"), from_word("fear_images"), from_word("sleepy")
     ('happy', 'anger', 'fear', None)
     """
-    form = _FORM.fullmatch(word.strip().lower())
+    form = _FORM.fullmatch(plain(word))
     return _CLASS_OF_WORD.get(form[1]) if form else None
 
 
@@ -124,7 +136,7 @@ def declared(names: Sequence[str]) -> dict[str, str]:
     for text in names:
         # From the right: a folder's name may have anything in it.
         word, _, meaning = text.rpartition("=")
-        word, name = word.strip().lower(), "" if meaning.strip().lower() == NONE else from_word(meaning)
+        word, name = plain(word), "" if meaning.strip().lower() == NONE else from_word(meaning)
         if not word or name is None:
             raise UserError(
                 f"class_names has {text!r}: pass WORD=CLASS (--class-names suprise=surprise), CLASS being "

@@ -51,6 +51,7 @@ class Check:
                 written.
         """
         from jaxfer.data.checking import check
+        from jaxfer.data.reading.folder import LINK
         from jaxfer.files import check_writable, write
         from jaxfer.reports import images_bar, print_check, write_check
 
@@ -81,7 +82,8 @@ class Check:
         if not found.images:
             reasons = Counter(problem.reason for problems in found.problems.values() for problem in problems)
             why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
-            raise UserError(f"no image of {found.place} can be used: {why or 'there is none'}")
+            remedy = "; have them followed (--follow-links) if it is meant so" if LINK in reasons else ""
+            raise UserError(f"no image of {found.place} can be used: {why or 'there is none'}{remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,8 @@ def test_a_copy_that_is_unpacked_in_part_is_found_and_the_rest_missing(tmp_path)
 def test_of_two_folders_the_one_with_more_of_the_images_is_taken(tmp_path):
     dataset(tmp_path, ROW, line("8/b.jpg", 1))
     images(tmp_path, "whole/7/a.jpg", "whole/8/b.jpg")
-    assert reasons(read(tmp_path)) == {"whole/7/a.jpg": "", "whole/8/b.jpg": ""}
+    other = {"images/7/a.jpg": "file without a row"}
+    assert reasons(read(tmp_path)) == {"whole/7/a.jpg": "", "whole/8/b.jpg": "", **other}
 
 
 def test_lists_without_any_image_and_other_csv_files_are_no_data(tmp_path):
@@ -396,6 +397,7 @@ def test_paths_and_links_that_leave_the_folder_are_left_out_and_others_followed(
         "images/7/a.jpg line 10 of training.csv": "",
         "images/7/circle.jpg": link,
         "images/8": link,
+        "beside.jpg": "file without a row",
     }
     assert all(r.image.is_relative_to(root) for r in read(root))
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -269,3 +270,12 @@ def test_parquet_takes_declared_words(tmp_path, named):
 def test_what_says_nothing_or_two_things_is_refused(options, words):
     with pytest.raises(UserError, match=words):
         DataConfig(**options)
+
+
+def test_accents_may_be_written_in_either_way(tmp_path):
+    for form in ("NFC", "NFD"):
+        root = tmp_path / form
+        write(root, AFFECTNET_7, words={"disgust": unicodedata.normalize(form, "Dégoût")})
+        other = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "dégoût")
+        data = loaded(root, class_names=(f"{other}=disgust",))
+        assert shown(data, "train") == {name: {name: 2} for name in AFFECTNET_7}

@@ -506,3 +506,23 @@ def test_the_votes_of_the_real_fer2013_agree_with_its_labels_as_often_as_is_know
     voted = [record for record in records.values() if record.votes]
     agreeing = [r for r in voted if AFFECTNET_8.index(r.label) == np.argmax(r.votes)]
     assert 0.60 < len(agreeing) / len(voted) < 0.68
+
+
+@pytest.mark.parametrize("column", ["split", "Set", "partition"])
+def test_the_column_of_splits_may_have_another_usual_name(tmp_path, column):
+    write_csv(tmp_path / "fer2013.csv", f"3,{ROW},test", f"3,{ROW},train", header=f"emotion,pixels,{column}")
+    assert [(one.split, one.split_name) for one in read(tmp_path)] == [("test", "test"), ("train", "train")]
+
+
+@pytest.mark.parametrize(
+    ("header", "last", "message"),
+    [
+        ("emotion,pixels,phase", "PrivateTest", "seems to say of which split each row is in 'phase'"),
+        ("emotion,pixels,is_train", "0", "seems to say of which split each row is in 'is_train'"),
+        ("emotion,pixels,Emotion", "4", "several columns that may be emotion: keep the one that counts"),
+        ("emotion,pixels,pixels", ROW, "several columns that may be pixels"),
+    ],
+)
+def test_columns_that_may_say_something_else_are_refused(tmp_path, header, last, message):
+    write_csv(tmp_path / "fer2013.csv", f"3,{ROW},{last}", f"3,{ROW},{last}", header=header)
+    assert message in refusal(tmp_path)

@@ -277,6 +277,16 @@ def test_a_table_without_a_header_may_have_any_name(tmp_path):
     assert summary(read(root)) == {"anger/1.jpg": "fear", "sad/1.jpg": "happy"}
 
 
+def test_a_file_is_not_taken_for_another_folders_of_the_same_name(tmp_path):
+    rows = [*(f"train/{n}.jpg,sad" for n in range(6)), *(f"val/{n}.jpg,happy" for n in range(4, 8))]
+    root = data(tmp_path, *rows, files=[f"photos/{n}.jpg" for n in range(8)], header="path,label")
+    found = summary(read(root))
+    assert {name: label for name, label in found.items() if label == "sad"} == {
+        f"photos/{n}.jpg": "sad" for n in range(6)
+    }
+    assert "happy" not in found.values()
+
+
 def test_rows_that_start_otherwise_than_most_are_left_out(tmp_path):
     starts = {"A/anger": "fear", "A/sad": "fear", "A/fear": "sad", "/etc": "sad", "B": "sad"}
     rows = [f"0,{start}/1.jpg,{label}," for start, label in starts.items()]
@@ -358,6 +368,24 @@ def test_codes_may_be_written_as_numbers(tmp_path):
     assert summary(read(root, label_order="affectnet")) == dict(zip(files, AFFECTNET_8, strict=True))
 
 
+@pytest.mark.parametrize(("order", "classes"), [("affectnet", 8), ("affectnet", 7), ("fer2013", 7)])
+def test_codes_from_minus_one_on_are_asked_about(tmp_path, order, classes):
+    files = [f"{code}.jpg" for code in range(-1, classes - 1)]
+    root = data(tmp_path, *(f"{name},{name[:-4]}" for name in files), files=files, header="path,label")
+    with pytest.raises(
+        UserError, match=rf"the code -1 beside 0 to {classes - 2}, which may mark .* \(--class-names=-1=none\)"
+    ):
+        read(root, label_order=order)
+    found = summary(read(root, label_order=order, class_names=("-1=none",)))
+    assert found["-1.jpg"] == "other class"
+
+
+def test_minus_one_beside_all_codes_marks_images_of_no_known_class(tmp_path):
+    files = [f"{code}.jpg" for code in range(-1, 7)]
+    root = data(tmp_path, *(f"{name},{name[:-4]}.0" for name in files), files=files, header="path,label")
+    assert summary(read(root, label_order="fer2013"))["-1.jpg"] == "unlabelled"
+
+
 def test_several_columns_of_labels_are_asked_about(tmp_path):
     root = data(tmp_path, "anger/1.jpg,3,fear", "sad/1.jpg,4,sad", header="path,label,emotion")
     with pytest.raises(UserError, match=r"several columns that may have the labels, label and emotion: rename all but"):
@@ -386,6 +414,50 @@ def test_a_column_of_splits_that_nobody_knows_is_refused_by_its_name(tmp_path):
     root = data(tmp_path, "anger/1.jpg,sad,0", "sad/1.jpg,sad,1", header="path,label,subset")
     with pytest.raises(UserError, match=r"column subset, in which no row says a split .* but '0': write train, val or"):
         read(root)
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "called"),
+    [
+        ("path,label,phase", ("train", "test"), "phase"),
+        ("path,label,Data split", ("Training", "PublicTest"), "Data split"),
+        ("path,label,is_train", ("1", "0"), "is_train"),
+        ("path,label,isvalid", ("False", "True"), "isvalid"),
+        ("path,label,split,fold", (",train", ",val"), "fold"),
+        ("name,label,split", ("train", "val"), "value 3"),  # a header that jaxfer does not know
+        ("", ("train", "val"), "value 3"),
+    ],
+)
+def test_a_column_of_another_name_that_says_the_split_is_refused(tmp_path, header, values, called):
+    files = [f"{number}.jpg" for number in range(4)]
+    rows = [f"{name},sad,{values[number % 2]}" for number, name in enumerate(files)]
+    with pytest.raises(
+        UserError, match=rf"labels.csv seems to say .* in '{called}', .*: have a column split in its place"
+    ):
+        read(data(tmp_path, *rows, files=files, header=header))
+
+
+@pytest.mark.parametrize(
+    "values", [("train", "web"), ("train", "train"), ("valid", "valid"), ("test", "web"), ("", "")]
+)
+def test_a_column_that_says_no_two_splits_is_any(tmp_path, values):
+    files = ["1.jpg", "2.jpg"]
+    rows = [f"{name},sad,{value}" for name, value in zip(files, values, strict=True)]
+    assert summary(read(data(tmp_path, *rows, files=files, header="path,label,source"))) == dict.fromkeys(files, "sad")
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("path,label,label", r"labels, label \(value 2\) and label \(value 3\): rename all but the one that counts$"),
+        ("path,Label,label", r"labels, Label \(value 2\) and label \(value 3\): rename all but the one that counts$"),
+        ("path,label,split,Split", r"splits, split \(value 3\) and Split \(value 4\): rename"),
+    ],
+)
+def test_columns_of_one_name_are_asked_about(tmp_path, header, found):
+    row = ",".join(["1.jpg", "sad", "fear", "val"][: header.count(",") + 1])
+    with pytest.raises(UserError, match=found):
+        read(data(tmp_path, row, files=["1.jpg"], header=header))
 
 
 @pytest.mark.parametrize("folders", [("a", "b"), ("train", "test"), ("train", "train")])
@@ -663,3 +735,16 @@ def test_each_line_of_arbitrary_bytes_is_one_row_or_none(tmp_path_factory, conte
     lines = [row.line for row in rows]
     assert lines == sorted(set(lines))
     assert all(bool(row.problem) != bool(row.path) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"), [("labels.csv", "image|label"), ("labels.csv", "image,happy,sad"), ("list.txt", "image,label")]
+)
+def test_a_table_that_nobody_understands_is_asked_about_and_not_every_layout_listed(tmp_path, name, header):
+    root = data(tmp_path, "faces/1.jpg,1,0", header=header, files=["faces/1.jpg", "faces/2.jpg"])
+    (root / "labels.csv").rename(root / name)
+    with pytest.raises(
+        UserError, match=rf"{name} begins with .*, and say which they are \(--table .*{name} --image"
+    ) as caught:
+        detect(root)
+    assert "It looked for" not in str(caught.value)

@@ -529,3 +529,36 @@ def test_codes_may_be_numbers_with_a_point(tmp_path):
     path = tmp_path / "train.parquet"
     write_shard(path, [(content_of(0), 3.0), (content_of(1), None), (content_of(2), 0.0)], pa.float64())
     assert [r.label or r.left_out for r in read(path, "affectnet")] == ["surprise", "unlabelled", "neutral"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_column_of_another_name_that_says_the_split_is_refused(tmp_path, named):
+    names = ["train", "validation", "test"]
+    feature = {"info": {"features": {"phase": {"names": names, "_type": "ClassLabel"}}}}
+    metadata = {b"huggingface": json.dumps(feature).encode()} if named else None
+    path = tmp_path / "faces.parquet"
+    write_splits(path, [0, 2, 1] if named else names, pa.int64() if named else pa.string(), metadata)
+    table = pq.read_table(path)
+    table = table.rename_columns([name.replace("Usage", "phase") for name in table.column_names])
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    assert "seems to say of which split each row is in 'phase', a name" in refusal(tmp_path)
+
+
+def test_several_columns_of_labels_are_asked_about(tmp_path):
+    path = tmp_path / "train.parquet"
+    write_shard(path, [(content_of(0), "sad"), (content_of(1), "fear")], pa.string())
+    pq.write_table(pq.read_table(path).append_column("emotion", pa.array(["fear", "sad"])), path)
+    assert "several columns that may have the labels, label and emotion: take out" in refusal(tmp_path)
+
+
+def test_codes_from_minus_one_on_are_asked_about(tmp_path):
+    write_shard(tmp_path / "train.parquet", [(content_of(code), code) for code in range(-1, 7)], pa.int64())
+    assert "the code -1 beside 0 to 6, which may mark" in refusal(tmp_path, order="affectnet")
+    found = read(tmp_path, order="fer2013")  # which has seven classes
+    assert [r.left_out for r in found] == ["unlabelled", *[""] * 7]
+
+
+def test_files_in_a_folder_of_no_split_are_not_passed_over(tmp_path):
+    for folder in ("train", "holdout"):
+        write_shard(tmp_path / folder / "0.parquet", [(content_of(0), "sad")], pa.string())
+    assert "holdout/0.parquet lies in a folder that is named after no split that jaxfer knows" in refusal(tmp_path)

@@ -41,3 +41,17 @@ def test_folders_of_classes_count_and_not_the_names_of_files_in_them(tmp_path):
 def test_names_that_are_nearly_such_are_no_labels(tmp_path):
     with pytest.raises(UserError, match="has no data that jaxfer reads"):
         read(write(tmp_path, "AF01ANX.JPG", "CF01ANS.JPG", "KA.AN.39.tiff", "KA.XX1.39.tiff"))
+
+
+def test_a_folder_that_is_named_after_a_split_is_of_it(tmp_path):
+    root = write(tmp_path, "AF01ANS.JPG", "AF02SUS.JPG", "test/AM03ANS.JPG", "val/AM04/AM04ANS.JPG")
+    layout, match = detect(root)
+    assert [(one.name, one.split) for one in layout.read(match.place, ReadOptions())] == [
+        ("val/AM04/AM04ANS.JPG", "val"),
+        ("test/AM03ANS.JPG", "test"),
+        ("AF01ANS.JPG", "train"),
+        ("AF02SUS.JPG", "train"),
+    ]
+    write(tmp_path, "tset/AM05ANS.JPG")
+    with pytest.raises(UserError, match="tset is of no split that jaxfer knows; did you mean 'test'"):
+        list(layout.read(match.place, ReadOptions()))

@@ -273,3 +273,47 @@ def test_a_csv_that_does_not_say_it_is_refused(tmp_path, lines, complaint):
 def test_a_csv_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere.csv cannot be read \(No such file or directory\)"):
         read_groups(tmp_path / "nowhere.csv", NAMES)
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+@pytest.mark.parametrize("folder", ["more/inner", "test/more"])
+def test_no_image_in_a_folder_that_a_layout_says_nothing_of_is_passed_over(format_, folder, tmp_path):
+    format_.write(tmp_path, 1)
+    place = detect(tmp_path)[1].place
+    if place.is_file() or not any(place.rglob("*.[jp][pn]g")):
+        pytest.skip("its images are in a larger file")
+    if format_.name == "RAF-DB":
+        pytest.skip("aligned images are read, and all others passed over")
+    put(place / folder / "12_4_100_100.jpg", encoded(face("sad", 99)))
+    extra = place / folder / "12_4_100_100.jpg"
+    try:
+        layout, match = detect(tmp_path)
+        records = [*layout.read(match.place, ReadOptions(label_order=format_.label_order))]
+    except UserError as error:
+        said = str(error)
+    else:
+        said = " ".join(record.left_out and record.name for record in records if record.image == extra)
+    assert "more" in said
+
+
+@pytest.mark.parametrize("name", ["Holdout", "unseen", "dev_test", "valset", "0"])
+def test_a_folder_beside_splits_with_their_classes_is_refused_by_its_name(tmp_path, name):
+    for split in ("train", "val", name):
+        for label in ("happy", "sad"):
+            put(tmp_path / split / label / "1.jpg", encoded(face(label, 1)))
+    layout, match = detect(tmp_path)
+    with pytest.raises(UserError, match=f"{name} has classes as .*val has, but its name says no split"):
+        list(layout.read(match.place, ReadOptions()))
+
+
+def test_classes_beside_a_test_split_are_training_data(tmp_path):
+    for label in ("happy", "sad"):
+        put(tmp_path / label / "1.jpg", encoded(face(label, 1)))
+        put(tmp_path / "test" / label / "1.jpg", encoded(face(label, 2)))
+    layout, match = detect(tmp_path)
+    assert [(one.name, one.split, one.label) for one in layout.read(match.place, ReadOptions())] == [
+        ("test/happy/1.jpg", "test", "happy"),
+        ("test/sad/1.jpg", "test", "sad"),
+        ("happy/1.jpg", "train", "happy"),
+        ("sad/1.jpg", "train", "sad"),
+    ]

@@ -211,8 +211,11 @@ def _nothing_found(path: Path, top: Folder, near: dict[Path, str]) -> str:
     unknown = class_folders.unknown(top)
     if unknown:
         advice += f" If {', '.join(unknown[:5])} are its classes, {how_to_declare(unknown)}."
+    tables = labels_csv.unknown(top)
+    if tables:
+        advice += f" {tables}."
     what = "is no file that jaxfer reads" if path.is_file() else f"has no data that jaxfer reads, only {shown}"
-    if near:
+    if near or tables:
         return f"{path} {what}.{advice}" + "".join(f" {sentence}." for sentence in near.values())
     known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
     return f"{path} {what}.{advice} It looked for:{known}"

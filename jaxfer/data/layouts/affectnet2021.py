@@ -34,6 +34,7 @@ from jaxfer.data.reading.record import (
     ReadOptions,
     Record,
     Split,
+    astray,
 )
 from jaxfer.data.reading.table import Table, column_name, open_table
 from jaxfer.data.releases import AFFECTNET_2021
@@ -131,9 +132,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     codes = values.ExpressionCodes()
     top = peek(place, None, options.within(place))
     refuse_misspelled(top)
-    for part in _parts(top):
+    parts = _parts(top)
+    for part in parts:
         yield from _read_split(place, part, options, codes)
     codes.refuse_other_count()
+    read = {place / part.name / folder for part in parts for folder in ("images", "annotations")}
+    yield from astray(place, options.within(place), read)
 
 
 def _read_split(place: Path, part: _Part, options: ReadOptions, codes: values.ExpressionCodes) -> Iterator[Record]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import jaxfer.data.reading.affectnet_values as values
 from jaxfer.data.reading.folder import Folder, images, is_image, other_files, peek, tree
 from jaxfer.data.reading.names import refuse_misspelled
-from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record, Split
+from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record, Split, astray
 
 UNUSED = "Training_Unlabeled"
 """The folder whose faces are left out."""
@@ -54,9 +54,11 @@ def _peek(split: Path) -> Iterator[str]:
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     within, codes = options.within(place), values.ExpressionCodes()
     refuse_misspelled(peek(place, None, within))
+    read: set[Path] = set()
     for split_name in SPLITS:
         if (place / split_name).is_dir():
             for folder in tree(place / split_name, within):
+                read.add(folder)
                 for path in other_files(folder, within):
                     yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
                 for path, link in images(folder, within):
@@ -64,6 +66,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                         codes.add_text(parts["emotion"], f"the name of {path}")
                     yield _record(path, place, split_name, link)
     codes.refuse_other_count()
+    yield from astray(place, within, read, detail="only those in Validation and Training_Labeled are read")
 
 
 def _record(path: Path, place: Path, split_name: str, link: str) -> Record:

@@ -18,6 +18,7 @@ from jaxfer.data.reading.record import (
     ReadOptions,
     Record,
     Split,
+    astray,
     by_split,
 )
 from jaxfer.emotions import AFFECTNET_7
@@ -37,6 +38,7 @@ def _find(folder: Folder) -> list[Match]:
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     _refuse_shifted(place, options.within(place))
     yield from by_split(_records(place, options.within(place)))
+    yield from astray(place, options.within(place), {place})
 
 
 def _refuse_shifted(place: Path, within: Reach) -> None:

@@ -21,7 +21,9 @@ from jaxfer.data.reading.folder import PEEK, Folder, peek
 from jaxfer.data.reading.names import (
     SPLIT_COLUMNS,
     SPLIT_NAMES,
+    UNKNOWN,
     Codes,
+    OtherSplits,
     as_code,
     is_code,
     meanings,
@@ -30,7 +32,7 @@ from jaxfer.data.reading.names import (
     refuse_unknown,
     split_named,
 )
-from jaxfer.data.reading.parquet import FaceFile, ImageReader, ParquetImage, open_file
+from jaxfer.data.reading.parquet import BATCH, FaceFile, ImageReader, ParquetImage, open_file
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     SPLITS,
@@ -43,7 +45,7 @@ from jaxfer.data.reading.record import (
     Split,
     by_split,
 )
-from jaxfer.emotions import AFFECTNET_8, from_word
+from jaxfer.emotions import AFFECTNET_8, from_word, plain
 from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES
 from jaxfer.json_text import parse
@@ -104,6 +106,11 @@ class LabelColumn:
         return Label(meaning[word]) if meaning[word] else Label(left_out=OTHER_CLASS, detail=word)
 
 
+def label_columns(kinds: Mapping[str, Any]) -> list[str]:
+    """Return those that may have the labels, by their names, of columns of these types."""
+    return [column for column in COLUMNS if column in kinds]
+
+
 def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> LabelColumn | None:
     """Return the column of labels among columns of these types, `pyarrow.DataType`, or None.
 
@@ -111,8 +118,8 @@ def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> L
     """
     from pyarrow import types
 
-    for column in COLUMNS:
-        kind = kinds.get(column)
+    for column in label_columns(kinds):
+        kind = kinds[column]
         if kind is None:
             continue
         if types.is_dictionary(kind):
@@ -183,6 +190,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         top = peek(place, None, within)
         paths = _paths(top, limit=None)
         refuse_misspelled(top)
+        _refuse_unread(top, paths)
     for path in paths:
         if path != place:
             within.refuse_leaving(path)
@@ -213,6 +221,17 @@ def _paths(folder: Folder, limit: int | None) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+def _refuse_unread(folder: Folder, paths: list[Path]) -> None:
+    """Refuse files in folders that are named after no split, beside others that are read."""
+    for name in folder.folders:
+        one = next((one for one in peek(folder.path / name).files if one.lower().endswith(".parquet")), None)
+        if one and not any(path.parent == folder.path / name for path in paths):
+            raise UserError(
+                f"{folder.path / name / one} lies in a folder that is named after no split that jaxfer knows, and "
+                f"{paths[0]} is read: rename the folder, or move it away"
+            )
+
+
 def _splits(path: Path) -> dict[str, Split]:
     """Return the words for splits in the name of a file, or else that of its folder, with what they mean."""
     words = [word for word in re.findall(r"[a-z]+", path.stem.lower()) if word in SPLIT_NAMES]
@@ -229,7 +248,7 @@ def _fits(path: Path, named: Collection[str], *, expected: bool) -> bool:
         return False
     if found is None or found[1].names is None:
         return found is not None
-    return any(from_word(name) or is_code(name) or name.strip().lower() in named for name in found[1].names)
+    return any(from_word(name) or is_code(name) or plain(name) in named for name in found[1].names)
 
 
 def _open(path: Path) -> tuple[FaceFile, LabelColumn] | None:
@@ -247,15 +266,63 @@ def _shard(path: Path) -> Shard:
         raise UserError(f"{path} is named after several splits, {' and '.join(splits)}: rename it after one")
     name, split = next(iter(splits.items()), ("train", "train"))
     file, labels = found
+    _refuse_several(file)
     affects = [column for column in AFFECTS if _is_floating(file.kinds.get(column))]
-    column = next((one for one in file.kinds if one.lower() in SPLIT_COLUMNS and one != labels.column), None)
-    groups = file.read([labels.column, *affects, *([column] if column else [])])
+    columns = [one for one in file.kinds if one.lower() in SPLIT_COLUMNS and one != labels.column]
+    if len(columns) > 1:
+        raise UserError(f"{path} has several columns that may have the splits, {' and '.join(columns)}: keep one")
+    column = columns[0] if columns else None
+    groups = file.read([labels.column, *affects, *columns])
     shard = Shard(file, labels, groups, split, name, column)
     if column:
         said = {shard.split_of(value)[1] for value in set(shard.values(column))} - {""}
         refuse_splits(said, column, path)
         shard = replace(shard, splits=column if said else None)
+    if not shard.splits:
+        _refuse_other_splits(file, labels.column)
     return replace(shard, labels=labels.named(shard.all_labels()))
+
+
+def _refuse_several(file: FaceFile) -> None:
+    usable = [one for one in label_columns(file.kinds) if label_column({one: file.kinds[one]}, file.metadata)]
+    if len(usable) > 1:
+        raise UserError(
+            f"{file.path} has several columns that may have the labels, {' and '.join(usable)}: take out or rename all "
+            "but the one that counts"
+        )
+
+
+def _refuse_other_splits(file: FaceFile, labels: str) -> None:
+    """Refuse a file of which a column that is not read says the split of each row.
+
+    Raises:
+        UserError: There is one, or the file is damaged.
+    """
+    names = {one: _names(file.metadata, one) for one in file.kinds if one not in (labels, file.images)}
+    others = [one for one, kind in file.kinds.items() if one in names and (names[one] or _is_text(kind))]
+    found = OtherSplits(names)
+    for one in others:
+        for word in dict.fromkeys(names[one] or _first_texts(file, one)):
+            found.add(one, word)
+    found.refuse(file.path, f"call it {SPLIT_COLUMNS[0]}, with train, val or test in it, or take it out")
+
+
+def _first_texts(file: FaceFile, column: str) -> Iterator[str]:
+    """Yield the texts in a column, up to one that is no split: captions of any length are not read to their end."""
+    for group in range(file.footer.num_row_groups):
+        for batch in file.batches(group, [column], BATCH):
+            for value in batch.column(0).to_pylist():
+                word = _word(value)
+                yield word
+                if word and not split_named(word):
+                    return
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind)
 
 
 def _is_floating(kind: Any) -> bool:
@@ -266,7 +333,7 @@ def _is_floating(kind: Any) -> bool:
 
 def _meanings(place: Path, shards: list[Shard], options: ReadOptions) -> dict[str, str]:
     """Return the class that each word or digit for a class stands for, "" for those without an expression."""
-    digits: set[str] = set()
+    digits: set[str] = set()  # and -1, which says more beside them
     meaning: dict[str, str] = {}
     for shard in shards:
         if shard.labels.names and not shard.labels.shares:
@@ -276,8 +343,8 @@ def _meanings(place: Path, shards: list[Shard], options: ReadOptions) -> dict[st
                     codes.add(int(value), where, number)
             codes.refuse_shifted(len(shard.labels.names))
         words = shard.labels.words(shard.all_labels())
-        digits |= {word for word in words if is_code(word)}
-        words = {word for word in words if not word.isdecimal()}
+        digits |= {word for word in words if is_code(word) or word == UNKNOWN}
+        words = {word for word in words if not (word.isdecimal() or word == UNKNOWN)}
         meaning |= meanings(words, options, place)
         place_of = f"in the column {shard.labels.column} of {shard.file.path}"
         refuse_unknown({f"the class {shown(word)} {place_of}": word for word in sorted(words)}, meaning)
@@ -336,7 +403,9 @@ def _names(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...] | No
 
 def _word(value: Any) -> str:
     """Return a value of the column as a word, "" for those that say that there is no label."""
-    return "" if value is None or (isinstance(value, int | float) and not value >= 0) else as_code(str(value).strip())
+    if value is None or (isinstance(value, int | float) and not value >= 0):
+        return UNKNOWN if value == -1 else ""
+    return as_code(str(value).strip())
 
 
 def _named(value: Any, names: tuple[str, ...] | None) -> str:

@@ -3,7 +3,8 @@
     jaffe/KA.AN1.39.tiff            person KA, angry for the first time
     KDEF/AF01/AF01ANS.JPG           first session, woman 01, angry, seen straight on
 
-Files lie in one folder, or in one for each person, which is named as they begin. Everything is training data.
+Files lie in one folder, or in one for each person, which is named as they begin. All is training data but for what lies
+in a folder below that is named after another split.
 """
 
 import re
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from jaxfer.data.reading.folder import Folder, images, is_image, other_files, peek, tree
-from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.folder import Folder, Reach, images, is_image, other_files, peek, tree
+from jaxfer.data.reading.names import refuse_misspelled, split_named
+from jaxfer.data.reading.record import NOT_IMAGE, UNLABELLED, Layout, Match, ReadOptions, Record, by_split
 
 PEEKED = 8
 """How many folders of persons are looked into to tell the layout."""
@@ -50,7 +52,13 @@ def _find(folder: Folder, *, form: re.Pattern[str]) -> list[Match]:
 
 def _read(place: Path, options: ReadOptions, *, form: re.Pattern[str]) -> Iterator[Record]:
     within = options.within(place)
+    refuse_misspelled(peek(place, None, within))
+    yield from by_split(_records(place, within, form))
+
+
+def _records(place: Path, within: Reach, form: re.Pattern[str]) -> Iterator[Record]:
     for folder in tree(place, within):
+        said = next(filter(split_named, folder.relative_to(place).parts), "train")
         for path in other_files(folder, within):
             yield Record(name=path.relative_to(place).as_posix(), image=path, split=None, left_out=NOT_IMAGE)
         for path, link in images(folder, within):
@@ -59,8 +67,8 @@ def _read(place: Path, options: ReadOptions, *, form: re.Pattern[str]) -> Iterat
             yield Record(
                 name=path.relative_to(place).as_posix(),
                 image=path,
-                split="train",
-                split_name="train",
+                split=split_named(said),
+                split_name=said,
                 label=label,
                 left_out=link or ("" if label else UNLABELLED),
                 detail="" if link or label else "its name says no expression",

@@ -266,13 +266,23 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Return whether a name is of what systems keep among one's own."""
-    return name.startswith(".") or name in JUNK
+    return name.startswith(".") or name.lower() in JUNK
 
 
 JUNK = frozenset(
     {
-        *("__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
-        *("Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", "Icon\r"),
+        *("__macosx", "network trash folder", "temporary items", "icon\r"),
+        *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "#recycle", "#snapshot"),
+        *(
+            "$recycle.bin",
+            "recycler",
+            "recycled",
+            "system volume information",
+            "thumbs.db",
+            "ehthumbs.db",
+            "desktop.ini",
+        ),
+        "lost+found",
     }
 )
-"""What systems and storage leave among one's own: macOS and its archives, Synology, Windows and Linux."""
+"""What macOS and its archives, storage of Synology and QNAP, Windows and Linux leave among one's own, in lower case."""

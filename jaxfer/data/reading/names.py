@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jaxfer.data.reading.folder import Folder
 from jaxfer.data.reading.record import ReadOptions, Split
-from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, NONE, declared, from_word, label_order, near
+from jaxfer.emotions import AFFECTNET_8, LABEL_ORDERS, NONE, declared, from_word, label_order, near, plain
 from jaxfer.errors import UserError
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -36,6 +36,9 @@ OTHER_WORDS = frozenset({"none", "uncertain", "unknown", "no face", "no_face", "
 
 LAST_CODE = 10
 """AffectNet's last code, no face."""
+
+UNKNOWN = "-1"
+"""The code by which people mark images of which they know no class."""
 
 
 def split_named(name: str) -> Split | None:
@@ -74,6 +77,53 @@ def refuse_splits(said: Iterable[str], column: str, place: Path) -> None:
         )
 
 
+class OtherSplits:
+    """Columns of other names that say splits all the same: what they keep apart must not be mixed without a word.
+
+    Such a one has the names of two splits or more, or of a test split, and nothing else; or it is called as a flag is,
+    such as `is_train`.
+
+    Args:
+        columns: Their names.
+    """
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._said: dict[str, set[Split]] = {column: set() for column in columns}
+        self._flags = [column for column in self._said if _FLAG.fullmatch(column.strip().lower())]
+
+    def add(self, column: str, value: str) -> None:
+        """Take note of what a row has in a column."""
+        if column in self._said and value:
+            if split := split_named(value):
+                self._said[column].add(split)
+            else:
+                del self._said[column]
+
+    def refuse(self, place: Path, remedy: str) -> None:
+        """Refuse data with such a column.
+
+        Args:
+            place: What has it.
+            remedy: What to do, as a clause.
+
+        Raises:
+            UserError: There is one.
+        """
+        found = [
+            *self._flags,
+            *(column for column, splits in self._said.items() if len(splits) > 1 or splits == {"test"}),
+        ]
+        if found:
+            raise UserError(
+                f"{place} seems to say of which split each row is in {found[0]!r:.44}, a name that jaxfer does not "
+                f"know for that: {remedy}"
+            )
+
+
+_FLAG = re.compile(r"is[\s_]?(train|training|val|valid|validation|test)")
+"""Names, in lower case, of columns of yes and no that say a split; `is_valid` is fastai's."""
+
+
 @lru_cache(maxsize=1024)
 def misspelled(word: str) -> str:
     """Return the word for a split that a word in lower case may be meant for, "" where it is one or means another.
@@ -108,10 +158,10 @@ def refuse_misspelled(folder: Folder) -> None:
 def as_code(text: str) -> str:
     """Return a code as it is meant where it was written as a number with a point, and any other text as it is.
 
-    >>> as_code("3.0"), as_code("3"), as_code("3.5")
-    ('3', '3', '3.5')
+    >>> as_code("3.0"), as_code("3"), as_code("3.5"), as_code("-1.0")
+    ('3', '3', '3.5', '-1')
     """
-    number = re.fullmatch(r"([0-9]{1,4})\.0*", text)
+    number = re.fullmatch(r"(-?[0-9]{1,4})\.0*", text)
     return number[1] if number else text
 
 
@@ -181,8 +231,10 @@ def meanings(names: Iterable[str], options: ReadOptions, place: Path) -> dict[st
         place: Where the names come from, for messages.
 
     Raises:
-        UserError: They are digits, and the label order is None or gives them no meaning or several.
+        UserError: They are digits, and the label order is None or gives them no meaning or several, or there is -1
+            among them, from which on they may be counted.
     """
+    names = [*names]
     said = declared(options.class_names)
     words = {name: _word(name, said) for name in names}
     words = {name: word for name, word in words.items() if word is not None}
@@ -190,12 +242,20 @@ def meanings(names: Iterable[str], options: ReadOptions, place: Path) -> dict[st
     if any(words.values()) or not codes:
         return words
     meaning = _meaning(place, set(codes.values()), options.label_order)
+    shifted = {0, *(code + 1 for code in codes.values())}
+    whole = [set(range(len(of))) for first, of in _countings(options.label_order or "") if first == 0 and all(of)]
+    if UNKNOWN in names and UNKNOWN not in said and shifted in whole:
+        raise UserError(
+            f"{place} has the code {UNKNOWN} beside {min(codes.values())} to {max(codes.values())}, which may mark "
+            "images of no known class, or the first of classes that are counted from there: add 1 to each code in that "
+            f"case, else say that it means none (--class-names={UNKNOWN}={NONE})"
+        )
     return {name: meaning[code] for name, code in codes.items()} | words
 
 
 def _word(name: str, said: Mapping[str, str]) -> str | None:
     """Return the class that a name means by itself, "" for faces without an expression; None where it means nothing."""
-    key = name.strip().lower()
+    key = plain(name)
     return said.get(key, "" if key in OTHER_WORDS else from_word(name))
 
 

@@ -1,7 +1,7 @@
 """The interface between data on disk and the rest of the data room: a layout turns a place into records."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from jaxfer.config import DataConfig, PrepareConfig
-from jaxfer.data.reading.folder import LINK, Folder, Reach
+from jaxfer.data.reading.folder import LINK, Folder, Reach, images, tree
 from jaxfer.data.releases import Release
 
 UNREADABLE = "unreadable"
@@ -115,6 +115,35 @@ class Record:
 def by_split(records: Iterable[Record]) -> list[Record]:
     """Return records in the order of `SPLITS`, otherwise as they were; those of no split are among the first."""
     return sorted(records, key=lambda record: SPLITS.index(record.split) if record.split else 0)
+
+
+def astray(
+    place: Path,
+    within: Reach,
+    read: Collection[Path],
+    *,
+    below: Sequence[Path] = (),
+    reason: str = UNLISTED,
+    detail: str = "",
+) -> Iterator[Record]:
+    """Yield a record for each image in a folder at or below a place that its layout says nothing of.
+
+    Args:
+        place: What is read.
+        within: How far links are followed.
+        read: The folders whose images have records.
+        below: Some of which all that lies below has records, too.
+        reason: Why the others are left out.
+        detail: What is wrong with them.
+    """
+    for folder in tree(place, within):
+        if folder in read or any(map(folder.is_relative_to, below)):
+            continue
+        for path, link in images(folder, within):
+            # A folder that links lead away from: what was to be read in it has records.
+            if path != folder or not any(other.is_relative_to(folder) for other in (*read, *below)):
+                name = path.relative_to(place).as_posix()
+                yield Record(name=name, image=path, split=None, left_out=link or reason, detail="" if link else detail)
 
 
 @dataclass(frozen=True, kw_only=True)

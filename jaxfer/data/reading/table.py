@@ -105,6 +105,20 @@ def open_table(
     return None
 
 
+def first_line(path: Path) -> str:
+    """Return the first line of a file that is not blank, "" where there is none of text.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    text = next((text.strip() for _, text in _texts(path, LONGEST_SHOWN, most=None)), "")
+    return text if text.isprintable() or "\t" in text else ""
+
+
+LONGEST_SHOWN = 10_000
+"""Characters of a line that are read to show how a file begins."""
+
+
 def split(text: str, separator: str, width: int | None = None) -> list[str] | None:
     """Return the values of a line, None where they cannot be told apart.
 

@@ -19,7 +19,7 @@ from jaxfer.data.layouts.affectnet2017.annotation_list import BadRow, Row, rows
 from jaxfer.data.layouts.affectnet2017.list_search import Source, search
 from jaxfer.data.reading.folder import Folder, peek
 from jaxfer.data.reading.image_tree import ImageTree
-from jaxfer.data.reading.record import SPLITS, UNKNOWN_SPLIT, UNREADABLE, Layout, Match, ReadOptions, Record
+from jaxfer.data.reading.record import SPLITS, UNKNOWN_SPLIT, UNREADABLE, Layout, Match, ReadOptions, Record, astray
 from jaxfer.data.releases import AFFECTNET_2017
 
 Box = tuple[float, float, float, float]
@@ -57,6 +57,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         for name, reason in tree.unlisted(names, lists):
             names.add(name)
             yield Record(name=name, image=place / name, split=None, left_out=reason)
+    yield from astray(place, within, (), below=[*folders, *found.apart])
 
 
 def _read_list(

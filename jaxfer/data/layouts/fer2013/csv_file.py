@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxfer.data.reading.names import as_code
+from jaxfer.data.reading.names import SPLIT_COLUMNS, OtherSplits, as_code
 from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.errors import UserError
 
@@ -83,11 +83,19 @@ def rows(path: Path) -> Iterator[Row]:
     table = open_table(path, LONGEST, _columns)
     if table is None or "emotion" not in table.form.names:
         raise UserError(f"{path} has no columns emotion and pixels: copy it again")
+    twice = next((name for name in ("emotion", "pixels", "usage") if table.form.names.count(name) > 1), "")
+    if twice:
+        raise UserError(f"{path} has several columns that may be {twice}: keep the one that counts")
+    others = OtherSplits(() if "usage" in table.form.names else {*table.form.names} - {"emotion", "pixels"})
     for number, values, problem in table.lines():
         if problem:
             yield Row(number, None, damage=problem)
         elif not (table.form.header and number <= table.begins):
-            yield _row(number, dict(zip(table.form.names, values, strict=True)))
+            row = dict(zip(table.form.names, values, strict=True))
+            for column, value in row.items():
+                others.add(column, value)
+            yield _row(number, row)
+    others.refuse(path, "call the column Usage, with Training, PublicTest or PrivateTest in it, or take it out")
 
 
 class _Columns(NamedTuple):
@@ -100,6 +108,8 @@ class _Columns(NamedTuple):
 def _columns(values: list[str]) -> _Columns | None:
     """Return the columns of a csv by one of its first lines, None for another csv."""
     names = [column_name(value) for value in values]
+    splits = [name for name in SPLIT_COLUMNS if name in names]
+    names = ["usage" if splits == [name] else name for name in names]
     if {"emotion", "pixels"} <= set(names) or names == ["pixels"]:
         return _Columns(names, True)
     for form in FORMS:

@@ -25,6 +25,7 @@ from jaxfer.data.reading.record import (
     ReadOptions,
     Record,
     Split,
+    astray,
 )
 from jaxfer.files import lines, opened_text
 
@@ -60,8 +61,10 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     within = options.within(place)
     top = peek(place, None, within)
     refuse_misspelled(top)
-    for split, name in _splits(top):
+    splits = _splits(top)
+    for split, name in splits:
         yield from _records(place, split, name, within)
+    yield from astray(place, within, (), below=[place / name for _, name in splits])
 
 
 def _records(place: Path, split: Split, split_name: str, within: Reach) -> Iterator[Record]:

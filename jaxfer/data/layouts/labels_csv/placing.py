@@ -135,9 +135,10 @@ class PlacedImages:
             if result[1] != MISSING:
                 return result
         plain = inside(rest).lower()
-        found = self._names.get(posixpath.basename(plain), [])
+        # Names alone are trusted where they stand alone: in other folders there may be others of the same name.
+        found = self._names.get(plain, [])
         if self._placing.base is not None:  # in letters of another case
-            found = [name for name in found if name.lower() == plain]
+            found = [name for name in self._names.get(posixpath.basename(plain), []) if name.lower() == plain]
         if len(found) > 1:
             return "", MISSING, f"{len(found)} images are called {shown(rest)}, such as {found[0]} and {found[1]}"
         return self._tree.find(found[0] if found else rest)

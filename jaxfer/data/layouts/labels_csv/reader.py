@@ -34,10 +34,11 @@ from jaxfer.data.layouts.labels_csv.table import (
     labels_table,
     named_table,
     paths_of,
+    refuse_other_splits,
     rows_of,
 )
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, Reach, leaves, natural, peek
+from jaxfer.data.reading.folder import PEEK, Folder, Reach, is_image, leaves, natural, peek
 from jaxfer.data.reading.image_tree import ImageTree
 from jaxfer.data.reading.names import meanings, refuse_splits, split_named
 from jaxfer.data.reading.record import (
@@ -53,9 +54,12 @@ from jaxfer.data.reading.record import (
     Record,
     Split,
 )
-from jaxfer.data.reading.table import Table
+from jaxfer.data.reading.table import Table, first_line
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
+
+PEEKED = 8
+"""How many folders are looked into for images."""
 
 LOOKED_AT = 200
 """About how many rows, spread over a table, are looked at to tell whether it belongs to the files beside it."""
@@ -177,6 +181,25 @@ def refuse_unknown(folder: Folder) -> None:
             )
 
 
+def unknown(folder: Folder) -> str:
+    """Return what is missing in a folder that has images, and a table of which nobody can tell what it says, or ""."""
+    names = [name for name in folder.files if name.lower().endswith((*SUFFIXES, ".txt")) and not name.startswith(".")]
+    has_images = any(map(is_image, folder.files)) or any(
+        any(map(is_image, peek(folder.path / name).files)) for name in folder.folders[:PEEKED]
+    )
+    paths = [folder.path / name for name in names if has_images and not leaves(folder.path / name, folder.within)]
+    for path in paths:
+        known = path.suffix.lower() in SUFFIXES and labels_table(path)  # of which `_near` says more
+        begin = "" if known else first_line(path)
+        if begin:
+            return (
+                f"{path.name} begins with {begin!r:.80}: if it says the labels of the images, have commas, semicolons "
+                f"or tabs between its values, and say which they are (--table {path} --image-column NAME "
+                "--label-column NAME, by their numbers from 1 where no line names them)"
+            )
+    return ""
+
+
 def _find(folder: Folder) -> list[Match]:
     if _is_alone(folder):
         return _find_alone(folder)
@@ -294,6 +317,8 @@ def _splits(source: Source, rows: list[Row], *, alone: bool) -> Callable[[str, R
     by_name = _named_by_split(rows)
     said = {row.split for row in rows} - {""}
     refuse_splits(said, column, source.path)
+    if not said:
+        refuse_other_splits(source.table)
 
     def split_of(name: str, row: Row) -> tuple[Split | None, str]:
         if said:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxfer.data.reading.folder import is_image
-from jaxfer.data.reading.names import SPLIT_COLUMNS, as_code, is_code
+from jaxfer.data.reading.names import SPLIT_COLUMNS, OtherSplits, as_code, is_code
 from jaxfer.data.reading.table import SEPARATORS, SPACE, Table, column_name, open_table
 from jaxfer.emotions import from_word
 from jaxfer.errors import UserError
@@ -147,15 +147,36 @@ def rows_of(table: Table[Columns]) -> Iterator[Row]:
             yield Row(table.path, number, path, as_code(values[label]), "" if split is None else values[split])
 
 
+def refuse_other_splits(table: Table[Columns]) -> None:
+    """Refuse a table of which a column that is not read says the split of each row.
+
+    Raises:
+        UserError: There is one, or the file may not be read.
+    """
+    form = table.form
+    known = {form.image, *form.labels.values(), *form.splits.values()}
+    others = {index: f"value {index + 1}" for index in range(table.width) if index not in known}
+    found = OtherSplits(others.values())
+    for number, values, _ in table.lines():
+        if values and form.header and number == table.begins:
+            others = {index: values[index] or name for index, name in others.items()}
+            found = OtherSplits(others.values())
+        elif values and number >= table.begins:  # what comes before may be a header that jaxfer does not know
+            for index, name in others.items():
+                found.add(name, values[index])
+    found.refuse(table.path, f"have a column {SPLIT_COLUMNS[0]} in its place, with train, val or test, or take it out")
+
+
 def _is_path(text: str) -> bool:
     return bool(text) and "\0" not in text and len(text) <= LONGEST
 
 
 def _only(table: Table[Columns], found: dict[str, int], what: str) -> int:
     if len(found) > 1:
+        named = what == "labels" and not any(" (value " in name for name in found)  # of one name, none can be chosen
         raise UserError(
             f"{table.path} has several columns that may have the {what}, {' and '.join(found)}: rename all but the one "
-            f"that counts{', or name it with label_column (--label-column)' if what == 'labels' else ''}"
+            f"that counts{', or name it with label_column (--label-column)' if named else ''}"
         )
     return next(iter(found.values()))
 
@@ -164,10 +185,16 @@ def _columns(
     values: list[str], image_names: Sequence[str] = IMAGES, label_names: Sequence[str] = LABELS
 ) -> Columns | None:
     """Return the columns that values name, None where they do not name one of images and one of labels."""
-    names = {column_name(value): index for index, value in reversed([*enumerate(values)])}
-    image = next((names[name] for name in image_names if name in names), None)
+    names = [column_name(value) for value in values]
+    image = next((names.index(name) for name in image_names if name in names), None)
     labels, splits = (
-        {values[names[name]]: names[name] for name in of if name in names} for of in (label_names, SPLIT_COLUMNS)
+        {
+            values[index] if names.count(name) == 1 else f"{values[index]} (value {index + 1})": index
+            for name in of
+            for index, other in enumerate(names)
+            if other == name
+        }
+        for of in (label_names, SPLIT_COLUMNS)
     )
     return Columns(image, labels, splits, True) if image is not None and labels else None
 

@@ -27,6 +27,7 @@ from jaxfer.data.reading.record import (
     ReadOptions,
     Record,
     Split,
+    astray,
 )
 from jaxfer.files import opened, read_bytes
 
@@ -83,10 +84,11 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     refuse_misspelled(top)
     if "images" in top.folders:
         refuse_misspelled(peek(place / "images"))
-    codes = Codes()
-    for part in _parts(top):
+    codes, parts = Codes(), _parts(top)
+    for part in parts:
         yield from _read_part(part, place, options.within(place), classes, codes)
     codes.refuse_shifted(len(classes))
+    yield from astray(place, options.within(place), {part.images for part in parts})
 
 
 def _read_part(part: Part, place: Path, within: Reach, classes: dict[int, str], codes: Codes) -> Iterator[Record]:
