@@ -52,7 +52,8 @@ def run(main: Callable[[], None]) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as where it was closed: `>&-`
+            sys.stdout.flush()
     except BrokenPipeError:
         if not _unread():
             raise
