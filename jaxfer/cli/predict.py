@@ -174,7 +174,7 @@ class Predict:
             KeyboardInterrupt: Ctrl-C came; what was predicted by then is written.
         """
         from jaxfer.reports.predictions import NOTICE
-        from jaxfer.reports.words import printable
+        from jaxfer.reports.words import in_a_line
         from jaxfer.training.interrupt import stop_on_signals
 
         counts = _Counts()
@@ -190,7 +190,7 @@ class Predict:
         print(counts.in_words(), file=sys.stderr)
         if not shown:
             for line in counts.problems:
-                print(printable(line).replace("\n", "\\n"), file=sys.stderr)
+                print(in_a_line(line), file=sys.stderr)
         print(NOTICE, file=sys.stderr)
         if request.signum == signal.SIGINT:
             raise KeyboardInterrupt
@@ -337,10 +337,10 @@ class _Drawing:
     def video(self, video: "Video", every: int) -> "DrawnVideo":
         """Return what takes the pictures of a video."""
         from jaxfer.reports.drawn_video import DrawnVideo
-        from jaxfer.reports.words import printable
+        from jaxfer.reports.words import in_a_line
 
         # OpenCV takes text for a name, which that of a file need not be.
-        name = video.name.replace(" ", "-") if video.is_live else printable(Path(video.name).stem).replace("\n", "\\n")
+        name = video.name.replace(" ", "-") if video.is_live else in_a_line(Path(video.name).stem)
         return DrawnVideo(self._folder / f"{self._free(name)}.mp4", video.rate and video.rate / every)
 
     def drawn(self, found: "VideoFrame") -> "Image":

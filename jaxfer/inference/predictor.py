@@ -185,7 +185,13 @@ class Predictor:
             from jaxfer.data import load
 
             # A run of a release before, or one that ended without the detector; of its data nothing is written.
-            split = load(trained.config.data, only="train", keep=False).train
+            try:
+                split = load(trained.config.data, only="train", keep=False).train
+            except UserError as error:
+                raise UserError(
+                    f"{model} does not say how its training images frame faces, and they cannot be looked at "
+                    f"({error}): say how much to keep around a face's box (margin), as a share of its side, such as 0.1"
+                ) from error
             found = dataclasses.replace(found, framing=measure_framing(split.images[sample_rows(len(split))]))
         return cls(found, **options)
 

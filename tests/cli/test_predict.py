@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import drawn
 from photographs import group_picture
 from PIL import Image
 
 from jaxfer.cli.main import parse
+from jaxfer.config import ModelConfig
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.inference import FaceModel, load_model, save_model
+from jaxfer.tasks import make_network
 
 LABELS = np.array([0, 1, 2, 3, 4, 6], np.int32)
 
@@ -198,6 +202,23 @@ def test_without_standard_input_or_output(monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(UserError, match="standard output is closed"):
         parse(["predict", "-", "--csv", "-"]).run()
+
+
+def test_names_of_classes_do_nothing_but_show_themselves(album, capsys, tmp_path):
+    config = ModelConfig(variant="published", gray=True, heads=("affect",))
+    network = make_network(config, 3)
+    framing = load_model("small").framing
+    variables = drawn(network, np.zeros((1, 32, 32, 3), np.uint8))
+    names = "=1+1", "\x1b[31mred\n", "b\nb"
+    save_model(FaceModel(network, variables, names, 32, 1.0, config, {}, framing=framing), tmp_path / "model")
+    options = ["--model", tmp_path / "model", "--draw", tmp_path / "drawn", "--explain", "--top", 3]
+    out, _ = predict(capsys, album / "more" / "one.png", *options)
+    assert len(out.splitlines()) == 2
+    assert "\x1b" not in out
+    assert "\\x1b[31mred\\n" in out
+    assert ", valence " in out
+    assert ", arousal " in out
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
 
 
 def test_patterns_that_no_shell_has_expanded_are(album, capsys):

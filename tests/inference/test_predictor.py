@@ -5,6 +5,7 @@ import io
 import itertools
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from photographs import group_picture, nearest
 from PIL import Image
 
 import jaxfer
-from jaxfer.config import ModelConfig
+from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
@@ -310,6 +311,17 @@ def test_without_a_framing_a_margin_is_needed(model):
     [face] = Predictor(unknown, detector=in_rows, margin=0.25)(with_faces(1))
     assert face.frame.side == 24
     assert len(Predictor(unknown, detector="whole")(with_faces(1))) == 1
+
+
+def test_a_run_whose_data_is_gone_needs_a_margin_where_it_has_no_framing(model, monkeypatch, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    trained = SimpleNamespace(config=Config(data=DataConfig(data_dir=tmp_path / "gone")))
+    monkeypatch.setattr("jaxfer.runs.load.load_run", lambda run: trained)
+    monkeypatch.setattr(FaceModel, "of_run", lambda run: dataclasses.replace(model, framing=None))
+    with pytest.raises(UserError, match=r"run does not say how .* \(.*gone does not exist.*\): say how much .*margin"):
+        Predictor.load(tmp_path / "run")
+    assert Predictor.load(tmp_path / "run", margin=0.1).model.framing is None
+    assert Predictor.load(tmp_path / "run", detector="whole").model.framing is None
 
 
 @pytest.mark.parametrize(
