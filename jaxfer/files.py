@@ -445,4 +445,5 @@ def _is_marked(place: int | Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path} cannot be written ({error.strerror}): free disk space or correct the permissions")
+    advice = "make its folder first" if error.errno == errno.ENOENT else "free disk space or correct the permissions"
+    return UserError(f"{path} cannot be written ({error.strerror}): {advice}")

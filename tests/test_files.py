@@ -43,8 +43,8 @@ def test_writing_follows_no_link(tmp_path, link):
 
 def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path):
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "folder", tmp_path / "no" / "file"):
-        with pytest.raises(UserError, match=rf"{path.name} cannot be written \(.+\): free disk space"):
+    for path, advice in ((tmp_path / "folder", "free disk space"), (tmp_path / "no" / "file", "make its folder first")):
+        with pytest.raises(UserError, match=rf"{path.name} cannot be written \(.+\): {advice}"):
             write("ours", path)
     assert everything_below(tmp_path) == ["folder"]
 

@@ -1,7 +1,9 @@
 """`jaxfer predict`: the expressions of the faces in photographs, videos, and what a camera sees."""
 
 import glob
+import io
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 STANDARD = Path("-")
 """What stands for standard input, and for standard output."""
+
+LONGEST = 200
+"""Bytes of a drawing's name, before what is added to it: disks take 255."""
+
+LONGEST_LINE = 2**13
+"""Characters of a path in a list: systems take 4,096 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,10 @@ class Predict:
             raise UserError(f"--top is {self.top}: pass how many classes to name, at least 1")
         if self.camera is not None and self.paths:
             raise UserError("--camera watches until Ctrl-C: pass it without paths")
+        self._check_outputs()
         sources = _named(self.paths) if self.camera is None else [self.camera]
+        if not sources:
+            raise UserError("no photograph and no video was found: pass files, or folders with some in them")
         has_videos = any(map(_is_video, sources))
         from jaxfer.files import begin, check_writable
         from jaxfer.inference.video import check_pace, opencv
@@ -100,13 +111,16 @@ class Predict:
             check_writable(self.draw, "pass another place")
             if self.draw.exists() and any(self.draw.iterdir()):
                 raise UserError(f"{self.draw} is not empty, and nothing is overwritten: pass a new folder")
+        # Loaded before any file is begun: one that a mistake left behind would be in the way of the next try.
+        predictor = self._predictor()
+        if self.draw is not None:
+            self.draw.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:
             writers: list[Callable[[Photograph], object]] = []
             outputs = {}
             for kind, path in (("csv", self.csv), ("json", self.json)):
                 if path is not None:
                     outputs[kind] = sys.stdout if path == STANDARD else files.enter_context(begin(path))
-            predictor = self._predictor()
             from jaxfer.reports import predictions
 
             if "csv" in outputs:
@@ -118,9 +132,23 @@ class Predict:
                 writers.append(lambda found: outputs["json"].write(predictions.json_line(found)))
             drawing = None
             if self.draw is not None:
-                self.draw.mkdir(parents=True, exist_ok=True)
                 drawing = _Drawing(self.draw, predictor, explain=self.explain)
             self._predict(predictor, sources, writers, drawing, shown=not outputs)
+
+    def _check_outputs(self) -> None:
+        """Check where results are to go, as far as that can be known before there are any.
+
+        Raises:
+            UserError: Two would go to one place, there is something already, or standard output is closed.
+        """
+        paths = [path for path in (self.csv, self.json) if path is not None]
+        if len(set(paths)) < len(paths):
+            raise UserError("--csv and --json name one place: pass two, at most one of them -")
+        if STANDARD in paths and sys.stdout is None:
+            raise UserError("standard output is closed: pass a file")
+        for path in paths:
+            if path != STANDARD and (path.exists() or path.is_symlink()):
+                raise UserError(f"{path} exists, and nothing is overwritten: pass another name")
 
     def _predictor(self) -> "Predictor":
         from jaxfer.devices.compile_cache import keep_compiled_programs
@@ -146,7 +174,7 @@ class Predict:
             KeyboardInterrupt: Ctrl-C came; what was predicted by then is written.
         """
         from jaxfer.reports.predictions import NOTICE
-        from jaxfer.reports.words import printable
+        from jaxfer.reports.words import in_a_line
         from jaxfer.training.interrupt import stop_on_signals
 
         counts = _Counts()
@@ -157,14 +185,12 @@ class Predict:
                     write(one)
                 if request.signum:
                     break
-        if not counts.sources and not request.signum:
-            raise UserError("no photograph and no video was found: pass files, or folders with some in them")
         if not request.signum and counts.unreadable == counts.sources == 1:
             raise UserError(counts.problems[0])
         print(counts.in_words(), file=sys.stderr)
         if not shown:
             for line in counts.problems:
-                print(printable(line).replace("\n", "\\n"), file=sys.stderr)
+                print(in_a_line(line), file=sys.stderr)
         print(NOTICE, file=sys.stderr)
         if request.signum == signal.SIGINT:
             raise KeyboardInterrupt
@@ -296,7 +322,7 @@ class _Drawing:
         picture = self._predictor.upright(found.source)
         drawn = drawing.drawn(picture, found.faces, self._predictor.names)
         source = Path(found.name)
-        name = self._free(source.stem)
+        name = self._free(source.stem, *(("", "-explained") if self._explain else ()))
         kind, suffix = ("PNG", ".png") if source.suffix.lower() == ".png" else ("JPEG", ".jpg")
         with begin(self._folder / f"{name}{suffix}", binary=True) as file:
             drawn.save(file, kind, quality=92)
@@ -311,10 +337,10 @@ class _Drawing:
     def video(self, video: "Video", every: int) -> "DrawnVideo":
         """Return what takes the pictures of a video."""
         from jaxfer.reports.drawn_video import DrawnVideo
-        from jaxfer.reports.words import printable
+        from jaxfer.reports.words import in_a_line
 
         # OpenCV takes text for a name, which that of a file need not be.
-        name = video.name.replace(" ", "-") if video.is_live else printable(Path(video.name).stem).replace("\n", "\\n")
+        name = video.name.replace(" ", "-") if video.is_live else in_a_line(Path(video.name).stem)
         return DrawnVideo(self._folder / f"{self._free(name)}.mp4", video.rate and video.rate / every)
 
     def drawn(self, found: "VideoFrame") -> "Image":
@@ -323,11 +349,17 @@ class _Drawing:
 
         return drawing.drawn(self._predictor.upright(found.source), found.faces, self._predictor.names)
 
-    def _free(self, stem: str) -> str:
-        """Return a name that nothing before has."""
-        name = next(name for i in range(1, 2**31) if (name := f"{stem}-{i}" if i > 1 else stem) not in self._taken)
-        self._taken.add(name)
-        return name
+    def _free(self, stem: str, *endings: str) -> str:
+        """Return a name that nothing before has, whatever follows it, on disks that tell no case apart, too."""
+        while len(os.fsencode(stem)) > LONGEST:
+            stem = stem[:-1]
+        for i in itertools.count(1):
+            name = f"{stem}-{i}" if i > 1 else stem
+            wanted = {f"{name}{ending}".casefold() for ending in endings or ("",)}
+            if not wanted & self._taken:
+                self._taken |= wanted
+                return name
+        raise AssertionError
 
 
 def _is_video(source: Path | int) -> bool:
@@ -345,9 +377,13 @@ def _named(paths: tuple[str, ...]) -> list[Path | int]:
     if not paths:
         raise UserError("nothing was named: pass photographs, videos, folders, or - for a list on standard input")
     if paths == (str(STANDARD),):
-        return [Path(line) for line in (line.rstrip("\r\n") for line in sys.stdin) if line]
+        return list(_listed())
     named: list[Path] = []
     for text in paths:
+        if not text:
+            raise UserError("one of the paths is empty: pass . for the folder that you are in")
+        if text == str(STANDARD):
+            raise UserError("- is given beside other paths: pass it alone, and the others on standard input")
         path = Path(text)
         if path.exists() or path.is_symlink():
             named.append(path)
@@ -356,6 +392,29 @@ def _named(paths: tuple[str, ...]) -> list[Path | int]:
         else:
             raise UserError(f"{text} does not exist: pass photographs or videos that do")
     return [one for path in named for one in (_inside(path) if path.is_dir() else (path,))]
+
+
+def _listed() -> Iterator[Path]:
+    """Yield the paths on standard input, one a line.
+
+    Raises:
+        UserError: It is closed, cannot be read, or holds something else.
+    """
+    from jaxfer.files import lines
+
+    if sys.stdin is None:
+        raise UserError("standard input is closed: pass a list of paths to it, or paths in place of -")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be no text
+    try:
+        for line in lines(sys.stdin, LONGEST_LINE):
+            name = line.rstrip("\r\n")
+            if "\0" in name or len(name) > LONGEST_LINE:
+                raise UserError("standard input is no list of paths: pass one a line, as find does without -print0")
+            if name:
+                yield Path(name)
+    except OSError as error:
+        raise UserError(f"standard input cannot be read ({error.strerror}): pass a list of paths") from error
 
 
 def _inside(folder: Path) -> Iterator[Path]:

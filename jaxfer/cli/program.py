@@ -52,7 +52,8 @@ def run(main: Callable[[], None]) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         main()
-        sys.stdout.flush()
+        for stream in filter(None, (sys.stdout,)):  # none where it was closed, as by `>&-`
+            stream.flush()
     except BrokenPipeError:
         if not _unread():
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,14 +40,25 @@ LARGE = 2000
 SIDES = 640, 1280
 """Longer sides, in pixels, at which pictures are searched: those that are not `LARGE` at the first alone.
 
-At 640, faces of 10 to 500 pixels are found; larger pictures are shrunk to it.
+At 640, faces of 10 to 500 pixels are found; larger pictures are shrunk to it. Those that are more than `LONG` times
+as long as they are high, or wide, are shrunk less: to as many pixels as a square of that side has, at most.
 """
+
+LONG = 4
+"""How many times its shorter side a picture's longer one is, from which it is a panorama."""
 
 SMALLEST = 240
 """Pixels that the longer side of a picture is enlarged to: one that a face fills is then found."""
 
 LEAST = 10
 """Pixels of the shorter side below which nothing is found."""
+
+ROOM = 64
+"""Pixels that the detector is shown along each side, at least, the rest black.
+
+At 32 or fewer its coarsest map has one row, which OpenCV 4.14 lays out wrongly: it reads memory that is not its own,
+and finds other faces each time, some of them some trillions of pixels away.
+"""
 
 CONFIDENT = 0.6
 """Least score of a face, from 0 to 1."""
@@ -77,6 +89,47 @@ class Detection:
 Detector = Callable[[np.ndarray], Sequence[Detection]]
 """Finds the faces in a picture, uint8 [h, w, 3], RGB."""
 
+FARTHEST = 1e9
+"""Pixels from the upper left corner beyond which nothing can be meant."""
+
+
+def detect(detector: Detector, picture: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
+    """Return what a detector says of a picture, which may be one of somebody's own.
+
+    Args:
+        detector: What finds faces.
+        picture: RGB.
+
+    Raises:
+        UserError: It returns something else than `Detection`s, or numbers that are no place.
+    """
+    found = detector(picture)
+    try:
+        return [_sound(one) for one in found]
+    except (TypeError, ValueError, AttributeError) as error:
+        said = " ".join(repr(found).split())[:100]
+        raise UserError(
+            f"the detector returned {said}, which are no faces ({error}): return a list of "
+            "jaxfer.inference.Detection, each with left, top, width and height in pixels"
+        ) from error
+
+
+def _sound(face: Any) -> Detection:
+    """Return a detection with plain numbers.
+
+    Raises:
+        TypeError, ValueError, AttributeError: It is none.
+    """
+    left, top, width, height = map(float, face.box)
+    points = tuple((float(x), float(y)) for x, y in face.landmarks)
+    score = float(face.score)
+    places = [left, top, width, height, *(value for point in points for value in point)]
+    if not all(abs(value) < FARTHEST for value in places) or min(width, height) <= 0:  # neither NaN
+        raise ValueError("a place that cannot be")
+    if not 0 <= score <= 1:
+        raise ValueError("a score that is not from 0 to 1")
+    return Detection((left, top, width, height), points, score)
+
 
 def find_faces(picture: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
     """Return the faces that YuNet finds in a picture, the largest first; any number of threads may ask at once.
@@ -88,12 +141,11 @@ def find_faces(picture: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
         UserError: The extra `jaxfer[faces]` is not installed, or its weights are others.
     """
     cv2 = _opencv()
-    height, width = picture.shape[:2]
-    longer = max(height, width)
+    shorter, longer = sorted(picture.shape[:2])
     found: list[Detection] = []
     for side in SIDES if longer > LARGE else SIDES[:1]:
-        factor = min(side, max(longer, SMALLEST)) / longer
-        found += _found(cv2, picture, factor)
+        long = max(side, min(side / LONG / shorter * longer, side * math.sqrt(longer / shorter)))
+        found += _found(cv2, picture, min(long, max(longer, SMALLEST)) / longer)
     return _distinct(found)
 
 
@@ -111,9 +163,13 @@ def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
     seen = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     if size != (width, height):
         seen = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    missing = [max(0, ROOM - side) for side in size]
+    if any(missing):
+        seen = cv2.copyMakeBorder(seen, 0, missing[1], 0, missing[0], cv2.BORDER_CONSTANT)
+    shown = seen.shape[1], seen.shape[0]
     if not hasattr(_ours, "yunet"):  # one object serves one thread
-        _ours.yunet = cv2.FaceDetectorYN.create("onnx", _weights(), np.empty(0, np.uint8), size, CONFIDENT, SAME, MOST)
-    _ours.yunet.setInputSize(size)
+        _ours.yunet = cv2.FaceDetectorYN.create("onnx", _weights(), np.empty(0, np.uint8), shown, CONFIDENT, SAME, MOST)
+    _ours.yunet.setInputSize(shown)
     rows = _ours.yunet.detect(seen)[1]
     if rows is None:
         return []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxfer.errors import UserError
-from jaxfer.inference.faces import Box, Detection, Detector, find_faces
+from jaxfer.inference.faces import Box, Detection, Detector, detect, find_faces
 from jaxfer.json_text import check
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Frame:
         factor = max(1, int(side // (4 * size)))  # so much the last filter would not keep
         low = np.maximum(np.floor(corners.min(axis=0)) - 2 * factor, 0)
         high = np.minimum(np.ceil(corners.max(axis=0)) + 2 * factor, picture.size)
-        if (high - low < 1).any():
+        if (high - low < 1).any() or side > size * max(picture.size):  # less than a pixel of the result
             return np.zeros((size, size, 3), np.uint8)
         there = picture.reduce(factor, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
         pixels = max(size, round(side / factor))
@@ -148,7 +148,7 @@ class Framing:
             detector: What finds faces.
             shrunk: As for `Frame.cut`.
         """
-        seen = detector(frame.cut(picture, ENLARGED, shrunk))
+        seen = detect(detector, frame.cut(picture, ENLARGED, shrunk))
         if not seen:
             return frame
         middle = ENLARGED / 2
@@ -223,7 +223,7 @@ def measure_framing(images: UInt8[np.ndarray, "n h w c"], detector: Detector = f
         side = max(ENLARGED, len(image))
         whole = Image.fromarray(np.broadcast_to(pixels, (*image.shape[:2], 3)).copy())
         large = whole.resize((side, side), Image.Resampling.BICUBIC)
-        if faces := detector(np.asarray(large)):
+        if faces := detect(detector, np.asarray(large)):
             best = max(faces, key=lambda face: face.score)
             found.append(np.array([*best.box, *(value for point in best.landmarks for value in point)]) / side)
     pointed = [values for values in found if len(values) == 4 + 2 * POINTS]

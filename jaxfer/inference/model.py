@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from jaxfer.files import read_bytes, write
 from jaxfer.inference import safetensors
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
-from jaxfer.json_text import MOST_BYTES, read
+from jaxfer.json_text import MOST_BYTES, check, read
 from jaxfer.models import Network, check_range
 from jaxfer.runs.folder import SUMMARY
 from jaxfer.tasks import make_network
@@ -172,10 +172,12 @@ class FaceModel:
             answer: As for `probabilities`.
 
         Raises:
-            UserError: The network has no such answer.
+            UserError: The network has no such answer, or says what are no numbers.
         """
         head, columns = self.head(answer)
         logits = np.asarray(outputs[head], np.float64)[:, columns]
+        if not np.isfinite(logits).all():
+            raise UserError("the network's answers are no numbers, since its weights are too large: use another one")
         return _softmax(logits / (self.temperature if head == "logits" else 1))
 
     def head(self, answer: Answer | None = None) -> tuple[str, list[int]]:
@@ -224,7 +226,7 @@ def _framing(run_dir: Path) -> Framing | None:
     """Return how the images of a run frame faces, where its end has measured that."""
     summary = run_dir / SUMMARY
     found = read(summary, dict).get("framing") if summary.is_file() else None
-    return found and Framing.from_dict(found, f"{summary}: framing")
+    return None if found is None else Framing.from_dict(found, f"{summary}: framing")
 
 
 def _checked(images: Any) -> np.ndarray:
@@ -319,7 +321,7 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
     framing = said.get("framing")  # a model of a release before has none
     model = FaceModel(
         *(network, variables, names, size, temperature, config, said["notes"], said["answer"], said["views"]),
-        framing=framing and Framing.from_dict(framing, f"{folder / CONFIG}: framing"),
+        framing=None if framing is None else Framing.from_dict(framing, f"{folder / CONFIG}: framing"),
     )
     model.names()  # refuses an answer that there is not
     return model
@@ -342,11 +344,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
     names, side, temperature = said["class_names"], said["image_size"], said["temperature"]
     named = isinstance(names, list) and 2 <= len(set(map(str, names))) == len(names)
     sized = type(side) is int and 32 <= side <= 4096
-    warm = type(temperature) in (int, float) and 0 < temperature < 1e6
+    warm = type(temperature) in (int, float) and 1e-6 < temperature < 1e6
     if not (named and all(isinstance(name, str) for name in names) and sized and warm):
         raise UserError(f"{wanted}: its class_names, image_size or temperature cannot be; copy the model again")
     if not isinstance(said["network"], dict) or not isinstance(said["notes"], dict):
         raise UserError(f"{wanted}: its network or notes are no objects; copy the model again")
+    # A word in place of false would make it another network, of the same weights.
+    switches = {name for name, kind in get_type_hints(ModelConfig).items() if kind is bool} & said["network"].keys()
+    check(said["network"], dict.fromkeys(switches, bool), f"{folder / CONFIG}: network")
     if said["answer"] not in get_args(Answer) or said["views"] not in get_args(Views):
         raise UserError(f"{wanted}: its answer or views cannot be; copy the model again")
     return said
@@ -379,9 +384,13 @@ def _fitted(arrays: dict[str, np.ndarray], network: Network, side: int, folder: 
         raise UserError(f"the weights in {folder} are of another network than {CONFIG} says: {other[0]} does not fit")
 
     def place(path: Any, _: Any) -> jax.Array:
-        array = arrays[jax.tree_util.keystr(path, simple=True, separator="/")].astype(np.float32)
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            array = arrays[name].astype(np.float32)
         if not np.isfinite(array).all():
             raise UserError(f"the weights in {folder} are not finite: copy the model again, or train another")
+        if name.endswith("/var") and (array < 0).any():
+            raise UserError(f"the weights in {folder} have negative variances: copy the model again, or train another")
         return jnp.asarray(array)
 
     return jax.tree.map_with_path(place, shapes)

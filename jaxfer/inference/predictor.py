@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -20,7 +20,7 @@ from jaxfer.config import Views
 from jaxfer.data.reading.images import UnreadableError, decode, open_face, quiet_pillow
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.errors import UserError
-from jaxfer.inference.faces import Box, Detection, Detector, find_faces
+from jaxfer.inference.faces import FARTHEST, Box, Detection, Detector, detect, find_faces
 from jaxfer.inference.framing import Frame, measure_framing, of_margin, sample_rows
 from jaxfer.inference.model import SHIPPED, Answer, FaceModel, load_model
 
@@ -149,8 +149,10 @@ class Predictor:
         answer: Answer | None = None,
         views: Views | None = None,
     ) -> None:
-        if isinstance(detector, str) and detector not in ("yunet", "whole"):
+        if detector not in ("yunet", "whole") and not callable(detector):
             raise UserError(f"there is no detector {detector!r}: pass yunet, whole, or a function")
+        if views not in (None, *get_args(Views)):
+            raise UserError(f"there are no views {views!r}: pass {', '.join(get_args(Views))}")
         if margin is not None and not 0 <= margin < 10:
             raise UserError(f"margin is {margin}: pass a share of at least 0, such as 0.1")
         self.model = model
@@ -183,7 +185,13 @@ class Predictor:
             from jaxfer.data import load
 
             # A run of a release before, or one that ended without the detector; of its data nothing is written.
-            split = load(trained.config.data, only="train", keep=False).train
+            try:
+                split = load(trained.config.data, only="train", keep=False).train
+            except UserError as error:
+                raise UserError(
+                    f"{model} does not say how its training images frame faces, and they cannot be looked at "
+                    f"({error}): say how much to keep around a face's box (margin), as a share of its side, such as 0.1"
+                ) from error
             found = dataclasses.replace(found, framing=measure_framing(split.images[sample_rows(len(split))]))
         return cls(found, **options)
 
@@ -213,18 +221,18 @@ class Predictor:
 
         Args:
             pictures: Any number of them. One that cannot be read is yielded with its `problem`.
-            boxes: Where the faces of each are, as for a single one.
+            boxes: Where the faces of each are, as for a single one; None finds those of a picture.
 
         Raises:
-            UserError: A box is none; or there is no detector, or no framing.
+            UserError: It is one picture, not many; there are other numbers of pictures and of boxes, or a box is none;
+                a detector of one's own returns no faces; or there is no detector, or no framing.
         """
-        placed: Iterable[Any] = itertools.repeat(None) if boxes is None else boxes
-        asked = iter(zip(pictures, placed, strict=False))
+        together = _placed(pictures, boxes)
         workers = cpu_cores()
         waiting: deque[tuple[_Seen, list[Any]]] = deque()  # each with what the network has said of its faces so far
         crops: deque[tuple[np.ndarray, list[Any]]] = deque()
         with ThreadPoolExecutor(workers) as threads:
-            while portion := list(itertools.islice(asked, PORTION * workers)):
+            while portion := list(itertools.islice(together, PORTION * workers)):
                 with quiet_pillow():  # whose filters of warnings are the caller's again by the time of each yield
                     alone = len(portion) == 1
                     portion = list(map(self._look, portion) if alone else threads.map(self._look, portion))
@@ -255,7 +263,10 @@ class Predictor:
         Raises:
             UserError: They have other shapes or another type.
         """
-        crops = np.asarray(crops)
+        try:
+            crops = np.asarray(crops)
+        except ValueError as error:  # of several sizes
+            raise UserError(f"crops are no array ({error}): pass uint8 [n, h, w, 3] or [n, h, w, 1]") from error
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] not in (1, 3) or 0 in crops.shape[1:3]:
             raise UserError(
                 f"crops are {crops.dtype} of the shape {list(crops.shape)}: pass uint8 [n, h, w, 3] or [n, h, w, 1]"
@@ -287,8 +298,11 @@ class Predictor:
             float32 [n, h, w], at least 0: Grad-CAM, see `jaxfer.evaluation.explain.grad_cam`.
 
         Raises:
+            UserError: There is no face, or one whose label the network does not know.
             NoFeatureMap: The network has none.
         """
+        if not faces or any(face.label not in self.names for face in faces):
+            raise UserError("nothing to explain, or a face of another network: pass faces that this one has returned")
         from jaxfer.evaluation.explain import grad_cam  # with all that evaluates
 
         head, columns = self.model.head(self._answer)
@@ -307,13 +321,14 @@ class Predictor:
         shrunk = width / photograph.extent[0]
         whole = (0.0, 0.0, float(width), float(height))
         if boxes is not None:
-            faces = [Detection(_checked(box, i, whole)) for i, box in enumerate(boxes)]
+            faces = [Detection(_checked(box, i, whole)) for i, box in enumerate(_several(boxes))]
         elif self._detector == "whole":
             crop = photograph.resize(self.model.image_size)
             frame = Frame((width / 2, height / 2), float(max(width, height)))
             return _Seen(source, (width, height), [Detection(whole)], [frame], [crop])
         else:
-            faces = [_enlarged(face, shrunk) for face in self._detector(np.asarray(photograph.picture.convert("RGB")))]  # pyright: ignore[reportCallIssue]
+            pixels = np.array(photograph.picture.convert("RGB"))  # which a detector may draw into
+            faces = [_enlarged(face, shrunk) for face in detect(self._detector, pixels)]  # pyright: ignore[reportArgumentType]
         frames = [self._frame(face) for face in faces]
         if boxes is None and self._margin is None and self.model.framing is not None:
             frames = [
@@ -370,11 +385,31 @@ class _Seen:
     problem: str = ""
 
 
+def _placed(pictures: Iterable[Picture], boxes: Iterable[Any] | None) -> Iterator[tuple[Picture, Any]]:
+    """Yield each picture with its boxes.
+
+    Raises:
+        UserError: There is one picture, or the numbers differ.
+    """
+    # The rows of an array, and the letters of a path, are no pictures.
+    rows = isinstance(pictures, np.ndarray) and (pictures.ndim < 3 or (pictures.ndim == 3 and pictures.shape[2] < 5))
+    if rows or isinstance(pictures, str | bytes | bytearray | Path | Image.Image):
+        raise UserError("batch was given one picture: pass many, such as a list, or call the predictor with it")
+    if boxes is None:
+        yield from ((picture, None) for picture in pictures)
+        return
+    missing = object()
+    for picture, own in itertools.zip_longest(pictures, boxes, fillvalue=missing):
+        if picture is missing or own is missing:
+            raise UserError("there are other numbers of pictures and of boxes: pass a list of boxes for each picture")
+        yield picture, own  # pyright: ignore[reportReturnType]
+
+
 def _readable(source: Picture) -> Any:
     """Return a picture as `open_face` takes it."""
     if isinstance(source, str):
         return Path(source)
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if isinstance(source, np.ndarray):
         known = source.dtype == np.uint8 and source.ndim in (2, 3) and source.shape[2:] in ((), (1,), (3,))
@@ -382,6 +417,9 @@ def _readable(source: Picture) -> Any:
             found = f"{source.dtype} {list(source.shape)}"
             raise UnreadableError(None, f"{found} is no picture: pass uint8 [h, w, 3] in RGB, or [h, w] in gray")
         return source[..., 0] if source.shape[2:] == (1,) else source
+    if not (isinstance(source, Path | Image.Image) or hasattr(source, "read")):
+        found = type(source).__name__
+        raise UnreadableError(None, f"{found} is no picture: pass a path, bytes, a Pillow image, or an array")
     return source
 
 
@@ -394,6 +432,12 @@ def _enlarged(face: Detection, factor: float) -> Detection:
     return Detection((left, top, width, height), points, face.score)
 
 
+def _several(boxes: Any) -> Iterable[Any]:
+    if not isinstance(boxes, Iterable):
+        raise UserError(f"boxes are {boxes!r}: pass a list of left, top, width and height in pixels, one for each face")
+    return boxes
+
+
 def _checked(box: Sequence[float], index: int, whole: Box) -> Box:
     """Return a box that the caller gives."""
     try:
@@ -401,7 +445,8 @@ def _checked(box: Sequence[float], index: int, whole: Box) -> Box:
     except (TypeError, ValueError) as error:
         raise UserError(f"box {index} is {box!r}: pass left, top, width and height in pixels") from error
     inside = min(left + width, whole[2]) - max(left, 0) >= 1 and min(top + height, whole[3]) - max(top, 0) >= 1
-    if not np.isfinite([left, top, width, height]).all() or width <= 0 or height <= 0 or not inside:
+    known = all(abs(value) < FARTHEST for value in (left, top, width, height))  # and no NaN
+    if not known or width <= 0 or height <= 0 or not inside:
         raise UserError(
             f"box {index}, {left:g} {top:g} {width:g} {height:g}, holds nothing of the picture of {whole[2]:g} x "
             f"{whole[3]:g} pixels: pass left, top, width and height of a face in it"

@@ -284,7 +284,7 @@ def check_pace(every: int, smooth: float) -> None:
     Raises:
         UserError: There is no such option.
     """
-    if every < 1:
+    if not isinstance(every, int) or every < 1:
         raise UserError(f"every is {every}: pass 1 for every picture, 2 for every second one, and so on")
     if not 0 <= smooth < math.inf:
         raise UserError(f"smooth is {smooth}: pass seconds, such as {SMOOTH}, or 0")
@@ -298,8 +298,7 @@ def _watched(predictor: Predictor, source: Source, every: int, smooth: float) ->
     if isinstance(source, Video):
         stills, name, is_live = source.stills(every), source.name, source.is_live
     else:
-        counted = itertools.islice(enumerate(source), 0, None, every)
-        stills, name, is_live = (Still(i, when, pixels) for i, (when, pixels) in counted), "", False
+        stills, name, is_live = itertools.islice(_timed(source), 0, None, every), "", False
     tracks = Tracks(smooth)
     still = Still(0, 0.0, np.empty(0))
     for portion in _portions(stills, alone=is_live):
@@ -311,6 +310,27 @@ def _watched(predictor: Predictor, source: Source, every: int, smooth: float) ->
     if isinstance(source, Video) and source.problem:
         nothing = np.empty((0, 0, 3), np.uint8)
         yield VideoFrame(nothing, (0, 0), (), source.problem, video=name, frame=still.frame + 1, time=still.time)
+
+
+def _timed(source: Iterable[tuple[float, np.ndarray]]) -> Iterator[Still]:
+    """Yield pictures of one's own.
+
+    Raises:
+        UserError: They come without times, or not in the order of these.
+    """
+    before = -math.inf
+    for i, one in enumerate(source):
+        try:
+            when, pixels = one
+            now, shape = float(when), np.shape(pixels)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"picture {i} comes without its time: pass pairs of seconds and pixels") from error
+        if not before <= now < math.inf:
+            raise UserError(f"the time of picture {i} is {now:g} s: pass seconds that do not go back")
+        if len(shape) not in (2, 3):
+            raise UserError(f"picture {i} has the shape {list(shape)}: pass uint8 [h, w, 3] in RGB")
+        before = now
+        yield Still(i, now, np.asarray(pixels))
 
 
 def _portions(stills: Iterable[Still], *, alone: bool) -> Iterator[list[Still]]:

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from jaxfer.inference.predictor import Face
 from jaxfer.reports.predictions import most_probable
-from jaxfer.reports.words import percent
+from jaxfer.reports.words import in_a_line, percent
 
 COLOURS = ("#f2b134", "#ed553b", "#3caea3", "#a06cd5", "#4f9de0", "#8fbf4d", "#e36bae", "#c9cdd2")
 """Of the classes in their order, all bright enough for the dark plates that they stand on."""
@@ -64,7 +64,7 @@ def explained(faces: Sequence[Face], overlays: Sequence[np.ndarray], side: int =
             canvas.paste(
                 Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC), (left, 8 + row * (side + 8))
             )
-        pen.text((left, 2 * side + 22), f"{i + 1}: {face.label} {percent(face.confidence)}", "white", font)
+        pen.text((left, 2 * side + 22), f"{i + 1}: {in_a_line(face.label)} {percent(face.confidence)}", "white", font)
     return canvas
 
 
@@ -74,7 +74,7 @@ def _bars(
     """Draw the most probable classes below a face, or above it where there is no room below."""
     font = ImageFont.load_default(letters)
     shown = most_probable(face, top)
-    texts = [f"{name} {percent(share)}" for name, share in shown]
+    texts = [f"{in_a_line(name)} {percent(share)}" for name, share in shown]
     if face.track is not None:
         texts[0] = f"{face.track}: {texts[0]}"
     pad, step = letters // 3, round(1.35 * letters)

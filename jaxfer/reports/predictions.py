@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxfer.inference.predictor import Face, Photograph
 from jaxfer.inference.video import VideoFrame
-from jaxfer.reports.words import cell, percent, printable
+from jaxfer.reports.words import cell, in_a_line, percent, printable
 
 NOTICE = "Expressions as people would name them; they do not tell what a person feels."
 """What stands under every table."""
@@ -31,13 +31,13 @@ def in_words(found: Photograph, top: int = 1) -> list[str]:
 
 def shown_name(found: Photograph) -> str:
     """Return how a terminal calls a photograph or a video, in one line."""
-    return printable(found.name or "picture").replace("\n", "\\n")
+    return in_a_line(found.name or "picture")
 
 
 def face_in_words(face: Face, top: int) -> str:
     """Return the `top` most probable classes of a face, and where it is."""
     left, upper, width, height = (round(value) for value in face.box)
-    said = ", ".join(f"{label} {percent(share)}" for label, share in most_probable(face, top))
+    said = ", ".join(f"{in_a_line(label)} {percent(share)}" for label, share in most_probable(face, top))
     affect = "" if face.valence is None else f", valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
     return f"{said}{affect} (at {left}, {upper}: {width} x {height})"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from jaxfer.inference.video import VideoFrame
 from jaxfer.reports.predictions import face_in_words, shown_name
-from jaxfer.reports.words import percent, printable
+from jaxfer.reports.words import in_a_line, percent, printable
 
 PAUSE = 1.0
 """Seconds between two lines of one face, at least."""
@@ -83,7 +83,7 @@ class Timeline:
         listed = sorted(sorted(self._faces, key=self._length)[-LISTED:])
         for track in listed:
             seen = self._faces[track]
-            shares = ", ".join(f"{label} {percent(share)}" for label, share in seen.shares)
+            shares = ", ".join(f"{in_a_line(label)} {percent(share)}" for label, share in seen.shares)
             lines.append(f"  {track}: from {clock(seen.first)} to {clock(seen.last)}: {shares}")
         if count > len(listed):
             lines.append(f"  and {count - len(listed):,} more, seen for less long")

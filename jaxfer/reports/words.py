@@ -36,6 +36,15 @@ def printable(text: str) -> str:
     )
 
 
+def in_a_line(text: str) -> str:
+    r"""Return text that does nothing but show itself, in one line.
+
+    >>> in_a_line("red\n\x1b[31m")
+    'red\\n\\x1b[31m'
+    """
+    return printable(text).replace("\n", "\\n")
+
+
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of Unicode: controls, formats (joiners of letters among them), halves of characters, separators."""
 
@@ -46,7 +55,7 @@ def cell(text: str) -> str:
     >>> cell("=HYPERLINK(1)"), cell("a = b")
     ("'=HYPERLINK(1)", 'a = b')
     """
-    text = printable(text).replace("\n", "\\n")
+    text = in_a_line(text)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 

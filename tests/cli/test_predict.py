@@ -3,18 +3,23 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import drawn
 from photographs import group_picture
 from PIL import Image
 
 from jaxfer.cli.main import parse
+from jaxfer.config import ModelConfig
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
+from jaxfer.inference import FaceModel, load_model, save_model
+from jaxfer.tasks import make_network
 
 LABELS = np.array([0, 1, 2, 3, 4, 6], np.int32)
 
@@ -111,7 +116,13 @@ def test_drawings_are_pictures_of_the_same_size_with_faces_marked(album, capsys,
         (["wall.png", "--csv", "there.csv"], r"there.csv exists, and nothing is overwritten"),
         (["wall.png", "--json", "there.csv"], r"there.csv exists, and nothing is overwritten"),
         (["wall.png", "--json", "link.json"], r"link.json exists, and nothing is overwritten"),
-        (["wall.png", "--csv", "none/faces.csv"], r"none/faces.csv cannot be written \(No such file"),
+        (["wall.png", "--csv", "none/faces.csv"], r"none/faces.csv cannot be written .* make its folder first"),
+        (["wall.png", "--csv", "-", "--json", "-"], "--csv and --json name one place"),
+        (["wall.png", "--csv", "new", "--json", "new"], "--csv and --json name one place"),
+        (["wall.png", "--csv", "new", "--model", "empty"], "empty holds no model"),
+        (["empty", "--csv", "new"], "no photograph and no video was found"),
+        ([""], "one of the paths is empty"),
+        (["wall.png", "-"], "- is given beside other paths"),
         (["wall.png", "--draw", "full"], "full is not empty"),
         (["wall.png", "--explain"], "--explain needs a folder"),
         (["wall.png", "--top", "0"], "--top is 0"),
@@ -133,6 +144,7 @@ def test_mistakes_end_in_a_sentence_and_nothing_is_overwritten(tmp_path, monkeyp
         parse(["predict", *arguments]).run()
     assert all((tmp_path / file).read_text() == "mine" for file in ("there.csv", "full/drawn.jpg", "notes.txt"))
     assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "new").exists()  # where it would be in the way of the next try
 
 
 def test_a_list_on_standard_input_is_read_in_a_process_of_its_own(album):
@@ -144,6 +156,69 @@ def test_a_list_on_standard_input_is_read_in_a_process_of_its_own(album):
     assert [len(one.get("faces", [])) for one in found] == [0, 0, 1]
     assert found[1]["problem"] == "No such file or directory"
     assert "Traceback" not in done.stderr
+
+
+def test_drawings_and_what_explains_them_have_names_of_their_own(album, capsys, tmp_path):
+    (tmp_path / "in").mkdir()
+    one = (album / "more" / "one.png").read_bytes()
+    for name in ("a.png", "a-explained.png", "B.png", "b.png", f"{'x' * 248}.png"):
+        (tmp_path / "in" / name).write_bytes(one)
+    _, err = predict(
+        capsys, tmp_path / "in", "--draw", tmp_path / "drawn", "--csv", tmp_path / "drawn" / "faces.csv", "--explain"
+    )
+    assert err.startswith("5 faces in 5 photographs")
+    names = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert len({name.casefold() for name in names}) == 11
+    assert len((tmp_path / "drawn" / "faces.csv").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (b"one.png\0two.png\0", "is no list of paths: pass one a line"),
+        ("wall.png".encode("utf-16"), "is no list of paths"),
+        (b"x" * 10000, "is no list of paths"),
+        (b"\n\n", "no photograph and no video was found"),
+    ],
+)
+def test_a_list_that_is_none(monkeypatch, given, words):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+    with pytest.raises(UserError, match=words):
+        parse(["predict", "-"]).run()
+
+
+def test_names_in_a_list_need_not_be_text(album, tmp_path, monkeypatch, capsys):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes((album / "wall.png").read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(path)), "utf-8"))
+    out, _ = predict(capsys, "-")
+    assert out.endswith("caf\\udce9.png: no face in 200 x 100 pixels\n")
+
+
+def test_without_standard_input_or_output(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed"):
+        parse(["predict", "-"]).run()
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(UserError, match="standard output is closed"):
+        parse(["predict", "-", "--csv", "-"]).run()
+
+
+def test_names_of_classes_do_nothing_but_show_themselves(album, capsys, tmp_path):
+    config = ModelConfig(variant="published", gray=True, heads=("affect",))
+    network = make_network(config, 3)
+    framing = load_model("small").framing
+    variables = drawn(network, np.zeros((1, 32, 32, 3), np.uint8))
+    names = "=1+1", "\x1b[31mred\n", "b\nb"
+    save_model(FaceModel(network, variables, names, 32, 1.0, config, {}, framing=framing), tmp_path / "model")
+    options = ["--model", tmp_path / "model", "--draw", tmp_path / "drawn", "--explain", "--top", 3]
+    out, _ = predict(capsys, album / "more" / "one.png", *options)
+    assert len(out.splitlines()) == 2
+    assert "\x1b" not in out
+    assert "\\x1b[31mred\\n" in out
+    assert ", valence " in out
+    assert ", arousal " in out
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
 
 
 def test_patterns_that_no_shell_has_expanded_are(album, capsys):

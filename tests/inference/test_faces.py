@@ -66,6 +66,53 @@ def test_a_small_picture_that_a_face_fills_and_pictures_of_no_extent():
         assert find_faces(np.zeros(shape, np.uint8)) == []
 
 
+@pytest.mark.parametrize("height", [10, 19, 32, 33, 64])
+def test_in_low_pictures_nothing_is_found_that_is_not_there(group, height):
+    """OpenCV reads memory that is not its own where the detector's coarsest map has one row."""
+    strip = np.full((height, 640, 3), (90, 120, 90), np.uint8)
+    for _ in range(4):
+        find_faces(group[0])  # which leaves numbers behind in memory
+        assert find_faces(strip) == []
+
+
+def test_faces_in_a_panorama_are_found(group):
+    picture, placed = group
+    panorama = np.full((320, 10000, 3), (90, 120, 90), np.uint8)
+    for left in (0, 5000, 9040):
+        panorama[:, left : left + 960] = picture[:320]
+    in_a_row = sum(one.centre[1] < 320 for one in placed)
+    found = find_faces(panorama)
+    assert len(found) == 3 * in_a_row
+    assert find_faces(panorama) == found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        *(None, 5, "no", [(1, 2, 3, 4)], [None], {"box": (1, 2, 3, 4)}, np.zeros((2, 15))),
+        *(
+            [Detection(box)]
+            for box in ((1, 2, 3), (np.nan, 2, 3, 4), (0, 0, np.inf, 4), (0, 0, 1e300, 4), (5, 5, 0, 0))
+        ),  # pyright: ignore
+        *(
+            [Detection((1, 2, 3, 4), points)]
+            for points in (((np.nan, 1),) * 5, ((1, 2, 3),), (1, 2), ((1e200, 1),) * 5)
+        ),  # pyright: ignore
+        *([Detection((1, 2, 3, 4), (), score)] for score in (np.nan, 7.0, -1.0)),
+    ],
+)
+def test_what_a_detector_of_ones_own_may_not_return(found):
+    with pytest.raises(UserError, match=r"the detector returned .* return a list of jaxfer\.inference\.Detection"):
+        faces.detect(lambda picture: found, np.zeros((20, 20, 3), np.uint8))
+
+
+def test_arrays_of_a_detector_of_ones_own_become_plain_numbers():
+    own = Detection(np.array([1, 2, 3, 4]), np.arange(10).reshape(5, 2), np.float32(0.5))  # pyright: ignore
+    [face] = faces.detect(lambda picture: iter([own]), np.zeros((20, 20, 3), np.uint8))  # pyright: ignore
+    assert face == Detection((1, 2, 3, 4), ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9)), 0.5)
+    assert all(type(value) is float for value in (*face.box, *face.landmarks[0], face.score))
+
+
 def test_threads_find_what_one_does(group):
     picture, _ = group
     with ThreadPoolExecutor(4) as threads:

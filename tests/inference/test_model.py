@@ -281,6 +281,10 @@ def network(**fields):
         (network(depth=3), "holds no model that is understood"),
         (network(gray=False), "are of another network than config.json says: params/stem_conv/kernel"),
         (network(dropout=7), "dropout is 7"),
+        (network(gray="../../etc"), "config.json: network: gray is damaged"),
+        (network(standardize=None), "config.json: network: standardize is damaged"),
+        (changed(framing=[]), "config.json: framing is damaged"),
+        (changed(temperature=1e-300), "its class_names, image_size or temperature cannot be"),
     ],
 )
 def test_a_config_that_was_changed_is_a_sentence(change, words, folder):
@@ -289,6 +293,16 @@ def test_a_config_that_was_changed_is_a_sentence(change, words, folder):
     with pytest.raises(UserError) as refused:
         load_model(folder)
     assert words in str(refused.value)
+
+
+def test_weights_that_cannot_be_are_a_sentence(model, tmp_path):
+    negative = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: -leaf - 1 if path[-1].key == "var" else leaf, model.variables
+    )
+    with pytest.raises(UserError, match="have negative variances"):
+        load_model(save_model(dataclasses.replace(model, variables=negative), tmp_path / "negative"))
+    with pytest.raises(UserError, match="answers are no numbers"):
+        model.shares({"logits": np.array([[np.inf] + [0.0] * 6])}, "expression")
 
 
 def test_a_folder_without_its_files_is_a_sentence(folder, tmp_path):

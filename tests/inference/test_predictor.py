@@ -4,6 +4,8 @@ import dataclasses
 import io
 import itertools
 import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -13,7 +15,7 @@ from photographs import group_picture, nearest
 from PIL import Image
 
 import jaxfer
-from jaxfer.config import ModelConfig
+from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.errors import UserError
@@ -224,11 +226,82 @@ def test_boxes_of_ones_own_are_framed_by_the_box(model):
 
 
 @pytest.mark.parametrize(
-    "box", [(0, 0, 0, 5), (0, 0, -4, 5), (100, 0, 5, 5), (0, np.nan, 5, 5), (0, 0, np.inf, 5), (0, 0, 5), "box!", None]
+    "box",
+    [
+        *((0, 0, 0, 5), (0, 0, -4, 5), (100, 0, 5, 5), (0, np.nan, 5, 5), (0, 0, np.inf, 5), (0, 0, 5), "box!", None),
+        *((0, 0, 1e300, 1e300), (-5e11, -5e11, 1e12, 1e12), (0, 0, 5, 1e20)),
+    ],
 )
 def test_boxes_that_hold_nothing_are_refused(model, box):
     with pytest.raises(UserError, match=r"box 1(,| is) .*: pass left, top, width and height"):
         Predictor(model)(with_faces(2), boxes=[(0, 0, 9, 9), box])
+
+
+def test_a_box_that_is_far_larger_than_the_picture_shows_next_to_nothing(model):
+    [face] = Predictor(model)(with_faces(2), boxes=[(-4e8, -4e8, 8e8, 8e8)])
+    assert not face.crop.any()
+
+
+def test_pictures_and_boxes_are_as_many(model):
+    picture, predictor = with_faces(2), Predictor(model)
+    for boxes in ([[(0, 0, 9, 9)]], [[(0, 0, 9, 9)]] * 3, []):
+        with pytest.raises(UserError, match="other numbers of pictures and of boxes"):
+            list(predictor.batch([picture] * 2, boxes=boxes))
+    with pytest.raises(UserError, match="boxes are 5: pass a list"):
+        predictor(picture, boxes=5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        "photo.jpg",
+        Path("photo.jpg"),
+        b"photo",
+        Image.new("RGB", (9, 9)),
+        np.zeros((9, 9, 3), np.uint8),
+        np.zeros((9, 9)),
+    ],
+)
+def test_many_pictures_are_not_one(model, one):
+    with pytest.raises(UserError, match="one picture: pass many"):
+        list(Predictor(model, detector=in_rows).batch(one))
+    assert len(list(Predictor(model, detector=in_rows).batch(np.zeros((3, 24, 24, 3), np.uint8)))) == 3
+
+
+def test_what_is_no_picture_is_said(model):
+    for none in (None, 3, ["photo.jpg"]):
+        with pytest.raises(UserError, match="is no picture: pass a path, bytes"):
+            Predictor(model, detector=in_rows)(none)  # pyright: ignore[reportArgumentType]
+    assert Predictor(model, detector="whole")(bytearray(_png())) == Predictor(model, detector="whole")(_png())  # pyright: ignore[reportArgumentType]
+
+
+def _png():
+    buffer = io.BytesIO()
+    Image.fromarray(with_faces(2)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_detector_may_draw_into_what_it_is_given(model):
+    picture = with_faces(2)
+    before = picture.copy()
+
+    def drawing(pixels):
+        pixels[:] = 0
+        return []
+
+    assert Predictor(model, detector=drawing)(picture) == []
+    assert (picture == before).all()
+
+
+def test_two_batches_at_once_and_one_within_another(model):
+    predictor = Predictor(model, detector=in_rows)
+    pictures = [with_faces(count) for count in (1, 2, 3)]
+    counts = [
+        (len(one.faces), len(other.faces)) for one, other in zip(*map(predictor.batch, [pictures] * 2), strict=True)
+    ]
+    assert counts == [(1, 1), (2, 2), (3, 3)]
+    inner = (with_faces(len(one.faces) + 1) for one in predictor.batch(pictures))
+    assert [len(one.faces) for one in predictor.batch(inner)] == [2, 3, 4]
 
 
 def test_without_a_framing_a_margin_is_needed(model):
@@ -240,10 +313,23 @@ def test_without_a_framing_a_margin_is_needed(model):
     assert len(Predictor(unknown, detector="whole")(with_faces(1))) == 1
 
 
+def test_a_run_whose_data_is_gone_needs_a_margin_where_it_has_no_framing(model, monkeypatch, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    trained = SimpleNamespace(config=Config(data=DataConfig(data_dir=tmp_path / "gone")))
+    monkeypatch.setattr("jaxfer.runs.load.load_run", lambda run: trained)
+    monkeypatch.setattr(FaceModel, "of_run", lambda run: dataclasses.replace(model, framing=None))
+    with pytest.raises(UserError, match=r"run does not say how .* \(.*gone does not exist.*\): say how much .*margin"):
+        Predictor.load(tmp_path / "run")
+    assert Predictor.load(tmp_path / "run", margin=0.1).model.framing is None
+    assert Predictor.load(tmp_path / "run", detector="whole").model.framing is None
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"detector": "haar"}, "no detector 'haar'"),
+        ({"detector": None}, "no detector None"),
+        ({"views": "nine"}, "no views 'nine': pass one, flip"),
         ({"margin": -1.0}, "margin is -1.0"),
         ({"margin": float("nan")}, "margin is nan"),
         ({"answer": "votes"}, "no answer 'votes'"),
@@ -264,7 +350,7 @@ def test_crops_of_any_size_and_number_are_classified(model):
     np.testing.assert_allclose(gray, model.probabilities(np.repeat(crops[:3, :, :, :1], 3, 3), views="flip"), atol=1e-5)
     assert predictor.classify(np.zeros((2, 50, 40, 3), np.uint8)).shape == (2, 7)
     assert predictor.classify(crops[:0]).shape == (0, 7)
-    for wrong in (crops[0], crops / 255, crops[..., :2], np.zeros((1, 0, 4, 3), np.uint8)):
+    for wrong in ([crops[0], crops[0][:9]], crops[0], crops / 255, crops[..., :2], np.zeros((1, 0, 4, 3), np.uint8)):
         with pytest.raises(UserError, match=r"pass uint8 \[n, h, w, 3\]"):
             predictor.classify(wrong)
 
@@ -275,6 +361,9 @@ def test_it_explains_the_head_that_answers(shipped, group):
     assert len(maps) == len(faces)
     assert (maps >= 0).all()
     assert (maps.max(axis=(1, 2)) > 0).all()
+    for none in ([], [dataclasses.replace(faces[0], label="bored")]):
+        with pytest.raises(UserError, match="pass faces that this one has returned"):
+            shipped.explain(none)
     other = Predictor(shipped.model, answer="expression")
     assert not np.allclose(other.explain(other(group[0]))[0], maps[0])
 

@@ -455,3 +455,18 @@ def test_a_picture_of_ones_own_that_is_none_has_its_problem(predictor):
     assert "is no picture" in found[0].problem
     assert len(found[1].faces) == 1
     assert dataclasses.asdict(found[1])["video"] == ""
+
+
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        ([np.zeros((9, 9, 3), np.uint8)], "picture 0 comes without its time"),
+        ([("now", np.zeros((9, 9, 3), np.uint8))], "picture 0 comes without its time"),
+        ([(0, "photo.jpg")], "picture 0 has the shape"),
+        ([(float("nan"), np.zeros((9, 9, 3), np.uint8))], "the time of picture 0 is nan s"),
+        ([(2, np.zeros((9, 9, 3), np.uint8)), (1, np.zeros((9, 9, 3), np.uint8))], "the time of picture 1 is 1 s"),
+    ],
+)
+def test_pictures_of_ones_own_come_with_times_that_go_on(predictor, pictures, words):
+    with pytest.raises(UserError, match=words):
+        list(watch(predictor, pictures))
