@@ -93,7 +93,7 @@ def framing(framed: Framing, ink: str = LIGHT_INK) -> Figure:
         framed: Where it sees them.
         ink: Colour of the square.
     """
-    figure = Figure(figsize=(2.2, 2.2), layout="constrained", facecolor="none")
+    figure = Figure(figsize=(4, 2.4), layout="constrained", facecolor="none")
     axes = figure.subplots()
     axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=ink, linewidth=1.5))
     left, top, width, height = framed.box
