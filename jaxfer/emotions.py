@@ -79,7 +79,7 @@ def plain(word: str) -> str:
 
     Systems write one letter as two, such as macOS in the names of files: a person who declares it sees no difference.
 
-    >>> plain(" Colere\u0300") == plain("COL\u00c8RE") == "col\u00e8re"
+    >>> plain(" Cole\u0300re") == plain("COL\u00c8RE") == "col\u00e8re"
     True
     """
     return unicodedata.normalize("NFC", word).strip().lower()
