@@ -193,10 +193,11 @@ def of_margin(margin: float) -> Callable[[Detection], Frame]:
     Args:
         margin: What is kept on each side, as a share of the box's longer side.
     """
+    from jaxfer.data.reading.images import square_around  # which needs Pillow
 
     def frame(face: Detection) -> Frame:
-        left, top, width, height = face.box
-        return Frame((left + width / 2, top + height / 2), max(width, height) * (1 + 2 * margin))
+        left, top, side, _ = square_around(face.box, margin)
+        return Frame((left + side / 2, top + side / 2), side)
 
     return frame
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from jaxfer.config import Views
-from jaxfer.data.reading.images import UnreadableError, decode, open_face, quiet_pillow
+from jaxfer.data.reading.images import UnreadableError, decode, open_face, quiet_pillow, reaches_into
 from jaxfer.devices.cpu import cpu_cores
 from jaxfer.errors import UserError
 from jaxfer.inference.faces import FARTHEST, Box, Detection, Detector, detect, find_faces
@@ -319,13 +319,13 @@ class Predictor:
             return _Seen(source, (0, 0), [], [], [], error.reason)
         width, height = photograph.photograph
         shrunk = width / photograph.extent[0]
-        whole = (0.0, 0.0, float(width), float(height))
         if boxes is not None:
-            faces = [Detection(_checked(box, i, whole)) for i, box in enumerate(_several(boxes))]
+            faces = [Detection(_checked(box, i, photograph.photograph)) for i, box in enumerate(_several(boxes))]
         elif self._detector == "whole":
             crop = photograph.resize(self.model.image_size)
             frame = Frame((width / 2, height / 2), float(max(width, height)))
-            return _Seen(source, (width, height), [Detection(whole)], [frame], [crop])
+            whole = Detection((0.0, 0.0, float(width), float(height)))
+            return _Seen(source, (width, height), [whole], [frame], [crop])
         else:
             pixels = np.array(photograph.picture.convert("RGB"))  # which a detector may draw into
             faces = [_enlarged(face, shrunk) for face in detect(self._detector, pixels)]  # pyright: ignore[reportArgumentType]
@@ -438,17 +438,16 @@ def _several(boxes: Any) -> Iterable[Any]:
     return boxes
 
 
-def _checked(box: Sequence[float], index: int, whole: Box) -> Box:
-    """Return a box that the caller gives."""
+def _checked(box: Sequence[float], index: int, size: tuple[int, int]) -> Box:
+    """Return a box that the caller gives, of a picture of this width and height."""
     try:
         left, top, width, height = map(float, box)
     except (TypeError, ValueError) as error:
         raise UserError(f"box {index} is {box!r}: pass left, top, width and height in pixels") from error
-    inside = min(left + width, whole[2]) - max(left, 0) >= 1 and min(top + height, whole[3]) - max(top, 0) >= 1
     known = all(abs(value) < FARTHEST for value in (left, top, width, height))  # and no NaN
-    if not known or width <= 0 or height <= 0 or not inside:
+    if not known or width <= 0 or height <= 0 or not reaches_into((left, top, width, height), size):
         raise UserError(
-            f"box {index}, {left:g} {top:g} {width:g} {height:g}, holds nothing of the picture of {whole[2]:g} x "
-            f"{whole[3]:g} pixels: pass left, top, width and height of a face in it"
+            f"box {index}, {left:g} {top:g} {width:g} {height:g}, holds nothing of the picture of "
+            f"{size[0]} x {size[1]} pixels: pass left, top, width and height of a face in it"
         )
     return left, top, width, height

@@ -10,29 +10,18 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from networks import drawn
 from photographs import group_picture, nearest
 from PIL import Image
 
 import jaxfer
-from jaxfer.config import Config, DataConfig, ModelConfig
+from jaxfer.config import Config, DataConfig
 from jaxfer.devices.cpu import cpu_cores
-from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
+from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
-from jaxfer.inference import Detection, FaceModel, Framing, Predictor
+from jaxfer.inference import Detection, FaceModel, Predictor
 from jaxfer.inference.predictor import BATCH, PORTION
-from jaxfer.tasks import make_network
 
 LABELS = np.array([0, 1, 2, 3, 4, 6], np.int32)
-WHOLE = Framing((0.0, 0.0, 1.0, 1.0), (), 20, 20, {"centre": 0.0, "side": 0.0, "roll": 0.0})
-
-
-@pytest.fixture(scope="module")
-def model():
-    config = ModelConfig(variant="published", heads=("affect",))
-    network = make_network(config, 7)
-    variables = drawn(network, np.zeros((1, 32, 32, 3), np.uint8))
-    return FaceModel(network, variables, AFFECTNET_7, 32, 1.0, config, {}, framing=WHOLE)
 
 
 @pytest.fixture(scope="module")

@@ -12,26 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from networks import drawn
 from PIL import Image
 from videos import SIZE, moving, retimed, turned, write_video
 
-from jaxfer.config import ModelConfig
-from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
-from jaxfer.inference import Detection, FaceModel, Framing, Predictor, UnreadableVideo, Video, watch
+from jaxfer.inference import Detection, Predictor, UnreadableVideo, Video, watch
 from jaxfer.inference import video as video_module
-from jaxfer.tasks import make_network
-
-WHOLE = Framing((0.0, 0.0, 1.0, 1.0), (), 20, 20, {"centre": 0.0, "side": 0.0, "roll": 0.0})
-
-
-@pytest.fixture(scope="module")
-def model():
-    config = ModelConfig(variant="published", heads=("affect",))
-    network = make_network(config, 7)
-    variables = drawn(network, np.zeros((1, 32, 32, 3), np.uint8))
-    return FaceModel(network, variables, AFFECTNET_7, 32, 1.0, config, {}, framing=WHOLE)
 
 
 @pytest.fixture(scope="module")

@@ -242,8 +242,8 @@ def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, mar
     shrunk = round(photograph[0] / picture.width)
     extent = photograph[0] / shrunk, photograph[1] / shrunk
     if box is not None:
-        crop = _square(box, margin)
-        if not _overlap(crop, photograph):
+        crop = square_around(box, margin)
+        if not reaches_into(crop, photograph):
             raise ValueError(f"its box, {' '.join(f'{value:g}' for value in box)}, lies outside of the image")
         left, top, width, height = (value / shrunk for value in crop)
         picture = picture.crop((round(left), round(top), round(left + width), round(top + height)))
@@ -251,13 +251,23 @@ def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, mar
     return Face(_eight_bits(picture), extent, crop, photograph, mode)
 
 
-def _square(box: Box, margin: float) -> Box:
+def square_around(box: Box, margin: float) -> Box:
+    """Return the square around the middle of a box, with a margin on each side, a share of the box's longer side.
+
+    >>> square_around((10, 20, 40, 50), 0.1)
+    (0.0, 15.0, 60.0, 60.0)
+    """
     left, top, width, height = box
     side = max(width, height) * (1 + 2 * margin)
     return left + (width - side) / 2, top + (height - side) / 2, side, side
 
 
-def _overlap(crop: Box, photograph: tuple[int, int]) -> bool:
+def reaches_into(crop: Box, photograph: tuple[int, int]) -> bool:
+    """Return whether a box holds at least a pixel of an image of this width and height.
+
+    >>> reaches_into((-10, 0, 11, 5), (8, 8)), reaches_into((-10, 0, 10, 5), (8, 8))
+    (True, False)
+    """
     left, top, width, height = crop
     return min(left + width, photograph[0]) - max(left, 0) >= 1 and min(top + height, photograph[1]) - max(top, 0) >= 1
 
