@@ -292,7 +292,7 @@ class _Counts:
 
     def in_words(self) -> str:
         """Return the numbers in one line."""
-        from jaxfer.reports.predictions import counted
+        from jaxfer.reports.words import counted
 
         parts = []
         if self._photographs or not self._videos:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxfer.inference.predictor import Face, Photograph
 from jaxfer.inference.video import VideoFrame
-from jaxfer.reports.words import cell, in_a_line, percent, printable
+from jaxfer.reports.words import cell, counted, in_a_line, percent, printable
 
 NOTICE = "Expressions as people would name them; they do not tell what a person feels."
 """What stands under every table."""
@@ -40,15 +40,6 @@ def face_in_words(face: Face, top: int) -> str:
     said = ", ".join(f"{in_a_line(label)} {percent(share)}" for label, share in most_probable(face, top))
     affect = "" if face.valence is None else f", valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
     return f"{said}{affect} (at {left}, {upper}: {width} x {height})"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return how many there are of something, in words.
-
-    >>> counted(1, "face"), counted(1200, "face")
-    ('1 face', '1,200 faces')
-    """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def most_probable(face: Face, count: int) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from jaxfer.json_text import read
 from jaxfer.reports import figures, html, links
 from jaxfer.reports.finished_run import without_nan
 from jaxfer.reports.sweep_figures import named, short
-from jaxfer.reports.words import Measures, duration
+from jaxfer.reports.words import Measures, counted, duration
 from jaxfer.runs.folder import SUMMARY, read_rows
 from jaxfer.tasks import MEASURES
 
@@ -159,14 +159,10 @@ def _render(folder: Path, runs: Sequence[Seen], sweeps: "Sequence[SweepResult]")
 def _counted(runs: Sequence[Seen], sweeps: "Sequence[SweepResult]") -> str:
     damaged = sum(bool(run.reason) for run in runs)
     finished = sum(bool(run.val) and not run.reason for run in runs)
-    parts = [_several(finished, "finished run")]
+    parts = [counted(finished, "finished run")]
     parts += [f"{rest:,} not finished"] if (rest := len(runs) - finished - damaged) else []
     parts += [f"{damaged:,} that cannot be read"] if damaged else []
-    return ", ".join(parts + ([_several(len(sweeps), "sweep")] if sweeps else []))
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    return ", ".join(parts + ([counted(len(sweeps), "sweep")] if sweeps else []))
 
 
 def _sets(runs: Sequence[Seen]) -> int:

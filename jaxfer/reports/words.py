@@ -59,6 +59,15 @@ def cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something, in words.
+
+    >>> counted(1, "face"), counted(1200, "face")
+    ('1 face', '1,200 faces')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def thousands(number: int) -> str:
     """Return a whole number with commas between its thousands."""
     return f"{number:,}"
