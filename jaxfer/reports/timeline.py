@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from jaxfer.inference.video import VideoFrame
 from jaxfer.reports.predictions import face_in_words, shown_name
-from jaxfer.reports.words import in_a_line, percent, printable
+from jaxfer.reports.words import counted, in_a_line, percent, printable
 
 PAUSE = 1.0
 """Seconds between two lines of one face, at least."""
@@ -78,7 +78,7 @@ class Timeline:
         if not self._frames:
             return []
         count = len(self._faces) + self._others
-        faces = f"{count:,} face{'s' * (count != 1)}" if count else "no face"
+        faces = counted(count, "face") if count else "no face"
         lines = [f"{self._name}: {faces} in {self._frames:,} frames, until {clock(self._time)}"]
         listed = sorted(sorted(self._faces, key=self._length)[-LISTED:])
         for track in listed:
