@@ -9,7 +9,9 @@ import pytest
 from formats import class_folders
 
 WINDOWS = """
-import asyncio, fcntl, importlib.abc, os, subprocess, sys, types, filelock  # those that ask for the system
+import asyncio, contextlib, fcntl, importlib.abc, os, subprocess, sys, types  # those that ask for the system
+with contextlib.suppress(ImportError):
+    import filelock  # which asks, too, where something else has brought it
 
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
