@@ -4,10 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from photographs import group_picture
+from videos import write_video
 
 from jaxfer.cli.main import parse
 
@@ -32,10 +32,7 @@ def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 def test_the_program_for_videos_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     picture = np.asarray(group_picture(3, np.array([1, 1, 1], np.int32))[0].resize((480, 320)))
-    writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (480, 320))
-    for _ in range(6):
-        writer.write(picture[..., ::-1])
-    writer.release()
+    write_video(Path("clip.mp4"), [picture] * 6)
     exec(VIDEO_PROGRAM, {})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines] == [
