@@ -410,6 +410,14 @@ def test_a_column_says_the_split(tmp_path, column):
     assert records[3].detail == "line 5 says 'elsewhere', which is no split"
 
 
+def test_codes_that_count_from_0_in_one_split_and_from_1_in_another_are_refused(tmp_path):
+    rows = [(f"{split}{code}.jpg", code + (split == "val"), split) for split in ("train", "val") for code in range(7)]
+    lines = [f"{name},{code},{split}" for name, code, split in rows]
+    root = data(tmp_path, *lines, files=[name for name, *_ in rows], header="path,label,split")
+    with pytest.raises(UserError, match="by the digits 0 to 6 in train and by 1 to 7 in val"):
+        read(root, label_order="affectnet")
+
+
 def test_a_column_of_splits_that_nobody_knows_is_refused_by_its_name(tmp_path):
     root = data(tmp_path, "anger/1.jpg,sad,0", "sad/1.jpg,sad,1", header="path,label,subset")
     with pytest.raises(UserError, match=r"column subset, in which no row says a split .* but '0': write train, val or"):

@@ -291,6 +291,17 @@ def test_digits_missing_in_one_split_do_not_shift_the_others(tmp_path):
     assert by_digit(tmp_path, "alphabetical") == ALPHABETICAL_8[1:] + ALPHABETICAL_8
 
 
+@pytest.mark.parametrize("order", ["affectnet", "alphabetical"])
+@pytest.mark.parametrize("first", ["train", "val"])
+def test_digits_that_count_from_0_in_one_split_and_from_1_in_another_are_refused(tmp_path, first, order):
+    # Together they are 0 to 7, which each of these orders has.
+    digit_folders(tmp_path, range(7), split=first)
+    digit_folders(tmp_path, range(1, 8), split="val" if first == "train" else "train")
+    message = refusal(tmp_path, label_order=order)
+    assert "count them alike" in message
+    assert f"the digits 0 to 6 in {first} and by 1 to 7 in " in message
+
+
 def test_digits_may_have_leading_zeros(tmp_path):
     digit_folders(tmp_path, ["00", "01", "02", "03", "04", "05", "06"])
     assert by_digit(tmp_path, "affectnet") == list(AFFECTNET_7)

@@ -188,6 +188,34 @@ def test_numbers_without_names_need_a_declared_order(tmp_path, metadata):
     assert outcome(read(tmp_path, order="alphabetical")) == sorted(AFFECTNET_8)
 
 
+def test_numbers_that_count_from_0_in_one_split_and_from_1_in_another_are_refused(tmp_path):
+    write_labels(tmp_path / "train.parquet", range(7), pa.int64())
+    write_labels(tmp_path / "val.parquet", range(1, 8), pa.int64())
+    assert "by the digits 0 to 6 in train and by 1 to 7 in val" in refusal(tmp_path, order="affectnet")
+    rows = [
+        {"image": b"", "label": code + (split == "test"), "split": split}
+        for split in ("train", "test")
+        for code in range(7)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "alone.parquet")
+    assert "by the digits 0 to 6 in train and by 1 to 7 in test" in refusal(
+        tmp_path / "alone.parquet", order="affectnet"
+    )
+
+
+def test_columns_are_told_by_their_names_in_any_case(tmp_path):
+    rows = [{"Image": b"", "Label": "Happy", "Valence": 0.5, "AROUSAL": -0.5, "Split": "test"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "faces.parquet")
+    (record,) = read(tmp_path)
+    assert (record.label, record.split, record.valence, record.arousal) == ("happy", "test", 0.5, -0.5)
+
+
+def test_a_file_of_images_without_labels_says_which_columns_it_has(tmp_path):
+    pq.write_table(pa.table({"image": pa.array([b""]), "feeling": ["happy"], "age": [3]}), tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=r"no column of labels called label, .* its others are 'feeling', 'age'"):
+        detect(tmp_path)
+
+
 def test_names_that_are_digits_need_a_declared_order_too(tmp_path):
     names = list("76543210")
     write_labels(tmp_path / "train.parquet", range(8), pa.int64(), metadata=class_label(names))

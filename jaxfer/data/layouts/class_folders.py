@@ -11,7 +11,14 @@ from pathlib import Path
 
 from jaxfer.data.layouts import esr, labels_csv
 from jaxfer.data.reading.folder import PEEK, Folder, images, is_image, other_files, peek
-from jaxfer.data.reading.names import is_code, meanings, refuse_misspelled, refuse_unknown, split_named
+from jaxfer.data.reading.names import (
+    is_code,
+    meanings,
+    refuse_counted_apart,
+    refuse_misspelled,
+    refuse_unknown,
+    split_named,
+)
 from jaxfer.data.reading.record import (
     NOT_IMAGE,
     OTHER_CLASS,
@@ -62,6 +69,7 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
         refuse_misspelled(top)
         _refuse_other_splits(top, classes)
     paths = {name: place / split / name for split, names in classes.items() for name in names}
+    refuse_counted_apart(classes, options, place)
     meaning = meanings(paths, options, place)
     refuse_unknown({str(path): name for name, path in paths.items()}, meaning)
     read: set[Path] = set()

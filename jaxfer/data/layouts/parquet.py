@@ -9,10 +9,10 @@ numbers with names in the schema's metadata or a declared label order, or lists 
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from jaxfer.data.reading.names import (
     as_code,
     is_code,
     meanings,
+    refuse_counted_apart,
     refuse_misspelled,
     refuse_splits,
     refuse_unknown,
@@ -51,13 +52,13 @@ from jaxfer.files import MOST_LINES
 from jaxfer.json_text import parse
 
 AFFECTS = ("valence", "arousal")
-"""Names of columns of numbers that are read where they exist."""
+"""Names of columns of numbers, in any case, that are read where they exist."""
 
 MOST_SHARES = 1000
 """How many shares of classes a row may have."""
 
 COLUMNS = ("label", "labels", "emotion", "expression")
-"""Names of the column of labels; where there are several, the first of these counts."""
+"""Names of the column of labels, in any case; files with several are refused."""
 
 
 class Label(NamedTuple):
@@ -107,8 +108,8 @@ class LabelColumn:
 
 
 def label_columns(kinds: Mapping[str, Any]) -> list[str]:
-    """Return those that may have the labels, by their names, of columns of these types."""
-    return [column for column in COLUMNS if column in kinds]
+    """Return those that may have the labels, by their names in any case, of columns of these types."""
+    return [column for name in COLUMNS for column in kinds if column.lower() == name]
 
 
 def label_column(kinds: Mapping[str, Any], metadata: Mapping[bytes, bytes]) -> LabelColumn | None:
@@ -179,6 +180,19 @@ def _find(folder: Folder, named: Collection[str] = ()) -> list[Match]:
         return []
     example = fitting.relative_to(folder.path).as_posix()
     return [Match(fitting if alone else folder.path, f"has images and labels in parquet, such as {example}")]
+
+
+def _near(folder: Folder) -> dict[Path, str]:
+    for path in _paths(folder, PEEK):
+        try:
+            file = open_file(path)
+        except UserError:
+            continue
+        if file and not label_column(file.kinds, file.metadata):
+            others = ", ".join(shown(name) for name in file.kinds if name != file.images) or "none"
+            called = f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
+            return {path: f"{path.name} has images, but no column of labels called {called}; its others are {others}"}
+    return {}
 
 
 def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
@@ -267,7 +281,7 @@ def _shard(path: Path) -> Shard:
     name, split = next(iter(splits.items()), ("train", "train"))
     file, labels = found
     _refuse_several(file)
-    affects = [column for column in AFFECTS if _is_floating(file.kinds.get(column))]
+    affects = [column for column in file.kinds if column.lower() in AFFECTS and _is_floating(file.kinds[column])]
     columns = [one for one in file.kinds if one.lower() in SPLIT_COLUMNS and one != labels.column]
     if len(columns) > 1:
         raise UserError(f"{path} has several columns that may have the splits, {' and '.join(columns)}: keep one")
@@ -348,6 +362,13 @@ def _meanings(place: Path, shards: list[Shard], options: ReadOptions) -> dict[st
         meaning |= meanings(words, options, place)
         place_of = f"in the column {shard.labels.column} of {shard.file.path}"
         refuse_unknown({f"the class {shown(word)} {place_of}": word for word in sorted(words)}, meaning)
+    unnamed: defaultdict[str, set[str]] = defaultdict(set)
+    for shard in shards:
+        if not shard.labels.names:
+            splits = shard.values(shard.splits) if shard.splits else repeat(None)
+            for value, split in set(zip(shard.all_labels(), splits, strict=False)):
+                unnamed[shard.split_of(split)[1]].add(_word(value))
+    refuse_counted_apart(unnamed, options, place)
     return meaning | meanings(digits, options, place)
 
 
@@ -359,6 +380,7 @@ def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, s
     rows: Counter[int] = Counter()
     for group, batch in batches:
         columns = batch.to_pydict()
+        affects = {name.lower(): values for name, values in columns.items() if name.lower() in AFFECTS}
         for row, value in enumerate(columns[shard.labels.column]):
             label = shard.labels.label(value, meaning)
             split, split_name = shard.split_of(columns[shard.splits][row] if shard.splits else None)
@@ -373,8 +395,8 @@ def _records(shard: Shard, root: Path, reader: ImageReader, meaning: dict[str, s
                 left_out=label.left_out,
                 detail=label.detail,
                 votes=label.votes,
-                valence=_affect(columns, "valence", row),
-                arousal=_affect(columns, "arousal", row),
+                valence=_affect(affects, "valence", row),
+                arousal=_affect(affects, "arousal", row),
             )
         rows[group] += batch.num_rows
 
@@ -435,4 +457,11 @@ def _is_share(value: Any) -> bool:
     return value is not None and math.isfinite(value) and value >= 0
 
 
-LAYOUT = Layout("parquet", "parquet files with a column of images and one of labels", _find, _read, find_named=_find)
+LAYOUT = Layout(
+    "parquet",
+    "parquet files with a column of images and one of labels",
+    _find,
+    _read,
+    near=_near,
+    find_named=_find,
+)

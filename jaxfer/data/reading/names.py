@@ -5,7 +5,7 @@ import itertools
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -251,6 +251,30 @@ def meanings(names: Iterable[str], options: ReadOptions, place: Path) -> dict[st
             f"case, else say that it means none (--class-names={UNKNOWN}={NONE})"
         )
     return {name: meaning[code] for name, code in codes.items()} | words
+
+
+def refuse_counted_apart(names: Mapping[str, Collection[str]], options: ReadOptions, place: Path) -> None:
+    """Refuse digits that count the classes from 0 in one split and from 1 in another: no order fits both.
+
+    Args:
+        names: Those of the classes in each split, by what the data calls it.
+        options: What somebody has declared that names mean.
+        place: Where the names come from, for messages.
+
+    Raises:
+        UserError: They look so: there are two splits, and each digit of one is that of the other and one more.
+    """
+    said = declared(options.class_names)
+    codes = {
+        split: {int(name) for name in of if is_code(name) and _word(name, said) is None} for split, of in names.items()
+    }
+    for (one, first), (other, second) in itertools.permutations(codes.items(), 2):
+        if len(first) > 1 and min(first) == 0 and second == {code + 1 for code in first}:
+            raise UserError(
+                f"{place} names its classes by the digits 0 to {max(first)} in {one} and by 1 to {max(second)} in "
+                f"{other}, as where they are counted from 0 here and from 1 there: count them alike, or name them by "
+                "words"
+            )
 
 
 def _word(name: str, said: Mapping[str, str]) -> str | None:

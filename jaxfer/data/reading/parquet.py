@@ -20,7 +20,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES, opened, read_bytes
 
 IMAGES = ("image", "img")
-"""Names of the column of images."""
+"""Names of the column of images, in any case."""
 
 BATCH = 64
 """How many rows are decoded at a time, fewer where they may have more than `HELD` bytes."""
@@ -145,7 +145,7 @@ def open_file(path: Path) -> FaceFile | None:
             raise OSError(f"it has more than {MOST_LINES:,} rows")
         schema = file.schema_arrow
         kinds = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
-        images = [name for name in IMAGES if name in kinds and _is_image(kinds[name])]
+        images = [column for name in IMAGES for column in kinds if column.lower() == name and _is_image(kinds[column])]
         return FaceFile(path, file.metadata, images[0], kinds, schema.metadata or {}) if images else None
     except Exception as error:
         raise _damaged(path, error) from error

@@ -16,10 +16,11 @@ Where several rows for one file agree, the first counts; where they do not, none
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ from jaxfer.data.layouts.labels_csv.table import (
 from jaxfer.data.reading.affectnet_values import shown
 from jaxfer.data.reading.folder import PEEK, Folder, Reach, is_image, leaves, natural, peek
 from jaxfer.data.reading.image_tree import ImageTree
-from jaxfer.data.reading.names import meanings, refuse_splits, split_named
+from jaxfer.data.reading.names import meanings, refuse_counted_apart, refuse_splits, split_named
 from jaxfer.data.reading.record import (
     OTHER_CLASS,
     SPLITS,
@@ -300,8 +301,12 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
                 files.setdefault(name, File(reason, detail, [])).entries.append(Entry(row, *split_of(name, row)))
             else:
                 yield Record(name=_line(root, row), image=source.path, split=None, left_out=reason, detail=detail)
-    words = {entry.row.label for file in files.values() for entry in file.entries}
-    meaning = meanings(words, options, sources[0][0].path if len(sources) == 1 else root)
+    words: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in chain.from_iterable(file.entries for file in files.values()):
+        words[entry.split_name].add(entry.row.label)
+    said_by = sources[0][0].path if len(sources) == 1 else root
+    refuse_counted_apart(words, options, said_by)
+    meaning = meanings(set().union(*words.values()), options, said_by)
     names = sorted(files, key=natural)
     for split in (*SPLITS, None):
         for name in names:
