@@ -1,9 +1,6 @@
 """`jaxfer predict`: the expressions of the faces in photographs, videos, and what a camera sees."""
 
-import glob
-import io
 import itertools
-import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -18,19 +15,11 @@ from jaxfer.config import Views
 from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from jaxfer.inference import Photograph, Predictor, Video, VideoFrame
-    from jaxfer.reports.drawn_video import DrawnVideo
+    from jaxfer.reports.drawn_folder import DrawnFolder
 
 STANDARD = Path("-")
-"""What stands for standard input, and for standard output."""
-
-LONGEST = 200
-"""Bytes of a drawing's name, before what is added to it: disks take 255."""
-
-LONGEST_LINE = 2**13
-"""Characters of a path in a list: systems take 4,096 bytes."""
+"""What stands for standard output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +84,9 @@ class Predict:
         if self.camera is not None and self.paths:
             raise UserError("--camera watches until Ctrl-C: pass it without paths")
         self._check_outputs()
-        sources = _named(self.paths) if self.camera is None else [self.camera]
+        from jaxfer.inference.listing import named
+
+        sources: Sequence[Path | int] = named(self.paths) if self.camera is None else [self.camera]
         if not sources:
             raise UserError("no photograph and no video was found: pass files, or folders with some in them")
         has_videos = any(map(_is_video, sources))
@@ -113,8 +104,11 @@ class Predict:
                 raise UserError(f"{self.draw} is not empty, and nothing is overwritten: pass a new folder")
         # Loaded before any file is begun: one that a mistake left behind would be in the way of the next try.
         predictor = self._predictor()
+        drawing = None
         if self.draw is not None:
-            self.draw.mkdir(parents=True, exist_ok=True)
+            from jaxfer.reports.drawn_folder import DrawnFolder
+
+            drawing = DrawnFolder(self.draw, predictor, explain=self.explain)
         with ExitStack() as files:
             writers: list[Callable[[Photograph], object]] = []
             outputs = {}
@@ -130,9 +124,6 @@ class Predict:
                 writers.append(lambda found: outputs["csv"].write(table.rows(found)))
             if "json" in outputs:
                 writers.append(lambda found: outputs["json"].write(predictions.json_line(found)))
-            drawing = None
-            if self.draw is not None:
-                drawing = _Drawing(self.draw, predictor, explain=self.explain)
             self._predict(predictor, sources, writers, drawing, shown=not outputs)
 
     def _check_outputs(self) -> None:
@@ -163,7 +154,7 @@ class Predict:
         predictor: "Predictor",
         sources: Sequence[Path | int],
         writers: "list[Callable[[Photograph], object]]",
-        drawing: "_Drawing | None",
+        drawing: "DrawnFolder | None",
         *,
         shown: bool,
     ) -> None:
@@ -173,11 +164,11 @@ class Predict:
             UserError: There is nothing to predict, or none of it can be read.
             KeyboardInterrupt: Ctrl-C came; what was predicted by then is written.
         """
-        from jaxfer.reports.predictions import NOTICE
+        from jaxfer.reports.predictions import NOTICE, Counts
         from jaxfer.reports.words import in_a_line
         from jaxfer.training.interrupt import stop_on_signals
 
-        counts = _Counts()
+        counts = Counts()
         with stop_on_signals() as request, closing(self._found(predictor, sources, drawing, shown=shown)) as found:
             for one in found:
                 counts.add(one)
@@ -200,7 +191,7 @@ class Predict:
             raise UserError("none of them can be read: pass others")
 
     def _found(
-        self, predictor: "Predictor", sources: Sequence[Path | int], drawing: "_Drawing | None", *, shown: bool
+        self, predictor: "Predictor", sources: Sequence[Path | int], drawing: "DrawnFolder | None", *, shown: bool
     ) -> "Generator[Photograph, None, None]":
         """Yield the photographs and the pictures of the videos, in order, each drawn and printed as is wanted."""
         from jaxfer.inference import Photograph, UnreadableVideo, Video
@@ -232,7 +223,7 @@ class Predict:
                     yield found
 
     def _watched(
-        self, predictor: "Predictor", video: "Video", drawing: "_Drawing | None", *, shown: bool
+        self, predictor: "Predictor", video: "Video", drawing: "DrawnFolder | None", *, shown: bool
     ) -> "Iterator[VideoFrame]":
         """Yield the pictures of a video; what is printed and drawn of it is whole, however that ends."""
         from jaxfer.inference import watch
@@ -258,170 +249,7 @@ class Predict:
                     bar("frames", i)
 
 
-class _Counts:
-    """How much was predicted, and what could not be.
-
-    Attributes:
-        sources: Photographs and videos.
-        unreadable: Those of them that cannot be read at all.
-        problems: Why they, or parts of them, cannot, by their names.
-    """
-
-    def __init__(self) -> None:
-        self.sources = self.unreadable = 0
-        self.problems: list[str] = []
-        self._photographs = self._faces = self._videos = self._frames = 0
-
-    def add(self, found: "Photograph") -> None:
-        """Count a photograph, or a picture of a video."""
-        from jaxfer.inference import VideoFrame
-
-        is_first = not isinstance(found, VideoFrame) or found.frame == 0
-        self.sources += is_first
-        if isinstance(found, VideoFrame):
-            self._videos += is_first
-            self._frames += not found.problem
-            if found.problem:
-                self.problems.append(f"{found.name}: {found.problem}")
-        elif found.problem:
-            self.unreadable += 1
-            self.problems.append(f"{found.name} cannot be read ({found.problem}): pass another one")
-        else:
-            self._photographs += 1
-            self._faces += len(found.faces)
-
-    def in_words(self) -> str:
-        """Return the numbers in one line."""
-        from jaxfer.reports.words import counted
-
-        parts = []
-        if self._photographs or not self._videos:
-            parts.append(f"{counted(self._faces, 'face')} in {counted(self._photographs, 'photograph')}")
-        if self._videos:
-            parts.append(f"{counted(self._frames, 'frame')} of {counted(self._videos, 'video')}")
-        if self.unreadable:
-            parts.append(f"{self.unreadable:,} cannot be read")
-        return "; ".join(parts)
-
-
-class _Drawing:
-    """Writes photographs and videos with what was said of their faces into a folder."""
-
-    def __init__(self, folder: Path, predictor: "Predictor", *, explain: bool) -> None:
-        self._folder = folder
-        self._predictor = predictor
-        self._explain = explain
-        self._taken: set[str] = set()
-
-    def photograph(self, found: "Photograph") -> None:
-        from jaxfer.files import begin
-        from jaxfer.reports import drawing
-
-        if found.problem:
-            return
-        picture = self._predictor.upright(found.source)
-        drawn = drawing.drawn(picture, found.faces, self._predictor.names)
-        source = Path(found.name)
-        name = self._free(source.stem, *(("", "-explained") if self._explain else ()))
-        kind, suffix = ("PNG", ".png") if source.suffix.lower() == ".png" else ("JPEG", ".jpg")
-        with begin(self._folder / f"{name}{suffix}", binary=True) as file:
-            drawn.save(file, kind, quality=92)
-        if self._explain and found.faces:
-            from jaxfer.reports.evaluation_faces import overlay
-
-            maps = self._predictor.explain(found.faces)
-            overlays = [overlay(face.crop, strength) for face, strength in zip(found.faces, maps, strict=True)]
-            with begin(self._folder / f"{name}-explained.png", binary=True) as file:
-                drawing.explained(found.faces, overlays).save(file, "PNG")
-
-    def video(self, video: "Video", every: int) -> "DrawnVideo":
-        """Return what takes the pictures of a video."""
-        from jaxfer.reports.drawn_video import DrawnVideo
-        from jaxfer.reports.words import in_a_line
-
-        # OpenCV takes text for a name, which that of a file need not be.
-        name = video.name.replace(" ", "-") if video.is_live else in_a_line(Path(video.name).stem)
-        return DrawnVideo(self._folder / f"{self._free(name)}.mp4", video.rate and video.rate / every)
-
-    def drawn(self, found: "VideoFrame") -> "Image":
-        """Return a picture of a video with its faces marked."""
-        from jaxfer.reports import drawing
-
-        return drawing.drawn(self._predictor.upright(found.source), found.faces, self._predictor.names)
-
-    def _free(self, stem: str, *endings: str) -> str:
-        """Return a name that nothing before has, whatever follows it, on disks that tell no case apart, too."""
-        while len(os.fsencode(stem)) > LONGEST:
-            stem = stem[:-1]
-        for i in itertools.count(1):
-            name = f"{stem}-{i}" if i > 1 else stem
-            wanted = {f"{name}{ending}".casefold() for ending in endings or ("",)}
-            if not wanted & self._taken:
-                self._taken |= wanted
-                return name
-        raise AssertionError
-
-
 def _is_video(source: Path | int) -> bool:
     from jaxfer.inference.video import is_video
 
     return isinstance(source, int) or is_video(source)
-
-
-def _named(paths: tuple[str, ...]) -> list[Path | int]:
-    """Return the photographs and videos that paths name, those in folders in natural order.
-
-    Raises:
-        UserError: Nothing is named, or what is named does not exist.
-    """
-    if not paths:
-        raise UserError("nothing was named: pass photographs, videos, folders, or - for a list on standard input")
-    if paths == (str(STANDARD),):
-        return list(_listed())
-    named: list[Path] = []
-    for text in paths:
-        if not text:
-            raise UserError("one of the paths is empty: pass . for the folder that you are in")
-        if text == str(STANDARD):
-            raise UserError("- is given beside other paths: pass it alone, and the others on standard input")
-        path = Path(text)
-        if path.exists() or path.is_symlink():
-            named.append(path)
-        elif matching := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - absolute ones, too
-            named += map(Path, matching)
-        else:
-            raise UserError(f"{text} does not exist: pass photographs or videos that do")
-    return [one for path in named for one in (_inside(path) if path.is_dir() else (path,))]
-
-
-def _listed() -> Iterator[Path]:
-    """Yield the paths on standard input, one a line.
-
-    Raises:
-        UserError: It is closed, cannot be read, or holds something else.
-    """
-    from jaxfer.files import lines
-
-    if sys.stdin is None:
-        raise UserError("standard input is closed: pass a list of paths to it, or paths in place of -")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be no text
-    try:
-        for line in lines(sys.stdin, LONGEST_LINE):
-            name = line.rstrip("\r\n")
-            if "\0" in name or len(name) > LONGEST_LINE:
-                raise UserError("standard input is no list of paths: pass one a line, as find does without -print0")
-            if name:
-                yield Path(name)
-    except OSError as error:
-        raise UserError(f"standard input cannot be read ({error.strerror}): pass a list of paths") from error
-
-
-def _inside(folder: Path) -> Iterator[Path]:
-    """Yield the images and videos in a folder and below it; links out of it are not followed."""
-    from jaxfer.data.reading.folder import IMAGE_SUFFIXES, Reach, files, tree
-    from jaxfer.inference.video import VIDEO_SUFFIXES
-
-    within = Reach(folder)
-    for place in tree(folder, within):
-        yield from (path for path, reason in files(place, within, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if not reason)

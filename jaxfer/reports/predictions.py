@@ -1,4 +1,4 @@
-"""What was predicted of photographs: lines for a terminal, for a csv, and for JSON."""
+"""What was predicted of photographs: lines for a terminal, for a csv, and for JSON, and how much there was."""
 
 import csv
 import io
@@ -94,6 +94,48 @@ class Csv:
 def json_line(found: Photograph) -> str:
     """Return a photograph, or a picture of a video, as one line of JSON."""
     return json.dumps(found.to_dict()) + "\n"
+
+
+class Counts:
+    """How much was predicted, and what could not be.
+
+    Attributes:
+        sources: Photographs and videos.
+        unreadable: Those of them that cannot be read at all.
+        problems: Why they, or parts of them, cannot, by their names.
+    """
+
+    def __init__(self) -> None:
+        self.sources = self.unreadable = 0
+        self.problems: list[str] = []
+        self._photographs = self._faces = self._videos = self._frames = 0
+
+    def add(self, found: Photograph) -> None:
+        """Count a photograph, or a picture of a video."""
+        is_first = not isinstance(found, VideoFrame) or found.frame == 0
+        self.sources += is_first
+        if isinstance(found, VideoFrame):
+            self._videos += is_first
+            self._frames += not found.problem
+            if found.problem:
+                self.problems.append(f"{found.name}: {found.problem}")
+        elif found.problem:
+            self.unreadable += 1
+            self.problems.append(f"{found.name} cannot be read ({found.problem}): pass another one")
+        else:
+            self._photographs += 1
+            self._faces += len(found.faces)
+
+    def in_words(self) -> str:
+        """Return the numbers in one line."""
+        parts = []
+        if self._photographs or not self._videos:
+            parts.append(f"{counted(self._faces, 'face')} in {counted(self._photographs, 'photograph')}")
+        if self._videos:
+            parts.append(f"{counted(self._frames, 'frame')} of {counted(self._videos, 'video')}")
+        if self.unreadable:
+            parts.append(f"{self.unreadable:,} cannot be read")
+        return "; ".join(parts)
 
 
 def _line(values: Sequence[Any]) -> str:
