@@ -50,6 +50,7 @@ def test_a_module_imports_only_what_it_needs():
 CALLS = f"""
 sys.path.insert(0, {str(ROOT / "examples")!r})
 import jaxfer.cli.main, train_affectnet
+from jaxfer.cli.program import run
 verbs = "train", "sweep", "evaluate", "report", "data check"
 command, example = jaxfer.cli.main.main, train_affectnet.main
 calls = [(command, "--help"), *((command, verb + " --help") for verb in verbs)]
@@ -57,7 +58,7 @@ calls += [(example, "--help"), (example, "--learning-rate -1")]
 for main, arguments in calls:
     sys.argv = ["jaxfer", *arguments.split()]
     try:
-        main()
+        run(main)
         ended = "returned"
     except SystemExit as exit:
         ended = f"exited with {{exit.code or 0}}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
+from jaxfer.cli import refusals
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.start import ProcessFlags
@@ -67,7 +68,9 @@ class ConfigFlags:
             SystemExit: What is no flag, with tyro's words.
         """
         arguments = parted(with_new_names(sys.argv[1:] if arguments is None else arguments))
-        flags = tyro.cli(cls, args=arguments, default=cls.defaults(arguments), description=description)
+        defaults = cls.defaults(arguments)
+        with refusals.raised():
+            flags = tyro.cli(cls, args=arguments, default=defaults, description=description)
         return flags.with_folder()
 
     @classmethod

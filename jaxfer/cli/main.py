@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from jaxfer.cli import program
+from jaxfer.cli import program, refusals
 from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.lists import parted
@@ -50,7 +50,8 @@ def parse(arguments: Sequence[str]) -> Any:
     verbs = tuple(Annotated[verb, _named(name, verb, arguments)] for name, verb in VERBS.items())
     any_verb: Any = Union[verbs]  # noqa: UP007 - made of a tuple
     flags = tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes
-    return tyro.cli(any_verb, args=arguments, prog="jaxfer", description=ABOUT, config=flags)
+    with refusals.raised():
+        return tyro.cli(any_verb, args=arguments, prog="jaxfer", description=ABOUT, config=flags)
 
 
 def _named(name: str, verb: Any, arguments: Sequence[str]) -> object:
