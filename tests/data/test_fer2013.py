@@ -296,6 +296,49 @@ def test_it_is_always_said_how_often_votes_and_labels_agree(tmp_path, capsys):
     assert "in 14% of 14 rows" in load(DataConfig(data_dir=tmp_path, image_size=32)).warnings[0]
 
 
+@pytest.mark.parametrize("name", ["FER2013New.csv", "fer2013new (1).csv", "votes.csv"])
+def test_votes_are_known_by_their_columns_whatever_the_file_is_called(tmp_path, name):
+    write_votes(tmp_path, votes_line("Training", sad=10), votes_line("Training", NF=10))
+    (tmp_path / "fer2013new.csv").rename(tmp_path / name)
+    for passed in (tmp_path, tmp_path / "fer2013.csv", tmp_path / name):
+        first, second = read(passed)
+        assert (first.label, second.detail) == ("sad", f"NF in {name} line 3")
+    write_csv(tmp_path / "more.csv", votes_line("Training", sad=10), header=VOTES_HEADER)
+    assert re.search("has votes of FER[+], and so has .*csv: move all but one of them away", refusal(tmp_path))
+
+
+def test_votes_in_another_folder_than_the_faces_are_set_aside_and_named(tmp_path):
+    write_votes(tmp_path, votes_line("Training", sad=10))
+    (tmp_path / "FERPlus").mkdir()
+    (tmp_path / "fer2013new.csv").rename(tmp_path / "FERPlus/fer2013new.csv")
+    layout, match = detect(tmp_path)
+    note = "FERPlus/fer2013new.csv has votes of FER+, and is not used, since it is not beside fer2013.csv"
+    assert (layout.name, match.notes) == ("FER2013", (note,))
+
+
+def test_votes_beside_faces_that_say_no_split_are_told_so(tmp_path):
+    write_votes(tmp_path, votes_line("Training", sad=10))
+    write_csv(tmp_path / "fer2013.csv", f"3,{ROW}", header="emotion,pixels")
+    assert "has votes of FER+, but fer2013.csv beside it has no column Usage" in refusal(tmp_path)
+
+
+def test_splits_of_faces_and_votes_may_have_names_of_their_own(tmp_path):
+    write_votes(tmp_path, votes_line("Training", sad=10), votes_line("PublicTest", fear=10))
+    write_csv(tmp_path / "fer2013.csv", f"3,{ROW},train", f"3,{ROW},val", header=HEADER)
+    assert [(r.label, r.split, r.split_name) for r in read(tmp_path)] == [
+        ("fear", "val", "val"),
+        ("sad", "train", "train"),
+    ]
+    write_csv(tmp_path / "fer2013.csv", f"3,{ROW},train", f"3,{ROW},train", header=HEADER)
+    assert "line 3 is of PublicTest, but fer2013.csv line 3 of train" in refusal(tmp_path)
+
+
+def test_votes_may_be_written_with_a_point(tmp_path):
+    line = votes_line("Training", sad=7, happy=3)
+    write_votes(tmp_path, re.sub(r",(\d+)", r",\1.0", line))
+    assert read(tmp_path)[0].votes == tuple({"sad": 7.0, "happy": 3.0}.get(name, 0.0) for name in AFFECTNET_8)
+
+
 def test_votes_without_faces_are_no_data(tmp_path):
     write_csv(tmp_path / "fer2013new.csv", header=VOTES_HEADER)
     assert "fer2013new.csv has votes of FER+, but neither fer2013.csv" in refusal(tmp_path)
@@ -397,8 +440,47 @@ def test_votes_of_other_faces_are_refused_by_how_seldom_they_agree(tmp_path, in_
     write(np.arange(120))
     assert len(read(tmp_path)) == 120
     write(random.permutation(120))
-    words = r"fer2013(new\.csv|\.npz) has votes of other faces: .* label in [12]\d% of 120 faces of Training, where 62%"
+    words = (
+        r"fer2013(new\.csv|\.npz) has votes of other faces: .* label in [12]\d% of 120 faces of Training, where 5\d%"
+    )
     assert re.search(words, refusal(tmp_path))
+
+
+def published_votes(labels):
+    """Return votes, uint8 [n, 10], that agree with codes as often as FER+'s do with FER2013's labels."""
+    random = np.random.default_rng(0)
+    usual = np.array([0.47, 0.34, 0.13, 0.92, 0.41, 0.80, 0.87])  # by code, in all that is published
+    seen = np.where(random.random(len(labels)) < usual[labels], labels, random.integers(0, 7, len(labels)))
+    counts = np.zeros((len(labels), 10), np.uint8)
+    counts[np.arange(len(labels)), [VOTED.index(FER2013[code]) for code in seen]] = 10
+    return counts
+
+
+def shifted(rows, first, last):
+    """Return rows of which those of a part are one too early."""
+    return np.concatenate([rows[:first], rows[first + 1 : last], rows[first : first + 1], rows[last:]])
+
+
+def test_votes_of_other_faces_are_refused_in_a_part_of_a_split_too(tmp_path):
+    shares = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965])
+    labels = np.random.default_rng(1).choice(7, 2000, p=shares / shares.sum())
+    rows = {"labels": labels, "usage": np.repeat([0, 1], [1500, 500])}
+    votes = published_votes(labels)
+    write_npz(tmp_path / "fer2013.npz", 2000, **rows, ferplus_votes=votes)
+    assert len(read(tmp_path)) == 2000
+    write_npz(tmp_path / "fer2013.npz", 2000, **rows, ferplus_votes=shifted(votes, 900, 1300))
+    found = re.search(
+        r"label in [1-4]\d% of 200 faces of Training around fer2013.npz row (\d+), where", refusal(tmp_path)
+    )
+    assert found
+    assert 850 < int(found[1]) < 1200
+
+
+@pytest.mark.parametrize("codes", [range(7), [2], [1, 2]])
+def test_faces_that_were_sorted_or_chosen_by_their_label_keep_their_votes(tmp_path, codes):
+    labels = np.sort(np.resize(codes, 1400))
+    write_npz(tmp_path / "fer2013.npz", 1400, labels=labels, usage=labels * 0, ferplus_votes=published_votes(labels))
+    assert len(read(tmp_path)) == 1400
 
 
 @pytest.mark.parametrize("header", ["", "Usage,Image name,neutral,happiness", VOTES_HEADER.replace("NF", "x")])

@@ -1,8 +1,7 @@
 """FER+: the faces of FER2013 with Microsoft's `fer2013new.csv` beside them, whose labels are people's votes.
 
-Its columns are Usage, Image name and the ten of `jaxfer.data.layouts.fer2013.votes`; its rows are those of
-`fer2013.csv`, in the same order. The label is what most people chose, contempt among it; faces without a majority are
-left out.
+Its rows are those of `fer2013.csv`, in the same order. The label is what most people chose, contempt among it; faces
+without a majority are left out.
 """
 
 from collections.abc import Iterator
@@ -10,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxfer.data.layouts.fer2013.csv_file import USAGES
-from jaxfer.data.layouts.fer2013.reader import FER_PLUS, find_faces, has_votes, records
-from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, counted, expression_votes, label_of, refuse_others
+from jaxfer.data.layouts.fer2013.reader import find_faces, has_votes, kinds_of, records
+from jaxfer.data.layouts.fer2013.votes import agrees, expression_votes, label_of, refuse_others
+from jaxfer.data.layouts.fer2013.votes_file import NAME, Votes, files_of_votes, votes_in
 from jaxfer.data.reading.folder import Folder, peek
+from jaxfer.data.reading.names import split_named
 from jaxfer.data.reading.record import (
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -23,85 +24,83 @@ from jaxfer.data.reading.record import (
     Record,
     by_split,
 )
-from jaxfer.data.reading.table import column_name, open_table
 from jaxfer.errors import UserError
-
-HEADER = ("Usage", "Image name", *CHOICES)
-"""The names of the columns."""
-
-LONGEST = 4096
-"""Characters that a line may have: of a longer one the votes do not count."""
-
-Votes = tuple[int, str, list[int] | None]
-"""The number of a line, its Usage, and the votes for each of `CHOICES`; None where the line does not say them."""
 
 
 def _find(folder: Folder) -> list[Match]:
-    if not has_votes(folder):
+    votes = files_of_votes(folder)
+    if not votes:
         return []
     # Passed alone, the file stands for the images beside it.
-    beside = peek(folder.path, within=folder.within) if folder.files == (FER_PLUS,) else folder
-    return [Match(match.place, f"{match.evidence}, and {FER_PLUS} stands beside it") for match in find_faces(beside)]
+    alone = folder.files in [(path.name,) for path in votes]
+    beside = peek(folder.path, within=folder.within) if alone else folder
+    return [
+        Match(match.place, f"{match.evidence}, and {votes[0].name} stands beside it") for match in find_faces(beside)
+    ]
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Record]:
-    votes_path = path.parent / FER_PLUS
-    faces, votes = records(path), _votes(votes_path)
+    votes_path = _only(files_of_votes(peek(path.parent, within=options.within(path))))
+    faces, votes = records(path), votes_in(votes_path)
     if len(faces) != len(votes):
         raise UserError(
-            f"{votes_path} has {len(votes)} rows, but {path.name} has {len(faces)}: "
-            f"pass the whole fer2013.csv, or move {FER_PLUS} away to read it with FER2013's own labels"
+            f"{votes_path} has {len(votes)} rows, but {path.name} has {len(faces)}: pass both whole, as they were "
+            f"published, or move {votes_path.name} away to read {path.name} with FER2013's own labels"
         )
     for face, (line, usage, _) in zip(faces, votes, strict=True):
-        if face.split and usage in USAGES and usage != face.split_name:
+        if face.split and usage in USAGES and split_named(usage) != face.split:
             raise UserError(
                 f"{votes_path} line {line} is of {usage}, but {face.name} of {face.split_name}: "
                 f"the rows of both files have to be in their original order, so copy them again"
             )
-    found = [_relabelled(face, row) for face, row in zip(faces, votes, strict=True)]
-    refuse_others(str(votes_path), found)
+    found = [_relabelled(face, row, votes_path.name) for face, row in zip(faces, votes, strict=True)]
+    refuse_others(str(votes_path), faces, found)
     yield from by_split(found)
 
 
-def _relabelled(face: Record, row: Votes) -> Record:
+def _only(paths: list[Path]) -> Path:
+    if len(paths) > 1:
+        others = " and ".join(path.name for path in paths[1:])
+        raise UserError(f"{paths[0]} has votes of FER+, and so has {others}: move all but one of them away")
+    return paths[0]
+
+
+def _relabelled(face: Record, row: Votes, file: str) -> Record:
     if face.left_out in (UNREADABLE, UNKNOWN_SPLIT):
         return face
-    line, _, counts = row
-    where = f"{FER_PLUS} line {line}"
-    if counts is None:
+    where = f"{file} line {row.line}"
+    if row.counts is None:
         detail = f"{where} is damaged"
         return replace(face, label="", left_out=UNLABELLED, detail=detail, votes=None, answers=None, agrees=None)
-    same = agrees(face.label, counts)
-    label, reason, detail = label_of(counts, where)
+    same = agrees(face.label, row.counts)
+    label, reason, detail = label_of(row.counts, where)
     face = replace(face, label=label, left_out=reason, detail=detail or face.detail, agrees=same)
-    return replace(face, votes=expression_votes(counts), answers=tuple(counts))
-
-
-def _votes(path: Path) -> list[Votes]:
-    table = open_table(path, LONGEST, _columns)
-    if table is None:
-        raise UserError(f"{path} does not name its columns: add the header {','.join(HEADER)} as its first line")
-    return [_row(number, table.form, values) for number, values, _ in table.lines() if number > table.begins]
-
-
-def _columns(values: list[str]) -> list[str] | None:
-    names = [column_name(value) for value in values]
-    return names if {"usage", *map(str.lower, CHOICES)} <= set(names) else None
-
-
-def _row(number: int, columns: list[str], values: list[str]) -> Votes:
-    row = dict(zip(columns, values, strict=False))
-    counts = [row.get(name.lower(), "") for name in CHOICES]
-    return number, row.get("usage", ""), counted(counts)
+    return replace(face, votes=expression_votes(row.counts), answers=tuple(row.counts))
 
 
 def _near(folder: Folder) -> dict[Path, str]:
-    path = folder.path / FER_PLUS
-    if not has_votes(folder) or _find(folder):
+    if not has_votes(folder):
+        faces = find_faces(folder)
+        below = [path for name in folder.folders if faces for path in _below(folder, name)]
+        why = f"is not used, since it is not beside {faces[0].place.name}" if faces else ""
+        return {path: f"{path.parent.name}/{path.name} has votes of FER+, and {why}" for path in below}
+    if _find(folder):
         return {}
+    (path, *_), without = files_of_votes(folder), next(iter(kinds_of(folder).items()), None)
+    if without:
+        other, kind = without
+        lacks = "emotion" if kind == "without labels" else "Usage"
+        return {path: f"{path.name} has votes of FER+, but {other.name} beside it has no column {lacks}"}
     return {
-        path: f"{FER_PLUS} has votes of FER+, but neither fer2013.csv, icml_face_data.csv nor fer2013.npz is beside it"
+        path: f"{path.name} has votes of FER+, but neither fer2013.csv, icml_face_data.csv nor fer2013.npz is beside it"
     }
 
 
-LAYOUT = Layout("FER+", f"{FER_PLUS} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, near=_near)
+def _below(folder: Folder, name: str) -> list[Path]:
+    try:
+        return files_of_votes(peek(folder.path / name, within=folder.within))
+    except UserError:  # a folder or file that may not be read is none of this data
+        return []
+
+
+LAYOUT = Layout("FER+", f"{NAME} beside fer2013.csv, icml_face_data.csv or fer2013.npz", _find, _read, near=_near)

@@ -15,6 +15,7 @@ from jaxfer.data import releases
 from jaxfer.data.layouts.fer2013 import csv_file
 from jaxfer.data.layouts.fer2013.csv_file import SIDE, USAGES
 from jaxfer.data.layouts.fer2013.votes import CHOICES, agrees, expression_votes, refuse_others
+from jaxfer.data.layouts.fer2013.votes_file import files_of_votes
 from jaxfer.data.reading.folder import Folder, leaves, peek, readable
 from jaxfer.data.reading.names import Codes, split_named
 from jaxfer.data.reading.npz import opened_npz
@@ -31,21 +32,17 @@ from jaxfer.data.reading.record import (
 from jaxfer.emotions import FER2013 as CLASSES
 from jaxfer.errors import UserError
 
-FER_PLUS = "fer2013new.csv"
-"""The name of the file with FER+'s votes; beside it, the layout is another: `jaxfer.data.layouts.fer2013.fer_plus`."""
-
 
 def has_votes(folder: Folder) -> bool:
-    """Return whether a folder has the file with FER+'s votes."""
-    path = folder.path / FER_PLUS
-    return path.is_file() and not leaves(path, folder.within)
+    """Return whether a folder has FER+'s votes: the layout is another then, `jaxfer.data.layouts.fer2013.fer_plus`."""
+    return bool(files_of_votes(folder))
 
 
 def find_faces(folder: Folder) -> list[Match]:
     """Return the files in a folder that have FER2013's images with their labels and splits."""
     matches = [
         Match(path, "has the columns emotion, pixels and Usage")
-        for path, kind in _csvs(folder).items()
+        for path, kind in kinds_of(folder).items()
         if kind == "whole"
     ]
     arrays = (path for path in _files(folder, ".npz") if _is_npz(path))
@@ -53,7 +50,7 @@ def find_faces(folder: Folder) -> list[Match]:
     return matches
 
 
-def _csvs(folder: Folder) -> dict[Path, csv_file.Kind]:
+def kinds_of(folder: Folder) -> dict[Path, csv_file.Kind]:
     """Return the files in a folder that have FER2013's pixels, with what else they have."""
     return {path: kind for path in _files(folder, ".csv") if (kind := csv_file.kind_of(path))}
 
@@ -72,7 +69,7 @@ def records(path: Path) -> list[Record]:
     codes = Codes()
     found = [*(_npz_records(path, codes) if path.suffix.lower() == ".npz" else _csv_records(path, codes))]
     codes.refuse_shifted(len(CLASSES))
-    refuse_others(str(path), found)
+    refuse_others(str(path), found, found)
     return found
 
 
@@ -91,11 +88,11 @@ def _find(folder: Folder) -> list[Match]:
 
 def _without_usage(folder: Folder) -> list[Path]:
     """Return the files of a folder whose names alone may say their splits."""
-    return [path for path, kind in _csvs(folder).items() if kind == "without Usage"]
+    return [path for path, kind in kinds_of(folder).items() if kind == "without Usage"]
 
 
 def _near(folder: Folder) -> dict[Path, str]:
-    others = {path: kind for path, kind in _csvs(folder).items() if kind != "whole"}
+    others = {path: kind for path, kind in kinds_of(folder).items() if kind != "whole"}
     used = find_faces(folder) if others else []
     return {
         path: f"{path.name} has no column emotion, and is not used"
