@@ -164,17 +164,7 @@ def merged(merge: Sequence[str]) -> dict[str, str]:
     >>> found["contempt"], found["disgust"], found["sad"], found["fear"]
     ('disgust', 'disgust', 'low', 'low')
     """
-    found: dict[str, str] = {}
-    for text in merge:
-        old, _, new = (part.strip() for part in text.partition("="))
-        if old not in AFFECTNET_8 or not new:
-            raise UserError(
-                f"merge has {text!r}: pass OLD=NEW (--merge contempt=disgust), OLD being {', '.join(AFFECTNET_8)}"
-                f"{_question(old) if new else ''}"
-            )
-        if old in found:
-            raise UserError(f"merge has {old} twice, as {found[old]} and as {new}: pass one")
-        found[old] = new
+    found = _merges(merge, AFFECTNET_8)
     for old, new in found.items():
         if new in found:
             raise UserError(f"merge has {old}={new} and {new}={found[new]}: say what {old} counts as in the end")
@@ -183,6 +173,57 @@ def merged(merge: Sequence[str]) -> dict[str, str]:
                 f"merge has {old}={new}, and {new} is no expression and has no other part: name one{_question(new)}"
             )
     return {name: found.get(name, name) for name in AFFECTNET_8}
+
+
+def merged_further(merge: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Return what merges expressions where the classes that one merging has led to are merged again.
+
+    Args:
+        merge: The first merging, as `merged` takes it.
+        more: The second one, OLD=NEW each: OLD is one of its classes, and so may be a name for several. What the first
+            has merged already may be said again.
+
+    Returns:
+        The merging of expressions that both come to, as `merged` takes it.
+
+    Raises:
+        UserError: A text has another form, OLD is no class or comes twice, the first merging has OLD count as another
+            class than NEW, or `merged` refuses what both come to.
+
+    >>> merged_further(["fear=surprise"], ["surprise=happy"])
+    ('surprise=happy', 'fear=happy')
+    >>> merged_further(["sad=low", "fear=low"], ["low=neutral", "fear=low"])
+    ('sad=neutral', 'fear=neutral')
+    """
+    counted = merged(merge)
+    names = tuple(dict.fromkeys((*AFFECTNET_8, *counted.values())))
+    further = {}
+    for old, new in _merges(more, names).items():
+        already = counted.get(old, old)
+        if already not in (old, new):
+            raise UserError(f"merge has {old}={new}, and {old} counts as {already} already: pass {already}={new}")
+        if already == old:
+            further[old] = new
+    in_the_end = {name: further.get(of, of) for name, of in counted.items()}
+    both = tuple(f"{name}={of}" for name, of in in_the_end.items() if name != of)
+    merged(both)
+    return both
+
+
+def _merges(merge: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return NEW by OLD of texts OLD=NEW, of which OLD is one of some names."""
+    found: dict[str, str] = {}
+    for text in merge:
+        old, _, new = (part.strip() for part in text.partition("="))
+        if old not in names or not new:
+            raise UserError(
+                f"merge has {text!r}: pass OLD=NEW (--merge contempt=disgust), OLD being {', '.join(names)}"
+                f"{_question(old) if new else ''}"
+            )
+        if old in found:
+            raise UserError(f"merge has {old} twice, as {found[old]} and as {new}: pass one")
+        found[old] = new
+    return found
 
 
 def label_order(name: str, num_classes: int) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import tyro
 from jaxfer.cli.flags import own_network
 from jaxfer.cli.start import start_jax
 from jaxfer.config import VARIANTS, DataConfig, LabelOrder, Views
+from jaxfer.emotions import merged_further
 from jaxfer.errors import UserError
 from jaxfer.json_text import read
 
@@ -192,7 +193,7 @@ class Evaluate:
         if self.merge:
             from jaxfer.evaluation.evaluate import classes_of
 
-            trained = dataclasses.replace(trained, merge=(*trained.merge, *self.merge))
+            trained = dataclasses.replace(trained, merge=merged_further(trained.merge, self.merge))
             trained = trained.of_classes(classes_of(one, self.merge))
         return dataclasses.replace(trained.of_classes(self.classes) if self.classes else trained, **options)
 

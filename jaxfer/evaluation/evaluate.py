@@ -16,7 +16,7 @@ from jaxfer.data.copies import copies_of
 from jaxfer.data.dataset import TEST, Dataset, Split, Use
 from jaxfer.data.groups import group_names
 from jaxfer.devices.placement import OneDevice, choose_parallel
-from jaxfer.emotions import merged
+from jaxfer.emotions import merged, merged_further
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
 from jaxfer.evaluation.intervals import MEASURES
@@ -330,7 +330,9 @@ def evaluate(
 
 def _counted(trained: Trained, merge: Sequence[str]) -> dict[str, str]:
     """Return the class that each of the network's classes counts as."""
-    counted = merged(merge)
+    first = trained.config.data.merge
+    before, after = merged(first), merged(merged_further(first, merge))
+    counted = {of: after[name] for name, of in before.items()}
     return {name: counted.get(name, name) for name in trained.class_names}
 
 
@@ -350,7 +352,7 @@ def classes_of(trained: Trained, merge: Sequence[str] = ()) -> tuple[str, ...]:
         merge: Which count as another, OLD=NEW.
 
     Raises:
-        UserError: `jaxfer.emotions.merged` refuses these.
+        UserError: `jaxfer.emotions.merged_further` refuses these.
     """
     return tuple(dict.fromkeys(_counted(trained, merge).values()))
 

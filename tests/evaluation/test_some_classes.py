@@ -69,6 +69,21 @@ def test_classes_that_count_as_one_have_the_sum_of_their_probabilities(trained):
         evaluate(trained, data)
 
 
+def test_what_a_run_has_merged_may_be_merged_again_and_further(trained):
+    config = dataclasses.replace(trained.config.data, merge=("contempt=disgust",))
+    run = dataclasses.replace(trained, config=dataclasses.replace(trained.config, data=config))
+    merge = ("contempt=disgust", "disgust=anger")
+    asked = Evaluate(runs=(run.run_dir,), merge=merge)._data_config(run)
+    assert asked.merge == ("disgust=anger", "contempt=anger")
+    assert asked.vocabulary == ("neutral", "happy", "sad", "surprise", "fear", "anger")
+    plainly = Evaluate(runs=(run.run_dir,), merge=merge[1:])._data_config(trained)
+    found, expected = evaluate(run, load(asked), merge=merge), evaluate(trained, load(plainly), merge=merge[1:])
+    np.testing.assert_array_equal(found.predictions.logits, expected.predictions.logits)
+    assert found.scores["per_class"] == expected.scores["per_class"]
+    with pytest.raises(UserError, match="contempt=sad, and contempt counts as disgust already: pass disgust=sad"):
+        Evaluate(runs=(run.run_dir,), merge=("contempt=sad",))._data_config(run)
+
+
 def test_the_same_classes_in_another_order_give_the_same_numbers(trained):
     data = load(trained.config.data)
     other = load(trained.config.data.of_classes(data.class_names[::-1]), only="val")
