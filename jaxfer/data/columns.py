@@ -6,7 +6,6 @@ import numpy as np
 
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.data.reading.record import Record
-from jaxfer.errors import UserError
 
 
 def columns_of(
@@ -18,9 +17,6 @@ def columns_of(
         records: Those of a split.
         labels: int32 [n], their labels.
         soft_labels_of: The `codes` of `make_soft_labels` for the column `soft_label`; None leaves it out.
-
-    Raises:
-        UserError: Soft labels are asked for, and no record has votes.
     """
     columns = {name: np.array([getattr(r, name) for r in records], np.float32) for name in ("valence", "arousal")}
     columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
@@ -46,16 +42,11 @@ def make_soft_labels(votes: Sequence[Sequence[float] | None], labels: np.ndarray
     Returns:
         float32 [n, c], rows that sum to 1, the labels being 0 to c - 1.
 
-    Raises:
-        UserError: No face has votes.
-
     >>> codes = np.array([0, 1, 2, 2, 2, 2, 2, -1])
     >>> make_soft_labels([(4, 2, 1, 0, 0, 1, 0, 4), None], np.array([0, 2]), codes)
     array([[0.5 , 0.25, 0.25],
            [0.  , 0.  , 1.  ]], dtype=float32)
     """
-    if all(row is None for row in votes):
-        raise UserError("soft labels were asked for, but this data has one label a face and no votes: leave them out")
     given = np.array([(0.0,) * 8 if row is None else row for row in votes])
     counts = np.stack([given[:, codes == label].sum(axis=1) for label in range(codes.max() + 1)], axis=1)  # [n, c]
     totals = counts.sum(axis=1, keepdims=True)

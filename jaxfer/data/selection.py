@@ -142,7 +142,8 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
         config: The classes that are asked for, and `max_unreadable`.
 
     Raises:
-        UserError: There is no image, a larger share of them than `max_unreadable` is unreadable, or a class is missing.
+        UserError: There is no image, a larger share of them than `max_unreadable` is unreadable, a class is missing,
+            or there are no votes to learn soft labels from.
     """
     used = selection.count
     bad = len(selection.unreadable)
@@ -156,6 +157,11 @@ def check(selection: Selection, source: str, config: DataConfig) -> None:
     aside = f" (left out: {counts})" if counts else ""
     if not used:
         raise UserError(f"{source} has no labelled image to train on{aside}")
+    if config.soft_labels and not any(record.votes for record in selection.train.records):
+        raise UserError(
+            f"soft labels were asked for, but {selection.train.name!r} of {source} has one label a face and no votes: "
+            "leave them out (--no-soft-labels)"
+        )
     for part in (
         selection.train,
         _further(selection.train, selection.val.name) if selection.to_hold_out else selection.val,
@@ -211,7 +217,8 @@ def _others(missing: list[str], config: DataConfig, more: Iterable[str] = ()) ->
 def _remedy(part: Part, missing: list[str], config: DataConfig, selection: Selection) -> str:
     own = config.has_own_classes
     # Contempt is left out by default alone: nobody has said that they do not want it.
-    contempt = [name for name in selection.left_out if name in AFFECTNET_8 and not own]
+    # A single one can be in one split alone.
+    contempt = [name for name, count in selection.left_out.items() if name in AFFECTNET_8 and count > 1 and not own]
     others = _others(missing, config, contempt)
     fewer = f" Or train on the other classes alone, with classes (--classes {others})." if others else ""
     if missing == ["contempt"] and not own:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from formats import encoded, face, put
 from formats.fer2013 import VOTED, votes_line
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -314,6 +315,20 @@ def test_votes_in_another_folder_than_the_faces_are_set_aside_and_named(tmp_path
     layout, match = detect(tmp_path)
     note = "FERPlus/fer2013new.csv has votes of FER+, and is not used, since it is not beside fer2013.csv"
     assert (layout.name, match.notes) == ("FER2013", (note,))
+
+
+def test_votes_are_learnt_from_where_another_folder_without_votes_is_validated_on(tmp_path):
+    lines = [votes_line("Training", **{label: 7, "unknown": 3}) for label in AFFECTNET_7]
+    (tmp_path / "voted").mkdir()
+    write_votes(tmp_path / "voted", *lines)
+    for label in AFFECTNET_7:
+        put(tmp_path / "words" / label / "1.png", encoded(face(label, 1)))
+    config = {"image_size": 32, "soft_labels": True}
+    data = load(DataConfig(data_dir=tmp_path / "voted", val_dir=tmp_path / "words", **config))
+    for split in (data.train, data.val):
+        np.testing.assert_array_equal(split.columns["soft_label"], np.eye(7)[split.labels])
+    with pytest.raises(UserError, match=r"soft labels were asked for, but '?train.* has one label a face"):
+        load(DataConfig(data_dir=tmp_path / "words", val_dir=tmp_path / "voted", **config))
 
 
 def test_votes_beside_faces_that_say_no_split_are_told_so(tmp_path):

@@ -132,6 +132,22 @@ def test_without_pyarrow_other_data_is_read_beside_unrelated_parquet(tmp_path, m
     assert detect(tmp_path)[0].name == "class folders"
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.null()])
+def test_images_beside_the_files_are_counted_unless_a_row_names_them(tmp_path, kind):
+    for name in ("faces/1.png", "faces/2.png", "cover.jpg"):
+        put(tmp_path / name, encoded(face("sad", 1)))
+    put(tmp_path / "README.md", b"")
+    image = pa.struct({"bytes": kind, "path": pa.string()})
+    images = pa.array([{"bytes": None, "path": "./faces/1.png"}, None, {"bytes": None, "path": None}], image)
+    pq.write_table(pa.table({"image": images, "label": ["sad"] * 3}), tmp_path / "train.parquet")
+    *rows, cover, second = read(tmp_path)
+    assert [record.name for record in rows] == [f"train.parquet row {number}" for number in range(3)]
+    assert decode(rows[0].image, 32).shape == (32, 32, 3)
+    for record, name in ((cover, "cover.jpg"), (second, "faces/2.png")):
+        assert (record.name, record.left_out, record.split) == (name, "file without a row", None)
+    assert len(read(tmp_path / "train.parquet")) == 3
+
+
 def test_links_out_of_the_data_are_refused_and_a_link_may_be_passed(tmp_path):
     blob = write_labels(tmp_path / "blobs/train.parquet", [0], pa.int64(), **NAMED)
     (tmp_path / "data").mkdir()

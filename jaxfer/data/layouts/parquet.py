@@ -8,6 +8,7 @@ numbers with names in the schema's metadata or a declared label order, or lists 
 """
 
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxfer.data.reading.affectnet_values import shown
-from jaxfer.data.reading.folder import PEEK, Folder, peek
+from jaxfer.data.reading.folder import PEEK, Folder, Reach, peek
 from jaxfer.data.reading.names import (
     SPLIT_COLUMNS,
     SPLIT_NAMES,
@@ -44,6 +45,7 @@ from jaxfer.data.reading.record import (
     ReadOptions,
     Record,
     Split,
+    astray,
     by_split,
 )
 from jaxfer.emotions import AFFECTNET_8, from_word, plain
@@ -226,6 +228,17 @@ def _read(place: Path, options: ReadOptions) -> Iterator[Record]:
     reader = ImageReader(root, within)
     records = chain.from_iterable(_records(shard, root, reader, meaning) for shard in shards)
     yield from by_split(records) if any(shard.splits for shard in shards) else records
+    if place.is_dir():
+        yield from _strays(place, within, shards)
+
+
+def _strays(place: Path, within: Reach, shards: list[Shard]) -> Iterator[Record]:
+    """Yield a record for each image beside the files that no row names."""
+    beside = list(astray(place, within, ()))
+    if not beside:
+        return  # as nearly always: the paths that rows say need not be read
+    named = {os.path.normpath(place / path) for shard in shards for path in shard.file.paths()}
+    yield from (record for record in beside if os.path.normpath(place / record.name) not in named)
 
 
 def _paths(folder: Folder, limit: int | None) -> list[Path]:

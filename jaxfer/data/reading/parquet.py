@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ class FaceFile:
         except Exception as error:  # pyarrow meets damage with errors of its own, with ValueError and others.
             raise _damaged(self.path, error) from error
         return groups
+
+    def paths(self) -> set[str]:
+        """Return the paths that rows say, whether they hold their images or not.
+
+        Raises:
+            UserError: As for `read`.
+        """
+        if not _has_paths(self.kinds[self.images]):
+            return set()
+        batches = chain.from_iterable(self.read([f"{self.images}.path"]))
+        rows = chain.from_iterable(batch.column(0).to_pylist() for batch in batches)
+        return {row["path"] for row in rows if row and row["path"]}
 
     def batches(self, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
         """Return an iterator over some columns of a row group, a `pyarrow.RecordBatch` for so many rows at a time.
@@ -278,9 +291,18 @@ def _existing(content: bytes | None) -> bytes:
 def _is_image(kind: Any) -> bool:
     from pyarrow import types
 
-    if types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0 and _is_image(kind.field("bytes").type)
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        # Without a type are bytes that no row of the file has.
+        content = kind.field("bytes").type
+        return _is_image(content) or (types.is_null(content) and _has_paths(kind))
     return types.is_binary(kind) or types.is_large_binary(kind)
+
+
+def _has_paths(kind: Any) -> bool:
+    from pyarrow import types
+
+    index = kind.get_field_index("path") if types.is_struct(kind) else -1
+    return index >= 0 and (types.is_string(kind.field(index).type) or types.is_large_string(kind.field(index).type))
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
