@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import shutil
+from functools import partial
 
 import flax.linen as nn
 import numpy as np
@@ -15,7 +16,7 @@ import tensorstore
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, to_json
 from jaxfer.data import load
 from jaxfer.errors import UserError
-from jaxfer.models import unit_range
+from jaxfer.models import MODELS, ResNetFER, unit_range
 from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.runs.load import load_run
 from jaxfer.training import fit
@@ -29,8 +30,16 @@ CONFIG = Config(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def published():
+    """Have the published network be a small one, which compiles in a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "published", partial(ResNetFER, width=32, stage_sizes=(1,)))
+        yield
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(published, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "first"
     data = load(CONFIG.data)
     state, _ = fit(CONFIG, data, run_dir=run_dir)
