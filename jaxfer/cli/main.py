@@ -9,6 +9,7 @@ import tyro
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
+from jaxfer.cli.export import Export
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.predict import Predict
@@ -23,6 +24,7 @@ VERBS = {
     "evaluate": Evaluate,
     "report": Report,
     "predict": Predict,
+    "export": Export,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""
