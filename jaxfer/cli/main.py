@@ -7,6 +7,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from jaxfer.cli import program
+from jaxfer.cli.card import Card
 from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.export import Export
@@ -25,6 +26,7 @@ VERBS = {
     "report": Report,
     "predict": Predict,
     "export": Export,
+    "card": Card,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from jaxfer.errors import UserError
-from jaxfer.files import write
-from jaxfer.inference.export import onnx
-from jaxfer.inference.model import FaceModel, is_run, load_model
+from jaxfer.files import write, write_folder
+from jaxfer.inference.export import onnx, stablehlo
+from jaxfer.inference.model import FaceModel, is_run, load_model, save_model
 from jaxfer.tasks import TASKS
 from jaxfer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from jaxfer.models import Network
 
-Format = Literal["onnx"]
-"""What `export_model` writes: a file of ONNX."""
+Format = Literal["model", "onnx", "stablehlo"]
+"""What `export_model` writes.
+
+- `model`: the folder that `load_model` reads;
+- `onnx`: a file for ONNX Runtime;
+- `stablehlo`: a folder of programs for JAX, see `jaxfer.inference.export.stablehlo`.
+"""
 
 
-def export_model(model: FaceModel | Path | str, out: Path | str, format: Format) -> Path:  # noqa: A002
+def export_model(
+    model: FaceModel | Path | str,
+    out: Path | str,
+    format: Format = "model",  # noqa: A002
+    *,
+    card: str = "",
+) -> Path:
     """Write a network in a format that others read, whole or not at all.
 
-    All formats take faces as they are, uint8 RGB [b, side, side, 3]: what the network does to them before its first
-    layer is inside. They return the answers of the network, the usual one first: `expression`, and `votes` where it
-    has learnt them, are probabilities as `FaceModel.probabilities` returns them; further heads are as they are.
+    But for `model`, files take faces as they are, uint8 RGB [b, side, side, 3]: what the network does to pixels before
+    its first layer is inside. They return its answers: `expression`, and `votes` where it has learnt them, are
+    probabilities as `FaceModel.probabilities` returns them; further heads are as the network returns them.
 
     Args:
-        model: The network; or the folder of one or of a run, or a name of `SHIPPED`.
-        out: The file, which must not exist.
+        model: The network; or the folder of a model or of a run, or a name of `SHIPPED`.
+        out: The file or folder, which must not exist.
         format: What to write, see `Format`.
+        card: What a folder of the format `model` has in its `README.md`, such as `jaxfer.reports.model_card` of a run.
 
     Returns:
-        The file.
+        The file or folder.
 
     Raises:
         UserError: There is something already; the format cannot hold the network, or needs a package that is not
@@ -43,26 +55,32 @@ def export_model(model: FaceModel | Path | str, out: Path | str, format: Format)
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} exists, and nothing is overwritten: pass another name")
     model = model if isinstance(model, FaceModel) else open_model(model)
-    return write(_ENCODERS[format](model, metadata(model)), out)
+    match format:
+        case "model":
+            return save_model(model, out, card=card)
+        case "onnx":
+            return write(onnx.encode(model, metadata(model)), out)
+        case "stablehlo":
+            said = json.dumps(metadata(model), indent=2) + "\n"
+            return write_folder({"metadata.json": said, **stablehlo.encode(model)}, out)
+    raise UserError(f"there is no format {format!r}: pass {', '.join(get_args(Format))}")
 
 
-_ENCODERS: dict[str, Callable[..., bytes]] = {"onnx": onnx.encode}
-
-
-def open_model(place: Path | str) -> FaceModel:
+def open_model(place: Path | str, network: Network | None = None) -> FaceModel:
     """Return the network of a run or of a folder that people share.
 
     Args:
         place: The folder, or a name of `SHIPPED`.
+        network: The network, if it is not one of jaxfer's own.
 
     Raises:
         UserError: `load_model` or `jaxfer.load_run` refuses.
     """
     if not is_run(place):
-        return load_model(place)
+        return load_model(place, network=network)
     from jaxfer.runs.load import load_run  # who has a model alone does not wait for what reads runs
 
-    return FaceModel.of_run(load_run(place))
+    return FaceModel.of_run(load_run(place, model=network))
 
 
 def metadata(model: FaceModel) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -62,9 +63,13 @@ def graph_of(model: FaceModel) -> dict[str, Layer]:
     network = compiled_for(network, "tpu")  # with XLA's own kernels, which are made of the fewest operations
     side = model.image_size
     images = jax.ShapeDtypeStruct(export.symbolic_shape(f"b, {side}, {side}, 3"), np.uint8)
-    traced, shapes = jax.make_jaxpr(
-        lambda images: network.apply(variables, images, train=False, mask=None), return_shape=True
-    )(images)
+    predict = partial(network.apply, variables, train=False, mask=None)
+    try:
+        traced, shapes = jax.make_jaxpr(predict, return_shape=True)(images)
+    except Exception as error:  # whatever a network of others does with a number that is not known
+        raise UserError(
+            f"the network needs to know how many images there are ({error}): export it as stablehlo or as a model"
+        ) from error
     found = _followed(traced.jaxpr, traced.consts, [Layer("images", (), (side, side, 3))])
     heads: dict[str, Layer] = jax.tree.unflatten(jax.tree.structure(shapes), found)
     for name, layer in heads.items():
