@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import numpy as np
 from networks import drawn
@@ -9,6 +10,7 @@ from networks import drawn
 from jaxfer.config import ModelConfig
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.inference import FaceModel
+from jaxfer.models import unit_range
 from jaxfer.tasks import make_network
 
 
@@ -26,6 +28,24 @@ def model_of(variant, size=44, *, width=8, answer="expression", **fields):
         spread = np.std(outputs(network, variables, faces(5, size))[head])
         variables["params"][layer] = jax.tree.map(lambda leaf, spread=spread: leaf / spread, variables["params"][layer])
     return FaceModel(network, variables, AFFECTNET_7, size, 1.5, config, {}, answer)
+
+
+class Padded(nn.Module):
+    """As others pad: the same on both sides, whatever the stride; and nothing."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        x = nn.relu(nn.Conv(8, (3, 3), strides=2, padding=((1, 1), (1, 1)), name="a")(unit_range(images)))
+        x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+        x = nn.Conv(8, (3, 3), feature_group_count=4, kernel_dilation=2, use_bias=False, name="b")(x)
+        x = nn.relu(nn.Conv(8, (3, 3), padding="VALID", name="c")(x))
+        return {"logits": nn.Dense(7, name="head")(x.mean((1, 2)))}
+
+
+def padded():
+    """Return a network that is none of jaxfer's."""
+    variables = drawn(Padded(), faces(1, 44))
+    return FaceModel(Padded(), variables, AFFECTNET_7, 44, 1.5, ModelConfig(variant="leaving:Padded"), {})
 
 
 @partial(jax.jit, static_argnums=0)

@@ -20,17 +20,20 @@ class Export:
 
     jaxfer export runs/first first.onnx --format onnx
 
-    jaxfer export small small --format stablehlo
+    jaxfer export small small.tflite --format litert
+
+    jaxfer export small small-stablehlo --format stablehlo
 
     A model is a folder with the weights, what to know of them and a card; people share it, and jaxfer reads it. The
-    other formats run without jaxfer: ONNX on any machine, in a browser or on a telephone, StableHLO in JAX.
+    other formats run without jaxfer: ONNX on any machine or in a browser, LiteRT on telephones and small computers,
+    StableHLO in JAX on CPUs, GPUs and TPUs.
     """
 
     model: tyro.conf.Positional[str]
     """The folder of a run, finished or not, or of a model, or the name of a network that comes with jaxfer."""
     out: tyro.conf.Positional[Path]
     """The file or folder, which must not exist."""
-    format: Literal["model", "onnx", "stablehlo"]
+    format: Literal["model", "onnx", "litert", "stablehlo"]
     """What to write."""
     network: str | None = None
     """Your own network as module:attribute, which is imported, for what was trained with one."""

@@ -56,7 +56,7 @@ def test_an_unfinished_run_leaves_with_a_card_that_says_so(unfinished, tmp_path)
         run("card", unfinished)
 
 
-@pytest.mark.parametrize("form", ["model", "onnx", "stablehlo"])
+@pytest.mark.parametrize("form", ["model", "onnx", "litert", "stablehlo"])
 def test_what_exists_is_refused_and_stays(form, saved, tmp_path):
     (tmp_path / "there").write_text("mine")
     with pytest.raises(UserError, match="there exists, and nothing is overwritten: pass another name"):
@@ -68,7 +68,9 @@ def test_what_exists_is_refused_and_stays(form, saved, tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize(("form", "package"), [("onnx", "onnx"), ("stablehlo", "flatbuffers")])
+@pytest.mark.parametrize(
+    ("form", "package"), [("onnx", "onnx"), ("litert", "ai_edge_litert"), ("stablehlo", "flatbuffers")]
+)
 def test_a_package_that_is_missing_is_a_sentence(form, package, saved, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=rf"not installed: pip install 'jaxfer\[{form}\]'"):

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from leaving import check_answers, expected, faces, model_of, outputs
+from leaving import check_answers, expected, faces, model_of, outputs, padded
 
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
@@ -47,6 +47,10 @@ def test_what_is_done_to_pixels_is_inside(fields):
 @pytest.mark.parametrize("heads", [("affect",), ("votes",), ("affect", "votes")])
 def test_every_head_is_an_output(heads):
     check(model_of("published", heads=heads, squeeze=8), batches=(5, 1))
+
+
+def test_a_network_of_ones_own_with_other_padding():
+    check(padded())
 
 
 def test_any_number_of_faces_gets_the_models_own_answers():

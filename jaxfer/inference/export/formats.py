@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from jaxfer.errors import UserError
 from jaxfer.files import write, write_folder
-from jaxfer.inference.export import onnx, stablehlo
+from jaxfer.inference.export import litert, onnx, stablehlo
 from jaxfer.inference.model import FaceModel, is_run, load_model, save_model
 from jaxfer.tasks import TASKS
 from jaxfer.version import __version__
@@ -16,11 +16,12 @@ from jaxfer.version import __version__
 if TYPE_CHECKING:
     from jaxfer.models import Network
 
-Format = Literal["model", "onnx", "stablehlo"]
+Format = Literal["model", "onnx", "litert", "stablehlo"]
 """What `export_model` writes.
 
 - `model`: the folder that `load_model` reads;
 - `onnx`: a file for ONNX Runtime;
+- `litert`: a file for LiteRT;
 - `stablehlo`: a folder of programs for JAX, see `jaxfer.inference.export.stablehlo`.
 """
 
@@ -60,6 +61,8 @@ def export_model(
             return save_model(model, out, card=card)
         case "onnx":
             return write(onnx.encode(model, metadata(model)), out)
+        case "litert":
+            return write(litert.encode(model, metadata(model)), out)
         case "stablehlo":
             said = json.dumps(metadata(model), indent=2) + "\n"
             return write_folder({"metadata.json": said, **stablehlo.encode(model)}, out)
