@@ -1,6 +1,7 @@
 """`jaxfer export` and `jaxfer card`: what they write, and what they refuse in a sentence."""
 
 import dataclasses
+import re
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from made_runs import HISTORY, write_run
 from networks import Linear, drawn
 
 from jaxfer.cli.main import parse
-from jaxfer.config import PRESETS
+from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.inference import load_model, save_model
 from jaxfer.runs.load import Trained
@@ -32,7 +33,9 @@ def unfinished(tmp_path, monkeypatch):
     (folder / "summary.json").unlink()
     (folder / "checkpoints").mkdir()
     own = model_of("published", 32, width=None)
-    config = dataclasses.replace(PRESETS["demo"], data=dataclasses.replace(PRESETS["demo"].data, image_size=32))
+    data = dataclasses.replace(PRESETS["demo"].data, image_size=32, drawn_train=70, drawn_val=70)
+    config = dataclasses.replace(PRESETS["demo"], data=data)
+    (folder / "config.json").write_text(to_json(config))
     trained = Trained(folder, config, own.network, dict(own.variables), 120, 2, True, "last", "9f2c")
     monkeypatch.setattr("jaxfer.runs.load.load_run", lambda run, model=None: trained)
     return folder
@@ -103,3 +106,15 @@ def test_a_network_of_ones_own_is_named(tmp_path):
         run("export", folder, tmp_path / "third", "--format", "model")
     with pytest.raises(UserError, match="export it as stablehlo or as a model"):
         run("export", folder, tmp_path / "faces.onnx", "--format", "onnx", "--network", "networks:Linear")
+
+
+def test_eight_bits_are_measured_by_the_runs_own_images(unfinished, saved, tmp_path, capsys):
+    run("export", unfinished, tmp_path / "int8.onnx", "--format", "onnx", "--int8")
+    written, names, cost = capsys.readouterr().out.splitlines()
+    assert written == f"Written: {tmp_path / 'int8.onnx'}, 0.2 MB"
+    assert names == "  expression: neutral, happy, sad, surprise, fear, disgust, anger"
+    assert re.fullmatch(
+        r"  int8: accuracy .*% in place of .*% on 56 validation images, the same answer for .*%.*", cost
+    )
+    with pytest.raises(UserError, match="saved is no run, by whose validation images --int8 is calibrated"):
+        run("export", saved, tmp_path / "other.onnx", "--format", "onnx", "--int8")

@@ -10,6 +10,7 @@ from leaving import check_answers, expected, faces, model_of, outputs, padded
 
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
+from jaxfer.inference.export.graph import graph_of
 from jaxfer.inference.export.litert import encode
 from jaxfer.models import MODELS
 
@@ -22,7 +23,7 @@ def answers(content, images):
 
 
 def check(model, batches=(5,)):
-    content = encode(model, metadata(model))
+    content = encode(graph_of(model), metadata(model))
     for batch in batches:
         images = faces(batch, model.image_size)
         said = outputs(model.network, model.variables, images)

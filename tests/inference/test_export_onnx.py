@@ -10,6 +10,7 @@ from leaving import check_answers, expected, faces, model_of, outputs, padded
 
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
+from jaxfer.inference.export.graph import graph_of
 from jaxfer.inference.export.onnx import encode
 from jaxfer.models import MODELS
 
@@ -25,7 +26,7 @@ def answers(running, images):
 
 
 def check(model, batches=(5,)):
-    content = encode(model, metadata(model))
+    content = encode(graph_of(model), model.image_size, metadata(model))
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     running = session(content)
     for batch in batches:
@@ -55,7 +56,7 @@ def test_a_network_of_ones_own_with_other_padding():
 
 def test_any_number_of_faces_gets_the_models_own_answers():
     model = model_of("published", heads=("votes",), answer="votes")
-    running, images = session(encode(model, metadata(model))), faces(32, 44)
+    running, images = session(encode(graph_of(model), model.image_size, metadata(model))), faces(32, 44)
     found = answers(running, images)
     np.testing.assert_allclose(found["votes"], model.probabilities(images), rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["expression"], model.probabilities(images, "expression"), rtol=0, atol=1e-5)

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from jaxfer.errors import UserError
 from jaxfer.files import write, write_folder
 from jaxfer.inference.export import litert, onnx, stablehlo
+from jaxfer.inference.export.graph import graph_of
+from jaxfer.inference.export.int8 import in_int8
 from jaxfer.inference.model import FaceModel, is_run, load_model, save_model
 from jaxfer.tasks import TASKS
 from jaxfer.version import __version__
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Int, UInt8
+
     from jaxfer.models import Network
 
 Format = Literal["model", "onnx", "litert", "stablehlo"]
@@ -32,6 +37,7 @@ def export_model(
     format: Format = "model",  # noqa: A002
     *,
     card: str = "",
+    int8: tuple[UInt8[np.ndarray, "n h w 3"], Int[np.ndarray, " n"]] | None = None,
 ) -> Path:
     """Write a network in a format that others read, whole or not at all.
 
@@ -43,6 +49,8 @@ def export_model(
         model: The network; or the folder of a model or of a run, or a name of `SHIPPED`.
         out: The file or folder, which must not exist.
         format: What to write, see `Format`.
+        int8: Labelled images that the network was not trained on, for ONNX of eight bits: images as the network takes
+            them, and their classes. One in five calibrates it; by the others the file says what it costs.
         card: What a folder of the format `model` has in its `README.md`, such as `jaxfer.reports.model_card` of a run.
 
     Returns:
@@ -55,17 +63,23 @@ def export_model(
     out = Path(out)
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} exists, and nothing is overwritten: pass another name")
+    if int8 is not None and format != "onnx":
+        raise UserError(f"int8 is for onnx, not for {format}: leave it out")
     model = model if isinstance(model, FaceModel) else open_model(model)
     match format:
         case "model":
             return save_model(model, out, card=card)
         case "onnx":
-            return write(onnx.encode(model, metadata(model)), out)
+            said, graph = metadata(model), graph_of(model)
+            if int8 is not None:
+                graph, cost = in_int8(graph, *int8)
+                said["int8"] = json.dumps(cost)
+            return write(onnx.encode(graph, model.image_size, said), out)
         case "litert":
-            return write(litert.encode(model, metadata(model)), out)
+            return write(litert.encode(graph_of(model), metadata(model)), out)
         case "stablehlo":
-            said = json.dumps(metadata(model), indent=2) + "\n"
-            return write_folder({"metadata.json": said, **stablehlo.encode(model)}, out)
+            text = json.dumps(metadata(model), indent=2) + "\n"
+            return write_folder({"metadata.json": text, **stablehlo.encode(model)}, out)
     raise UserError(f"there is no format {format!r}: pass {', '.join(get_args(Format))}")
 
 

@@ -104,34 +104,28 @@ def in_order(outputs: Mapping[str, Layer]) -> list[Layer]:
     return list(found)
 
 
-def values_of(
-    outputs: Mapping[str, Layer],
-    images: UInt8[Array, "b h w 3"],
-    changed: Callable[[Layer, jax.Array], jax.Array] = lambda layer, value: value,
-) -> dict[Layer, Float[Array, "b ..."]]:
+def values_of(outputs: Mapping[str, Layer], images: UInt8[Array, "b h w 3"]) -> dict[Layer, Float[Array, "b ..."]]:
     """Return the values of all layers that outputs need, as `KINDS` computes them.
 
     Args:
         outputs: Layers by name.
         images: The images.
-        changed: What becomes of the value of a layer before others take it.
     """
     found: dict[Layer, jax.Array] = {}
     for layer in in_order(outputs):
         values = [found[value] if isinstance(value, Layer) else jnp.asarray(value) for value in layer.inputs]
-        made = images if layer.kind == "images" else KINDS[layer.kind](*values, **layer.settings)
-        found[layer] = changed(layer, made)
+        found[layer] = images if layer.kind == "images" else KINDS[layer.kind](*values, **layer.settings)
     return found
 
 
 def _convolution(
-    x: Any, kernel: Any, bias: Any = 0.0, *, strides: Any, padding: Any, dilation: Any, groups: int
+    x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Any, dilation: Any, groups: int, step: float = 0.0
 ) -> jax.Array:
     numbers = ("NHWC", "HWIO", "NHWC")
     found = lax.conv_general_dilated(
         x, kernel, strides, padding, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups
     )
-    return found + bias
+    return found if bias is None else found + bias[None, None, None]
 
 
 def _largest(x: jax.Array, *, window: Any, strides: Any, padding: Any) -> jax.Array:
@@ -155,14 +149,17 @@ KINDS: dict[str, Callable[..., jax.Array]] = {
     "sum": lambda x, *, axes: x.sum(axes),
     "mean": lambda x, *, axes: x.mean(axes),
     "unsqueeze": lambda x, *, axes: jnp.expand_dims(x, axes),
-    "dense": lambda x, kernel, bias=0.0: x @ kernel + bias,
+    "dense": lambda x, kernel, bias=None: x @ kernel if bias is None else x @ kernel + bias[None],
     "conv": _convolution,
     "max_pool": _largest,
+    "rounded": lambda x, *, step, zero: (jnp.clip(jnp.round(x / step) + zero, 0, 255) - zero) * step,
 }
 """What each kind of layer computes.
 
 `axes` count that of the images, which is none of them. The `kernel` of a convolution is [h, w, c_in / groups, c] and
 its bias [c]; those of `dense` are [c_in, c] and [c]. `padding` has the pixels before and after, for height and width.
+In files of eight bits `rounded` is to the nearest of 256 values, `step` apart, of which that of the number `zero` is 0;
+the kernels of convolutions are multiples of their `step`.
 """
 
 

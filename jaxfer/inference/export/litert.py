@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxfer.errors import UserError
-from jaxfer.inference.export.graph import Layer, graph_of, in_order
-
-if TYPE_CHECKING:
-    from jaxfer.inference.model import FaceModel
+from jaxfer.inference.export.graph import Layer, in_order
 
 _OPERATORS = {
     "add": "ADD",
@@ -41,25 +38,24 @@ _TAKES_RELU = ("add", "conv", "dense")
 """Kinds whose operator does a ReLU that follows, too."""
 
 
-def encode(model: FaceModel, said: Mapping[str, str]) -> bytes:
+def encode(outputs: Mapping[str, Layer], said: Mapping[str, str]) -> bytes:
     """Return the content of a file.
 
-    It takes `images`, uint8 RGB [1, side, side, 3], which may be resized to any number of images, and returns what
-    `graph_of` describes, float32; its signature has their names.
+    It takes `images`, uint8 RGB [1, side, side, 3], which may be resized to any number of images, and returns the
+    outputs, float32; its signature has their names.
 
     Args:
-        model: The network.
-        said: What the file says of it, in its metadata of the name `jaxfer`, as JSON.
+        outputs: The layers of the network, as `graph_of` returns them.
+        said: What the file says of the network, in its metadata of the name `jaxfer`, as JSON.
 
     Raises:
-        UserError: The package ai-edge-litert is not installed, or `graph_of` refuses.
+        UserError: The package ai-edge-litert is not installed.
     """
     try:
         import flatbuffers
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
         raise UserError("LiteRT is written by a package that is not installed: pip install 'jaxfer[litert]'") from error
-    outputs = graph_of(model)
     graph = _Graph(schema)
     layers = in_order(outputs)
     taken = Counter(value for layer in layers for value in layer.inputs if isinstance(value, Layer))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxfer.errors import UserError
-from jaxfer.inference.export.graph import Layer, graph_of, in_order
-
-if TYPE_CHECKING:
-    from jaxfer.inference.model import FaceModel
+from jaxfer.inference.export.graph import Layer, in_order
 
 OPSET, IR = 17, 8
 """Versions of the operators and of the file, of 2022: what runs ONNX knows them."""
@@ -29,21 +26,21 @@ _OPERATORS = {
 """The operators that take what a layer of the kind takes."""
 
 
-def encode(model: FaceModel, said: Mapping[str, str]) -> bytes:
+def encode(outputs: Mapping[str, Layer], side: int, said: Mapping[str, str]) -> bytes:
     """Return the content of a file.
 
-    It takes `images`, uint8 RGB [b, side, side, 3] for any number b, and returns what `graph_of` describes, float32.
+    It takes `images`, uint8 RGB [b, side, side, 3] for any number b, and returns the outputs, float32.
 
     Args:
-        model: The network.
-        said: What the file says of it, in its metadata.
+        outputs: The layers of the network, as `graph_of` returns them.
+        side: Height and width of the images in pixels.
+        said: What the file says of the network, in its metadata.
 
     Raises:
-        UserError: The package onnx is not installed, or `graph_of` refuses.
+        UserError: The package onnx is not installed.
     """
     onnx = _onnx()
     helper, kinds = onnx.helper, onnx.TensorProto
-    outputs, side = graph_of(model), model.image_size
     graph = _Graph(onnx, {layer: name for name, layer in outputs.items()})
     for layer in in_order(outputs):
         graph.add(layer)
@@ -57,6 +54,15 @@ def encode(model: FaceModel, said: Mapping[str, str]) -> bytes:
     )
     helper.set_model_props(made, dict(said))
     return made.SerializeToString()
+
+
+def said_by(content: bytes) -> dict[str, str]:
+    """Return what the content of a file says of the network.
+
+    Raises:
+        UserError: The package onnx is not installed.
+    """
+    return {entry.key: entry.value for entry in _onnx().load_from_string(content).metadata_props}
 
 
 def _onnx() -> Any:
@@ -90,7 +96,7 @@ class _Graph:
                 return "Transpose", ["images"], {"perm": (0, 3, 1, 2)}
             case "conv":
                 x, kernel, *bias = layer.inputs
-                arrays = [self._array(kernel.transpose(3, 2, 0, 1)), *map(self._array, bias)]
+                arrays = self._stepped(layer) or [self._array(kernel.transpose(3, 2, 0, 1)), *map(self._array, bias)]
                 where = {"strides": settings["strides"], "dilations": settings["dilation"], "pads": _pads(settings)}
                 return "Conv", [self._names[x], *arrays], where | {"group": settings["groups"]}
         inputs = [self._names[one] if isinstance(one, Layer) else self._array(_turned(one)) for one in layer.inputs]
@@ -110,12 +116,29 @@ class _Graph:
                 return "Unsqueeze", [*inputs, self._array(_axes(layer, settings))], {}
             case "take":
                 return "Gather", [*inputs, self._array(np.array(settings["columns"]))], {"axis": 1}
+            case "rounded":
+                step, zero = self._array(np.float32(settings["step"])), self._array(np.uint8(settings["zero"]))
+                return "DequantizeLinear", [self._node("QuantizeLinear", *inputs, step, zero), step, zero], {}
             case "rsqrt":
                 return "Reciprocal", [self._node("Sqrt", *inputs)], {}
             case "softmax":
                 beta = self._array(np.float32(settings["beta"]))
                 return "Softmax", [self._node("Mul", *inputs, beta)], {"axis": 1}
         return _OPERATORS[layer.kind], inputs, {}
+
+    def _stepped(self, layer: Layer) -> list[str]:
+        """Return kernel and bias of a convolution of eight bits, as integers and what is made of them; else nothing."""
+        x, kernel, *bias = layer.inputs
+        step = layer.settings.get("step")
+        if not step:
+            return []
+        arrays = [(kernel.transpose(3, 2, 0, 1), step, np.int8)]
+        arrays += [(values, x.settings["step"] * step, np.int32) for values in bias]
+        found = []
+        for values, unit, kind in arrays:
+            integers = self._array(np.round(values / unit).astype(kind))
+            found.append(self._node("DequantizeLinear", integers, self._array(np.float32(unit)), self._array(kind(0))))
+        return found
 
     def _node(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node, and return the name of its output."""
