@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jaxfer.evaluation import f1_interval, wilson_interval
+from jaxfer.evaluation import wilson_interval
 from jaxfer.inference.model import SHIPPED
+from jaxfer.reports.card import MEANING, MISUSE, confusions, rows_of_classes
 from jaxfer.reports.words import between, by_chance
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -22,9 +21,6 @@ SHOWN = {
     "ten": "those five and their mirror images",
 }
 """What the network is shown, in words; see `jaxfer.models.views`."""
-
-CONFUSIONS = 6
-"""The most frequent confusions that a card tells."""
 
 
 def main() -> None:
@@ -74,7 +70,7 @@ A residual network of {network["parameters"]:,} parameters, {network["multiply_a
 float16, which changes the predicted class of {found["float16"]["changed"]["expression"]} of {found["float16"]["images"]:,} images. One channel; colours become
 luma, 0.299 red + 0.587 green + 0.114 blue; each image is standardised inside of the network.
 
-**It predicts how people would name the expression on a face. It does not tell what a person feels.**
+{MEANING}
 
 ## Two answers, and which one to use
 
@@ -143,9 +139,7 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 
 ## What it must not be used for
 
-- Do not use it to judge, rank, hire, grade, watch, police or diagnose anyone. A face is no proof of a feeling.
-- In the European Union, inferring emotions of people at work or in education is prohibited (AI Act, Regulation 2024/1689,
-  Article 5(1)(f)) but for medical or safety reasons; other uses may be of high risk, and people must be told of them.
+{MISUSE}
 - It has not been tested across age, sex or skin colour. FER2013 says nothing of them, and shows few faces of disgust
   ({one["per_class"]["disgust"]["support"]} of {one["examples"]:,} here).
 - It expects faces framed as FER2013 frames them: upright, the face filling most of the square. Other crops are other inputs;
@@ -179,33 +173,12 @@ def rows_of_views(views: dict[str, Any]) -> str:
     )
 
 
-def rows_of_classes(one: dict[str, Any]) -> str:
-    """Return a row for each label."""
-    matrix = np.array(one["confusion_matrix"])
-    concerned = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()  # of the class, or taken for it
-    return "\n".join(
-        f"| {name} | {c['precision']:.4f} | {c['recall']:.4f} | {between(wilson_interval(c['recall'], c['support']))} "
-        f"| {c['f1']:.4f} | {between(f1_interval(c['f1'], int(n)))} | {c['support']:,} |"
-        for (name, c), n in zip(one["per_class"].items(), concerned, strict=True)
-    )
-
-
 def rows_of_votes(recall: dict[str, Any]) -> str:
     """Return a row for each expression that people saw."""
     return "\n".join(
         f"| {name} | {one['recall']:.4f} | {between(wilson_interval(one['recall'], one['examples']))} | {one['examples']:,} |"
         for name, one in recall.items()
     )
-
-
-def confusions(one: dict[str, Any]) -> str:
-    """Return the labels that are most often taken for another one, by share of their images."""
-    matrix, names = np.array(one["confusion_matrix"], float), list(one["per_class"])
-    shares = matrix / matrix.sum(axis=1, keepdims=True)
-    np.fill_diagonal(shares, 0)
-    order = np.argsort(-shares, axis=None)[:CONFUSIONS]
-    pairs = zip(*np.unravel_index(order, shares.shape), strict=True)
-    return "\n".join(f"- {names[a]} taken for {names[b]}: {shares[a, b]:.1%} of its images" for a, b in pairs)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -160,6 +160,31 @@ def write(content: str | bytes, path: Path) -> Path:
         if isinstance(error, OSError):
             raise _unwritable(path, error) from error
         raise
+
+
+def write_folder(contents: Mapping[str, str | bytes], folder: Path) -> Path:
+    """Write a new folder with files, which appears whole or not at all, and return its path.
+
+    Args:
+        contents: What each file is to hold, as for `write`, by its name.
+        folder: The folder, which must not exist; those above it are made.
+
+    Raises:
+        UserError: There is something already, or it cannot be written.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"{folder} exists: name a folder that does not")
+    partial = folder.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
+    try:
+        partial.mkdir(parents=True)
+        for name, content in contents.items():
+            write(content, partial / name)
+        partial.rename(folder)  # refuses a folder with something in it that has come meanwhile
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
 
 
 @contextmanager

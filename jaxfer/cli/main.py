@@ -7,8 +7,10 @@ from typing import Annotated, Any, Union
 import tyro
 
 from jaxfer.cli import program, refusals
+from jaxfer.cli.card import Card
 from jaxfer.cli.data import Data
 from jaxfer.cli.evaluate import Evaluate
+from jaxfer.cli.export import Export
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.predict import Predict
@@ -23,6 +25,8 @@ VERBS = {
     "evaluate": Evaluate,
     "report": Report,
     "predict": Predict,
+    "export": Export,
+    "card": Card,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,13 +23,13 @@ from jaxfer.config import ModelConfig, Views, to_json
 from jaxfer.devices.placement import OneDevice
 from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
-from jaxfer.files import read_bytes, write
+from jaxfer.files import read_bytes, write_folder
 from jaxfer.inference import safetensors
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
-from jaxfer.json_text import MOST_BYTES, check, read
+from jaxfer.json_text import MOST_BYTES, check, read, read_text
 from jaxfer.models import Network, check_range
-from jaxfer.runs.folder import SUMMARY
+from jaxfer.runs.folder import SUMMARY, read_config
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
 
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 
     from jaxfer.runs import Trained
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 """The names of the files in the folder."""
 
 LARGEST = 2**32
@@ -135,6 +133,11 @@ class FaceModel:
         fields = {name: value for name, value in vars(self).items() if name != "_compiled"}
         return fields | {"variables": jax.device_get(self.variables)}
 
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What `probabilities` can be asked for."""
+        return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
+
     def names(self, answer: Answer | None = None) -> tuple[str, ...]:
         """Return what the columns of `probabilities` stand for.
 
@@ -209,13 +212,9 @@ class FaceModel:
 
     def _known(self, answer: Answer | None) -> Answer:
         answer = self.answer if answer is None else answer
-        if answer not in self._answers:
-            raise UserError(f"the network has no answer {answer!r}: ask for {' or '.join(self._answers)}")
+        if answer not in self.answers:
+            raise UserError(f"the network has no answer {answer!r}: ask for {' or '.join(self.answers)}")
         return answer
-
-    @property
-    def _answers(self) -> tuple[Answer, ...]:
-        return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
 
     @cached_property
     def _compiled(self) -> Compiled:
@@ -243,7 +242,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def save_model(model: FaceModel, folder: Path | str) -> Path:
+def save_model(model: FaceModel, folder: Path | str, *, card: str = "") -> Path:
     """Write a network to a new folder, which appears whole or not at all.
 
     Kernels are rounded to float16; everything else keeps its float32.
@@ -251,6 +250,7 @@ def save_model(model: FaceModel, folder: Path | str) -> Path:
     Args:
         model: The network. One that is not jaxfer's own has to be passed to `load_model` again.
         folder: The folder, which must not exist.
+        card: What is to be said of it in `README.md`, in Markdown, such as `jaxfer.reports.model_card` of its run.
 
     Returns:
         The folder.
@@ -259,8 +259,6 @@ def save_model(model: FaceModel, folder: Path | str) -> Path:
         UserError: There is something already; a value is not finite or too large for float16; or the disk fails.
     """
     folder = Path(folder)
-    if folder.exists() or folder.is_symlink():
-        raise UserError(f"{folder} exists: name a folder that does not")
     weights = safetensors.encode({name: _stored(name, leaf) for name, leaf in _flat(model.variables).items()})
     said = {
         "library": "jaxfer",
@@ -276,17 +274,9 @@ def save_model(model: FaceModel, folder: Path | str) -> Path:
         "notes": dict(model.notes),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    partial = folder.with_name(f".jaxfer-{secrets.token_hex(8)}.partial")
-    try:
-        partial.mkdir(parents=True)
-        write(weights, partial / WEIGHTS)
-        write(json.dumps(said, indent=2) + "\n", partial / CONFIG)
-        partial.rename(folder)  # refuses a folder with something in it that has come meanwhile
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    said["digest"] = _digest(said)
+    files: dict[str, str | bytes] = {WEIGHTS: weights, CONFIG: json.dumps(said, indent=2) + "\n"}
+    return write_folder(files | ({CARD: card} if card else {}), folder)
 
 
 def load_model(folder: Path | str, *, network: Network | None = None) -> FaceModel:
@@ -302,7 +292,7 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
         UserError: The folder holds no such network, or weights that are not whole, not those that were saved, or of
             another network.
     """
-    folder = SHIPPED[folder] if isinstance(folder, str) and folder in SHIPPED else Path(folder)
+    folder = _folder(folder)
     said = _read_config(folder)
     try:
         weights = read_bytes(folder / WEIGHTS, LARGEST)
@@ -324,7 +314,48 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
         framing=None if framing is None else Framing.from_dict(framing, f"{folder / CONFIG}: framing"),
     )
     model.names()  # refuses an answer that there is not
+    # The last check, since those before say more; a model of a release before has no digest.
+    if said.get("digest", _digest(said)) != _digest(said):
+        raise UserError(f"{folder / CONFIG} was changed after the model was saved: copy the model again")
     return model
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    """Return what tells whether any word of a config was changed."""
+    whole = json.dumps({name: value for name, value in said.items() if name != "digest"}, sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def is_run(place: Path | str) -> bool:
+    """Return whether a place, which may be a name of `SHIPPED`, is the folder of a run and not that of a model."""
+    return not (isinstance(place, str) and place in SHIPPED) and (Path(place) / "checkpoints").is_dir()
+
+
+def class_names_of(place: Path | str) -> tuple[str, ...]:
+    """Return what the logits of the expression stand for, of a run or of what `load_model` takes.
+
+    Raises:
+        UserError: There is none.
+    """
+    return (
+        read_config(Path(place)).data.vocabulary
+        if is_run(place)
+        else tuple(_read_config(_folder(place))["class_names"])
+    )
+
+
+def card_of(folder: Path | str) -> str:
+    """Return the card in a folder that `load_model` takes; empty where there is none.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    path = _folder(folder) / CARD
+    return read_text(path, "copy the model again") if path.is_file() else ""
+
+
+def _folder(place: Path | str) -> Path:
+    return SHIPPED[place] if isinstance(place, str) and place in SHIPPED else Path(place)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxfer.reports.card import model_card
     from jaxfer.reports.check_page import write_check
     from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
     from jaxfer.reports.finish import finish_run
@@ -32,6 +33,7 @@ __all__ = [
     "TensorBoard",
     "finish_run",
     "images_bar",
+    "model_card",
     "place_of_evaluations",
     "print_check",
     "print_comparison",
@@ -54,6 +56,7 @@ _PLACES = {
     "TensorBoard": "tensorboard",
     "finish_run": "finish",
     "images_bar": "reading_bar",
+    "model_card": "card",
     "place_of_evaluations": "evaluation_page",
     "read_runs": "runs_page",
     "write_check": "check_page",
