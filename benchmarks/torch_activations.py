@@ -46,7 +46,7 @@ def images(side: int, count: int = 1) -> np.ndarray:
 
 def ir_network(stage_sizes: tuple[int, ...], middle_norm: bool) -> Any:
     """Return an IR network of ArcFace (Deng et al. 2019), or of AdaFace with `middle_norm`, up to its last map."""
-    from torch import nn
+    from torch import nn  # pyright: ignore[reportMissingImports]
 
     class Block(nn.Module):
         def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -97,7 +97,7 @@ def ir_stages(network: Any, stage_sizes: tuple[int, ...]) -> list[Any]:
 
 def activations(network: Any, stages: list[Any], side: int, mean: float, deviation: float) -> dict[str, np.ndarray]:
     """Return the mean over the channels of each stage's map, [h, w], and that over the places of the last one, [c]."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x = (images(side).astype(np.float32) / 255 - mean) / deviation
     maps: list[Any] = []
@@ -117,7 +117,7 @@ def shapes_of(network: Any) -> dict[str, tuple[int, ...]]:
 
 def fill(network: Any, seed: int) -> None:
     """Give a network the weights that `drawn` draws."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     weights = {key: torch.from_numpy(value) for key, value in drawn(shapes_of(network), seed).items()}
     network.load_state_dict(network.state_dict() | weights)
@@ -126,7 +126,7 @@ def fill(network: Any, seed: int) -> None:
 def small(out: Path) -> None:
     """Write the file of the suite: activations, and in its metadata the shapes of the weights of each network."""
     from safetensors.numpy import save_file
-    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet  # pyright: ignore[reportMissingImports]
 
     ones = (1, 1, 1, 1)
     networks: dict[str, tuple[Any, Callable[[Any], list[Any]]]] = {
@@ -148,7 +148,7 @@ def small(out: Path) -> None:
 
 def saved(archive: Path, legacy: Path) -> None:
     """Write the same small tensors in both forms of `torch.save`: of each kind, in other orders, and in dicts."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     numbers = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
     state = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).state_dict()
@@ -165,9 +165,9 @@ def saved(archive: Path, legacy: Path) -> None:
 
 def live(folder: Path) -> None:
     """Write weights and activations of whole networks of torchvision and timm, and of IR networks."""
-    import timm
-    import torch
-    import torchvision
+    import timm  # pyright: ignore[reportMissingImports]
+    import torch  # pyright: ignore[reportMissingImports]
+    import torchvision  # pyright: ignore[reportMissingImports]
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)

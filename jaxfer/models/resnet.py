@@ -347,7 +347,7 @@ class ResNetFER(nn.Module):
 
         options = {"mean": self.pixel_mean, "deviation": self.pixel_std, "dtype": self.dtype}
         x = first_layers_view(images, gray=self.gray, standardize=self.standardize, **options)
-        x = conv(self.width, (self.stem.kernel,) * 2, strides=self.stem.stride, name="stem_conv")(x)
+        x = conv(self.width, (self.stem.kernel, self.stem.kernel), strides=self.stem.stride, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
         if self.stem.pool:
             x = self.kernels.max_pool(x, 3, 2, self.padding)

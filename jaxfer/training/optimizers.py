@@ -3,6 +3,8 @@
 For another optimizer, pass any Optax object to `make_train_step` or `fit`.
 """
 
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 import jax
@@ -93,10 +95,14 @@ def _scale_by_adam(epsilon: Any) -> optax.GradientTransformation:
 def _in_time(rule: optax.GradientTransformation, tuning: Tuning) -> optax.GradientTransformation:
     """Return a rule that leaves each parameter as it is until it is trained."""
     freezing = tuning.freezing
-    rules = {"0": rule, "None": optax.set_to_zero()}
+    rules: dict[Hashable, optax.GradientTransformation] = {"0": rule, "None": optax.set_to_zero()}
     for thaw in {step for step in freezing.thaws if step}:
-        rules[str(thaw)] = optax.conditionally_mask(rule, lambda step, thaw=thaw: step >= thaw)
+        rules[str(thaw)] = optax.conditionally_mask(rule, partial(_is_due, thaw))
     return optax.multi_transform(rules, tuning.labels)
+
+
+def _is_due(thaw: int, step: Any, **_: Any) -> Any:
+    return step >= thaw
 
 
 def _scaled(tuning: Tuning, hyper: Hyperparameters) -> optax.GradientTransformation:

@@ -50,7 +50,7 @@ class Kernels:
 
 
 def _xlas_max_pool(x: jax.Array, window: int, stride: int, padding: str = "same") -> jax.Array:
-    pads = "SAME" if padding == "same" else ((window // 2, window // 2),) * 2
+    pads: Any = "SAME" if padding == "same" else ((window // 2, window // 2),) * 2
     return nn.max_pool(x, (window, window), (stride, stride), pads)
 
 
