@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test predict test-all torture lint bench profile docs clean
+.PHONY: train test predict test-all test-peers torture lint bench profile docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -25,7 +26,11 @@ predict: $(VENV)/predicting
 
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
 test-all: $(VENV)/tested
-	$(PYTEST) -m ''
+	$(PYTEST) -m 'not peers'
+
+# Networks of torchvision, timm, ArcFace and AdaFace with their weights, against those of PyTorch itself.
+test-peers: $(VENV)/tested $(PEERS)/installed
+	JAXFER_PEERS=$(PEERS)/bin/python $(BIN)/python -m pytest tests/models/test_torch_peers.py -m peers
 
 # What docs/trust.md counts: processes killed, power cut, files damaged. About ten minutes.
 torture: $(VENV)/tested
@@ -34,7 +39,6 @@ torture: $(VENV)/tested
 
 # What is compared with others, and what has a target; RUNS=3 measures three times what the others take part in.
 RUNS ?= 1
-PEERS := .venv-peers
 RESULTS := benchmarks/results
 
 bench: $(VENV)/installed $(PEERS)/installed

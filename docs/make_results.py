@@ -5,6 +5,7 @@ python docs/make_results.py
 
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -241,7 +242,7 @@ not to be subtracted.
 
 {grid_section(grid)}
 
-{data_section(**data)}"""
+{finetuning_section()}{data_section(**data)}"""
 
 
 def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
@@ -389,6 +390,30 @@ def swings(sweep: SweepResult, runs: dict[str, dict[str, Any]]) -> str:
         f"At a constant learning rate it moves from epoch to epoch too: over the ten epochs up to that cell's last one it "
         f"lay between {min(last):.4f} and {max(last):.4f}."
     )
+
+
+def finetuning_section() -> str:
+    """Return the section about weights to start from; nothing where none was measured."""
+    file = RESULTS / "finetune.json"
+    if not file.exists():
+        return ""
+    run = json.loads(file.read_text())["runs"][-1]
+    rows = "\n".join(
+        f"| {way['title']} | {way['labelled']:,} | {way['epochs']} | {way['validated']:,} | {mean(way['finetuned']):.3f} | "
+        f"{mean(way['scratch']):.3f} | {way['gain']:+.3f} ({way['interval'][0]:+.3f} to {way['interval'][1]:+.3f}) |"
+        for way in run["ways"]
+    )
+    seeds = len(run["ways"][0]["scratch"])
+    return f"""# What weights to start from are worth
+
+`benchmarks/finetune.py`: the network `small` at 48 pixels, once from weights of other faces and once from scratch, all else being equal. Accuracy of
+the validation images, means over {seeds} seeds that also choose the training images; the interval is 95% over the validation images.
+
+| from, to | images to learn from | epochs | n | fine-tuned | from scratch | gain |
+|---|---|---|---|---|---|---|
+{rows}
+
+"""
 
 
 def data_section(**measured: dict[str, Any]) -> str:

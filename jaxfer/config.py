@@ -23,8 +23,12 @@ Sampling = Literal["uniform", "balanced", "sqrt"]
 Views = Literal["one", "flip", "five", "ten"]
 """What a network is shown of each image in evaluation, by names that `jaxfer.models.views` explains."""
 
-VARIANTS = ("published", "small", "strong", "resnet18", "resnet34", "resnet50")
-"""Networks that jaxfer has, by name: that of the published experiment, two for small pictures, the standard ResNets."""
+VARIANTS = (
+    *("published", "small", "strong", "resnet18", "resnet34", "resnet50"),
+    *("ir18", "ir50", "adaface18", "adaface50"),
+)
+"""Networks that jaxfer has, by name: that of the published experiment, two for small pictures, the standard ResNets,
+and those of face recognition."""
 
 
 def _are_texts(values: object) -> bool:
@@ -237,7 +241,21 @@ def _are_heads(names: object) -> bool:
     return isinstance(names, tuple) and len(set(names)) == len(names) and all(map(str.isidentifier, names))
 
 
-_BUILT_IN: dict[str, Any] = {"gray": False, "standardize": False, "squeeze": None}
+def _are_pixels(least: float) -> Must:
+    def hold(values: object) -> bool:
+        return isinstance(values, tuple) and len(values) in (0, 3) and all(least <= value <= 1 for value in values)
+
+    return Must(hold, f"three numbers from {least:g} to 1, for red, green and blue")
+
+
+_BUILT_IN: dict[str, Any] = {
+    "gray": False,
+    "standardize": False,
+    "squeeze": None,
+    "pixel_mean": (),
+    "pixel_std": (),
+    "padding": "same",
+}
 """What `ModelConfig` says of jaxfer's own networks alone, and how it is where the network is not one of these."""
 
 
@@ -249,13 +267,22 @@ class ModelConfig(Section):
         str,
         Must(_is_variant, f"one of {', '.join(VARIANTS)}, or module:attribute of your own network"),
     ] = "published"
-    """published (158,919 values), small (1.6 million), strong (11 million), resnet18, 34 or 50, or module:attribute."""
+    """published (158,919 values), small (1.6 million), strong (11 million), resnet18, 34 or 50, ir18 or 50, adaface18
+    or 50, or module:attribute."""
+    pretrained: Annotated[Path | None, PATH] = None
+    """Weights to start from, all but the last layers: a file of PyTorch's or safetensors, a saved model, or a run."""
     gray: bool = False
     """See one channel: 0.299 R + 0.587 G + 0.114 B of images in colour."""
     standardize: bool = False
     """Bring each image to mean 0 and deviation 1 before the first layer, so that its light does not matter."""
     squeeze: Annotated[int | None, Must(lambda ratio: ratio >= 1, "a whole number of at least 1, or None")] = None
     """Reduction ratio of squeeze-and-excitation in each block (Hu et al. 2018), such as 8 or 16; None has none."""
+    pixel_mean: Annotated[tuple[float, ...], _are_pixels(0)] = ()
+    """Mean of red, green and blue (from 0 to 1) that pre-trained weights expect to be subtracted: 0.485 0.456 0.406."""
+    pixel_std: Annotated[tuple[float, ...], _are_pixels(1e-3)] = ()
+    """Deviation of each that they expect to be divided by: 0.229 0.224 0.225."""
+    padding: Literal["same", "symmetric"] = "same"
+    """How strided layers are padded: same, or symmetric as PyTorch does it, which its weights need."""
     dropout: Annotated[float, PORTION] = 0.0
     """Share of the pooled features dropped before the last layer in training."""
     heads: Annotated[
@@ -275,6 +302,12 @@ class ModelConfig(Section):
             for name, default in _BUILT_IN.items():
                 wanted = f"{default} with a network of your own ({self.variant}), which decides that itself"
                 check(getattr(self, name) == default, name, getattr(self, name), wanted)
+        both = "both pixel_mean and pixel_std, or neither"
+        check(bool(self.pixel_mean) == bool(self.pixel_std), "pixel_std", self.pixel_std, both)
+        alone = not self.pixel_mean or not (self.gray or self.standardize)
+        check(alone, "pixel_mean", self.pixel_mean, "() with gray or standardize, which have no place for it")
+        squeezed = self.squeeze is None or not self.variant.startswith(("ir", "adaface"))
+        check(squeezed, "squeeze", self.squeeze, f"None with {self.variant}, whose blocks have no place for it")
 
     def naming(self, variant: str) -> Self:
         """Return the config with `module:attribute` as its network, and without what jaxfer's networks alone have."""
@@ -396,6 +429,14 @@ class OptimizerConfig(Section):
     """Training images to measure batch normalisation's statistics on before each validation; 0: running averages."""
     sam: Annotated[float, NOT_NEGATIVE] = 0.0
     """Radius rho of sharpness-aware minimisation (Foret et al. 2021), such as 0.05; 0 takes the plain gradient."""
+    freeze: Annotated[tuple[str, ...], Must(_are_texts, "how names of parts begin, such as ('stem', 'stage1')")] = ()
+    """Parts of the network that keep the weights and statistics they start from, by how their names begin."""
+    unfreeze_epochs: Annotated[tuple[int, ...], RISING] = ()
+    """Epochs after which parts of `freeze` are trained after all, one after each, beginning with the last."""
+    backbone_rate: Annotated[float | None, Must(lambda x: 0 < x <= 1, "a share above 0, to 1, or None")] = None
+    """Factor of the learning rate of all but the last layers, such as 0.1; None has one rate for all."""
+    layer_decay: Annotated[float | None, Must(lambda x: 0 < x <= 1, "a share above 0, to 1, or None")] = None
+    """Factor of the learning rate from each block to the one before it, such as 0.8; None has none."""
     accumulate: Annotated[int, AT_LEAST_1] = 1
     """Parts that a batch is cut into, one after another on the device; the step takes the mean of their gradients."""
 
@@ -403,6 +444,12 @@ class OptimizerConfig(Section):
         super().__post_init__()
         if self.optimizer == "adam":
             check(self.weight_decay == 0, "weight_decay", self.weight_decay, "0 for adam, or choose adamw")
+        times = len(self.unfreeze_epochs) <= len(self.freeze)
+        check(times, "unfreeze_epochs", self.unfreeze_epochs, "at most as many as freeze has parts")
+        measured = not (self.freeze and self.statistics_images)
+        check(
+            measured, "statistics_images", self.statistics_images, "0 with freeze, which keeps statistics as they are"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -476,12 +523,35 @@ PRESETS = {
     "fast": replace(_RECIPE, epochs=20),
     "small": replace(_RECIPE, epochs=100),
     "strong": replace(_RECIPE, epochs=100, model=replace(_RECIPE.model, variant="strong")),
+    "finetune": Config(
+        data=DataConfig(image_size=112, sampling="balanced"),
+        model=ModelConfig(
+            variant="resnet18",
+            padding="symmetric",
+            pixel_mean=(0.485, 0.456, 0.406),
+            pixel_std=(0.229, 0.224, 0.225),
+            dropout=0.2,
+        ),
+        augment=AugmentConfig(flip=True, resized_crop=0.2, erase=0.25),
+        loss=LossConfig(label_smoothing=0.1, l2=0.0),
+        optimizer=OptimizerConfig(
+            optimizer="adamw",
+            learning_rate=1e-3,
+            backbone_rate=0.1,
+            weight_decay=0.05,
+            schedule="cosine",
+            warmup_epochs=1.0,
+        ),
+        epochs=15,
+        batch_size=128,
+    ),
 }
 """Where configs start from.
 
 `published` is that experiment: 50 epochs, batch 32, Adam at 0.001. `demo` learns drawn faces in minutes. `small` is a
 recipe for gray pictures of 40 to 64 pixels and a network small enough to ship, `fast` a fifth of it, for a CPU, and
-`strong` the same for a network of 11 million values, for an accelerator.
+`strong` the same for a network of 11 million values, for an accelerator. `finetune` starts from ImageNet's ResNet-18
+(`pretrained` says where that lies), and shows as many images of each class.
 """
 
 

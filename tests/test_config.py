@@ -101,6 +101,18 @@ NOTHING_DEFAULT = Config(
 )
 
 EIGHT = Config(data=DataConfig(num_classes=8))
+# Neither gray images nor measured statistics go with these.
+BEGUN = Config(
+    model=ModelConfig(
+        pretrained=Path("weights/resnet 18.pth"),
+        pixel_mean=(0.485, 0.456, 0.406),
+        pixel_std=(0.229, 0.224, 0.225),
+        padding="symmetric",
+    ),
+    optimizer=OptimizerConfig(
+        freeze=("stem", "stage1"), unfreeze_epochs=(2, 4), backbone_rate=0.1, layer_decay=0.8, optimizer="sgd"
+    ),
+)
 
 
 def flat(config):
@@ -115,10 +127,11 @@ def flat(config):
 def test_the_round_trip_below_changes_every_field(field):
     # Classes of one's own say themselves how many there are.
     changed = EIGHT if field == "data.num_classes" else NOTHING_DEFAULT
+    changed = BEGUN if flat(changed)[field] == flat(Config())[field] else changed
     assert flat(changed)[field] != flat(Config())[field]
 
 
-@pytest.mark.parametrize("config", [NOTHING_DEFAULT, EIGHT, *PRESETS.values()])
+@pytest.mark.parametrize("config", [NOTHING_DEFAULT, EIGHT, BEGUN, *PRESETS.values()])
 def test_json_gives_back_the_same_config_with_the_same_types(config):
     back = from_json(to_json(config))
     assert back == config
@@ -212,6 +225,15 @@ INVALID = [
     (ModelConfig, "dropout", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (ModelConfig, "heads", (("affect", "affect"), ("a head",), "affect", ["affect"], None), "each once"),
     (ModelConfig, "dtype", ("float16",), "float32, bfloat16"),
+    (ModelConfig, "pretrained", ("resnet18.pth",), "a pathlib.Path"),
+    (
+        ModelConfig,
+        "pixel_mean",
+        ((0.5,), (0.5, 0.5, 1.1), (-0.1, 0, 0), (NAN, 0, 0), 0.5, None),
+        "three numbers from 0",
+    ),
+    (ModelConfig, "pixel_std", ((0, 0.2, 0.2), (0.2, 0.2), (0.2, 0.2, NAN), "0.2"), "three numbers from 0.001 to 1"),
+    (ModelConfig, "padding", ("SAME", "valid", None), "same, symmetric"),
     (AugmentConfig, "crop", (-1,), "at least 0"),
     (AugmentConfig, "shift", (-0.1, 1, NAN), "a share from 0 to below 1"),
     (AugmentConfig, "rotate", (-1, 181, NAN), "degrees from 0 to 180"),
@@ -251,6 +273,11 @@ INVALID = [
     (OptimizerConfig, "ema", (0, 1, -0.1, NAN), "a decay between 0 and 1"),
     (OptimizerConfig, "sam", (-0.1, NAN, INF), "a number of at least 0"),
     (OptimizerConfig, "accumulate", (0, -1), "at least 1"),
+    (OptimizerConfig, "freeze", ("stem", ["stem"], (3,), None), "how names of parts begin"),
+    (OptimizerConfig, "unfreeze_epochs", ((0, 1), (2, 1)), "epochs above 0 in rising order"),
+    (OptimizerConfig, "unfreeze_epochs", ((1,),), "at most as many as freeze has parts"),
+    (OptimizerConfig, "backbone_rate", (0, -0.1, 1.1, NAN), "a share above 0, to 1, or None"),
+    (OptimizerConfig, "layer_decay", (0, -0.1, 1.1, NAN), "a share above 0, to 1, or None"),
     (OptimizerConfig, "statistics_images", (-1,), "a number of images, at least 0"),
     (Config, "epochs", (0, -1), "at least 1"),
     (Config, "batch_size", (0, -1), "at least 1"),
@@ -396,3 +423,18 @@ def test_a_config_of_a_run_made_before_is_read_with_the_names_of_today():
 def test_fields_that_do_not_go_together_are_refused(sections, words):
     with pytest.raises(UserError, match=words):
         Config(**sections)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: ModelConfig(pixel_mean=(0.5,) * 3), "pass both pixel_mean and pixel_std, or neither"),
+        (lambda: ModelConfig(pixel_mean=(0.5,) * 3, pixel_std=(0.5,) * 3, gray=True), "with gray or standardize"),
+        (lambda: ModelConfig(variant="ir50", squeeze=8), "squeeze is 8: pass None with ir50"),
+        (lambda: ModelConfig(variant="mine:Network", padding="symmetric"), "which decides that itself"),
+        (lambda: OptimizerConfig(freeze=("stem",), statistics_images=9), "pass 0 with freeze"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(make, complaint):
+    with pytest.raises(UserError, match=complaint):
+        make()

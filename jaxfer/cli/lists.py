@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-LISTS = ("--classes", "--merge", "--class-names")
+LISTS = ("--classes", "--merge", "--class-names", "--freeze")
 """Those flags."""
 
 

@@ -24,11 +24,11 @@ from jaxfer.devices.placement import OneDevice
 from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
 from jaxfer.files import read_bytes, write_folder
-from jaxfer.inference import safetensors
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, check, read, read_text
 from jaxfer.models import Network, check_range
+from jaxfer.models.pretrained import safetensors
 from jaxfer.runs.folder import SUMMARY, read_config
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
@@ -105,6 +105,8 @@ class FaceModel:
         """
         config = json.loads(to_json(trained.config))
         config["data"] |= dict.fromkeys(("data_dir", "val_dir", "test_dir"))  # which say nothing to others
+        begun = trained.config.model.pretrained
+        config["model"]["pretrained"] = None if begun is None else begun.name
         temperature, names = trained.temperature, class_names or trained.class_names
         # The votes are for AffectNet's expressions, whatever classes there are.
         votes = "votes" in trained.config.model.heads and not trained.config.data.has_own_classes
@@ -122,7 +124,7 @@ class FaceModel:
             names,
             trained.config.data.image_size,
             temperature.value if temperature else 1.0,
-            dataclasses.replace(trained.config.model, dtype="float32"),
+            dataclasses.replace(trained.config.model, dtype="float32", pretrained=None),
             {"made": made},
             "votes" if votes else "expression",
             framing=_framing(trained.run_dir),
@@ -301,7 +303,8 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
     if hashlib.sha256(weights).hexdigest() != said["sha256"]:
         raise UserError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with: copy the model again")
     try:
-        config = ModelConfig(**said["network"] | {"heads": tuple(said["network"]["heads"])})
+        tuples = {name: tuple(value) for name, value in said["network"].items() if isinstance(value, list)}
+        config = ModelConfig(**said["network"] | tuples)
         arrays = safetensors.decode(weights)
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"{folder} holds no model that is understood ({error}): copy it again") from error

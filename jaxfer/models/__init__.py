@@ -1,10 +1,11 @@
 """Networks: `ResNetFER`, its named variants, what any other network has to offer, and the kernels they compute with."""
 
 from jaxfer.models.batch_norm import BatchNorm
+from jaxfer.models.irnet import AdaFace18, AdaFace50, IRBlock, IRNet, IRNet18, IRNet50
 from jaxfer.models.kernels import PREPARED, Kernels, compiled_for
-from jaxfer.models.pixels import check_range, luma, standardized, unit_range
+from jaxfer.models.pixels import check_range, luma, normalized, standardized, unit_range
+from jaxfer.models.pretrained import Loaded, load_pretrained
 from jaxfer.models.resnet import (
-    MODELS,
     BasicBlock,
     BottleneckBlock,
     Head,
@@ -23,18 +24,25 @@ from jaxfer.models.resnet import (
     folded,
     import_network,
     l2_kernels,
-    make_model,
     name_of,
 )
+from jaxfer.models.variants import MODELS, make_model
 
 __all__ = [
     "MODELS",
     "PREPARED",
+    "AdaFace18",
+    "AdaFace50",
     "BasicBlock",
     "BatchNorm",
     "BottleneckBlock",
     "Head",
+    "IRBlock",
+    "IRNet",
+    "IRNet18",
+    "IRNet50",
     "Kernels",
+    "Loaded",
     "Network",
     "Outputs",
     "ResNetFER",
@@ -52,9 +60,11 @@ __all__ = [
     "folded",
     "import_network",
     "l2_kernels",
+    "load_pretrained",
     "luma",
     "make_model",
     "name_of",
+    "normalized",
     "standardized",
     "unit_range",
 ]

@@ -40,13 +40,14 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b ... c"], *, train: bool, mask: Bool[Array, " b"] | None = None
+        self, x: Float[Array, "b ... c"], *, train: bool | Bool[Array, ""], mask: Bool[Array, " b"] | None = None
     ) -> Float[Array, "b ... c"]:
         """Normalise a batch, and in training move the running statistics.
 
         Args:
             x: The batch, floating point [b, ..., c].
-            train: Whether to take the batch's statistics; else the running ones.
+            train: Whether to take the batch's statistics; else the running ones. An array where that depends on the
+                step.
             mask: Which rows are examples, bool [b]; None if all are.
 
         Returns:
@@ -57,13 +58,18 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
-        if train:
+        before = running_mean.value, running_var.value
+        if train is False:
+            mean, var = before
+        else:
             mean, var = self._moments(x, mask)
             if not self.is_initializing():
                 running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean
                 running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
-        else:
-            mean, var = running_mean.value, running_var.value
+            if train is not True:
+                after = mean, var, running_mean.value, running_var.value
+                chosen = [jnp.where(train, new, old) for new, old in zip(after, (*before, *before), strict=True)]
+                mean, var, running_mean.value, running_var.value = chosen
         factor = scale * lax.rsqrt(var + self.epsilon)
         shape = (1,) * (x.ndim - 1) + (channels,)
         # Subtracting the mean before scaling keeps the precision that folding it into the bias would lose.

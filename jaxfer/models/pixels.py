@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -94,3 +95,62 @@ def standardized(images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
     # The bound is on the variance: the square root of zero has no finite gradient.
     return centred * lax.rsqrt(jnp.maximum(variance, 1 / (255**2 * h * w * c)))
+
+
+def normalized(
+    images: Float[Array, "b h w c"], mean: Sequence[float], deviation: Sequence[float]
+) -> Float[Array, "b h w c"]:
+    """Return images less a mean and divided by a deviation for each channel, as other libraries show them to networks.
+
+    Args:
+        images: Floating point from 0 to 1, [b, h, w, c].
+        mean: The mean of each channel, c numbers from 0 to 1.
+        deviation: Likewise the deviations.
+
+    >>> normalized(jnp.full((1, 1, 1, 3), 0.5), (0.5, 0.25, 0.0), (0.5, 0.5, 0.5)).ravel()
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return (images - jnp.asarray(mean, images.dtype)[None, None, None]) / jnp.asarray(deviation, images.dtype)[
+        None, None, None
+    ]
+
+
+def first_layers_view(
+    images: Num[Array, "b h w c"],
+    *,
+    gray: bool = False,
+    standardize: bool = False,
+    mean: Sequence[float] = (),
+    deviation: Sequence[float] = (),
+    dtype: Any = jnp.float32,
+) -> Float[Array, "b h w c"]:
+    """Return what the first layer of a network sees of images.
+
+    Args:
+        images: RGB, integers from 0 to 255 or floating point from 0 to 1, [b, h, w, 3]; or [b, h, w, 1] for `gray`.
+        gray: Whether it sees one channel, see `luma`.
+        standardize: Whether it sees `standardized` images.
+        mean: With `deviation`, see `normalized`; empty where it sees values from 0 to 1.
+        deviation: See `mean`.
+        dtype: Dtype of the result.
+
+    Returns:
+        `dtype` [b, h, w, 3], or [b, h, w, 1] where it is gray.
+
+    Raises:
+        UserError: The images have another number of channels, or are uint16.
+    """
+    channels = images.shape[-1]
+    if channels != 3 and not (gray and channels == 1):
+        wanted = "3, or 1" if gray else "3, or let the network be gray" if channels == 1 else "3"
+        raise UserError(f"images have {channels} channel{'s' * (channels != 1)}: pass {wanted}")
+    if not (gray or standardize or mean):
+        return unit_range(images, dtype)
+    x = unit_range(images)  # float32, in which sums over an image are good
+    if channels == 3 and gray:
+        x = luma(x)
+    if standardize:
+        x = standardized(x)
+    if mean:
+        x = normalized(x, mean, deviation)
+    return x.astype(dtype)

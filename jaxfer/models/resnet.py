@@ -11,20 +11,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxfer.config import VARIANTS, ModelConfig
 from jaxfer.errors import UserError
 from jaxfer.models.batch_norm import BatchNorm, Folded
 from jaxfer.models.kernels import XLA, Kernels
-from jaxfer.models.pixels import luma, standardized, unit_range
+from jaxfer.models.pixels import first_layers_view
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, UInt8
+
+Padding = Literal["same", "symmetric"]
+"""How strided layers are padded, see `ResNetFER.padding`."""
 
 Outputs = dict[str, jax.Array]
 """What a network returns, one entry for each head: `logits` [b, classes] and, say, `affect` [b, 2]; all float32."""
@@ -36,8 +38,9 @@ Network = nn.Module
 - `train`: whether to drop features and to normalise with the batch's statistics, kept in the collection `batch_stats`.
 - `mask`: bool [b], False for padding; or None.
 
-Four things are optional: the fields `kernels` and `axis_name` (see `compiled_for`), and the methods
-`l2_kernels(params)` and `folded(variables)` (see the functions of these names).
+Five things are optional: the fields `kernels` and `axis_name` (see `compiled_for`), the methods
+`l2_kernels(params)` and `folded(variables)` (see the functions of these names), and `layers()`, which returns the names
+of its modules in groups, from the images on: the last group are its heads.
 """
 
 
@@ -127,7 +130,7 @@ def _glorot_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.flo
     return nn.initializers.glorot_uniform()(key, shape, dtype)
 
 
-def _he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+def he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     """Return a kernel as PyTorch's ResNets draw it, by its fan out: He et al. 2015, https://arxiv.org/abs/1502.01852."""
     return nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")(key, shape, dtype)
 
@@ -271,6 +274,11 @@ class ResNetFER(nn.Module):
             BT.601), and takes images of one channel as they are.
         standardize: Whether the network brings each image to mean 0 and deviation 1 over all its pixels and channels
             (see `standardized`), after what `gray` does; else the first layer sees values from 0 to 1.
+        pixel_mean: The mean of red, green and blue, from 0 to 1, which the network subtracts from images of that range;
+            empty for none.
+        pixel_std: The deviation of each by which it then divides; empty for none.
+        padding: How strided layers are padded: `same`, as TensorFlow and Keras do, or `symmetric`, as PyTorch does.
+            On maps of an even side the two differ by a place; other layers are padded alike by both.
         dropout: Share of the pooled features dropped in training.
         heads: Last layers besides that of the expression, such as that of valence and arousal.
         dtype: Dtype of the computation. Parameters, statistics and outputs are always float32.
@@ -298,6 +306,9 @@ class ResNetFER(nn.Module):
     squeeze: int | None = None
     gray: bool = False
     standardize: bool = False
+    pixel_mean: tuple[float, ...] = ()
+    pixel_std: tuple[float, ...] = ()
+    padding: Padding = "same"
     dropout: float = 0.0
     heads: tuple[Head, ...] = ()
     dtype: Any = jnp.float32
@@ -329,16 +340,17 @@ class ResNetFER(nn.Module):
         """
         if min(images.shape[1:3]) < 32:
             raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
-        layer = partial(nn.Conv, conv_general_dilated=self.kernels.convolution)
+        layer = partial(conv_layer, self.padding, conv_general_dilated=self.kernels.convolution)
         conv = partial(layer, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
-        norm = partial(_bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
+        norm = partial(bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)
         last_scale_init = nn.initializers.zeros if self.zero_last_scale else nn.initializers.ones
 
-        x = self._seen(images)
-        x = conv(self.width, (self.stem.kernel,) * 2, strides=self.stem.stride, name="stem_conv")(x)
+        options = {"mean": self.pixel_mean, "deviation": self.pixel_std, "dtype": self.dtype}
+        x = first_layers_view(images, gray=self.gray, standardize=self.standardize, **options)
+        x = conv(self.width, (self.stem.kernel, self.stem.kernel), strides=self.stem.stride, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
         if self.stem.pool:
-            x = self.kernels.max_pool(x, 3, 2)
+            x = self.kernels.max_pool(x, 3, 2, self.padding)
         for stage, size in enumerate(self.stage_sizes):
             for index in range(size):
                 x = self.block(
@@ -351,31 +363,18 @@ class ResNetFER(nn.Module):
                     name=f"stage{stage + 1}_block{index + 1}",
                 )(x)
         if self.final_pool:
-            x = self.kernels.max_pool(x, 3, 2)
-        # A mean of bfloat16 would lose digits that the float32 heads need.
-        x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        dense = partial(nn.Dense, kernel_init=_glorot_uniform)
-        outputs = {"logits": dense(self.num_classes, name="head")(x)}
-        for head in self.heads:
-            value = dense(head.size, name=f"{head.name}_head")(x)
-            outputs[head.name] = value if head.activation is None else head.activation(value)
-        return outputs
+            x = self.kernels.max_pool(x, 3, 2, self.padding)
+        return pooled_outputs(x, self.num_classes, self.heads, self.dropout, train=train)
 
-    def _seen(self, images: jax.Array) -> jax.Array:
-        """Return what the first layer sees of the images: `dtype` [b, h, w, 3], or [b, h, w, 1] where it is gray."""
-        channels = images.shape[-1]
-        if channels != 3 and not (self.gray and channels == 1):
-            wanted = "3, or 1" if self.gray else "3, or let the network be gray" if channels == 1 else "3"
-            raise UserError(f"images have {channels} channel{'s' * (channels != 1)}: pass {wanted}")
-        if not (self.gray or self.standardize):
-            return unit_range(images, self.dtype)
-        x = unit_range(images)  # float32, in which sums over an image are good
-        if channels == 3 and self.gray:
-            x = luma(x)
-        if self.standardize:
-            x = standardized(x)
-        return x.astype(self.dtype)
+    @nn.nowrap
+    def layers(self) -> tuple[tuple[str, ...], ...]:
+        """Return the names of the modules in groups, from the images on: the stem, each block, and the heads."""
+        blocks = [
+            (f"stage{stage + 1}_block{index + 1}",)
+            for stage, size in enumerate(self.stage_sizes)
+            for index in range(size)
+        ]
+        return ("stem_conv", "stem_norm"), *blocks, ("head", *(f"{head.name}_head" for head in self.heads))
 
     def l2_kernels(self, params: Any) -> list[Float[Array, " ..."]]:
         """Return the kernels of the stem and of the last layer, as in the published experiment."""
@@ -409,13 +408,39 @@ def _folded(norm: BatchNorm, params: Mapping[str, Any], statistics: Mapping[str,
     return found
 
 
-def _bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
+def bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
     """Build a normalisation layer and bind what it is called with, so that blocks pass it their map alone."""
     module = layer(**fields)
     return lambda x: module(x, train=train, mask=mask)
 
 
-def _standard_norm(**fields: Any) -> BatchNorm:
+def conv_layer(
+    padding: Padding, features: int, kernel_size: tuple[int, int], strides: int = 1, **fields: Any
+) -> nn.Conv:
+    """Build a convolution that is padded as `ResNetFER.padding` says."""
+    # Without a stride both are the same, and SAME has the fastest kernels.
+    symmetric = padding == "symmetric" and strides > 1 and max(kernel_size) > 1
+    pads = tuple((side // 2, side // 2) for side in kernel_size) if symmetric else "SAME"
+    return nn.Conv(features, kernel_size, strides=strides, padding=pads, **fields)
+
+
+def pooled_outputs(
+    x: Float[Array, "b h w c"], num_classes: int, heads: tuple[Head, ...], dropout: float, *, train: bool
+) -> Outputs:
+    """Return what the last layers of a network say of its last map; to be called where its modules are made."""
+    # A mean of bfloat16 would lose digits that the float32 heads need.
+    x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
+    x = nn.Dropout(dropout, deterministic=not train)(x)
+    dense = partial(nn.Dense, kernel_init=_glorot_uniform)
+    outputs = {"logits": dense(num_classes, name="head")(x)}
+    for head in heads:
+        value = dense(head.size, name=f"{head.name}_head")(x)
+        outputs[head.name] = value if head.activation is None else head.activation(value)
+    return outputs
+
+
+def standard_norm(**fields: Any) -> BatchNorm:
+    """Return batch normalisation with PyTorch's numbers."""
     return BatchNorm(momentum=0.9, epsilon=1e-5, **fields)
 
 
@@ -423,8 +448,8 @@ _standard = partial(
     ResNetFER,
     final_pool=False,
     use_bias=False,
-    norm=_standard_norm,
-    kernel_init=_he_normal,
+    norm=standard_norm,
+    kernel_init=he_normal,
     zero_last_scale=True,
 )
 
@@ -435,35 +460,6 @@ ResNetFERStrong = partial(_standard, stage_sizes=(2, 2, 2, 2), stem=Stem(3, 1, p
 ResNetFER18 = partial(_standard, stage_sizes=(2, 2, 2, 2))
 ResNetFER34 = partial(_standard, stage_sizes=(3, 4, 6, 3))
 ResNetFER50 = partial(_standard, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock)
-
-
-MODELS: dict[str, Callable[..., ResNetFER]] = dict(
-    zip(VARIANTS, (ResNetFER, ResNetFERSmall, ResNetFERStrong, ResNetFER18, ResNetFER34, ResNetFER50), strict=True)
-)
-"""The networks that `ModelConfig.variant` can name, each made with what `make_model` takes from the config."""
-
-
-def make_model(config: ModelConfig, num_classes: int, heads: tuple[Head, ...] = ()) -> ResNetFER:
-    """Return the network that a config names.
-
-    Args:
-        config: Which network, and its properties: what it sees of the images, squeeze-and-excitation, dropout, dtype.
-        num_classes: Logits per image, one for each expression.
-        heads: Its last layers besides that of the expression.
-
-    Raises:
-        UserError: The config names a network that is not jaxfer's, which has to be passed as an object.
-
-    >>> make_model(ModelConfig(variant="resnet18"), 8).stage_sizes
-    (2, 2, 2, 2)
-    """
-    if config.variant not in MODELS:
-        raise UserError(
-            f"the network {config.variant} is not one of jaxfer's ({', '.join(MODELS)}): pass it as an object, or name "
-            f"it on the command line (--network {config.variant}), which imports its module"
-        )
-    same = {name: getattr(config, name) for name in ("squeeze", "gray", "standardize", "dropout")}
-    return MODELS[config.variant](num_classes=num_classes, heads=heads, dtype=jnp.dtype(config.dtype), **same)
 
 
 def import_network(name: str, num_classes: int) -> Network:

@@ -14,7 +14,7 @@ from jaxfer.evaluation.summary import summarize
 from jaxfer.inference.faces import is_installed
 from jaxfer.inference.framing import measure_framing, sample_rows
 from jaxfer.models import Network
-from jaxfer.runs.folder import SUMMARY, RunFolder
+from jaxfer.runs.folder import SUMMARY, RunFolder, read_rows
 from jaxfer.tasks import MEASURES, Task
 from jaxfer.training.interrupt import ending_on_signals
 from jaxfer.training.state import TrainState
@@ -56,7 +56,8 @@ def finish_run(
     with ending_on_signals(history[-1]["step"]):
         parallel = parallel or choose_parallel(config.batch_size)
         summary = summarize(config, data, state, history, parallel=parallel, model=model, tasks=tasks)
-        summary |= {"framing": _framing(data)} | more
+        begun = next((row for row in read_rows(run_dir) if row["kind"] == "pretrained"), None)
+        summary |= ({} if begun is None else {"pretrained": begun}) | {"framing": _framing(data)} | more
         text = json.dumps(summary, indent=2) + "\n"
 
         def written() -> None:

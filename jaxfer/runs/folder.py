@@ -58,9 +58,9 @@ class RunFolder:
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
         """Continue a run. Nothing is written: `update` does that, once the fingerprints are known to be the same.
 
-        Four fields of the config may have changed. The data, a list of its groups and the teachers may lie elsewhere:
-        their fingerprints check that. The number of epochs may differ unless the learning rate depends on it: the
-        shorter run is then a prefix of the longer one.
+        Five fields of the config may have changed. The data, a list of its groups, the teachers and the weights it
+        began with may lie elsewhere: their fingerprints check that. The number of epochs may differ unless the learning
+        rate depends on it: the shorter run is then a prefix of the longer one.
 
         Args:
             path: The folder of the run.
@@ -138,7 +138,10 @@ def changed(begun: Config, config: Config) -> str:
     data = dataclasses.replace(begun.data, **may_change)
     teachers, now = begun.distill.teachers, config.distill.teachers
     distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
-    return differences(dataclasses.replace(begun, epochs=epochs, data=data, distill=distill), config)
+    moved = begun.model.pretrained is not None and config.model.pretrained is not None
+    model = dataclasses.replace(begun.model, pretrained=config.model.pretrained) if moved else begun.model
+    begun = dataclasses.replace(begun, epochs=epochs, data=data, distill=distill, model=model)
+    return differences(begun, config)
 
 
 def make_run_folder(path: Path) -> None:

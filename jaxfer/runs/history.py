@@ -13,7 +13,7 @@ from jaxfer.devices.distributed import is_first
 from jaxfer.errors import UserError
 from jaxfer.files import hold
 from jaxfer.metrics.metrics import Metrics
-from jaxfer.runs.folder import RESUMED, RunFolder, changed, make_run_folder, read_config
+from jaxfer.runs.folder import RESUMED, RunFolder, changed, make_run_folder, read_config, read_rows
 
 
 class History:
@@ -114,6 +114,11 @@ class History:
         if self._folder is not None:
             self._folder.log(row)
 
+    def note(self, kind: str, values: dict[str, Any]) -> None:
+        """Log something of the run's beginning, once."""
+        if self._folder is not None and not any(row["kind"] == kind for row in read_rows(self._folder.path)):
+            self._folder.log({"kind": kind, "step": 0} | values)
+
     def save(
         self, step: int, state: Any, running: Metrics, *, val_accuracy: float | None = None, keep: bool = False
     ) -> None:
@@ -165,6 +170,7 @@ class History:
 
 
 _OTHERS = {
+    "pretrained": "begun from other weights than these: pass the file it began with (--pretrained)",
     "teachers": "taught by other teachers than these: pass the runs it began with, with their checkpoints of that time "
     "(--teachers)",
     "pieces": "made of other pieces of your own than these ({was}; now {now}): pass to fit those it began with",

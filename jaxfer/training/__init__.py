@@ -3,6 +3,7 @@
 from jaxfer.errors import Interrupted
 from jaxfer.training.callbacks import Begun, Callback
 from jaxfer.training.feed import HostFeed, ResidentFeed, choose_feed
+from jaxfer.training.finetuning import Freezing, Tuning
 from jaxfer.training.gradients import accumulate, plain, sam
 from jaxfer.training.hyperparameters import Hyperparameters
 from jaxfer.training.loop import Run, fit, fit_together
@@ -16,6 +17,7 @@ from jaxfer.training.step import evaluate_split, make_eval_step, make_train_step
 __all__ = [
     "Begun",
     "Callback",
+    "Freezing",
     "HostFeed",
     "Hyperparameters",
     "Interrupted",
@@ -24,6 +26,7 @@ __all__ = [
     "ResidentFeed",
     "Run",
     "TrainState",
+    "Tuning",
     "accumulate",
     "choose_feed",
     "create_state",

@@ -11,7 +11,16 @@ from jaxfer.config import Config
 _SECTIONS = {
     "loss": ("label_smoothing", "l2", "head_weight", "logit_adjustment"),
     "distill": ("teacher_weight", "teacher_temperature"),
-    "optimizer": ("learning_rate", "weight_decay", "momentum", "epsilon", "clip_norm", "sam"),
+    "optimizer": (
+        "learning_rate",
+        "weight_decay",
+        "momentum",
+        "epsilon",
+        "clip_norm",
+        "sam",
+        "backbone_rate",
+        "layer_decay",
+    ),
 }
 
 
@@ -36,6 +45,8 @@ class Hyperparameters:
         epsilon: `OptimizerConfig.epsilon`.
         clip_norm: `OptimizerConfig.clip_norm`.
         sam: `OptimizerConfig.sam`.
+        backbone_rate: `OptimizerConfig.backbone_rate`.
+        layer_decay: `OptimizerConfig.layer_decay`.
     """
 
     label_smoothing: Any = None
@@ -50,6 +61,8 @@ class Hyperparameters:
     epsilon: Any = None
     clip_norm: Any = None
     sam: Any = None
+    backbone_rate: Any = None
+    layer_decay: Any = None
 
     @classmethod
     def of(cls, config: Config) -> "Hyperparameters":

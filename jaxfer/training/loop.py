@@ -157,7 +157,12 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         raise ValueError("only runs of one program and of as many epochs can be trained side by side")
     agreement = Agreement(program.parallel)
     alike = {"configuration": "".join(_identity(run.config) for run in runs), "feed": repr(program.feed)}
-    agreement.check_same(lambda: alike | {"data": program.data.fingerprint, "teachers": program.teachers_fingerprint})
+    agreement.check_same(
+        lambda: (
+            alike
+            | {"data": program.data.fingerprint, "others": program.teachers_fingerprint + program.pretrained_digest}
+        )
+    )
     per_epoch = program.steps_per_epoch(runs[0].config)
     several = len(runs) > 1
     if several:
@@ -262,6 +267,8 @@ class _Going:
             program.notes,
             (program.data.train.commonest, program.data.val.commonest),
         )
+        if program.loaded is not None and step == 0:
+            history.note("pretrained", program.loaded.to_dict())
         for callback in self._callbacks:
             stack.callback(callback.end)
             callback.begin(begun)
@@ -397,7 +404,7 @@ def epoch_row(
 def _identity(config: Config) -> str:
     """Return the part of a config that must be the same in every process: folders may lie elsewhere on each machine."""
     fields = dataclasses.asdict(config)
-    del fields["distill"]["teachers"]
+    del fields["distill"]["teachers"], fields["model"]["pretrained"]
     for name in ("data_dir", "val_dir", "test_dir"):
         del fields["data"][name]
     return repr(fields)

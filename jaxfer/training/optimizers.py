@@ -3,6 +3,8 @@
 For another optimizer, pass any Optax object to `make_train_step` or `fit`.
 """
 
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxfer.config import Config, OptimizerConfig
+from jaxfer.training.finetuning import Tuning
 from jaxfer.training.hyperparameters import Hyperparameters
 
 
@@ -42,7 +45,10 @@ def make_schedule(config: OptimizerConfig, *, steps_per_epoch: int, epochs: int,
 
 
 def make_optimizer(
-    config: OptimizerConfig, learning_rate: optax.ScalarOrSchedule, hyper: Hyperparameters | None = None
+    config: OptimizerConfig,
+    learning_rate: optax.ScalarOrSchedule,
+    hyper: Hyperparameters | None = None,
+    tuning: Tuning | None = None,
 ) -> optax.GradientTransformation:
     """Return the optimizer that a config names.
 
@@ -53,12 +59,20 @@ def make_optimizer(
         config: The kind of optimizer, and its numbers.
         learning_rate: A number or a schedule.
         hyper: Numbers in place of the config's, such as the arguments of a step.
+        tuning: Which parameters are trained, when and how fast; None trains all alike.
     """
     hyper = hyper or Hyperparameters.of(Config(optimizer=config))
     parts = [] if hyper.clip_norm is None else [optax.clip_by_global_norm(hyper.clip_norm)]
     decay = [] if hyper.weight_decay is None else [optax.add_decayed_weights(hyper.weight_decay, mask=_kernels)]
+    momentum = 0.0 if hyper.momentum is None else hyper.momentum
+    if tuning is not None:
+        sgd = (*decay, optax.trace(momentum, nesterov=True))
+        rule = optax.chain(*(sgd if config.optimizer == "sgd" else (_scale_by_adam(hyper.epsilon), *decay)))
+        # Moments, too, begin where a parameter is first trained; the schedule is that of the whole run.
+        return optax.chain(
+            *parts, _in_time(rule, tuning), _scaled(tuning, hyper), optax.scale_by_learning_rate(learning_rate)
+        )
     if config.optimizer == "sgd":
-        momentum = 0.0 if hyper.momentum is None else hyper.momentum
         return optax.chain(*parts, *decay, optax.sgd(learning_rate, momentum=momentum, nesterov=True))
     return optax.chain(*parts, _scale_by_adam(hyper.epsilon), *decay, optax.scale_by_learning_rate(learning_rate))
 
@@ -76,6 +90,30 @@ def _scale_by_adam(epsilon: Any) -> optax.GradientTransformation:
     # Only the epsilon is injected: the decays, as arrays, would lose digits in 1 - b2.
     adam = optax.inject_hyperparams(optax.scale_by_adam, static_args=("b1", "b2", "eps_root"))
     return adam(b1=0.9, b2=0.999, eps=before_correction)
+
+
+def _in_time(rule: optax.GradientTransformation, tuning: Tuning) -> optax.GradientTransformation:
+    """Return a rule that leaves each parameter as it is until it is trained."""
+    freezing = tuning.freezing
+    rules: dict[Hashable, optax.GradientTransformation] = {"0": rule, "None": optax.set_to_zero()}
+    for thaw in {step for step in freezing.thaws if step}:
+        rules[str(thaw)] = optax.conditionally_mask(rule, partial(_is_due, thaw))
+    return optax.multi_transform(rules, tuning.labels)
+
+
+def _is_due(thaw: int, step: Any, **_: Any) -> Any:
+    return step >= thaw
+
+
+def _scaled(tuning: Tuning, hyper: Hyperparameters) -> optax.GradientTransformation:
+    """Return what multiplies each update by its factor of the learning rate."""
+    if not tuning.layers:
+        return optax.identity()
+
+    def scale(updates: Any, _: Any) -> Any:
+        return jax.tree.map(jnp.multiply, updates, tuning.factors(updates, hyper.backbone_rate, hyper.layer_decay))
+
+    return optax.stateless(scale)
 
 
 def _kernels(params: Any) -> Any:

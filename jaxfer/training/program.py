@@ -21,9 +21,12 @@ from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.labels import check_labels
-from jaxfer.models import Network, checked_outputs, compiled_for, name_of
+from jaxfer.models import Loaded, Network, checked_outputs, compiled_for, load_pretrained, name_of
+from jaxfer.models.pretrained import Weights, read_weights, weights_of
+from jaxfer.runs.load import load_run
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
+from jaxfer.training.finetuning import Tuning
 from jaxfer.training.gradients import Gradient, accumulate, plain, sam
 from jaxfer.training.hyperparameters import Hyperparameters, structure
 from jaxfer.training.objective import Objective, make_objective
@@ -61,6 +64,7 @@ class Program:
         model: The network, not yet prepared for a kind of device.
         parallel: How the devices are used.
         feed: How images reach them.
+        loaded: What became of the weights that its runs start from; None where they draw theirs.
 
     Args:
         config: What to train.
@@ -111,6 +115,13 @@ class Program:
         self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
         self._teachers = load_teachers(self._config, data, self.model) if config.distill.is_on else None
         self._taught: dict[str, np.ndarray] | None = None
+        shapes = _shapes(self.model, config.data.image_size)
+        self._weights = None if config.model.pretrained is None else _weights(config.model.pretrained)
+        self.loaded: Loaded | None = None
+        if self._weights is not None:
+            _, self.loaded = load_pretrained(self.model, shapes, self._weights)
+        self._tuning = Tuning.of(config.optimizer, self.model, shapes["params"], self.steps_per_epoch(config))
+        _check_tuning(self._tuning, config, own_optimizer=optimizer is not None)
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -173,12 +184,18 @@ class Program:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers of its runs should know, one sentence each."""
-        return self._teachers.notes if self._teachers else ()
+        begun = (str(self.loaded),) if self.loaded else ()
+        return begun + (self._teachers.notes if self._teachers else ())
 
     @property
     def teachers_fingerprint(self) -> str:
         """A hash of the teachers' networks; empty without teachers."""
         return self._teachers.fingerprint if self._teachers else ""
+
+    @property
+    def pretrained_digest(self) -> str:
+        """A hash of the weights that its runs start from; empty where they draw theirs."""
+        return self.loaded.digest if self.loaded else ""
 
     def config_of(self, config: Config) -> Config:
         """Return a run's config as its folder keeps it. A network passed as an object is named by its class."""
@@ -212,6 +229,7 @@ class Program:
             digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
         facts = {"fingerprint": self.data.fingerprint} | ({"columns": digest.hexdigest()} if more else {})
         facts["pieces"] = self._pieces()
+        facts |= {"pretrained": self.loaded.digest} if self.loaded else {}
         return facts | ({"teachers": self._teachers.fingerprint} if self._teachers else {})
 
     def _pieces(self) -> str:
@@ -229,6 +247,7 @@ class Program:
         hyper, average = Hyperparameters.of(config), config.optimizer.ema is not None
         optimizer = self._optimizer(hyper)
         options = {"seed": config.seed, "image_size": config.data.image_size, "ema": average}
+        options["weights"] = self._weights
         state = create_state(self.model, optimizer, **options)
         return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), hyper))
 
@@ -279,6 +298,7 @@ class Program:
             options = {"axis_name": self.parallel.axis_name, "transform": transform, "gradient": gradient}
             optimizer, rule = self._optimizer(hyper), self._config.optimizer
             options |= {"ema": rule.ema, "ema_warmup": rule.ema_warmup}
+            options["freezing"] = self._tuning and self._tuning.freezing
             return train_function(model, optimizer, self._objective(hyper), **options)(state, batch)
 
         return step
@@ -301,7 +321,7 @@ class Program:
     def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
         # The peak is traced, so that one program serves all learning rates.
         rate = self.rate(self._config, hyper.learning_rate)
-        return self._given_optimizer or make_optimizer(self._config.optimizer, rate, hyper)
+        return self._given_optimizer or make_optimizer(self._config.optimizer, rate, hyper, self._tuning)
 
     def _objective(self, hyper: Hyperparameters) -> Objective:
         labels, classes = self.data.train.labels, len(self.data.class_names)
@@ -342,6 +362,33 @@ def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise UserError(f"the name of a {what}, {twice[0]!r}, is taken already: give it another")
+
+
+def _shapes(model: Network, image_size: int) -> Any:
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
+    return jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False, mask=None), images)
+
+
+def _weights(path: Path) -> Weights:
+    """Return the weights of a file, a saved model, or a run, whose best checkpoint they are."""
+    if not (path / "checkpoints").is_dir():
+        return read_weights(path)
+    run = load_run(path, "best")
+    variables = jax.device_get(run.variables)
+    return weights_of(variables, str(path), dataclasses.asdict(run.config.model))
+
+
+def _check_tuning(tuning: Tuning | None, config: Config, *, own_optimizer: bool) -> None:
+    if tuning is None:
+        return
+    named = "freeze, backbone_rate and layer_decay"
+    if config.model.pretrained is None:
+        raise UserError(
+            f"{named} spare what somebody has trained, and this network's weights are drawn: pass those to start from "
+            "(--pretrained), or train all alike (--backbone-rate None)"
+        )
+    if own_optimizer:
+        raise UserError(f"{named} are of the optimizers that a config names: leave them out, or your own optimizer")
 
 
 def _check_examples(data: Dataset) -> None:

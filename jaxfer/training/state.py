@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxfer.models import Network
+from jaxfer.models import Network, load_pretrained
+from jaxfer.models.pretrained import Weights
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Int, Key
@@ -45,7 +46,13 @@ class TrainState:
 
 
 def create_state(
-    model: Network, optimizer: optax.GradientTransformation, *, seed: int, image_size: int, ema: bool = False
+    model: Network,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    image_size: int,
+    ema: bool = False,
+    weights: Weights | None = None,
 ) -> TrainState:
     """Return the state at step 0.
 
@@ -55,10 +62,14 @@ def create_state(
         seed: Decides all randomness of the run.
         image_size: Height and width of the images in pixels.
         ema: Whether to keep a moving average of the parameters.
+        weights: What it starts from in place of drawn variables, all but its last layers, see
+            `jaxfer.models.load_pretrained`.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
     variables = _initializer(model)(init_key, images)
+    if weights is not None:
+        variables, _ = load_pretrained(model, variables, weights)
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -22,6 +22,7 @@ from jaxfer.metrics import Metrics
 from jaxfer.metrics.labels import check_labels, is_class
 from jaxfer.models import Network, check_range, checked_outputs, compiled_for, count_classes
 from jaxfer.tasks import Task, sums_of
+from jaxfer.training.finetuning import Freezing
 from jaxfer.training.gradients import Found, Gradient, plain
 from jaxfer.training.objective import Objective
 from jaxfer.training.state import TrainState
@@ -39,6 +40,7 @@ def make_train_step(
     gradient: Gradient = plain,
     ema: float | None = None,
     ema_warmup: bool = False,
+    freezing: Freezing | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Return a compiled `step(state, batch, hyper=None) -> (state, metrics)`.
 
@@ -53,6 +55,8 @@ def make_train_step(
         ema: Decay of the moving average in `state.ema`, which must then exist.
         ema_warmup: Whether the decay rises: in step t, counted from 0, it is at most (1 + t) / (10 + t), so that the
             average soon forgets the parameters it began with.
+        freezing: Which parameters and statistics stay as they are, and until when; None for none. Their gradients are
+            zero, and the optimizer has to leave them alone otherwise, as that of `make_optimizer` does.
 
     Returns:
         The step.
@@ -71,6 +75,7 @@ def make_train_step(
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
     transform = transform and sparing_padding(transform)
     options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema, "ema_warmup": ema_warmup}
+    options["freezing"] = freezing
 
     def step(state: TrainState, batch: Batch, hyper: Any = None) -> tuple[TrainState, Metrics]:
         rule: Any = optimizer(hyper) if callable(optimizer) else optimizer
@@ -90,6 +95,7 @@ def train_function(
     gradient: Gradient = plain,
     ema: float | None = None,
     ema_warmup: bool = False,
+    freezing: Freezing | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Return the training step, not compiled, to be compiled alone or as a part of something larger.
 
@@ -102,33 +108,38 @@ def train_function(
         gradient: As for `make_train_step`.
         ema: As for `make_train_step`.
         ema_warmup: As for `make_train_step`.
+        freezing: As for `make_train_step`.
 
     Returns:
         `step(state, batch) -> (state, metrics)`.
     """
     optimizer = optax.with_extra_args_support(optimizer)  # some go by the loss
+    freezing = freezing or Freezing()
 
-    def evaluate(params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
+    def evaluate(at: jax.Array, params: Any, batch_stats: Any, batch: Any, key: jax.Array) -> Any:
         examples = _total(batch["mask"].sum(), axis_name)
 
         def share_of_loss(params: Any) -> tuple[jax.Array, Found]:
-            outputs, updates = model.apply(
-                {"params": params, "batch_stats": batch_stats},
-                batch["image"],
-                train=True,
-                mask=batch["mask"],
-                mutable=["batch_stats"],
-                rngs={"dropout": key},
-            )
+            with freezing.applied(at):
+                outputs, updates = model.apply(
+                    {"params": params, "batch_stats": batch_stats},
+                    batch["image"],
+                    train=True,
+                    mask=batch["mask"],
+                    mutable=["batch_stats"],
+                    rngs={"dropout": key},
+                )
             outputs = checked_outputs(outputs, len(batch["mask"]))
-            found = Found(outputs, updates.get("batch_stats", batch_stats), examples)
+            statistics = freezing.select(updates.get("batch_stats", batch_stats), batch_stats, at)
+            found = Found(outputs, statistics, examples)
             return objective.losses(outputs, batch).sum() / jnp.maximum(examples, 1), found
 
         (loss, found), gradients = jax.value_and_grad(share_of_loss, has_aux=True)(params)
         loss, gradients = _total((loss, gradients), axis_name)
         # The penalty belongs to the parameters, which every device holds whole: it is added once, after the sum.
         penalty, penalty_gradients = jax.value_and_grad(objective.penalty)(params)
-        return (loss + penalty, found), jax.tree.map(jnp.add, gradients, penalty_gradients)
+        gradients = jax.tree.map(jnp.add, gradients, penalty_gradients)
+        return (loss + penalty, found), freezing.select(gradients, jax.tree.map(jnp.zeros_like, gradients), at)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         _check(batch)
@@ -142,7 +153,9 @@ def train_function(
             _check(batch)
         classes = count_classes(model, state.variables, batch["image"])
         labelled = cast(Batch, {**batch, "mask": batch["mask"] & is_class(batch["label"], classes)})
-        found, gradients = gradient(evaluate)(state.params, state.batch_stats, labelled, dropout_key)
+        found, gradients = gradient(partial(evaluate, state.step))(
+            state.params, state.batch_stats, labelled, dropout_key
+        )
         loss, (outputs, batch_stats, _) = found
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, value=loss)
         params = optax.apply_updates(state.params, updates)

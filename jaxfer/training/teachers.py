@@ -54,7 +54,7 @@ class Teachers:
         """A hash of their networks and variables, in order."""
         digest = hashlib.blake2b(digest_size=16)
         for run in self.runs:
-            digest.update(json.dumps(dataclasses.asdict(run.config.model)).encode())
+            digest.update(json.dumps(dataclasses.asdict(run.config.model), default=str).encode())
             for path, leaf in jax.tree.leaves_with_path(run.variables):
                 digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
                 digest.update(np.ascontiguousarray(leaf).data)

@@ -19,8 +19,7 @@ from jaxfer.config import PRESETS, DataConfig, ModelConfig
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.inference import load_model
-from jaxfer.models import ResNetFER
-from jaxfer.models.resnet import MODELS
+from jaxfer.models import MODELS, ResNetFER
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"

@@ -20,8 +20,9 @@ from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, from_word
 from jaxfer.errors import UserError
-from jaxfer.inference import FaceModel, load_model, safetensors, save_model
+from jaxfer.inference import FaceModel, load_model, save_model
 from jaxfer.models import MODELS, compiled_for
+from jaxfer.models.pretrained import safetensors
 from jaxfer.runs.load import Trained
 from jaxfer.tasks import make_network
 

@@ -128,6 +128,22 @@ def test_values_and_gradients_are_xlas(function, cases):
         assert_close(mine, theirs, 2e-5, case)
 
 
+@pytest.mark.parametrize("way", [convolve, convolve_each, convolve_prepared], ids=name)
+def test_strided_layers_may_be_padded_alike_on_both_sides(way):
+    cases = [((8, 8), 3), ((7, 5), 3), ((12, 9), 7)]
+
+    def run_all(way, drawn):
+        pads = [((kernel // 2,) * 2,) * 2 for _, kernel in cases]
+        return [
+            value_and_gradients(lambda x, k, s, p=p: way(x, k, (s, s), p, dimension_numbers=LAYOUT), *case, 2)
+            for p, case in zip(pads, drawn, strict=True)
+        ]
+
+    drawn = [arrays(*case, 2) for case in cases]
+    found, expected = (jax.jit(partial(run_all, one))(drawn) for one in (way, lax.conv_general_dilated))
+    assert_close(found, expected, 2e-5)
+
+
 @pytest.mark.parametrize(
     ("function", "side", "stride"),
     [(direct, (5, 4), 2), (patched, (5, 4), 2), (placed, (3, 2), 2), (tiled, (9, 8), 1)],

@@ -18,7 +18,7 @@ def outputs(network, variables):
     return jax.jit(lambda variables: network.apply(variables, IMAGES, train=False, mask=None))(variables)
 
 
-@pytest.mark.parametrize("variant", MODELS)
+@pytest.mark.parametrize("variant", [name for name, make in MODELS.items() if hasattr(make(), "folded")])
 def test_it_answers_alike_with_fewer_variables(variant):
     squeeze = None if variant in ("published", "small") else 4
     config = ModelConfig(variant=variant, gray=variant != "published", standardize=True, squeeze=squeeze, dropout=0.2)

@@ -52,6 +52,18 @@ def test_max_pool_is_flaxs_bit_for_bit_in_its_value_and_its_gradient(window, str
                 np.testing.assert_array_equal(ours, theirs, err_msg=f"{kind} {side}")
 
 
+def test_symmetric_padding_is_that_of_a_window_with_as_much_on_both_sides():
+    def flaxs(x, window, stride):
+        return nn.max_pool(x, (window,) * 2, (stride,) * 2, ((window // 2,) * 2,) * 2)
+
+    for side in [(8, 8), (7, 9), (6, 5)]:
+        x = jnp.asarray(maps("negative", side), jnp.float32)
+        weights = jnp.asarray(random.integers(-8, 9, (3, -(-side[0] // 2), -(-side[1] // 2), 5)), jnp.float32)
+        pools = (partial(max_pool, padding="symmetric"), flaxs)
+        for ours, theirs in zip(*(value_and_gradient(pool, x, weights, 3, 2) for pool in pools), strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=str(side))
+
+
 @pytest.mark.parametrize(("window", "stride"), WINDOWS)
 def test_max_pool_is_the_same_under_vmap(window, stride):
     x = jnp.asarray(np.stack([maps("relu", (7, 6)) for _ in range(2)]), jnp.float32)

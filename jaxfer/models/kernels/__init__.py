@@ -39,18 +39,19 @@ class Kernels:
 
     Attributes:
         convolution: Called as `jax.lax.conv_general_dilated` is.
-        max_pool: `max_pool(x, window, stride)` with SAME padding, of x [b, h, w, c].
+        max_pool: `max_pool(x, window, stride, padding="same")` of x [b, h, w, c], as the function of that name.
         at_once: Numbers of images to compute at once, growing: what is more is best computed in pieces of the last.
             Empty where all at once are fastest.
     """
 
     convolution: Callable[..., jax.Array]
-    max_pool: Callable[[jax.Array, int, int], jax.Array]
+    max_pool: Callable[..., jax.Array]
     at_once: tuple[int, ...] = ()
 
 
-def _xlas_max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
-    return nn.max_pool(x, (window, window), (stride, stride), "SAME")
+def _xlas_max_pool(x: jax.Array, window: int, stride: int, padding: str = "same") -> jax.Array:
+    pads: Any = "SAME" if padding == "same" else ((window // 2, window // 2),) * 2
+    return nn.max_pool(x, (window, window), (stride, stride), pads)
 
 
 XLA = Kernels(lax.conv_general_dilated, _xlas_max_pool)

@@ -21,18 +21,22 @@ from jaxfer.models.kernels.winograd import kernel_tiles, store, winograd, winogr
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
+Padding = str | Sequence[tuple[int, int]]
+"""As for `jax.lax.conv_general_dilated`: `SAME`, or the rows before and after, and the columns."""
+
 
 def convolve(
     x: Float[Array, "b h w c"],
     kernel: Float[Array, "kh kw c d"],
     strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
+    padding: Padding,
     **options: Any,
 ) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `jax.lax.conv_general_dilated`, fast on a CPU; for the argument of that name of `flax.linen.Conv`.
 
-    Convolutions in float32 or bfloat16 with SAME padding, undilated and ungrouped, are computed here; all others by
-    XLA. The numbers are XLA's to rounding, gradients included. Some lowerings have no forward-mode derivative.
+    Convolutions in float32 or bfloat16 with SAME padding, undilated and ungrouped, are computed here, and those with a
+    stride and other padding; all others by XLA. The numbers are XLA's to rounding, gradients included. Some lowerings
+    have no forward-mode derivative.
 
     Args:
         x: Input, [b, h, w, c].
@@ -44,9 +48,14 @@ def convolve(
     Returns:
         Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    if _is_plain(padding, options) and x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.bfloat16):
-        lowering = _lowering if x.dtype == jnp.float32 else _bfloat16_lowering
-        return lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
+    if _is_plain(options) and x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.bfloat16):
+        if padding == "SAME":
+            lowering = _lowering if x.dtype == jnp.float32 else _bfloat16_lowering
+            return lowering(x.shape, kernel.shape, strides)(x, kernel, strides)
+        if not isinstance(padding, str) and min(strides) > 1:
+            # As PyTorch pads a strided layer. What SAME pads in the others is the same, and has more lowerings.
+            lowering = convolve_directly if max(kernel.shape[:2]) > 3 else multiply_patches
+            return lowering(x, kernel, strides, padding)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 
@@ -58,7 +67,7 @@ def convolve_prepared(
     x: Float[Array, "b h w c"],
     kernel: Float[Array, "kh kw c d"],
     strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
+    padding: Padding,
     **options: Any,
 ) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `convolve` does, in a network that learns no more, from one image on.
@@ -76,7 +85,7 @@ def convolve_prepared(
     Returns:
         Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    if not (_is_plain(padding, options) and x.dtype == kernel.dtype == jnp.float32):
+    if not (padding == "SAME" and _is_plain(options) and x.dtype == kernel.dtype == jnp.float32):
         return convolve(x, kernel, strides, padding, **options)
     small = max(kernel.shape[:2]) <= 3
     outputs = [-(-size // stride) for size, stride in zip(x.shape[1:3], strides, strict=True)]
@@ -103,7 +112,7 @@ def convolve_each(
     x: Float[Array, "b h w c"],
     kernel: Float[Array, "kh kw c d"],
     strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
+    padding: Padding,
     **options: Any,
 ) -> Float[Array, "b h_out w_out d"]:
     """Convolve as `convolve` does, where `jax.vmap` gives each of several networks side by side its own kernel.
@@ -122,15 +131,33 @@ def convolve_each(
     Returns:
         Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    if _is_plain(padding, options):
-        return multiply_patches(x, kernel, strides)
+    if padding != "VALID" and _is_plain(options):
+        return multiply_patches(x, kernel, strides, padding)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 
-def _is_plain(padding: str | Sequence[tuple[int, int]], options: dict[str, Any]) -> bool:
-    """Return whether these are the options of a convolution with SAME padding, undilated and ungrouped."""
+def _is_plain(options: dict[str, Any]) -> bool:
+    """Return whether these are the options of a convolution that is undilated and ungrouped."""
     dilated = any(d != 1 for name in ("lhs_dilation", "rhs_dilation") for d in options.get(name) or ())
-    return padding == "SAME" and not dilated and options.get("feature_group_count", 1) == 1
+    return not dilated and options.get("feature_group_count", 1) == 1
+
+
+def _pads(
+    x: Sequence[int], kernel: Sequence[int], strides: Sequence[int], padding: Padding
+) -> tuple[tuple[int, int], ...]:
+    """Return the rows before and after, and the columns, that a padding adds to an x of this shape."""
+    pads = lax.padtype_to_pads(x[1:3], kernel[:2], strides, padding) if isinstance(padding, str) else padding
+    return tuple((int(low), int(high)) for low, high in pads)
+
+
+def _sides(
+    x: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Return the height and width of the output."""
+    return [
+        (size + low + high - side) // stride + 1
+        for size, side, stride, (low, high) in zip(x[1:3], kernel[:2], strides, pads, strict=True)
+    ]
 
 
 Lowering = Callable[[jax.Array, jax.Array, Sequence[int]], jax.Array]
@@ -163,9 +190,9 @@ def _bfloat16_lowering(x: Sequence[int], kernel: Sequence[int], strides: Sequenc
 
 
 def convolve_directly(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int], padding: Padding = "SAME"
 ) -> Float[Array, "b h_out w_out d"]:
-    """Convolve with SAME padding by XLA, except for the gradient of the kernel: that is one matrix product.
+    """Convolve by XLA, except for the gradient of the kernel: that is one matrix product.
 
     It has no forward-mode derivative.
 
@@ -173,41 +200,51 @@ def convolve_directly(
         x: Input, [b, h, w, c].
         kernel: Kernel, [kh, kw, c, d].
         strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
 
     Returns:
-        Output, [b, ceil(h / stride), ceil(w / stride), d].
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    return cast(jax.Array, _directly(x, kernel, tuple(strides)))
+    pads = _pads(x.shape, kernel.shape, strides, padding)
+    return cast(jax.Array, _directly(x, kernel, tuple(strides), pads))
 
 
 def xlas_convolution(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int], padding: Padding = "SAME"
 ) -> Float[Array, "b h_out w_out d"]:
-    """Convolve with SAME padding wholly by XLA, gradients included.
+    """Convolve wholly by XLA, gradients included.
 
     Args:
         x: Input, [b, h, w, c].
         kernel: Kernel, [kh, kw, c, d].
         strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
 
     Returns:
-        Output, [b, ceil(h / stride), ceil(w / stride), d].
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
-    return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _directly_forward(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> tuple[jax.Array, tuple]:
-    return xlas_convolution(x, kernel, strides), (x, kernel)
+Pads = tuple[tuple[int, int], ...]
 
 
-def _directly_backward(strides: tuple[int, ...], residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _directly_forward(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], pads: Pads) -> tuple[jax.Array, tuple]:
+    return xlas_convolution(x, kernel, strides, pads), (x, kernel)
+
+
+def _directly_backward(
+    strides: tuple[int, ...], pads: Pads, residuals: tuple, gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    _, pull = jax.vjp(lambda x: xlas_convolution(x, kernel, strides), x)
+    _, pull = jax.vjp(lambda x: xlas_convolution(x, kernel, strides, pads), x)
     # The compiler leaves out the first where x needs no gradient, as images do not.
-    return *pull(gradient), _kernel_gradient(x, gradient, kernel.shape, strides)
+    return *pull(gradient), _kernel_gradient(x, gradient, kernel.shape, strides, pads)
 
 
-def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], strides: Sequence[int]) -> jax.Array:
+def _kernel_gradient(
+    x: jax.Array, gradient: jax.Array, shape: Sequence[int], strides: Sequence[int], pads: Pads
+) -> jax.Array:
     """Return the kernel's gradient: the inputs under each of its elements times the gradient of the output.
 
     The product sums over the outputs. They come last, so that only runs of neighbours are copied: first the inputs by
@@ -215,7 +252,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], st
     """
     (kh, kw, c, d), (b, h, w, _), (out_h, out_w), (sh, sw) = shape, x.shape, gradient.shape[1:3], strides
     rows, columns = out_h + (kh - 1) // sh, out_w + (kw - 1) // sw
-    (top, _), (left, _) = lax.padtype_to_pads((h, w), (kh, kw), strides, "SAME")
+    (top, _), (left, _) = pads
     margins = (0, 0, 0), (top, sh * rows - h - top, 0), (left, sw * columns - w - left, 0), (0, 0, 0)
     padded = lax.pad(x, jnp.zeros((), x.dtype), margins).reshape(b, rows, sh, columns, sw, c)
     phases = store(padded.transpose(2, 4, 5, 0, 1, 3))  # [sh, sw, c, b, rows, columns]
@@ -224,7 +261,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: Sequence[int], st
     return jnp.dot(met.reshape(kh * kw * c, -1), gradient.reshape(-1, d)).reshape(kh, kw, c, d)
 
 
-_directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2,))
+_directly = jax.custom_vjp(xlas_convolution, nondiff_argnums=(2, 3))
 _directly.defvjp(_directly_forward, _directly_backward)
 
 
@@ -269,22 +306,23 @@ _plainly.defvjp(_plainly_forward, _plainly_backward)
 
 
 def multiply_patches(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int]
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c d"], strides: Sequence[int], padding: Padding = "SAME"
 ) -> Float[Array, "b h_out w_out d"]:
-    """Convolve with SAME padding as one matrix product of all patches under the kernel with the kernel.
+    """Convolve as one matrix product of all patches under the kernel with the kernel.
 
     Args:
         x: Input, [b, h, w, c].
         kernel: Kernel, [kh, kw, c, d].
         strides: Stride along height and width.
+        padding: As for `jax.lax.conv_general_dilated`.
 
     Returns:
-        Output, [b, ceil(h / stride), ceil(w / stride), d].
+        Output, with SAME padding [b, ceil(h / stride), ceil(w / stride), d].
     """
     height, width = kernel.shape[:2]
-    h, w = x.shape[1:3]
-    out_h, out_w = -(-h // strides[0]), -(-w // strides[1])
-    padded = jnp.pad(x, ((0, 0), *lax.padtype_to_pads((h, w), (height, width), strides, "SAME"), (0, 0)))
+    pads = _pads(x.shape, kernel.shape, strides, padding)
+    out_h, out_w = _sides(x.shape, kernel.shape, strides, pads)
+    padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     rows = [slice(i, i + (out_h - 1) * strides[0] + 1, strides[0]) for i in range(height)]
     columns = [slice(j, j + (out_w - 1) * strides[1] + 1, strides[1]) for j in range(width)]
     patches = jnp.concatenate(

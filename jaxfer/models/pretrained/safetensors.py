@@ -1,4 +1,4 @@
-"""Arrays in a file of the safetensors format, read with nothing but NumPy: no code of the file's is ever run.
+"""Arrays in a file of the safetensors format, read by ourselves: no code of the file's is ever run.
 
 The format is the length of a header, uint64 little-endian; the header, a JSON object with a dtype, a shape and the
 place of its bytes for each name; and the bytes, https://github.com/huggingface/safetensors#format.
@@ -9,9 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
+DTYPES: dict[str, Any] = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": jnp.bfloat16},
+    **{"I64": "<i8", "I32": "<i4", "U8": "|u1"},
+}
 """The dtypes that are read and written, by their names in the format."""
 
 _MOST = 2**24
