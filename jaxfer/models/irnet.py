@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxfer.models.kernels import XLA, Kernels
 from jaxfer.models.pixels import first_layers_view
@@ -39,7 +40,7 @@ class PReLU(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Return x where it is positive, and elsewhere x times its channel's slope."""
         slope = self.param("slope", nn.initializers.constant(0.25), (x.shape[-1],), jnp.float32)
-        return jnp.where(x >= 0, x, x * slope.astype(x.dtype)[None, None, None])
+        return jnp.maximum(x, 0) + slope.astype(x.dtype)[None, None, None] * jnp.minimum(x, 0)
 
 
 class IRBlock(nn.Module):
@@ -69,7 +70,7 @@ class IRBlock(nn.Module):
         y = self.conv(self.filters, (3, 3), strides=self.stride, name="conv2")(y)
         y = self.norm(name="norm3")(y)
         if x.shape[-1] == self.filters:
-            return x[:, :: self.stride, :: self.stride] + y
+            return lax.slice(x, (0, 0, 0, 0), x.shape, (1, self.stride, self.stride, 1)) + y
         x = self.conv(self.filters, (1, 1), strides=self.stride, name="shortcut_conv")(x)
         return self.norm(name="shortcut_norm")(x) + y
 

@@ -140,6 +140,7 @@ KINDS: dict[str, Callable[..., jax.Array]] = {
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "max": jnp.maximum,
+    "min": jnp.minimum,
     "relu": lambda x: jnp.maximum(x, 0),
     "sigmoid": jax.nn.sigmoid,
     "tanh": jnp.tanh,
@@ -302,6 +303,16 @@ def _max_pool(equation: Any, x: Layer) -> Layer:
     return Layer("max_pool", (x,), shape, settings)
 
 
+def _strided(equation: Any, x: Layer) -> Layer:
+    """Return a layer of each so many pixels: the largest in windows of one."""
+    params, shape = equation.params, _whole(equation, x)
+    before, limits = params["start_indices"], equation.invars[0].aval.shape
+    strides = params["strides"] or (1,) * len(limits)
+    usual = len(limits) == 4 and not any(before) and params["limit_indices"] == limits and strides[::3] == (1, 1)
+    _check(usual, "a slice of another kind")
+    return Layer("max_pool", (x,), shape, {"window": (1, 1), "strides": strides[1:3], "padding": ((0, 0), (0, 0))})
+
+
 OPERATIONS: dict[str, Callable[..., Layer]] = {
     "add": _add,
     "broadcast_in_dim": _broadcast,
@@ -313,10 +324,12 @@ OPERATIONS: dict[str, Callable[..., Layer]] = {
     "integer_pow": _power,
     "logistic": _of_each("sigmoid"),
     "max": _max,
+    "min": _of_two("min"),
     "mul": _of_two("mul"),
     "reduce_sum": _sum,
     "reduce_window_max": _max_pool,
     "rsqrt": _of_each("rsqrt"),
+    "slice": _strided,
     "square": lambda equation, x: Layer("mul", (x, x), x.shape),
     "sub": _of_two("sub"),
     "tanh": _of_each("tanh"),

@@ -21,6 +21,7 @@ _OPERATORS = {
     "max": "MAXIMUM",
     "max_pool": "MAX_POOL_2D",
     "mean": "MEAN",
+    "min": "MINIMUM",
     "mul": "MUL",
     "relu": "RELU",
     "rsqrt": "RSQRT",

@@ -19,6 +19,7 @@ _OPERATORS = {
     "mul": "Mul",
     "div": "Div",
     "max": "Max",
+    "min": "Min",
     "relu": "Relu",
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
