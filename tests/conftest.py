@@ -1,6 +1,7 @@
 """Four CPU devices for every test, and programs that compile fast and once, set before JAX starts."""
 
 import os
+import sys
 
 # Compiles random numbers four times as fast as the highest level, to the same bits.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
@@ -17,6 +18,12 @@ hypothesis.settings.load_profile("untimed")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def keep_bytecode() -> None:
+    """Keep what Python compiles even where it is told not to, or each process that tests start compiles jaxfer anew."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def share_programs() -> None:
@@ -37,6 +44,7 @@ def share_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
+keep_bytecode()
 share_programs()
 
 
