@@ -1,6 +1,7 @@
 """Four CPU devices for every test, and programs that compile fast and once, set before JAX starts."""
 
 import os
+import sys
 
 # ONNX Runtime would report its use, and reads this when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -22,6 +23,12 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+def keep_bytecode() -> None:
+    """Keep what Python compiles even where it is told not to, or each process that tests start compiles jaxfer anew."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def share_programs() -> None:
     """Keep compiled programs from run to run, unless the user says where, in a folder for each kind of processor.
 
@@ -40,6 +47,7 @@ def share_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
+keep_bytecode()
 share_programs()
 
 
