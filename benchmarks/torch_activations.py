@@ -123,6 +123,15 @@ def fill(network: Any, seed: int) -> None:
     network.load_state_dict(network.state_dict() | weights)
 
 
+def calm(network: Any) -> None:
+    """Let the blocks of an IR network add less, so that its maps keep the size that those of trained ones have."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    with torch.no_grad():
+        for block in network.body:
+            block.res_layer[-1].weight *= 0.3
+
+
 def small(out: Path) -> None:
     """Write the file of the suite: activations, and in its metadata the shapes of the weights of each network."""
     from safetensors.numpy import save_file
@@ -181,6 +190,8 @@ def live(folder: Path) -> None:
             made = {library: (network, resnet_stages(network)) for library, network in made.items()}
         for number, (library, (network, stages)) in enumerate(made.items()):
             fill(network, number)
+            if variant in sizes:
+                calm(network)
             path = folder / f"{variant}-{library}"
             state = network.state_dict()
             save_file({key: value.contiguous() for key, value in state.items()}, path.with_suffix(".safetensors"))

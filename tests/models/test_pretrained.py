@@ -209,6 +209,17 @@ def test_weights_of_another_family_are_refused(saved):
         read_weights(unknown)
 
 
+def test_a_file_of_safetensors_is_known_whatever_its_length_looks_like(saved):
+    arrays = {"decoder.weight": np.ones(3, np.float32)}
+    begins = set()
+    for length in range(40):
+        path = saved(arrays | {"k" * (1 + 8 * length): np.ones(1, np.float32)})
+        begins.add(path.read_bytes()[0])
+        with pytest.raises(UserError, match="weights of no network that is known"):
+            read_weights(path)
+    assert 0x80 in begins  # with which pickles begin
+
+
 # jaxfer's own
 
 

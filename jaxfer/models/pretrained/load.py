@@ -148,9 +148,10 @@ def read_weights(path: Path) -> Weights:
     digest = hashlib.sha256(content).hexdigest()
     if said.get("library") == "jaxfer" and digest != said.get("sha256"):
         raise UserError(f"{path} is not the file that its config.json was written with: copy the model again")
-    pickled = content.startswith((b"PK", b"\x80")) or content[257:262] == b"ustar"
+    # What a file of safetensors begins with is a length, which can look like anything; its header begins so always.
+    headed = content[8:9] == b"{"
     try:
-        arrays = archives.decode(content) if pickled else safetensors.decode(content)
+        arrays = safetensors.decode(content) if headed else archives.decode(content)
     except ValueError as error:
         raise UserError(f"{path} holds no weights that are understood: {error}") from error
     if said.get("library") == "jaxfer":
