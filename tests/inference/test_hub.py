@@ -2,12 +2,10 @@
 
 import shutil
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from leaving import faces, model_of
+from leaving import Hub, faces, model_of
 
 from jaxfer import Predictor
 from jaxfer.errors import UserError
@@ -18,32 +16,6 @@ from jaxfer.inference import load_model, push_model, save_model
 def saved(tmp_path_factory):
     model = model_of("published", 32, width=None)
     return save_model(model, tmp_path_factory.mktemp("models") / "faces", card="---\nlibrary_name: jaxfer\n---\n")
-
-
-class Hub(SimpleNamespace):
-    """What huggingface_hub offers of what is asked for, with a folder for a hub and one for its cache."""
-
-    def __init__(self, root):
-        super().__init__(root=root, asked=[])
-
-    def create_repo(self, repo_id, *, exist_ok):
-        assert exist_ok
-        (self.root / repo_id).mkdir(parents=True, exist_ok=True)
-
-    def upload_folder(self, *, repo_id, folder_path, allow_patterns):
-        for name in allow_patterns:
-            shutil.copy(Path(folder_path) / name, self.root / repo_id / name)
-        return f"https://hub/{repo_id}/tree/main/"
-
-    def snapshot_download(self, repo_id, *, revision, allow_patterns):
-        self.asked.append((repo_id, revision))
-        if not (self.root / repo_id).is_dir():
-            raise RuntimeError("404 Client Error.\n\nRepository Not Found")
-        cache = self.root / "cache" / repo_id
-        cache.mkdir(parents=True, exist_ok=True)
-        for name in allow_patterns:
-            shutil.copy(self.root / repo_id / name, cache / name)
-        return str(cache)
 
 
 @pytest.fixture
