@@ -65,6 +65,7 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/make_card.py
 	$(BIN)/python docs/make_results.py
 	$(BIN)/python docs/make_predict.py
+	$(BIN)/python docs/make_export.py
 	$(BIN)/python docs/make_performance.py
 
 lint: $(VENV)/linted

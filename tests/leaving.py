@@ -1,6 +1,9 @@
 """Networks to export, and what their files have to answer."""
 
+import shutil
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
@@ -65,3 +68,32 @@ def check_answers(found, wanted, atol):
     for name, values in wanted.items():
         assert np.asarray(found[name]).dtype == np.float32
         np.testing.assert_allclose(found[name], values, rtol=0, atol=atol, err_msg=name)
+
+
+class Hub(SimpleNamespace):
+    """What huggingface_hub offers of what is asked for, with a folder for a hub and one for its cache."""
+
+    def __init__(self, root):
+        super().__init__(root=root, asked=[])
+
+    def create_repo(self, repo_id, *, exist_ok):
+        assert exist_ok
+        (self.root / repo_id).mkdir(parents=True, exist_ok=True)
+
+    def upload_folder(self, *, repo_id, folder_path, allow_patterns):
+        self._copy(Path(folder_path), self.root / repo_id, allow_patterns)
+        return f"https://hub/{repo_id}/tree/main/"
+
+    def snapshot_download(self, repo_id, *, revision, allow_patterns):
+        self.asked.append((repo_id, revision))
+        if not (self.root / repo_id).is_dir():
+            raise RuntimeError("404 Client Error.\n\nRepository Not Found")
+        cache = self.root / "cache" / repo_id
+        cache.mkdir(parents=True, exist_ok=True)
+        self._copy(self.root / repo_id, cache, allow_patterns)
+        return str(cache)
+
+    def _copy(self, source, target, names):
+        for name in names:
+            if (source / name).is_file():
+                shutil.copy(source / name, target / name)

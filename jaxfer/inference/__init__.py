@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jaxfer.inference.export import export_model
     from jaxfer.inference.faces import Detection, Detector, find_faces
     from jaxfer.inference.framing import Frame, Framing, measure_framing
-    from jaxfer.inference.model import FaceModel, load_model, save_model
+    from jaxfer.inference.model import FaceModel, load_model, push_model, save_model
     from jaxfer.inference.predictor import Face, Photograph, Predictor
     from jaxfer.inference.video import UnreadableVideo, Video, VideoFrame, watch
 
@@ -30,6 +30,7 @@ __all__ = [
     "find_faces",
     "load_model",
     "measure_framing",
+    "push_model",
     "save_model",
     "watch",
 ]
@@ -38,7 +39,7 @@ _PLACES = {
     "export": ("export_model",),
     "faces": ("Detection", "Detector", "find_faces"),
     "framing": ("Frame", "Framing", "measure_framing"),
-    "model": ("FaceModel", "load_model", "save_model"),
+    "model": ("FaceModel", "load_model", "push_model", "save_model"),
     "predictor": ("Face", "Photograph", "Predictor"),
     "video": ("UnreadableVideo", "Video", "VideoFrame", "watch"),
 }

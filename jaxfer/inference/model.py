@@ -24,6 +24,7 @@ from jaxfer.devices.placement import OneDevice
 from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
 from jaxfer.files import read_bytes, write_folder
+from jaxfer.inference import hub
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, check, read, read_text
@@ -281,20 +282,22 @@ def save_model(model: FaceModel, folder: Path | str, *, card: str = "") -> Path:
     return write_folder(files | ({CARD: card} if card else {}), folder)
 
 
-def load_model(folder: Path | str, *, network: Network | None = None) -> FaceModel:
+def load_model(folder: Path | str, *, network: Network | None = None, revision: str | None = None) -> FaceModel:
     """Return the network of a folder that `save_model` wrote, or one that comes with jaxfer.
 
     JAX, Flax and NumPy suffice for it. Nothing of the folder is run, and nothing outside of it is read.
 
     Args:
-        folder: The folder, or a name of `SHIPPED`. A folder of one's own of that name is `./small`, or a `Path`.
+        folder: The folder, or a name of `SHIPPED`. A folder of one's own of that name is `./small`, or a `Path`. With
+            `jaxfer[hub]` also `hub:user/name`, which is fetched from Hugging Face's hub.
         network: The network, if it is not one of jaxfer's own.
+        revision: On the hub: a branch, a tag or a commit; None for the newest.
 
     Raises:
         UserError: The folder holds no such network, or weights that are not whole, not those that were saved, or of
-            another network.
+            another network; its config was changed; or the hub cannot be reached.
     """
-    folder = _folder(folder)
+    folder = _folder(folder, revision)
     said = _read_config(folder)
     try:
         weights = read_bytes(folder / WEIGHTS, LARGEST)
@@ -329,6 +332,22 @@ def _digest(said: Mapping[str, Any]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
+def push_model(folder: Path | str, place: str, *, network: Network | None = None) -> str:
+    """Put the folder of a model, with its card, to Hugging Face's hub, and return the address there.
+
+    Args:
+        folder: The folder, which `load_model` has to read.
+        place: `hub:user/name`, which is made unless it is there.
+        network: The network, if it is not one of jaxfer's own.
+
+    Raises:
+        UserError: `load_model` refuses the folder; `jaxfer[hub]` is not installed; or the hub refuses, or cannot be
+            reached.
+    """
+    load_model(folder, network=network)
+    return hub.put(_folder(folder), place, (WEIGHTS, CONFIG, CARD))
+
+
 def is_run(place: Path | str) -> bool:
     """Return whether a place, which may be a name of `SHIPPED`, is the folder of a run and not that of a model."""
     return not (isinstance(place, str) and place in SHIPPED) and (Path(place) / "checkpoints").is_dir()
@@ -357,7 +376,12 @@ def card_of(folder: Path | str) -> str:
     return read_text(path, "copy the model again") if path.is_file() else ""
 
 
-def _folder(place: Path | str) -> Path:
+def _folder(place: Path | str, revision: str | None = None) -> Path:
+    """Return the folder of what `load_model` takes."""
+    if isinstance(place, str) and place.startswith(hub.PREFIX):
+        return hub.fetch(place, revision, (WEIGHTS, CONFIG, CARD))
+    if revision is not None:
+        raise UserError(f"{place} has no revisions, which models on the hub have alone: leave revision out")
     return SHIPPED[place] if isinstance(place, str) and place in SHIPPED else Path(place)
 
 
