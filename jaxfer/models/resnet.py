@@ -131,7 +131,13 @@ def _glorot_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.flo
 
 
 def he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    """Return a kernel as PyTorch's ResNets draw it, by its fan out: He et al. 2015, https://arxiv.org/abs/1502.01852."""
+    """Return a kernel as PyTorch's ResNets draw it, by its fan out: He et al. 2015, https://arxiv.org/abs/1502.01852.
+
+    Args:
+        key: What it is drawn from.
+        shape: Its shape, [h, w, c_in, c].
+        dtype: Its dtype.
+    """
     return nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")(key, shape, dtype)
 
 
@@ -409,7 +415,14 @@ def _folded(norm: BatchNorm, params: Mapping[str, Any], statistics: Mapping[str,
 
 
 def bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None, **fields: Any) -> Callable[..., Any]:
-    """Build a normalisation layer and bind what it is called with, so that blocks pass it their map alone."""
+    """Build a normalisation layer and bind what it is called with, so that blocks pass it their map alone.
+
+    Args:
+        layer: The layer, such as `BatchNorm`.
+        train: As for the network.
+        mask: As for the network.
+        fields: Those of the layer.
+    """
     module = layer(**fields)
     return lambda x: module(x, train=train, mask=mask)
 
@@ -417,7 +430,15 @@ def bind_norm(layer: Callable[..., Any], *, train: bool, mask: jax.Array | None,
 def conv_layer(
     padding: Padding, features: int, kernel_size: tuple[int, int], strides: int = 1, **fields: Any
 ) -> nn.Conv:
-    """Build a convolution that is padded as `ResNetFER.padding` says."""
+    """Build a convolution that is padded as `ResNetFER.padding` says.
+
+    Args:
+        padding: How it is padded where it has a stride.
+        features: Channels of its output.
+        kernel_size: Height and width of its kernel.
+        strides: Its stride, along both axes.
+        fields: Further ones of `flax.linen.Conv`.
+    """
     # Without a stride both are the same, and SAME has the fastest kernels.
     symmetric = padding == "symmetric" and strides > 1 and max(kernel_size) > 1
     pads = tuple((side // 2, side // 2) for side in kernel_size) if symmetric else "SAME"
@@ -427,7 +448,15 @@ def conv_layer(
 def pooled_outputs(
     x: Float[Array, "b h w c"], num_classes: int, heads: tuple[Head, ...], dropout: float, *, train: bool
 ) -> Outputs:
-    """Return what the last layers of a network say of its last map; to be called where its modules are made."""
+    """Return what the last layers of a network say of its last map; to be called where its modules are made.
+
+    Args:
+        x: The map.
+        num_classes: Logits per image.
+        heads: Last layers besides that of the expression.
+        dropout: Share of the pooled features dropped in training.
+        train: As for the network.
+    """
     # A mean of bfloat16 would lose digits that the float32 heads need.
     x = x.astype(jnp.float32).mean((1, 2))  # [b, channels]
     x = nn.Dropout(dropout, deterministic=not train)(x)
@@ -440,7 +469,11 @@ def pooled_outputs(
 
 
 def standard_norm(**fields: Any) -> BatchNorm:
-    """Return batch normalisation with PyTorch's numbers."""
+    """Return batch normalisation with PyTorch's numbers.
+
+    Args:
+        fields: Those of `BatchNorm` besides them.
+    """
     return BatchNorm(momentum=0.9, epsilon=1e-5, **fields)
 
 

@@ -80,7 +80,13 @@ class Freezing:
             raise UserError(f"freeze is {', '.join(self.patterns)}, which leaves nothing to train: name fewer parts")
 
     def select(self, new: Any, old: Any, step: jax.Array) -> Any:
-        """Return `new` where a tree of arrays is trained in a step, and `old` elsewhere."""
+        """Return `new` where a tree of arrays is trained in a step, and `old` elsewhere.
+
+        Args:
+            new: The tree after the step.
+            old: That before it, of the same structure.
+            step: Which step, counted from 0, int32 [].
+        """
 
         def one(path: Any, new: jax.Array, old: jax.Array) -> jax.Array:
             free = self.free(_path(path), step)
