@@ -1,18 +1,26 @@
 """ONNX files: what ONNX Runtime says of faces is what the network says, for every network, head and size."""
 
+import dataclasses
 import json
+import os
+import re
+from pathlib import Path
 
+import flax.linen as nn
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from leaving import check_answers, expected, faces, model_of, outputs, padded
+from networks import drawn
 
+import jaxfer
+from jaxfer.errors import UserError
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
 from jaxfer.inference.export.graph import graph_of
 from jaxfer.inference.export.onnx import encode
-from jaxfer.models import MODELS
+from jaxfer.models import MODELS, unit_range
 
 
 def session(content):
@@ -92,3 +100,35 @@ def test_the_file_says_what_it_takes_and_returns(tmp_path):
         "affect": ["valence", "arousal"],
     }
     assert json.loads(said["temperature"]) == model.temperature
+
+
+def test_answers_over_views_are_for_other_formats():
+    model = dataclasses.replace(model_of("published"), views="flip")
+    with pytest.raises(UserError, match=r"averaged over views \(flip\): export it as stablehlo"):
+        graph_of(model)
+
+
+class Pooled(nn.Module):
+    """What ends in a pool that no file is written of."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False, mask=None):
+        x = nn.avg_pool(unit_range(images), (22, 22), (22, 22))
+        return {"logits": nn.Dense(7, name="head")(x.mean((1, 2)))}
+
+
+def test_an_operation_that_is_not_known_is_a_sentence(tmp_path):
+    own = dataclasses.replace(padded(), network=Pooled(), variables=drawn(Pooled(), faces(1, 44)))
+    words = r"has the operation reduce_window_sum, which this format cannot hold: export it as stablehlo or as a model"
+    for form in ("onnx", "litert"):
+        with pytest.raises(UserError, match=words):
+            export_model(own, tmp_path / "faces", form)
+    assert not list(tmp_path.iterdir())
+
+
+def test_jaxfer_never_imports_onnx_runtime():
+    root = Path(jaxfer.__file__).parent
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    assert not [
+        path for path in root.rglob("*.py") if re.search(r"import onnxruntime|from onnxruntime", path.read_text())
+    ]
