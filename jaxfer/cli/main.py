@@ -8,6 +8,7 @@ import tyro
 
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
+from jaxfer.cli.doctor import Doctor
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
@@ -24,6 +25,7 @@ VERBS = {
     "report": Report,
     "predict": Predict,
     "data": Data,
+    "doctor": Doctor,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""
 

@@ -1,4 +1,4 @@
-"""All that draws or prints: pages of checks, runs, evaluations, sweeps and folders of them, figures, and terminal text.
+"""All that draws or prints: pages of checks, runs, evaluations, sweeps and folders of them, figures, terminal text.
 
 Each is imported when it is first asked for: a page needs Matplotlib or Pillow, and most of them JAX.
 """
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxfer.reports.check_page import write_check
+    from jaxfer.reports.doctor import examine, print_examination
     from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
     from jaxfer.reports.finish import finish_run
     from jaxfer.reports.progress import ProgressBar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ProgressBar",
     "TensorBoard",
+    "examine",
     "finish_run",
     "images_bar",
     "place_of_evaluations",
@@ -37,6 +39,7 @@ __all__ = [
     "print_comparison",
     "print_data",
     "print_evaluation",
+    "print_examination",
     "print_prepared",
     "print_summary",
     "print_sweep",
@@ -52,9 +55,11 @@ __all__ = [
 _PLACES = {
     "ProgressBar": "progress",
     "TensorBoard": "tensorboard",
+    "examine": "doctor",
     "finish_run": "finish",
     "images_bar": "reading_bar",
     "place_of_evaluations": "evaluation_page",
+    "print_examination": "doctor",
     "read_runs": "runs_page",
     "write_check": "check_page",
     "write_evaluation": "evaluation_page",
