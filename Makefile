@@ -7,7 +7,7 @@ PEERS := .venv-peers
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test predict test-all test-peers torture lint bench profile docs clean
+.PHONY: train test predict test-all test-peers torture lint bench profile docs site tutorials clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -24,8 +24,8 @@ predict: $(VENV)/predicting
 	@ls runs/demo-*/summary.json > /dev/null 2>&1 || $(MAKE) train
 	$(BIN)/python examples/predict_group.py $(ARGS)
 
-# The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation.
-test-all: $(VENV)/tested
+# The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation, the tutorials, the built site.
+test-all: $(VENV)/documented
 	$(PYTEST) -m 'not peers'
 
 # Networks of torchvision, timm, ArcFace and AdaFace with their weights, against those of PyTorch itself.
@@ -68,6 +68,15 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/make_export.py
 	$(BIN)/python docs/make_performance.py
 
+# The site, in build/site: a link or a reference that leads nowhere fails. MkDocs's theme warns of a release that is not used here.
+site: $(VENV)/documented
+	$(BIN)/python docs/make_site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The notebooks, run anew; those with output lie beside them.
+tutorials: $(VENV)/tested
+	$(BIN)/python docs/make_tutorials.py
+
 lint: $(VENV)/linted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -93,10 +102,14 @@ $(VENV)/linted: pyproject.toml $(VENV)/tested
 	$(PIP) install --quiet --group lint
 	touch $@
 
+$(VENV)/documented: pyproject.toml $(VENV)/tested
+	$(PIP) install --quiet --group site
+	touch $@
+
 $(PEERS)/installed: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build .pytest_cache .ruff_cache .hypothesis

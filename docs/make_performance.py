@@ -1,4 +1,4 @@
-"""Write docs/performance.md and its figure from the files under benchmarks/results.
+"""Write docs/performance.md, its figure and README's table of speed from the files under benchmarks/results.
 
 python docs/make_performance.py
 """
@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
 RESULTS = DOCS.parent / "benchmarks" / "results"
 
 Run = dict[str, Any]
@@ -20,6 +21,17 @@ Runs = list[Run]
 RESIDENT = "jaxfer, images on the device"
 TORCH = ("PyTorch", "PyTorch compiled", "PyTorch graphs")
 FRAMEWORKS = (*TORCH, "Keras on TensorFlow", "Keras on JAX", "Flax")
+
+BEGIN, END = "<!-- speed: written by docs/make_performance.py -->\n", "<!-- end of speed -->"
+"""What stands around README's table."""
+
+IN_SHORT = (
+    ("a training step, the published network, batch 32", "train_step", "published", 32),
+    ("a training step, ResNetFER18, batch 32", "train_step", "resnet18", 32),
+    ("applying the published network to one image", "inference", "published", 1),
+    ("applying ResNetFER18 to 256 images", "inference", "resnet18", 256),
+)
+"""The rows of README's table: what is compared, in which file, for which network and batch."""
 
 TARGETS = [
     ("a training step of the published network, batch 32", "train_step", ("published", 32), FRAMEWORKS, 1.3),
@@ -63,6 +75,8 @@ def main() -> None:
     """Read what was measured, and write the page and its figure."""
     (DOCS / "performance.md").write_text(page(measurements()))
     figure(measurements()["train_step"]).savefig(DOCS / "performance.png", dpi=110, facecolor="white")
+    before, _, rest = README.read_text().partition(BEGIN)
+    README.write_text(before + BEGIN + in_short(measurements()) + END + rest.partition(END)[2])
 
 
 def measurements() -> dict[str, Any]:
@@ -303,6 +317,24 @@ def best_of(cases: list[dict[str, Any]], rivals: Sequence[str]) -> str:
     """Return which rival is the fastest over all runs."""
     present = [name for name in rivals if all(name in case["ratio_to"] for case in cases)]
     return min(present, key=lambda name: statistics.median(case["ratio_to"][name]["median"] for case in cases))
+
+
+def in_short(measured: dict[str, Any]) -> str:
+    """Return README's table: images a second of jaxfer and of others in a few cases."""
+    others = ("PyTorch", "Keras on TensorFlow", "Flax", "ONNX Runtime")
+    lines = [f"| images a second | jaxfer | {' | '.join(others)} |", "|" + "---|" * (len(others) + 2)]
+    for what, name, network, batch in IN_SHORT:
+        cases = cases_of(measured[name]["runs"], "float32", network, batch)
+        cells = []
+        for who in ("jaxfer", *others):
+            ms = [statistics.median(case["ms"][who]) for case in cases if who in case["ms"]]
+            cells.append(f"{1e3 * batch / statistics.median(ms):,.0f}" if ms else "")
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    where = machine(measured["train_step"]["runs"][0])
+    return (
+        "\n".join(lines)
+        + f"\n\nfloat32 on {where}. [All cases, GPUs, and the targets that were missed](docs/performance.md).\n"
+    )
 
 
 def section(name: str, runs: Runs) -> str:

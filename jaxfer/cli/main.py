@@ -9,6 +9,7 @@ import tyro
 from jaxfer.cli import program, refusals
 from jaxfer.cli.card import Card
 from jaxfer.cli.data import Data
+from jaxfer.cli.doctor import Doctor
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.export import Export
 from jaxfer.cli.lists import parted
@@ -28,6 +29,7 @@ VERBS = {
     "export": Export,
     "card": Card,
     "data": Data,
+    "doctor": Doctor,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""
 

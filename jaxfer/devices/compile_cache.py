@@ -33,7 +33,7 @@ def keep_compiled_programs() -> Path | None:
     if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:  # pyright: ignore
         return None
     try:
-        programs = _cache_home() / "jaxfer" / "programs"
+        programs = programs_folder()
         folder = programs / _processor()
         refuse_links(programs.parent, folder)
         own(programs, re.compile(".+-[0-9a-f]{12}"))
@@ -49,6 +49,27 @@ def keep_compiled_programs() -> Path | None:
     # A program that cannot be read or written, as on a disk that is full by now, is compiled as if nothing was kept.
     warnings.filterwarnings("ignore", r"Error (reading|writing) persistent compilation cache entry", UserWarning)
     return folder
+
+
+def programs_folder() -> Path:
+    """Return the folder of the compiled programs of all kinds of processors, whether it is there or not.
+
+    Raises:
+        RuntimeError: The user has no home folder.
+    """
+    return _cache_home() / "jaxfer" / "programs"
+
+
+def processor_name() -> str:
+    """Return what the processor calls itself and the widest vectors that it computes with, as far as Linux says it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    widest = next((kind for kind in ("avx512f", "avx2", "avx", "asimd") if flags and kind in flags[1].split()), "")
+    return " ".join(filter(None, (model[1] if model else platform.machine(), widest and f"({widest})")))
 
 
 def _cache_home() -> Path:

@@ -6,6 +6,7 @@ import mmap
 import os
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -54,17 +55,46 @@ def _granted(groups: Path, mounted: Path) -> float:
         groups: The file that names this process's groups.
         mounted: The folder of their settings.
     """
-    try:
-        names = [line.partition("::")[2] for line in groups.read_text().splitlines() if line.startswith("0::")]
-        group = mounted / names[0].strip("/")
-    except (OSError, IndexError):
-        group = mounted  # no Linux, or one that has only groups of the first version
-    quotas = [folder / "cpu.max" for folder in (group, *group.parents) if folder.is_relative_to(mounted)]
+    quotas = [folder / "cpu.max" for folder in _folders(groups, mounted)]
     limits = [file.read_text().split() for file in quotas if file.is_file()]
     old = [mounted / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
     if all(file.is_file() for file in old):
         limits.append([file.read_text().strip() for file in old])
     return min((int(quota) / int(period) for quota, period in limits if quota not in ("max", "-1")), default=1e9)
+
+
+def granted_memory() -> int | None:
+    """Return how many bytes of memory this process may take: the machine's, or less where a container grants less.
+
+    None where the system does not say.
+    """
+    found = _memory_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    with suppress(OSError, ValueError, AttributeError):  # Windows has no such call
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=None)
+
+
+def _memory_limits(groups: Path, mounted: Path) -> list[int]:
+    """Return the bytes of memory that Linux's control groups grant this process, one for each group that says so."""
+    files = [folder / "memory.max" for folder in _folders(groups, mounted)]
+    files.append(mounted / "memory" / "memory.limit_in_bytes")
+    found = [file.read_text().strip() for file in files if file.is_file()]
+    return [int(limit) for limit in found if limit not in ("max", "-1")]
+
+
+def _folders(groups: Path, mounted: Path) -> list[Path]:
+    """Return the folders of settings of this process's control group and of those around it.
+
+    Args:
+        groups: The file that names this process's groups.
+        mounted: The folder of their settings.
+    """
+    try:
+        names = [line.partition("::")[2] for line in groups.read_text().splitlines() if line.startswith("0::")]
+        group = mounted / names[0].strip("/")
+    except (OSError, IndexError):
+        group = mounted  # no Linux, or one that has only groups of the first version
+    return [folder for folder in (group, *group.parents) if folder.is_relative_to(mounted)]
 
 
 def _keep_freed_memory() -> None:

@@ -1,4 +1,4 @@
-"""All that draws or prints: pages of checks, runs, evaluations, sweeps and folders of them, figures, and terminal text.
+"""All that draws or prints: pages of checks, runs, evaluations, sweeps and folders of them, figures, terminal text.
 
 Each is imported when it is first asked for: a page needs Matplotlib or Pillow, and most of them JAX.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxfer.reports.card import model_card
     from jaxfer.reports.check_page import write_check
+    from jaxfer.reports.doctor import examine, print_examination
     from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
     from jaxfer.reports.finish import finish_run
     from jaxfer.reports.progress import ProgressBar
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ProgressBar",
     "TensorBoard",
+    "examine",
     "finish_run",
     "images_bar",
     "model_card",
@@ -39,6 +41,7 @@ __all__ = [
     "print_comparison",
     "print_data",
     "print_evaluation",
+    "print_examination",
     "print_prepared",
     "print_summary",
     "print_sweep",
@@ -54,10 +57,12 @@ __all__ = [
 _PLACES = {
     "ProgressBar": "progress",
     "TensorBoard": "tensorboard",
+    "examine": "doctor",
     "finish_run": "finish",
     "images_bar": "reading_bar",
     "model_card": "card",
     "place_of_evaluations": "evaluation_page",
+    "print_examination": "doctor",
     "read_runs": "runs_page",
     "write_check": "check_page",
     "write_evaluation": "evaluation_page",

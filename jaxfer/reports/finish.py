@@ -21,7 +21,7 @@ from jaxfer.training.state import TrainState
 
 
 def finish_run(
-    run_dir: Path,
+    run_dir: Path | str,
     config: Config,
     data: Dataset,
     state: TrainState,
@@ -53,6 +53,7 @@ def finish_run(
         Interrupted: SIGINT or SIGTERM came. The run is as `fit` left it: resuming it comes here again.
         UserError: A file cannot be written, here or by the process that writes.
     """
+    run_dir = Path(run_dir)
     with ending_on_signals(history[-1]["step"]):
         parallel = parallel or choose_parallel(config.batch_size)
         summary = summarize(config, data, state, history, parallel=parallel, model=model, tasks=tasks)

@@ -11,7 +11,7 @@ import pytest
 
 import jaxfer
 from jaxfer.devices import cpu, tune_for_cpu
-from jaxfer.devices.cpu import _granted, cpu_cores
+from jaxfer.devices.cpu import _granted, _memory_limits, cpu_cores, granted_memory
 from jaxfer.errors import UserError
 
 
@@ -140,3 +140,21 @@ def test_a_process_has_at_least_one_core_and_no_more_than_it_may_run_on(granted,
     monkeypatch.setattr("jaxfer.devices.cpu._granted", lambda *_: granted)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert cpu_cores() == (cores or allowed)
+
+
+def test_memory_is_what_the_tightest_group_grants(tmp_path):
+    groups, mounted = tmp_path / "cgroup", tmp_path / "fs"
+    groups.write_text("0::/batch/job\n")
+    (mounted / "batch/job").mkdir(parents=True)
+    (mounted / "batch/job/memory.max").write_text("max\n")
+    (mounted / "batch/memory.max").write_text("4096\n")
+    assert _memory_limits(groups, mounted) == [4096]
+    (mounted / "memory").mkdir()
+    (mounted / "memory/memory.limit_in_bytes").write_text("2048\n")
+    assert _memory_limits(groups, mounted) == [4096, 2048]
+    assert _memory_limits(tmp_path / "none", tmp_path / "none") == []
+
+
+def test_no_more_memory_is_granted_than_the_machine_has():
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < granted_memory() <= machine

@@ -26,7 +26,8 @@ def test_a_run_has_ended_once_its_page_is_there_too(tmp_path, monkeypatch):
         finish_run(folder, Config(), WITHOUT_FACES, None, HISTORY)
     assert not (folder / "summary.json").exists()
     (folder / "report.html").rmdir()
-    finish_run(folder, Config(), WITHOUT_FACES, None, HISTORY, note="mended")
+    # As a text, too, which `fit` takes as well.
+    finish_run(str(folder), Config(), WITHOUT_FACES, None, HISTORY, note="mended")
     assert json.loads((folder / "summary.json").read_text()) == SUMMARY | {"note": "mended", "framing": None}
     assert "validation accuracy" in (folder / "report.html").read_text()
 
