@@ -36,7 +36,19 @@ ROOMS = (
 )
 """The modules that the reference describes, each on a page."""
 
-COMMANDS = ("", "train", "sweep", "evaluate", "report", "predict", "export", "card", "data check", "data prepare", "doctor")
+COMMANDS = (
+    "",
+    "train",
+    "sweep",
+    "evaluate",
+    "report",
+    "predict",
+    "export",
+    "card",
+    "data check",
+    "data prepare",
+    "doctor",
+)
 
 FILES = "files"
 """The folder of the site for files that pages link to and that are none."""
