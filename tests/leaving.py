@@ -27,6 +27,10 @@ def model_of(variant, size=44, *, width=8, answer="expression", **fields):
     network = make_network(config, 7)
     network = network if width is None else network.clone(width=width)
     variables = drawn(network, faces(1, size))
+    for block in variables["params"].values():
+        # As in training, where it begins at zero: maps that double from block to block leave rounding alone to compare.
+        if norms := [name for name in block if name.startswith("norm")]:
+            block[max(norms)]["scale"] = block[max(norms)]["scale"] / 5
     for head, layer in {"logits": "head", **{name: f"{name}_head" for name in config.heads}}.items():
         spread = np.std(outputs(network, variables, faces(5, size))[head])
         variables["params"][layer] = jax.tree.map(lambda leaf, spread=spread: leaf / spread, variables["params"][layer])
