@@ -8,6 +8,7 @@ import tyro
 
 from jaxfer.cli import program
 from jaxfer.cli.data import Data
+from jaxfer.cli.demo import Demo
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
@@ -23,6 +24,7 @@ VERBS = {
     "evaluate": Evaluate,
     "report": Report,
     "predict": Predict,
+    "demo": Demo,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

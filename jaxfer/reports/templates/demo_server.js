@@ -1,0 +1,35 @@
+// The engine that asks the server which this page comes from.
+const engine = {
+  explains: true,
+
+  // Returns the faces in a picture, a Blob or a canvas, or its problem; `sent` is what `explain` takes.
+  async look(picture, camera) {
+    const sent = picture instanceof Blob ? picture : await encoded(picture);
+    return { ...(await ask(`faces${camera ? `?camera=${camera}` : ""}`, sent)), sent };
+  },
+
+  explain(sent, index) {
+    return ask(`explanation?face=${index}`, sent);
+  },
+
+  lost: "The program behind this page does not answer. Is jaxfer demo still running? The page goes on as soon as it does.",
+};
+
+const ANSWERS_WITHIN = 60000; // milliseconds
+
+async function ask(address, body) {
+  let answer;
+  try {
+    const headers = { "Content-Type": "application/octet-stream" };
+    const signal = AbortSignal.timeout(ANSWERS_WITHIN);
+    answer = await fetch(address, { method: "POST", body, headers, signal });
+    if (answer.ok) return await answer.json();
+  } catch {
+    throw new Lost();
+  }
+  return { problem: await answer.text() };
+}
+
+function encoded(canvas) {
+  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
+}
