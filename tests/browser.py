@@ -39,7 +39,8 @@ class Browser:
     def __init__(self, *more: str) -> None:
         assert PROGRAM is not None
         self._profile = tempfile.TemporaryDirectory(prefix="jaxfer-browser-", ignore_cleanup_errors=True)
-        options = [*_OPTIONS, *more, "--remote-debugging-port=0", f"--user-data-dir={self._profile.name}", "about:blank"]
+        own = ["--remote-debugging-port=0", f"--user-data-dir={self._profile.name}"]
+        options = [*_OPTIONS, *own, *more, "about:blank"]
         self._process = subprocess.Popen(
             [PROGRAM, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
@@ -52,7 +53,7 @@ class Browser:
             self._send(f"{domain}.enable")
 
     def open(self, page: Path | str, *, width: int, dark: bool = False) -> None:
-        """Show a file, or what is at an address, in a window of this width, to a reader who prefers a light or a dark page."""
+        """Show a file, or what is at an address, in a window of this width, to a reader who prefers light or dark."""
         narrow = width < 600
         self._send("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=narrow)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -89,6 +90,11 @@ class Browser:
         node = self._send("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
         self._send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
+    def block(self, *patterns: str) -> None:
+        """Let no request to these addresses through from now on; without any, let all through again."""
+        self._send("Network.enable")
+        self._send("Network.setBlockedURLs", urls=list(patterns))
+
     def wait_for(self, script: str, seconds: float = _PATIENCE) -> Any:
         """Return the value of an expression as soon as it is true."""
         end = time.monotonic() + seconds
@@ -99,7 +105,8 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
-        known = {"key": key, "code": key, "text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {"key": key}
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, 0)
+        known = {"key": key, "code": key, "windowsVirtualKeyCode": code} | ({"text": "\r"} if key == "Enter" else {})
         for kind in ("keyDown", "keyUp"):
             self._send("Input.dispatchKeyEvent", type=kind, **known)
 

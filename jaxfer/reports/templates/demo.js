@@ -32,6 +32,11 @@ function signed(value) {
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
+// Returns a reason that goes on into a sentence.
+function reason(problem) {
+  return problem.trim().replace(/\.$/, "");
+}
+
 function made(tag, className, text) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -223,7 +228,7 @@ async function explain(index) {
   const found = await persistently(() => engine.explain(sent, index), () => why.open);
   if (!found) return;
   if (found.problem) {
-    wait.textContent = `This cannot be shown: ${found.problem}.`;
+    wait.textContent = `This cannot be shown: ${reason(found.problem)}.`;
     return;
   }
   find("#why-title").textContent = `Where it looked for “${found.label}”`;
@@ -272,7 +277,7 @@ async function answerTo(photograph) {
   if (!found) return;
   const problem = found.problem ?? ((await isShowable(photograph.address)) ? "" : "this browser shows no such files");
   if (problem) {
-    complain(`${photograph.name} cannot be looked at (${problem}): choose another one.`);
+    complain(`${photograph.name} cannot be looked at (${reason(problem)}): choose another one.`);
     remove(photograph);
     return;
   }
@@ -420,7 +425,7 @@ async function watch(camera) {
   };
   video.requestVideoFrameCallback(count);
   const times = []; // of the last answers, in milliseconds
-  let [spoken, words] = [0, ""];
+  let [spoken, words] = [-Infinity, ""];
   while (live === camera) {
     if (there === sent) await new Promise((done) => (arrived = done));
     if (live !== camera) return;
@@ -433,7 +438,7 @@ async function watch(camera) {
     const found = await persistently(() => engine.look(canvas, camera.name), () => live === camera);
     if (!found || live !== camera) return;
     if (found.problem) {
-      complain(`A picture of the camera cannot be looked at (${found.problem}).`, "camera");
+      complain(`A picture of the camera cannot be looked at (${reason(found.problem)}).`, "camera");
       continue;
     }
     const faces = show(found, { mirrored: true });
