@@ -10,6 +10,7 @@ const settings = JSON.parse(document.getElementById("settings").textContent);
 const find = (selector, inside = document) => inside.querySelector(selector);
 const [stage, shown, image, video, boxes] = [".stage", ".shown", ".picture img", "video", ".boxes"].map((one) => find(one));
 const [findings, list, none, message, said] = [".findings", ".faces", ".none", ".message", ".said"].map((one) => find(one));
+const screen = find(".live"); // shows what the camera saw when the faces were where the boxes are
 const [strip, pace, chooser, cameraButton] = [".strip", ".pace", "input", "button.camera"].map((one) => find(one));
 
 const RETRY = 1500; // milliseconds after which an engine that was lost is asked again
@@ -392,7 +393,7 @@ async function startCamera() {
     complain("The camera has gone: connect it again.", "camera");
   });
   document.body.dataset.state = "camera";
-  shown.hidden = video.hidden = false;
+  shown.hidden = screen.hidden = false;
   cameraButton.textContent = "Switch the camera off";
   cameraButton.setAttribute("aria-pressed", "true");
   listPhotographs();
@@ -404,7 +405,7 @@ function stopCamera() {
   live.stream.getTracks().forEach((track) => track.stop());
   live = null;
   video.srcObject = null;
-  video.hidden = pace.hidden = true;
+  screen.hidden = pace.hidden = true;
   cameraButton.textContent = "Switch the camera on";
   cameraButton.setAttribute("aria-pressed", "false");
   turnTo(photographs.at(-1) ?? null);
@@ -414,8 +415,8 @@ cameraButton.addEventListener("click", () => (live ? stopCamera() : startCamera(
 
 // Sends one picture at a time, the newest as soon as the last is answered; what comes after the end is dropped.
 async function watch(camera) {
-  const canvas = made("canvas");
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  // Canvases of no page encode at once, where those of a page wait for idle time.
+  const [seen, small] = [new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1)];
   let [there, sent] = [0, 0]; // pictures that the camera has shown, and what `there` was when the last was sent
   let arrived = () => {};
   const count = () => {
@@ -430,17 +431,18 @@ async function watch(camera) {
     if (there === sent) await new Promise((done) => (arrived = done));
     if (live !== camera) return;
     sent = there;
-    const scale = Math.min(1, LIVE_SIDE / Math.max(video.videoWidth, video.videoHeight));
-    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight].map((side) => Math.round(side * scale));
-    find(".picture").style.setProperty("--aspect", `${video.videoWidth} / ${video.videoHeight}`);
-    find(".picture").style.setProperty("--wide", (video.videoWidth / video.videoHeight).toFixed(4));
-    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
-    const found = await persistently(() => engine.look(canvas, camera.name), () => live === camera);
+    const [width, height] = [video.videoWidth, video.videoHeight];
+    const scale = Math.min(1, LIVE_SIDE / Math.max(width, height));
+    draw(video, seen, width, height);
+    draw(seen, small, Math.round(width * scale), Math.round(height * scale));
+    const found = await persistently(() => engine.look(small, camera.name), () => live === camera);
     if (!found || live !== camera) return;
     if (found.problem) {
       complain(`A picture of the camera cannot be looked at (${reason(found.problem)}).`, "camera");
       continue;
     }
+    draw(seen, screen, width, height);
+    find(".picture").style.setProperty("--wide", (width / height).toFixed(4));
     const faces = show(found, { mirrored: true });
     const now = performance.now();
     times.push(now);
@@ -455,4 +457,9 @@ async function watch(camera) {
       tell(inWords(faces));
     }
   }
+}
+
+function draw(source, canvas, width, height) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(source, 0, 0, width, height);
 }

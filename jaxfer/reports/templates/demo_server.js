@@ -2,9 +2,9 @@
 const engine = {
   explains: true,
 
-  // Returns the faces in a picture, a Blob or a canvas, or its problem; `sent` is what `explain` takes.
+  // Returns the faces in a picture, a Blob or an OffscreenCanvas, or its problem; `sent` is what `explain` takes.
   async look(picture, camera) {
-    const sent = picture instanceof Blob ? picture : await encoded(picture);
+    const sent = picture instanceof Blob ? picture : await picture.convertToBlob({ type: "image/jpeg", quality: 0.85 });
     return { ...(await ask(`faces${camera ? `?camera=${camera}` : ""}`, sent)), sent };
   },
 
@@ -28,8 +28,4 @@ async function ask(address, body) {
     throw new Lost();
   }
   return { problem: await answer.text() };
-}
-
-function encoded(canvas) {
-  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
 }
