@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxfer.devices import OneDevice, Pmapped, Sharded, tune_for_cpu, use_cpu_cores
     from jaxfer.errors import UserError
     from jaxfer.evaluation import evaluate, summarize
-    from jaxfer.inference import FaceModel, Predictor, load_model, save_model
+    from jaxfer.inference import FaceModel, Predictor, export_model, load_model, save_model
     from jaxfer.metrics import Metrics
     from jaxfer.models import ResNetFER, ResNetFER18, ResNetFER34, ResNetFER50, ResNetFERSmall, ResNetFERStrong
     from jaxfer.reports import ProgressBar, finish_run
@@ -31,7 +31,7 @@ _ROOMS = {
     "devices": ("OneDevice", "Pmapped", "Sharded", "tune_for_cpu", "use_cpu_cores"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "summarize"),
-    "inference": ("FaceModel", "Predictor", "load_model", "save_model"),
+    "inference": ("FaceModel", "Predictor", "export_model", "load_model", "save_model"),
     "metrics": ("Metrics",),
     "models": ("ResNetFER", "ResNetFER18", "ResNetFER34", "ResNetFER50", "ResNetFERSmall", "ResNetFERStrong"),
     "reports": ("ProgressBar", "finish_run"),
@@ -66,6 +66,7 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "export_model",
     "finish_run",
     "fit",
     "grid",

@@ -10,6 +10,7 @@ from jaxfer.cli import program
 from jaxfer.cli.data import Data
 from jaxfer.cli.demo import Demo
 from jaxfer.cli.evaluate import Evaluate
+from jaxfer.cli.export import Export
 from jaxfer.cli.lists import parted
 from jaxfer.cli.new_names import with_new_names
 from jaxfer.cli.predict import Predict
@@ -25,6 +26,7 @@ VERBS = {
     "report": Report,
     "predict": Predict,
     "demo": Demo,
+    "export": Export,
     "data": Data,
 }
 """What the command can do; each has a `run`. One whose defaults depend on the arguments has `defaults` too."""

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxfer.inference.export import export_model
     from jaxfer.inference.faces import Detection, Detector, find_faces
     from jaxfer.inference.framing import Frame, Framing, measure_framing
     from jaxfer.inference.model import FaceModel, load_model, save_model
@@ -25,6 +26,7 @@ __all__ = [
     "UnreadableVideo",
     "Video",
     "VideoFrame",
+    "export_model",
     "find_faces",
     "load_model",
     "measure_framing",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "export": ("export_model",),
     "faces": ("Detection", "Detector", "find_faces"),
     "framing": ("Frame", "Framing", "measure_framing"),
     "model": ("FaceModel", "load_model", "save_model"),

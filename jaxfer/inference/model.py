@@ -135,6 +135,11 @@ class FaceModel:
         fields = {name: value for name, value in vars(self).items() if name != "_compiled"}
         return fields | {"variables": jax.device_get(self.variables)}
 
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What `probabilities` can be asked for."""
+        return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
+
     def names(self, answer: Answer | None = None) -> tuple[str, ...]:
         """Return what the columns of `probabilities` stand for.
 
@@ -209,13 +214,9 @@ class FaceModel:
 
     def _known(self, answer: Answer | None) -> Answer:
         answer = self.answer if answer is None else answer
-        if answer not in self._answers:
-            raise UserError(f"the network has no answer {answer!r}: ask for {' or '.join(self._answers)}")
+        if answer not in self.answers:
+            raise UserError(f"the network has no answer {answer!r}: ask for {' or '.join(self.answers)}")
         return answer
-
-    @property
-    def _answers(self) -> tuple[Answer, ...]:
-        return ("expression", "votes") if "votes" in self.config.heads else ("expression",)
 
     @cached_property
     def _compiled(self) -> Compiled:
@@ -325,6 +326,11 @@ def load_model(folder: Path | str, *, network: Network | None = None) -> FaceMod
     )
     model.names()  # refuses an answer that there is not
     return model
+
+
+def is_run(place: Path | str) -> bool:
+    """Return whether a place, which may be a name of `SHIPPED`, is the folder of a run and not that of a model."""
+    return not (isinstance(place, str) and place in SHIPPED) and (Path(place) / "checkpoints").is_dir()
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

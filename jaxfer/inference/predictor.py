@@ -23,7 +23,7 @@ from jaxfer.devices.cpu import cpu_cores
 from jaxfer.errors import UserError
 from jaxfer.inference.faces import FARTHEST, Box, Detection, Detector, detect, find_faces
 from jaxfer.inference.framing import Frame, measure_framing, of_margin, sample_rows
-from jaxfer.inference.model import SHIPPED, Answer, FaceModel, load_model
+from jaxfer.inference.model import Answer, FaceModel, is_run, load_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -175,7 +175,7 @@ class Predictor:
         Raises:
             UserError: `load_model`, `load_run` or `Predictor` refuses.
         """
-        if (isinstance(model, str) and model in SHIPPED) or not (Path(model) / "checkpoints").is_dir():
+        if not is_run(model):
             return cls(load_model(model), **options)
         # Who predicts with a model alone does not wait for what reads runs and data.
         from jaxfer.runs.load import load_run
