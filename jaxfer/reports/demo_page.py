@@ -8,13 +8,24 @@ from typing import Any
 
 from markupsafe import Markup
 
-from jaxfer.inference.model import SHIPPED
+from jaxfer.inference import faces
+from jaxfer.inference.framing import ENLARGED, Framing
+from jaxfer.inference.model import SHIPPED, FaceModel
 from jaxfer.inference.predictor import Face, Predictor
+from jaxfer.inference.tracks import GAP
+from jaxfer.inference.video import SMOOTH
 from jaxfer.reports import html
 from jaxfer.reports.words import printable
 
 SIDE = 256
 """Pixels of the pictures that explain a face."""
+
+MOST_BYTES, MOST_PIXELS = 2**26, 2**26
+"""Bytes and pixels of a photograph that the page takes which computes in the browser."""
+
+
+OWN = ("base-uri 'none'", "form-action 'none'")
+"""What no page needs, and so forbids itself."""
 
 
 class ServerPage:
@@ -32,28 +43,71 @@ class ServerPage:
 
     def __init__(self, predictor: Predictor, name: str, most_bytes: int) -> None:
         settings = {"names": [printable(name) for name in predictor.names], "mostBytes": most_bytes}
-        style, script = html.render("demo.css"), html.render("demo.js", engine="demo_server.js")
-        page = html.render(
-            "demo.html.jinja",
-            style=Markup(style),
-            script=Markup(script),
-            settings=settings,
-            name=name,
-            is_shipped=name in SHIPPED,
-        )
-        self.content = page.encode()
-        self.policy = "; ".join(
-            [
-                "default-src 'none'",
-                f"script-src {_digest(script)}",
-                f"style-src {_digest(style)}",
-                "img-src blob: data:",
-                "connect-src 'self'",
-                "base-uri 'none'",
-                "form-action 'none'",
-                "frame-ancestors 'none'",
-            ]
-        )
+        style, script = _style(), html.render("demo.js", engine="demo_server.js")
+        self.content = _page(style, script, settings, name).encode()
+        self.policy = "; ".join([*_policy(style, script), "frame-ancestors 'none'"])
+
+
+def web_page(model: FaceModel, framing: Framing, name: str, commands: str) -> str:
+    """Return the page that computes in the browser, by onnxruntime-web.
+
+    Args:
+        model: The network, which lies beside the page as `model.onnx`, and the detector as `yunet.onnx`.
+        framing: How its training images frame faces.
+        name: What the network is called.
+        commands: Lines for a terminal that put what it computes with beside it.
+    """
+    settings = {
+        "names": [printable(name) for name in model.names()],
+        "mostBytes": MOST_BYTES,
+        "mostPixels": MOST_PIXELS,
+        "side": model.image_size,
+        "framing": {"box": framing.box, "landmarks": framing.landmarks},
+        "detector": {
+            "large": faces.LARGE,
+            "sides": faces.SIDES,
+            "long": faces.LONG,
+            "smallest": faces.SMALLEST,
+            "least": faces.LEAST,
+            "room": faces.ROOM,
+            "confident": faces.CONFIDENT,
+            "same": faces.SAME,
+            "enlarged": ENLARGED,
+        },
+        "tracks": {"gap": GAP, "smooth": SMOOTH},
+    }
+    style, script = _style(), html.render("demo.js", engine="demo_onnx.js")
+    policy = "; ".join(_policy(style, script, "'self' 'wasm-unsafe-eval'"))
+    return _page(style, script, settings, name, policy, commands)
+
+
+def _style() -> str:
+    return html.render("demo.css")
+
+
+def _page(style: str, script: str, settings: dict[str, Any], name: str, policy: str = "", commands: str = "") -> str:
+    return html.render(
+        "demo.html.jinja",
+        style=Markup(style),
+        script=Markup(script),
+        settings=settings,
+        name=name,
+        is_shipped=name in SHIPPED,
+        policy=policy,
+        commands=commands,
+    )
+
+
+def _policy(style: str, script: str, scripts: str = "") -> list[str]:
+    """Return what a page may load: its own script and style, and nothing from another address."""
+    return [
+        "default-src 'none'",
+        f"script-src {_digest(script)} {scripts}".strip(),
+        f"style-src {_digest(style)}",
+        "img-src blob: data:",
+        "connect-src 'self'",
+        *OWN,
+    ]
 
 
 def explanation(predictor: Predictor, picture: bytes, face: Face) -> dict[str, Any]:

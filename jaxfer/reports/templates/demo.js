@@ -15,7 +15,6 @@ const [strip, pace, chooser, cameraButton] = [".strip", ".pace", "input", "butto
 
 const RETRY = 1500; // milliseconds after which an engine that was lost is asked again
 const MOST_BESIDE = 3; // faces whose cards stand beside the picture; those of more stand below it
-const LIVE_SIDE = 480; // pixels of the longer side of what the camera sends
 const LIVE_WORDS = 4000; // milliseconds between two sentences about what a camera shows
 
 const photographs = []; // each with its name, address, file, and its answer once there is one
@@ -432,7 +431,7 @@ async function watch(camera) {
     if (live !== camera) return;
     sent = there;
     const [width, height] = [video.videoWidth, video.videoHeight];
-    const scale = Math.min(1, LIVE_SIDE / Math.max(width, height));
+    const scale = Math.min(1, engine.liveSide / Math.max(width, height));
     draw(video, seen, width, height);
     draw(seen, small, Math.round(width * scale), Math.round(height * scale));
     const found = await persistently(() => engine.look(small, camera.name), () => live === camera);

@@ -2,6 +2,8 @@
 const engine = {
   explains: true,
 
+  liveSide: 320, // pixels of the longer side of a camera's picture
+
   // Returns the faces in a picture, a Blob or an OffscreenCanvas, or its problem; `sent` is what `explain` takes.
   async look(picture, camera) {
     const sent = picture instanceof Blob ? picture : await picture.convertToBlob({ type: "image/jpeg", quality: 0.85 });
