@@ -6,8 +6,6 @@ import base64
 import hashlib
 from typing import Any
 
-from markupsafe import Markup
-
 from jaxfer.inference import faces
 from jaxfer.inference.framing import ENLARGED, Framing
 from jaxfer.inference.model import SHIPPED, FaceModel
@@ -88,8 +86,8 @@ def _style() -> str:
 def _page(style: str, script: str, settings: dict[str, Any], name: str, policy: str = "", commands: str = "") -> str:
     return html.render(
         "demo.html.jinja",
-        style=Markup(style),
-        script=Markup(script),
+        style=style,
+        script=script,
         settings=settings,
         name=name,
         is_shipped=name in SHIPPED,

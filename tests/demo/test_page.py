@@ -1,29 +1,16 @@
 """The demo page in a real browser, from a photograph or a camera to boxes, names and bars."""
 
-import io
 import threading
 
 import numpy as np
 import pytest
-from browser import PROGRAM, Browser
-from photographs import group_picture
-from PIL import Image
-from videos import moving
+from demo_page import BOXES, CARDS, SENTENCES, needs_browser
 
 from jaxfer.demo import DemoServer
-from jaxfer.inference import Predictor
 
-NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NEEDED)
+pytestmark = needs_browser
 
 PHONE, DESK = 390, 1280
-HAPPY = 1
-CAMERA = 640, 480
-
-
-@pytest.fixture(scope="module")
-def predictor():
-    return Predictor.load()
 
 
 @pytest.fixture(scope="module")
@@ -37,33 +24,6 @@ def server(predictor):
         server.finish()
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Return photographs with six faces, with one and with none, what is none, and what a camera sees."""
-    folder = tmp_path_factory.mktemp("files")
-    group, _ = group_picture(3, np.array([0, 1, 2, 3, 6, 1], np.int32))
-    group.save(folder / "group.jpg", quality=92)
-    [one] = moving([HAPPY], lambda _: [(110, 120, 150)], 1)
-    Image.fromarray(one).save(folder / "one.png")
-    Image.new("RGB", (320, 240), "teal").save(folder / "none.png")
-    (folder / "damaged.jpg").write_bytes((folder / "group.jpg").read_bytes()[:3000])
-    (folder / "empty.jpg").write_bytes(b"")
-    (folder / "words.txt").write_text("no picture")
-    # JPEGs one after another are a video, which plays as what the camera sees, again and again.
-    seen = io.BytesIO()
-    for picture in moving([HAPPY], lambda i: [(100 + i, 120, 150)], 8):
-        Image.fromarray(picture).resize(CAMERA).save(seen, "JPEG", quality=92)
-    (folder / "camera.mjpeg").write_bytes(seen.getvalue())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser(files):
-    camera = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
-    with Browser(*camera, f"--use-file-for-fake-video-capture={files / 'camera.mjpeg'}") as browser:
-        yield browser
-
-
 def opened(browser, server, *, width=DESK, dark=False):
     browser.open(server.address, width=width, dark=dark)
 
@@ -73,14 +33,6 @@ def look(browser, *files):
     browser.choose("input", *files)
     browser.wait_for(f"photographs.length + document.querySelectorAll('.message p').length === {len(files)}")
     browser.wait_for("photographs.every(one => one.answer)")
-
-
-BOXES = """[...document.querySelectorAll('.box')].map(box => {
-  const [own, all] = [box, document.querySelector('.boxes')].map(one => one.getBoundingClientRect());
-  return [(own.x - all.x) / all.width, (own.y - all.y) / all.height, own.width / all.width, own.height / all.height];
-})"""
-CARDS = "[...document.querySelectorAll('.face-card h3')].map(one => one.textContent)"
-SENTENCES = "[...document.querySelectorAll('.message p')].map(one => one.firstChild.textContent)"
 
 
 def test_a_photograph_gets_a_box_a_name_and_bars_for_every_face(browser, server, predictor, files):
