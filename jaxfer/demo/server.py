@@ -72,6 +72,7 @@ class DemoServer(ThreadingHTTPServer):
         self.page = ServerPage(predictor, name, MOST_BYTES)
         self._predictor = predictor
         self._lock = Lock()
+        self._has_ended = False
         self._cameras: OrderedDict[str, Tracks] = OrderedDict()
         try:
             super().__init__((HOST, port), _Handler)
@@ -89,11 +90,14 @@ class DemoServer(ThreadingHTTPServer):
         size = self._predictor.model.image_size
         for count in GROUPS:
             with self._lock:
+                if self._has_ended:
+                    return
                 self._predictor.classify(np.zeros((count, size, size, 3), np.uint8))
 
     def finish(self) -> None:
         """Stop listening; an answer under way is waited for, so that none is cut off inside of the network."""
         self.server_close()
+        self._has_ended = True
         self._lock.acquire()
 
     def faces(self, picture: bytes, camera: str | None) -> dict[str, Any]:

@@ -212,3 +212,24 @@ def test_the_notice_is_on_the_page(browser, server):
     said = browser.run("document.querySelector('footer').innerText")
     for part in ("not what a person feels", "Do not use this to judge", "AI Act", "kept nowhere", "FER2013"):
         assert part in said
+
+
+def test_valence_and_arousal_are_words_and_a_point_on_the_circle(browser, server, files):
+    opened(browser, server)
+    browser.run("""{
+      const look = engine.look;
+      engine.look = async (...asked) => {
+        const found = await look(...asked);
+        Object.assign(found.faces[0], { valence: 0.5, arousal: -0.25 });
+        return found;
+      };
+    }""")
+    look(browser, files / "one.png")
+    assert browser.run("document.querySelector('.affect').innerText.split('\\n')") == ["valence +0.50", "arousal \u22120.25"]
+    circle, dot = (
+        browser.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2, width])({one})")
+        for one in (f"document.querySelector('.affect {one}').getBoundingClientRect()" for one in ("circle", ".dot"))
+    )
+    assert (dot[0] - circle[0]) / (circle[2] / 2) == pytest.approx(0.5, abs=0.03)
+    assert (circle[1] - dot[1]) / (circle[2] / 2) == pytest.approx(-0.25, abs=0.03)  # arousal grows upwards
+    assert browser.complaints == []

@@ -15,6 +15,8 @@ const [strip, pace, chooser, cameraButton] = [".strip", ".pace", "input", "butto
 
 const RETRY = 1500; // milliseconds after which an engine that was lost is asked again
 const MOST_BESIDE = 3; // faces whose cards stand beside the picture; those of more stand below it
+const PANORAMA = 1.9; // times its height that a picture of several faces is wide for the cards to stand below it, too
+const TAG = 30; // pixels of height that a name beside a box needs
 const LIVE_WORDS = 4000; // milliseconds between two sentences about what a camera shows
 
 const photographs = []; // each with its name, address, file, and its answer once there is one
@@ -94,11 +96,19 @@ function show(found, { mirrored }) {
     describe(list.children[i], face);
   });
   findings.hidden = !found;
-  find(".table").classList.toggle("many", faces.length > MOST_BESIDE);
+  const isWide = faces.length > 1 && found.size[0] > PANORAMA * found.size[1];
+  find(".table").classList.toggle("many", faces.length > MOST_BESIDE || isWide);
   none.hidden = !found || faces.length > 0;
   none.textContent = "No face is found in this picture.";
   return faces;
 }
+
+// Places what is shown anew, since its picture has another size on the screen now.
+function refit() {
+  if (answer) show(answer, { mirrored: Boolean(live) });
+}
+image.addEventListener("load", refit);
+addEventListener("resize", refit);
 
 // Adds or takes away the last elements until there are so many: those that stay keep the focus.
 function fit(parent, count, create) {
@@ -125,7 +135,9 @@ function place(box, face, [width, height], mirrored) {
   Object.assign(box.style, { left: share(x, width), top: share(top, height), width: share(wide, width), height: share(high, height) });
   box.dataset.index = face.index;
   const scale = boxes.clientWidth / width;
-  box.classList.toggle("low", top * scale < 30);
+  const [above, below] = [top, height - top - high].map((free) => free * scale >= TAG);
+  box.classList.toggle("low", !above && below);
+  box.classList.toggle("inside", !above && !below);
   box.classList.toggle("right", x > 0.72 * width);
   box.classList.toggle("small", wide * scale < 84);
   const words = `${face.label} ${percent(face.probabilities[face.label])}`;
