@@ -225,7 +225,8 @@ def test_valence_and_arousal_are_words_and_a_point_on_the_circle(browser, server
       };
     }""")
     look(browser, files / "one.png")
-    assert browser.run("document.querySelector('.affect').innerText.split('\\n')") == ["valence +0.50", "arousal \u22120.25"]
+    words = browser.run("document.querySelector('.affect').innerText.split('\\n')")
+    assert words == ["valence +0.50", "arousal \u22120.25"]
     circle, dot = (
         browser.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2, width])({one})")
         for one in (f"document.querySelector('.affect {one}').getBoundingClientRect()" for one in ("circle", ".dot"))
