@@ -71,8 +71,8 @@ def test_what_is_no_picture_is_said_in_a_sentence_each_and_the_page_goes_on(brow
     assert browser.run(CARDS) == ["happy"]
     empty, damaged, words = sorted(browser.run(SENTENCES), key=lambda one: ("empty" not in one, one))
     assert empty == "empty.jpg is empty: choose another one."
-    assert damaged.startswith("damaged.jpg cannot be looked at (")
-    assert words == "words.txt cannot be looked at (not an image of a known format): choose another one."
+    assert damaged.startswith("damaged.jpg cannot be looked at: ")
+    assert words == "words.txt cannot be looked at: not an image of a known format. Choose another one."
     browser.run("document.querySelectorAll('.message button').forEach(one => one.click())")
     assert browser.run(SENTENCES) == []
     browser.run("settings.mostBytes = 1000")

@@ -133,7 +133,7 @@ def test_the_page_watches_a_camera_and_says_what_is_no_picture(browser, address,
     browser.open(address, width=390, dark=True)
     browser.choose("input", files / "damaged.jpg", files / "words.txt")
     browser.wait_for("document.querySelectorAll('.message p').length === 2")
-    assert all("cannot be looked at (not an image" in sentence for sentence in browser.run(SENTENCES))
+    assert all("cannot be looked at: not an image" in sentence for sentence in browser.run(SENTENCES))
     browser.run("document.querySelector('.camera').click()")
     browser.wait_for(f"{CARDS}.join() === 'happy'")
     browser.wait_for("!document.querySelector('.pace').hidden")

@@ -289,7 +289,7 @@ async function answerTo(photograph) {
   if (!found) return;
   const problem = found.problem ?? ((await isShowable(photograph.address)) ? "" : "this browser shows no such files");
   if (problem) {
-    complain(`${photograph.name} cannot be looked at (${reason(problem)}): choose another one.`);
+    complain(`${photograph.name} cannot be looked at: ${reason(problem)}. Choose another one.`);
     remove(photograph);
     return;
   }
@@ -449,7 +449,7 @@ async function watch(camera) {
     const found = await persistently(() => engine.look(small, camera.name), () => live === camera);
     if (!found || live !== camera) return;
     if (found.problem) {
-      complain(`A picture of the camera cannot be looked at (${reason(found.problem)}).`, "camera");
+      complain(`A picture of the camera cannot be looked at: ${reason(found.problem)}.`, "camera");
       continue;
     }
     draw(seen, screen, width, height);
