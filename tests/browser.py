@@ -94,6 +94,8 @@ class Browser:
         """Let no request to these addresses through from now on; without any, let all through again."""
         self._send("Network.enable")
         self._send("Network.setBlockedURLs", urls=list(patterns))
+        if not patterns:
+            self._send("Network.disable")  # else each request is told here, with all that it sends
 
     def wait_for(self, script: str, seconds: float = _PATIENCE) -> Any:
         """Return the value of an expression as soon as it is true."""
