@@ -43,6 +43,7 @@ COMMANDS = (
     "evaluate",
     "report",
     "predict",
+    "demo",
     "export",
     "card",
     "data check",

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,12 +30,17 @@ _PATIENCE = 60
 
 
 class Browser:
-    """One page at a time, in a browser with a profile of its own that ends with the `with` block."""
+    """One page at a time, in a browser with a profile of its own that ends with the `with` block.
 
-    def __init__(self) -> None:
+    Args:
+        more: Options of the browser besides those that every test needs.
+    """
+
+    def __init__(self, *more: str) -> None:
         assert PROGRAM is not None
         self._profile = tempfile.TemporaryDirectory(prefix="jaxfer-browser-", ignore_cleanup_errors=True)
-        options = [*_OPTIONS, "--remote-debugging-port=0", f"--user-data-dir={self._profile.name}", "about:blank"]
+        own = ["--remote-debugging-port=0", f"--user-data-dir={self._profile.name}"]
+        options = [*_OPTIONS, *own, *more, "about:blank"]
         self._process = subprocess.Popen(
             [PROGRAM, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
@@ -46,14 +52,14 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             self._send(f"{domain}.enable")
 
-    def open(self, path: Path, *, width: int, dark: bool = False) -> None:
-        """Show a file in a window of this width, to a reader who prefers a light or a dark page."""
+    def open(self, page: Path | str, *, width: int, dark: bool = False) -> None:
+        """Show a file, or what is at an address, in a window of this width, to a reader who prefers light or dark."""
         narrow = width < 600
         self._send("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=narrow)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._send("Emulation.setEmulatedMedia", features=[scheme])
         self._events.clear()
-        self._send("Page.navigate", url=path.resolve().as_uri())
+        self._send("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._receive()
 
@@ -78,9 +84,31 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def choose(self, selector: str, *files: Path) -> None:
+        """Choose files for an `<input type="file">`, as a person does in the window that it opens."""
+        document = self._send("DOM.getDocument")["root"]["nodeId"]
+        node = self._send("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+        self._send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def block(self, *patterns: str) -> None:
+        """Let no request to these addresses through from now on; without any, let all through again."""
+        self._send("Network.enable")
+        self._send("Network.setBlockedURLs", urls=list(patterns))
+        if not patterns:
+            self._send("Network.disable")  # else each request is told here, with all that it sends
+
+    def wait_for(self, script: str, seconds: float = _PATIENCE) -> Any:
+        """Return the value of an expression as soon as it is true."""
+        end = time.monotonic() + seconds
+        while not (value := self.run(script)):
+            assert time.monotonic() < end, f"not within {seconds} s: {script}; complaints: {self.complaints}"
+            time.sleep(0.05)
+        return value
+
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
-        known = {"key": key, "code": key, "text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {"key": key}
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, 0)
+        known = {"key": key, "code": key, "windowsVirtualKeyCode": code} | ({"text": "\r"} if key == "Enter" else {})
         for kind in ("keyDown", "keyUp"):
             self._send("Input.dispatchKeyEvent", type=kind, **known)
 

@@ -51,7 +51,7 @@ CALLS = f"""
 sys.path.insert(0, {str(ROOT / "examples")!r})
 import jaxfer.cli.main, train_affectnet
 from jaxfer.cli.program import run
-verbs = "train", "sweep", "evaluate", "report", "data check"
+verbs = "train", "sweep", "evaluate", "report", "demo", "data check"
 command, example = jaxfer.cli.main.main, train_affectnet.main
 calls = [(command, "--help"), *((command, verb + " --help") for verb in verbs)]
 calls += [(example, "--help"), (example, "--learning-rate -1")]
@@ -69,7 +69,7 @@ for main, arguments in calls:
 def test_neither_help_nor_a_wrong_flag_imports_jax():
     found = imported(CALLS)
     assert set(map(frozenset, found.values())) == {frozenset({"rich", "tyro"})}, found
-    assert [asked.rpartition("exited with ")[2] for asked in found] == ["0"] * 7 + ["2"]
+    assert [asked.rpartition("exited with ")[2] for asked in found] == ["0"] * 8 + ["2"]
 
 
 def test_importing_starts_no_backend_and_changes_no_setting():

@@ -23,6 +23,7 @@ ROOMS = (
     "inference",
     "reports",
     "sweeps",
+    "demo",
     "cli",
 )
 DOOR = "the front door"

@@ -28,6 +28,8 @@ class Export:
 
     jaxfer export small small-stablehlo --format stablehlo
 
+    jaxfer export runs/first site --format web
+
     A model is a folder with the weights, what to know of them and a card; people share it, and jaxfer reads it. The
     other formats run without jaxfer: ONNX on any machine or in a browser, LiteRT on telephones and small computers,
     StableHLO in JAX on CPUs, GPUs and TPUs.
@@ -37,8 +39,8 @@ class Export:
     """The folder of a run, finished or not, or of a model, or the name of a network that comes with jaxfer."""
     out: tyro.conf.Positional[Path]
     """The file or folder, which must not exist."""
-    format: Literal["model", "onnx", "litert", "stablehlo"]
-    """What to write."""
+    format: Literal["model", "onnx", "litert", "stablehlo", "web"]
+    """What to write; web is a page for any static host, on which the network runs in the browser."""
     int8: bool = False
     """Write ONNX of eight bits, calibrated and measured by the validation images of the run, on whose disk they are."""
     network: str | None = None
@@ -53,6 +55,9 @@ class Export:
         from jaxfer.inference.export import export_model, metadata
 
         model = opened(self.model, self.network)
+        if self.format == "web":
+            self._write_page(model)
+            return
         card = _card(self.model, model) if self.format == "model" else ""
         images = _validation_images(self.model) if self.int8 else None
         path = export_model(model, self.out, self.format, card=card, int8=images)
@@ -63,6 +68,19 @@ class Export:
                 print(f"  {name}: {', '.join(numbers)}")
         if images is not None:
             print(f"  {_cost(path)}")
+
+    def _write_page(self, model: "FaceModel") -> None:
+        from jaxfer.demo import export_web
+        from jaxfer.demo.web import COMMANDS
+        from jaxfer.inference.model import SHIPPED
+
+        if self.int8:
+            raise UserError("the page runs float32 alone: leave out --int8, or write --format onnx")
+        name = self.model if self.model in SHIPPED else Path(self.model).resolve().name
+        folder = export_web(model, self.out, name)
+        print(f"Written: {folder}. It needs three files of onnxruntime-web, which these lines put beside it:")
+        print(f"cd {folder}\n{COMMANDS}")
+        print("Then any static host serves it, such as: python3 -m http.server --bind 127.0.0.1")
 
 
 def opened(place: str, network: str | None) -> "FaceModel":

@@ -9,6 +9,7 @@ import tyro
 from jaxfer.cli import program, refusals
 from jaxfer.cli.card import Card
 from jaxfer.cli.data import Data
+from jaxfer.cli.demo import Demo
 from jaxfer.cli.doctor import Doctor
 from jaxfer.cli.evaluate import Evaluate
 from jaxfer.cli.export import Export
@@ -26,6 +27,7 @@ VERBS = {
     "evaluate": Evaluate,
     "report": Report,
     "predict": Predict,
+    "demo": Demo,
     "export": Export,
     "card": Card,
     "data": Data,

