@@ -29,7 +29,7 @@ def build(case: Case, _: str) -> Contender:
         if case.network == "shipped":
             shipped.export(path)
             session, parameters = load(path), shipped.parameters()
-            logits = session.run(["logits"], {"images": batches[0][:COMPARED]})[0].tolist()
+            logits = np.asarray(session.run(["logits"], {"images": batches[0][:COMPARED]})[0]).tolist()
         else:
             session, parameters, packages = *exported(case, batches[0], path, load), (*packages, "torch")
     endless = cycle(batches)
@@ -37,7 +37,7 @@ def build(case: Case, _: str) -> Contender:
     def run(steps: int) -> tuple[float, float]:
         logits = np.zeros(())
         for images in islice(endless, steps):
-            logits, *_ = session.run(None, {"images": images})
+            logits = np.asarray(session.run(None, {"images": images})[0])
         return float(np.abs(logits).mean()), 0.0
 
     return Contender(run, parameters, onnxruntime.get_device().lower(), packages, logits)

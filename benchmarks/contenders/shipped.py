@@ -6,6 +6,7 @@ SAME padding as XLA pads is ONNX's `SAME_UPPER`.
 # pyright: reportMissingImports=false
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ class Graph:
         self.constants.append(onnx.numpy_helper.from_array(array, name))
         return name
 
-    def add(self, operator: str, *inputs: str, name: str = "", **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node and return the name of its output."""
         name = name or f"node{len(self.nodes)}"
         self.nodes.append(onnx.helper.make_node(operator, list(inputs), [name], **attributes))
