@@ -28,12 +28,13 @@ data
 import dataclasses
 from pathlib import Path
 
-import jaxfer
 from jaxfer import Config, load_model
 from jaxfer.config import AugmentConfig, LossConfig, OptimizerConfig
+from jaxfer.inference import save_model
 
-weights = Path(jaxfer.__file__).parent / "inference/weights/small"
-network = dataclasses.replace(load_model("small").config, heads=())
+shipped = load_model("small")
+weights = save_model(shipped, Path("weights"))  # yours are there already
+network = dataclasses.replace(shipped.config, heads=())
 
 scratch = Config(
     data=faces,
