@@ -21,6 +21,8 @@ SIDE = 256
 MOST_BYTES, MOST_PIXELS = 2**26, 2**26
 """Bytes and pixels of a photograph that the page takes which computes in the browser."""
 
+SERVER, BROWSER = "demo_server.js", "demo_onnx.js"
+"""What the page asks: a server on this machine, or the network in the browser itself."""
 
 OWN = ("base-uri 'none'", "form-action 'none'")
 """What no page needs, and so forbids itself."""
@@ -41,9 +43,8 @@ class ServerPage:
 
     def __init__(self, predictor: Predictor, name: str, most_bytes: int) -> None:
         settings = {"names": [printable(name) for name in predictor.names], "mostBytes": most_bytes}
-        style, script = _style(), html.render("demo.js", engine="demo_server.js")
-        self.content = _page(style, script, settings, name).encode()
-        self.policy = "; ".join([*_policy(style, script), "frame-ancestors 'none'"])
+        self.content = _page(SERVER, settings, name).encode()
+        self.policy = "; ".join([*_policy(SERVER), "frame-ancestors 'none'"])
 
 
 def web_page(model: FaceModel, framing: Framing, name: str, commands: str) -> str:
@@ -74,20 +75,14 @@ def web_page(model: FaceModel, framing: Framing, name: str, commands: str) -> st
         },
         "tracks": {"gap": GAP, "smooth": SMOOTH},
     }
-    style, script = _style(), html.render("demo.js", engine="demo_onnx.js")
-    policy = "; ".join(_policy(style, script, "'self' 'wasm-unsafe-eval'"))
-    return _page(style, script, settings, name, policy, commands)
+    policy = "; ".join(_policy(BROWSER, "'self' 'wasm-unsafe-eval'"))
+    return _page(BROWSER, settings, name, policy, commands)
 
 
-def _style() -> str:
-    return html.render("demo.css")
-
-
-def _page(style: str, script: str, settings: dict[str, Any], name: str, policy: str = "", commands: str = "") -> str:
+def _page(engine: str, settings: dict[str, Any], name: str, policy: str = "", commands: str = "") -> str:
     return html.render(
         "demo.html.jinja",
-        style=style,
-        script=script,
+        engine=engine,
         settings=settings,
         name=name,
         is_shipped=name in SHIPPED,
@@ -96,12 +91,12 @@ def _page(style: str, script: str, settings: dict[str, Any], name: str, policy: 
     )
 
 
-def _policy(style: str, script: str, scripts: str = "") -> list[str]:
+def _policy(engine: str, scripts: str = "") -> list[str]:
     """Return what a page may load: its own script and style, and nothing from another address."""
     return [
         "default-src 'none'",
-        f"script-src {_digest(script)} {scripts}".strip(),
-        f"style-src {_digest(style)}",
+        f"script-src {_digest(html.render('demo.js', engine=engine))} {scripts}".strip(),
+        f"style-src {_digest(html.render('demo.css'))}",
         "img-src blob: data:",
         "connect-src 'self'",
         *OWN,

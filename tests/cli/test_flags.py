@@ -93,7 +93,7 @@ def test_help_explains_every_flag_with_its_default(capsys):
         "--learning-rate FLOAT",
         "(default: 0.001)",
         "--data-dir",
-        "--preset {published,demo,fast,small,strong}",
+        "--preset {published,demo,fast,small,strong,finetune}",
         "--resume",
     ):
         assert words in text

@@ -153,7 +153,8 @@ def test_the_help_of_every_verb_has_an_example(verb, monkeypatch, capsys):
 def test_the_help_of_the_command_names_its_verbs_and_exit_codes(monkeypatch, capsys):
     assert jaxfer(monkeypatch, "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for words in ("{train,sweep,evaluate,report,predict,data}", "0 done", "2 something you can fix", "130 and 143"):
+    verbs = "{train,sweep,evaluate,report,predict,demo,export,card,data,doctor}"
+    for words in (verbs, "0 done", "2 something you can fix", "130 and 143"):
         assert words in shown
     assert jaxfer(monkeypatch, "rapport") == 2
 

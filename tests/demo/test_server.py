@@ -224,15 +224,21 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(server, predictor):
 
 def test_the_command_serves_until_it_is_interrupted():
     command = [sys.executable, "-m", "jaxfer", "demo", "--port", "0"]
+    # Where the tests run in the background Ctrl-C is ignored, and programs that they start would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
-        assert demo.stdout is not None
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", demo.stdout.readline())[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("GET", "/")
-        assert b"network <b>small</b>" in connection.getresponse().read()
-        connection.close()
-        demo.send_signal(signal.SIGINT)
-        said = demo.communicate(timeout=60)[1]
+        signal.signal(signal.SIGINT, before)
+        try:
+            assert demo.stdout is not None
+            port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", demo.stdout.readline())[1])
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", "/")
+            assert b"network <b>small</b>" in connection.getresponse().read()
+            connection.close()
+            demo.send_signal(signal.SIGINT)
+            said = demo.communicate(timeout=60)[1]
+        finally:
+            demo.kill()
     assert demo.returncode == 130
     assert said.splitlines()[-1] == "stopped"
     assert "Traceback" not in said

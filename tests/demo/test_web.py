@@ -166,7 +166,7 @@ def test_the_policy_of_the_page_names_its_script_and_lets_nothing_else_in(folder
 
 def test_a_folder_that_is_there_and_a_model_without_framing_are_refused(folder):
     model = load_model("small")
-    with pytest.raises(UserError, match="exists, and nothing is overwritten"):
+    with pytest.raises(UserError, match="exists: name a folder that does not"):
         export_web(model, folder, "small")
     with pytest.raises(UserError, match="does not say how its training images frame faces"):
         export_web(dataclasses.replace(model, framing=None), folder.with_name("other"), "small")

@@ -76,7 +76,8 @@ def test_a_configs_numbers_are_float32_and_what_is_0_is_none():
     for name, value in vars(numbers).items():
         assert value is None if not fields[name] else value == np.float32(fields[name])
         assert value is None or value.dtype == np.float32
-    assert {"momentum", "sam", "logit_adjustment"} == {name for name, value in vars(numbers).items() if value is None}
+    none = {name for name, value in vars(numbers).items() if value is None}
+    assert none == {"momentum", "sam", "logit_adjustment", "backbone_rate", "layer_decay"}
     assert Hyperparameters.of(replaced(CONFIG, "optimizer", sam=0.05)).sam == np.float32(0.05)
 
 
