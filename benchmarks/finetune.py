@@ -22,7 +22,7 @@ from jaxfer.devices.compile_cache import keep_compiled_programs
 from jaxfer.inference.model import SHIPPED
 
 SEEDS = (0, 1, 2)
-EPOCHS = 3
+EPOCHS = 6
 LABELLED, VALIDATED = 640, 1000
 """Images that a run learns from, a part of those there are, and images that it is measured on."""
 DRAWN = DataConfig(image_size=48, drawn_train=2 * LABELLED, drawn_val=VALIDATED)
