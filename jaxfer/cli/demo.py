@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 
 import tyro
@@ -42,12 +41,11 @@ class Demo:
         from jaxfer.demo import DemoServer
         from jaxfer.devices.compile_cache import keep_compiled_programs
         from jaxfer.inference import Predictor
-        from jaxfer.inference.model import SHIPPED
+        from jaxfer.inference.model import called
         from jaxfer.reports.predictions import NOTICE
 
         keep_compiled_programs()
-        name = self.model if self.model in SHIPPED else Path(self.model).resolve().name
-        with DemoServer(Predictor.load(self.model, margin=self.margin), name, self.port) as server:
+        with DemoServer(Predictor.load(self.model, margin=self.margin), called(self.model), self.port) as server:
             Thread(target=server.warm_up, daemon=True).start()
             print(f"Open {server.address} in a browser on this machine; Ctrl-C ends it.", flush=True)
             print(NOTICE, file=sys.stderr)

@@ -72,12 +72,11 @@ class Export:
     def _write_page(self, model: "FaceModel") -> None:
         from jaxfer.demo import export_web
         from jaxfer.demo.web import COMMANDS
-        from jaxfer.inference.model import SHIPPED
+        from jaxfer.inference.model import called
 
         if self.int8:
             raise UserError("the page runs float32 alone: leave out --int8, or write --format onnx")
-        name = self.model if self.model in SHIPPED else Path(self.model).resolve().name
-        folder = export_web(model, self.out, name)
+        folder = export_web(model, self.out, called(self.model))
         print(f"Written: {folder}. It needs three files of onnxruntime-web, which these lines put beside it:")
         print(f"cd {folder}\n{COMMANDS}")
         print("Then any static host serves it, such as: python3 -m http.server --bind 127.0.0.1")

@@ -31,6 +31,7 @@ from jaxfer.json_text import MOST_BYTES, check, read, read_text
 from jaxfer.models import Network, check_range
 from jaxfer.models.pretrained import safetensors
 from jaxfer.runs.folder import SUMMARY, read_config
+from jaxfer.runs.folder import is_run as holds_run
 from jaxfer.tasks import make_network
 from jaxfer.version import __version__
 
@@ -350,7 +351,12 @@ def push_model(folder: Path | str, place: str, *, network: Network | None = None
 
 def is_run(place: Path | str) -> bool:
     """Return whether a place, which may be a name of `SHIPPED`, is the folder of a run and not that of a model."""
-    return not (isinstance(place, str) and place in SHIPPED) and (Path(place) / "checkpoints").is_dir()
+    return not (isinstance(place, str) and place in SHIPPED) and holds_run(Path(place))
+
+
+def called(place: Path | str) -> str:
+    """Return what the network of a place is called: a name of `SHIPPED`, or that of its folder."""
+    return place if isinstance(place, str) and place in SHIPPED else Path(place).resolve().name
 
 
 def class_names_of(place: Path | str) -> tuple[str, ...]:

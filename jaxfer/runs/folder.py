@@ -19,8 +19,16 @@ SUMMARY = "summary.json"
 """The file that only a finished run has."""
 
 
+CHECKPOINTS = "checkpoints"
+"""The folder in it that no other folder of a network has."""
+
 RESUMED = "pass the folder of one, or start without --resume"
 """What to do where the folder of a run that is to go on holds none."""
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run, and not that of a model."""
+    return (folder / CHECKPOINTS).is_dir()
 
 
 class RunFolder:
@@ -93,7 +101,7 @@ class RunFolder:
         # Orbax takes long to import: only who keeps a run needs it.
         from jaxfer.runs.checkpoints import Checkpoints
 
-        return Checkpoints(self.path / "checkpoints")
+        return Checkpoints(self.path / CHECKPOINTS)
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`, where readers see it at once."""

@@ -15,7 +15,7 @@ from jaxfer.errors import UserError
 from jaxfer.json_text import read
 from jaxfer.metrics.temperature import Temperature
 from jaxfer.models import Network
-from jaxfer.runs.folder import SUMMARY, read_config, read_rows
+from jaxfer.runs.folder import CHECKPOINTS, SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
 
 Choice = Literal["best", "last"] | int
@@ -97,7 +97,7 @@ def load_run(
     run_dir = Path(run_dir)
     config = read_config(run_dir)
     model = make_network(config.model, len(config.data.vocabulary)) if model is None else model
-    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+    with Checkpoints(run_dir / CHECKPOINTS, read_only=True) as checkpoints:
         ends = _epoch_ends(run_dir)
         step = _step(checkpoints, checkpoint, ends, run_dir)
         params = "params" if config.optimizer.ema is None else "ema"

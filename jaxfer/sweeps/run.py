@@ -18,7 +18,7 @@ from jaxfer.errors import Diverged, UserError
 from jaxfer.models import Network
 from jaxfer.reports.finish import finish_run
 from jaxfer.reports.progress import ProgressBar, TogetherLine
-from jaxfer.runs.folder import RunFolder, read_rows
+from jaxfer.runs.folder import CHECKPOINTS, RunFolder, read_rows
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.folder import begin, check, runs_of
 from jaxfer.sweeps.plan import PlannedRun, plan
@@ -122,7 +122,7 @@ def _groups(runs: Sequence[PlannedRun], folders: Mapping[str, Path], size: int) 
     """Return the runs in groups that can be trained at once, of at most `size`."""
     alike: dict[Any, list[PlannedRun]] = {}
     for place, run in enumerate(runs):
-        steps = [int(path.name) for path in (folders[run.name] / "checkpoints").glob("*") if path.name.isdigit()]
+        steps = [int(path.name) for path in (folders[run.name] / CHECKPOINTS).glob("*") if path.name.isdigit()]
         key = (structure(run.config), run.config.epochs, max(steps, default=0)) if size > 1 else place
         alike.setdefault(key, []).append(run)
     return [found[start : start + size] for found in alike.values() for start in range(0, len(found), size)]
@@ -185,7 +185,7 @@ def _finish_shorter(run: PlannedRun, run_dir: Path, program: Program) -> None:
     if not reached:
         return
     state, *_ = program.start(run.config)
-    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+    with Checkpoints(run_dir / CHECKPOINTS, read_only=True) as checkpoints:
         for epoch in reached:
             state = checkpoints.restore(rows[epoch - 1]["step"], {"state": state})["state"]
             config = dataclasses.replace(run.config, epochs=epoch)

@@ -23,6 +23,7 @@ from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.labels import check_labels
 from jaxfer.models import Loaded, Network, checked_outputs, compiled_for, load_pretrained, name_of
 from jaxfer.models.pretrained import Weights, read_weights, weights_of
+from jaxfer.runs.folder import is_run
 from jaxfer.runs.load import load_run
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
@@ -371,7 +372,7 @@ def _shapes(model: Network, image_size: int) -> Any:
 
 def _weights(path: Path) -> Weights:
     """Return the weights of a file, a saved model, or a run, whose best checkpoint they are."""
-    if not (path / "checkpoints").is_dir():
+    if not is_run(path):
         return read_weights(path)
     run = load_run(path, "best")
     variables = jax.device_get(run.variables)
