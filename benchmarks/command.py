@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import math
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,15 +46,23 @@ def compare(description: str | None, cases: Sequence[Case], contenders: Sequence
     made.add_argument("--batch", nargs="+", type=int, default=sorted({case.batch for case in cases}))
     made.add_argument("--dtype", nargs="+", default=sorted({case.dtype for case in cases}))
     made.add_argument("--contender", nargs="+", choices=CONTENDERS, default=list(contenders))
-    asked = made.parse_args()
+    made.add_argument("--minutes", type=float, default=math.inf, help="begin no further case after so many")
+    made.add_argument("--missing", action="store_true", help="with --append: leave out what the file's runs have")
+    asked, begun = made.parse_args(), time.monotonic()
     cases = [
         case
         for case in cases
         if case.network in asked.network and case.batch in asked.batch and case.dtype in asked.dtype
     ]
+    if asked.missing and asked.out and asked.out.exists():
+        kept = [case for run in json.loads(asked.out.read_text())["runs"] for case in run["cases"]]
+        cases = [case for case in cases if not any(asdict(case).items() <= one.items() for one in kept)]
     computing = [case for case in cases if case.work != "load"]
     measured, beside = [], arithmetic(computing) if accelerator() and asked.out and computing else {}
     for case in cases:
+        if time.monotonic() - begun > 60 * asked.minutes:
+            print(f"{len(cases) - len(measured)} cases are left after {asked.minutes:g} minutes", flush=True)
+            break
         names = [name for name in asked.contender if accelerator() or case.batch <= 32 or name not in SLOW]
         measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
         print(line(measured[-1]), flush=True)

@@ -1,6 +1,6 @@
 """Teachers and the small network that learns from them, on FER2013, for an accelerator lent for minutes.
 
-`python benchmarks/teach_fer2013.py results/taught-NAME.json --data FER2013 --runs DIR --minutes 9`
+`python benchmarks/teach_fer2013.py results/teach_fer2013-NAME.json --data FER2013 --runs DIR --minutes 9`
 
 FER2013 is an npz of its rows; with FER+'s votes in it, all learn those too. DIR gets a folder for each run, which goes
 on where it stopped if the script is called again, and `model`, the student as people share it. Teachers are trained one

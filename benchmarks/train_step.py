@@ -16,10 +16,10 @@ ON_CPU = [
 ]
 ON_ACCELERATOR = [
     Case("train", network, batch, dtype)
-    for network in ("published", "resnet18", "resnet50")
+    for network in ("published", "small", "resnet18", "resnet50")
     for dtype in ("float32", "bfloat16")
     for batch in (32, 256, 1024)
-] + [Case("train", "small", 128, dtype) for dtype in ("float32", "bfloat16")]
+]
 
 if __name__ == "__main__":
     if accelerator():

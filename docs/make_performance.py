@@ -62,6 +62,19 @@ TITLES = {
     "data": "## Gathering batches",
 }
 
+ACCELERATOR = (
+    (
+        "steps",
+        "train_step",
+        "training steps of four networks, two number formats, three batches, resident and streamed",
+    ),
+    ("runs", "fifty_epochs", "the published run whole"),
+    ("runs", "side_by_side", "1, 2, 4 and 8 runs at once, beside one; target 0.35 for eight"),
+    ("runs", "inference", "applying networks to 1, 32 and 1,024 images"),
+    ("accuracy", "teach_fer2013", "teachers on FER2013, and the small network that learns from them"),
+)
+"""What is asked of an accelerator: the part of benchmarks/accelerator.py, the script whose files hold it, and words."""
+
 NETWORKS = {
     "published": "the published network",
     "small": "ResNetFERSmall",
@@ -88,6 +101,8 @@ def measurements() -> dict[str, Any]:
         "epoch*",
         "sweep*",
         "fifty_epochs*",
+        "side_by_side*",
+        "teach_fer2013*",
         "prepare",
         "parts",
         "convolutions*",
@@ -141,6 +156,8 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 {convolutions(every(measured, "convolutions"))}
 
 {bfloat16(measured["bfloat16"]["runs"][-1])}
+
+{accelerators(measured)}
 """
 
 
@@ -234,6 +251,30 @@ nothing needs; measured with AVX-512 it has it. `jaxfer.models.kernels.convoluti
             kernel = f"{row['kernel']}x{row['kernel']}, {row['in']} to {row['out']}"
             text += f"\n| {row['side']}x{row['side']} | {kernel} | {row['stride']} | {numbers} |"
     return text
+
+
+def accelerators(measured: dict[str, Any]) -> str:
+    """Return what is asked of accelerators, by which command, and on which ones it was measured."""
+    rows = ""
+    for part, script, what in ACCELERATOR:
+        runs = [run for runs in every(measured, script) for run in runs if run["machine"].get("accelerator")]
+        cases = [f"{run['machine']['accelerator']}{cases_in(run)}" for run in runs]
+        rows += f"\n| {what} | `{part}` | {', '.join(cases) or 'not yet'} |"
+    return f"""## What waits for an accelerator
+
+No accelerator is needed to use or to test jaxfer, and one was at hand for minutes alone. What is asked of one, by which part of
+`PYTHONPATH=. python benchmarks/accelerator.py PART NAME`, and where it was measured:
+
+| what | part | measured on |
+|---|---|---|{rows}
+
+Until then the loop's way to feed an accelerator from the host (up to 16 steps a dispatch, see [training](training.md#devices)) is tested for its
+numbers alone, on CPU devices, and the row `jaxfer` of the table with H200 above is that of one step a dispatch."""
+
+
+def cases_in(run: Run) -> str:
+    """Return how many cases a run has, in words, where it has any."""
+    return f" ({len(run['cases'])} cases)" if "cases" in run else ""
 
 
 def bfloat16(run: Run) -> str:

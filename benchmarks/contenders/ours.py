@@ -17,6 +17,7 @@ from jaxfer.inference import FaceModel, load_model
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.models import compiled_for, make_model
 from jaxfer.training import HostFeed, Objective, ResidentFeed, create_state, make_optimizer
+from jaxfer.training.feed import STEPS
 from jaxfer.training.step import train_function
 
 PACKAGES = ("jaxfer", "jax", "flax", "optax", "numpy")
@@ -28,8 +29,8 @@ PORTION = 32
 def build(case: Case, way: str) -> Contender:
     """Return the training step, or the network in evaluation mode, on the devices that the batch warrants.
 
-    way: `host` takes batches from the host's memory, one step a dispatch; `resident` holds the images on the device
-        and takes many steps a dispatch, as `fit` does on accelerators that have room.
+    way: `host` takes batches from the host's memory, one step a dispatch on a CPU and several on accelerators;
+        `resident` holds the images on the device and takes many steps a dispatch. `fit` does the same.
     """
     if case.work == "infer":
         return applied(case)
@@ -48,11 +49,15 @@ def build(case: Case, way: str) -> Contender:
     split = Split("train", images, labels)
     state, nothing = parallel.place((state, Metrics.empty(CLASSES)))
     if way == "resident":
-        train, portions = ResidentFeed().training(step, split, parallel).run, portions_of_rows(case.batch)
+        feed, portions = ResidentFeed(), portions_of_rows(case.batch)
+    elif parallel.devices[0].platform == "cpu":
+        feed, portions = HostFeed(), portions_of_images(batches)
+    else:
+        feed, portions = HostFeed(STEPS), stacked_portions(batches)
+    train = feed.training(step, split, parallel).run
+    if feed.steps > 1:
         # A program of its own, which the few steps of the warm-up would not compile.
         train(jax.tree.map(jax.numpy.copy, state), nothing, next(portions(PORTION)))
-    else:
-        train, portions = HostFeed().training(step, split, parallel).run, portions_of_images(batches)
 
     def run(steps: int) -> tuple[float, float]:
         nonlocal state
@@ -86,6 +91,16 @@ def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable
     """Return what yields batches in turn, for so many steps."""
     turns = cycle([{"image": x, "label": labels, "mask": np.ones(len(x), bool)} for x, labels in batches])
     return lambda steps: islice(turns, steps)
+
+
+def stacked_portions(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[dict[str, Any]]]:
+    """Return what yields batches in turn, `STEPS` at a time, gathered as `fit` does, and those left over one by one."""
+    turns = portions_of_images(batches)
+
+    def portion(steps: int) -> dict[str, Any]:
+        return jax.tree.map(lambda *each: np.stack(each), *turns(steps))
+
+    return lambda steps: map(portion, [STEPS] * (steps // STEPS) + [1] * (steps % STEPS))
 
 
 def portions_of_rows(batch: int) -> Callable[[int], Iterator[dict[str, Any]]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NotRequired, Required, TypedDict, cast
 
 import numpy as np
@@ -23,7 +24,7 @@ TEACHER = "teacher_"
 """What the columns of teachers begin with, before the name of a network's output."""
 
 AHEAD = 8
-"""Batches that are ready before they are asked for, where images are not in memory."""
+"""Batches, or portions of several, that are ready before they are asked for, where images are not in memory."""
 
 
 class Batch(TypedDict, total=False):
@@ -146,12 +147,23 @@ class Batches:
             rows["mirrored"] = _filled(self._turns(epoch)[here], self.batch_size)[self._part]
         return rows
 
+    def rows_between(self, start: int, end: int) -> Rows:
+        """Return where the batches of steps `start` to `end - 1` lie, stacked: `row` and `mask` are [steps, b]."""
+        return stack([self.rows(step) for step in range(start, end)])
+
     def __getitem__(self, step: int) -> Batch:
         return gather(self._columns, self.rows(step))
 
     def between(self, start: int, end: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `end - 1`, read ahead in threads where the images are streamed."""
         return _served(self.split, self.__getitem__, range(start, end))
+
+    def portions(self, stops: Sequence[int]) -> Iterator[Batch]:
+        """Yield the batches from each stop to the next, stacked along a new first axis, read ahead like `between`."""
+        pairs = list(pairwise(stops))
+        return _served(
+            self.split, lambda index: gather(self._columns, self.rows_between(*pairs[index])), range(len(pairs))
+        )
 
 
 def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:
@@ -191,9 +203,15 @@ def columns(split: Split) -> dict[str, Any]:
 
 
 def gather(columns: Mapping[str, Any], rows: Rows) -> Batch:
-    """Return the batch that lies at `rows`, as `Batches.rows` has them; on the devices where both are there."""
-    gathered = {name: values[rows["row"]] for name, values in columns.items()}
+    """Return the batch that lies at `rows`, as `Batches.rows` or `stack` has them; on the devices where both are."""
+    shape, flat = rows["row"].shape, rows["row"].reshape(-1)
+    gathered = {name: values[flat].reshape(*shape, *values.shape[1:]) for name, values in columns.items()}
     return cast(Batch, {name: values for name, values in rows.items() if name != "row"} | gathered)
+
+
+def stack(rows: Sequence[Rows]) -> Rows:
+    """Return the rows of several batches along a new first axis: `row` int32 and `mask` bool, and so what else."""
+    return cast(Rows, {name: np.stack([each[name] for each in rows]) for name in rows[0]})
 
 
 def epoch_order(labels: Int[np.ndarray, " n"], sampling: Sampling, *, seed: int, epoch: int) -> Int[np.ndarray, " n"]:

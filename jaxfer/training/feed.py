@@ -1,6 +1,6 @@
 """How the images of a run reach its devices: batch by batch from the host, or all at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxfer.data.batches import Batch, Batches, Rows, columns, evaluation_rows, gather
+from jaxfer.data.batches import Batch, Batches, Rows, columns, evaluation_rows, gather, stack
 from jaxfer.data.dataset import Dataset, Split
 from jaxfer.devices.placement import Parallel
 from jaxfer.metrics import Metrics
@@ -21,6 +21,12 @@ TrainFunction = Callable[..., tuple[TrainState, Metrics]]
 """`step(state, batch, *more)`, as of `train_function`; further arguments are whole on every device."""
 EvalFunction = Callable[..., Metrics]
 """`step(variables, batch, *more)`, as of `eval_function`."""
+
+STEPS = 16
+"""Most steps of a dispatch that takes its batches from the host, on accelerators."""
+
+PORTION = 32 * 2**20
+"""Most bytes of images that one dispatch brings from the host, unless a single batch has more."""
 
 SHARE = 0.5
 """The share of a device's memory that images may take; the rest is for the network, whose needs are unknown."""
@@ -74,20 +80,29 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class HostFeed:
-    """Batches gathered on the host, one step per dispatch: for CPUs, and for images that no device can hold.
+    """Batches gathered on the host: for CPUs, and for images that no device can hold.
 
-    An accelerator does not wait for it. The loop reads the loss of one step after it has sent off the next, so a batch
-    is gathered and copied while the step before it runs.
+    An accelerator does not wait for it. The loop reads the losses of one dispatch after it has sent off the next, so
+    batches are gathered and copied, as uint8, while the steps before them run.
+
+    Attributes:
+        steps: Most steps in a dispatch, whose batches take at most 32 MiB together. Several spread its cost, in a
+            `lax.scan`; signals, checkpoints and the progress bar wait for its end. On a CPU 1, since XLA runs a
+            convolution in a loop twenty times slower there.
     """
 
+    steps: int = 1
+
     def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
-        """Return steps that take one batch from the host each.
+        """Return steps that take their batches from the host.
 
         Args:
             step: As for `Feed.training`.
             split: As for `Feed.training`.
             parallel: As for `Feed.training`.
         """
+        if self.steps > 1:
+            return self._scanned(step, parallel)
 
         def one(state: TrainState, batch: Batch, running: Metrics, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
             state, metrics = step(state, batch, *more)
@@ -100,6 +115,17 @@ class HostFeed:
             return enumerate(batches.between(start, end), start + 1)
 
         return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, *more))
+
+    def _scanned(self, step: TrainFunction, parallel: Parallel) -> Training:
+        compiled = parallel.compile(_scan(step, lambda _, batch: batch), donate=True, axis=1)
+
+        def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
+            image = int(np.prod(batches.split.images.shape[1:]))
+            steps = min(self.steps, max(1, PORTION // (batches.batch_size * image)))
+            stops = list(_stops(start, end, steps, batches.steps_per_epoch))
+            return zip(stops[1:], batches.portions(stops), strict=True)
+
+        return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, (), *more))
 
     def scoring(
         self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
@@ -141,24 +167,12 @@ class ResidentFeed:
             axis: The axis of the examples in the rows of a step: 0, or 1 where rows of several runs are stacked.
         """
         held, batch_at = _hold(split, parallel)
-
-        def scan(
-            state: TrainState, rows: Rows, running: Metrics, held: dict[str, Any], *more: Any
-        ) -> tuple[TrainState, Metrics, Metrics]:
-            def one(carry: tuple[TrainState, Metrics], rows: Rows) -> tuple[tuple[TrainState, Metrics], Metrics]:
-                state, metrics = step(carry[0], batch_at(held, rows), *more)
-                return (state, carry[1].merge(metrics)), metrics
-
-            (state, running), each = lax.scan(one, (state, running), rows)
-            return state, running, each
-
-        # Rows are cut over the devices one axis further in: the first axis is that of the steps. The images are an
-        # argument: closing over them would make them constants of the program.
-        compiled = parallel.compile(scan, donate=True, axis=axis + 1)
+        # Rows are cut over the devices one axis further in: the first axis is that of the steps.
+        compiled = parallel.compile(_scan(step, batch_at), donate=True, axis=axis + 1)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
-                yield stop, _stack([batches.rows(step) for step in range(first, stop)])
+                yield stop, batches.rows_between(first, stop)
 
         return Training(portions, lambda state, running, rows, *more: compiled(state, rows, running, held, *more))
 
@@ -174,7 +188,7 @@ class ResidentFeed:
             batch_size: As for `Feed.scoring`.
         """
         held, batch_at = _hold(split, parallel)
-        rows = _stack(evaluation_rows(len(split), batch_size, parallel.shard))
+        rows = stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
         def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
             def measure(rows: Rows) -> Metrics:
@@ -201,11 +215,33 @@ def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
     """
     images = [split.images for split in (data.train, data.val)]
     local = [device for device in parallel.devices if device.process_index == jax.process_index()]
-    if local[0].platform == "cpu" or not all(hasattr(array, "__array__") for array in images):
+    if local[0].platform == "cpu":
         return HostFeed()
+    if not all(hasattr(array, "__array__") for array in images):
+        return HostFeed(STEPS)
     limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in local]
     needed = sum(int(np.prod(array.shape)) for array in images)
-    return ResidentFeed() if needed <= SHARE * min(limits) else HostFeed()
+    return ResidentFeed() if needed <= SHARE * min(limits) else HostFeed(STEPS)
+
+
+def _scan(step: TrainFunction, batch_at: Callable[[Any, Any], Batch]) -> Callable[..., Any]:
+    """Return `scan(state, portion, running, held, *more)`, which takes a step with each `batch_at(held, rows)`.
+
+    The rows are those along the first axis of the portion. What is held is an argument: closing over images would make
+    them constants of the program.
+    """
+
+    def scan(
+        state: TrainState, portion: Any, running: Metrics, held: Any, *more: Any
+    ) -> tuple[TrainState, Metrics, Metrics]:
+        def one(carry: tuple[TrainState, Metrics], rows: Any) -> tuple[tuple[TrainState, Metrics], Metrics]:
+            state, metrics = step(carry[0], batch_at(held, rows), *more)
+            return (state, carry[1].merge(metrics)), metrics
+
+        (state, running), each = lax.scan(one, (state, running), portion)
+        return state, running, each
+
+    return scan
 
 
 def _hold(split: Split, parallel: Parallel) -> tuple[dict[str, Any], Callable[[dict[str, Any], Rows], Batch]]:
@@ -232,8 +268,3 @@ def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:
         epoch, index = divmod(start, per_epoch)
         start = min(epoch * per_epoch + min((index // steps + 1) * steps, per_epoch), end)
         yield start
-
-
-def _stack(rows: Sequence[Rows]) -> Rows:
-    """Return the rows of k batches as `row` int32 and `mask` bool, each [k, b], and so what else they have."""
-    return jax.tree.map(lambda *each: np.stack(each), *rows)

@@ -78,6 +78,10 @@ def test_serving_can_start_at_any_step(faces, stream):
     whole = list(batches.between(0, 12))
     for start in (0, 1, 7, 12):
         assert_same_batches(batches.between(start, 12), whole[start:])
+    stops = [1, 4, 5, 9]
+    for portion, start, end in zip(batches.portions(stops), stops, stops[1:], strict=False):
+        one_by_one = ({name: values[index] for name, values in portion.items()} for index in range(end - start))
+        assert_same_batches(one_by_one, whole[start:end])
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -202,6 +206,7 @@ def test_prepared_pixels_are_served_from_where_they_lie(faces, prepared, kept, m
             assert_same_batches(evaluation_batches(split, 8), evaluation_batches(twin, 8))
         one, other = (Batches(split, 8, 5, sampling="sqrt") for split in (data.train, straight.train))
         assert_same_batches(one.between(3, 11), other.between(3, 11))
+        assert_same_batches(one.portions([3, 5, 6]), other.portions([3, 5, 6]))
 
 
 def test_prepared_pixels_of_another_size_are_decoded_and_kept(faces, tmp_path, kept):
