@@ -143,6 +143,33 @@ def test_the_page_watches_a_camera_and_says_what_is_no_picture(browser, address,
 
 
 @needs_browser
+def test_a_picture_is_shown_as_its_faces_were_found(browser, address, files):
+    browser.open(address, width=1280)
+    browser.run("""{
+      const { createObjectURL } = URL;
+      globalThis.kinds = new Map();
+      URL.createObjectURL = (blob) => {
+        const address = createObjectURL(blob);
+        kinds.set(address, blob.type);
+        return address;
+      };
+    }""")
+    [face] = look(browser, files / "moving.gif")["faces"]
+    assert face["label"] == "happy"
+    browser.wait_for("image.naturalWidth === 320")
+    assert browser.run("kinds.get(image.src)") == "image/jpeg"  # which does not move
+    assert browser.complaints == []
+
+
+@needs_browser
+def test_a_page_that_no_server_serves_says_so(browser, folder, files):
+    browser.open(folder / "index.html", width=1280)
+    browser.choose("input", files / "one.png")
+    [sentence] = browser.wait_for(f"{SENTENCES}.length && {SENTENCES}")
+    assert sentence.startswith("Browsers let no file compute: serve its folder")
+
+
+@needs_browser
 def test_the_page_says_what_it_needs_where_that_is_not_there(browser, folder, address, files):
     missing = folder / "ort.wasm.min.mjs"
     aside = missing.rename(folder / "aside")
