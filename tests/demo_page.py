@@ -33,7 +33,7 @@ FAINTEST = """(() => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
-    if (!texts.currentNode.textContent.trim() || !element.checkVisibility()) continue;
+    if (!texts.currentNode.textContent.trim() || !element.checkVisibility({ opacityProperty: true })) continue;
     const ground = groundOf(element);
     const ink = over(parsed(getComputedStyle(element).color), ground);
     const [dark, bright] = [ink, ground].map(luminance).sort((one, other) => one - other);

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import PROGRAM, Browser
+from demo_page import FAINTEST
 
 import jaxfer
 from jaxfer.cli.main import VERBS, parse
@@ -153,6 +154,7 @@ def test_the_site_is_read_and_searched_from_the_disk(site, dark):
                 browser.open(site / f"{name}.html", width=width, dark=dark)
                 assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width], name
                 assert browser.run("document.body.dataset.mdColorScheme") == ("slate" if dark else "default")
+                assert browser.run(FAINTEST)[0] >= 4.5, browser.run(FAINTEST)
                 assert browser.complaints == []
         browser.run("document.querySelector('[data-md-component=search-query]').focus()")
         browser._send("Input.insertText", text="temperature")
