@@ -83,7 +83,7 @@ def test_links_lead_to_where_pages_and_files_went(make_site, tmp_path, monkeypat
 
 def test_the_commands_of_the_first_page_are_ones():
     commands = re.findall(r"^```\njaxfer (.+)$", START, re.MULTILINE)
-    assert {command.split()[0] for command in commands} == {"predict", "train"}
+    assert {command.split()[0] for command in commands} == {"predict", "demo", "train"}
     assert all(parse(command.split()) for command in commands)
 
 
