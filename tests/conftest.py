@@ -9,8 +9,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Compiles random numbers four times as fast as the highest level, to the same bits.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=2")
 
+import browser
 import hypothesis
 import jax
+import pytest
 
 from jaxfer.devices import compile_cache
 
@@ -58,3 +60,9 @@ SLOWEST = ("devices", "examples", "training", "docs", "tasks", "benchmarks", "sw
 def pytest_collection_modifyitems(items):
     order = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
+
+
+def pytest_runtest_setup(item):
+    # Raised here and not where each test is marked, so that pytest's summary has one line for all of them.
+    if item.get_closest_marker("browser") and browser.PROGRAM is None:
+        pytest.skip("no Chromium or Chrome: apt-get install chromium, or name one in CHROME")

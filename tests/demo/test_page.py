@@ -4,11 +4,11 @@ import threading
 
 import numpy as np
 import pytest
-from demo_page import BOXES, CARDS, FAINTEST, SENTENCES, needs_browser
+from demo_page import BOXES, CARDS, FAINTEST, SENTENCES
 
 from jaxfer.demo import DemoServer
 
-pytestmark = needs_browser
+pytestmark = pytest.mark.browser
 
 PHONE, DESK = 390, 1280
 

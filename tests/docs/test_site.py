@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browser import PROGRAM, Browser
+from browser import Browser
 from demo_page import FAINTEST
 
 import jaxfer
@@ -145,7 +145,7 @@ def test_nothing_of_the_site_comes_from_elsewhere(site):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: apt-get install chromium, or name one in CHROME")
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_site_is_read_and_searched_from_the_disk(site, dark):
     with Browser() as browser:
