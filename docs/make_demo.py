@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 PEOPLE = ((48, 0), (24, 1), (31, 3))
 """Seed and expression of each."""
 
-SIDE, WIDTH, HEIGHT = 400, 1280, 965
+SIDE, WIDTH, HEIGHT = 400, 1280, 1025
 
 
 def main() -> None:

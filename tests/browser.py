@@ -52,12 +52,16 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             self._send(f"{domain}.enable")
 
-    def open(self, page: Path | str, *, width: int, dark: bool = False) -> None:
-        """Show a file, or what is at an address, in a window of this width, to a reader who prefers light or dark."""
+    def open(self, page: Path | str, *, width: int, dark: bool = False, still: bool = False) -> None:
+        """Show a file, or what is at an address, in a window of this width, to a reader who prefers light or dark.
+
+        With `still`, the reader prefers pages on which nothing moves.
+        """
         narrow = width < 600
         self._send("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=narrow)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._send("Emulation.setEmulatedMedia", features=[scheme])
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}
+        self._send("Emulation.setEmulatedMedia", features=[scheme, motion])
         self._events.clear()
         self._send("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
@@ -77,6 +81,12 @@ class Browser:
         self.run("document.querySelectorAll('details').forEach(one => one.open = true)")
         wide = "filter(one => one.scrollWidth > one.clientWidth).map(one => one.querySelector('caption').textContent)"
         return self.run(f"{boxes}.{wide}")
+
+    @property
+    def spoken(self) -> list[tuple[str, str]]:
+        """The role and the name of everything on the page that those who do not see it are told of."""
+        nodes = self._send("Accessibility.getFullAXTree")["nodes"]
+        return [(one["role"]["value"], one.get("name", {}).get("value", "")) for one in nodes if not one["ignored"]]
 
     def run(self, script: str) -> Any:
         """Return the value of a JavaScript expression in the page."""

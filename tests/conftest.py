@@ -15,8 +15,10 @@ os.environ.setdefault(
     + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""),
 )
 
+import browser
 import hypothesis
 import jax
+import pytest
 
 from jaxfer.devices import compile_cache
 
@@ -64,3 +66,9 @@ SLOWEST = ("devices", "examples", "training", "docs", "tasks", "benchmarks", "sw
 def pytest_collection_modifyitems(items):
     order = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
+
+
+def pytest_runtest_setup(item):
+    # Raised here and not where each test is marked, so that pytest's summary has one line for all of them.
+    if item.get_closest_marker("browser") and browser.PROGRAM is None:
+        pytest.skip("no Chromium or Chrome: apt-get install chromium, or name one in CHROME")

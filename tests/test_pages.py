@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from browser import PROGRAM, Browser
+from browser import Browser
 from formats import class_folders
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, with_intervals, write_run, write_sweep
 
@@ -12,8 +12,7 @@ from jaxfer.data.checking import check
 from jaxfer.reports import read_runs, write_check, write_report, write_runs_report, write_sweep_report
 from jaxfer.sweeps import read_sweep
 
-NEEDED = "no Chromium or Chrome: apt-get install chromium, or name one in CHROME"
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NEEDED)
+pytestmark = pytest.mark.browser
 
 PHONE, DESK = 390, 1280
 MOST_BYTES = 2_000_000

@@ -69,7 +69,7 @@ print([row["loss"] for row in rows] == losses["a mesh"])
 import optax
 
 from jaxfer import ResNetFER, make_train_step
-from jaxfer.data.batches import Batches
+from jaxfer.data import Batches
 from jaxfer.training import Objective, create_state
 
 mesh, model, optimizer = Sharded(), ResNetFER(), optax.sgd(0.01)

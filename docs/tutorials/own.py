@@ -87,7 +87,7 @@ import numpy as np
 import optax
 
 from jaxfer import make_train_step
-from jaxfer.data.batches import Batches
+from jaxfer.data import Batches
 from jaxfer.training import Objective, create_state
 
 model, optimizer = Convolutions(), optax.adamw(2e-3, weight_decay=0.05)

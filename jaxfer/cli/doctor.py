@@ -45,3 +45,5 @@ class Doctor:
             print_examination(found)
         if wrong := problems(found):
             raise UserError("not all is well: " + "; ".join(f"{name}: {said}" for name, said in wrong.items()))
+        if not self.json:
+            print("all is well")

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset, Split
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from jaxfer.data.loading import load
     from jaxfer.data.prepared import prepare
 
-__all__ = ["Dataset", "Split", "check", "load", "prepare"]
+__all__ = ["Batches", "Dataset", "Split", "check", "load", "prepare"]
 
 _HOMES = {"check": "checking", "load": "loading", "prepare": "prepared"}
 """The modules of what is imported when it is used: whoever trains on arrays does without Pillow and tfds."""

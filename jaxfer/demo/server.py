@@ -6,12 +6,13 @@ import json
 import re
 import sys
 import time
+import traceback
 from collections import OrderedDict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from jaxfer.errors import UserError
 from jaxfer.inference.predictor import Predictor
 from jaxfer.inference.tracks import Tracks
 from jaxfer.inference.video import SMOOTH
-from jaxfer.reports.demo_page import ServerPage, explanation
+from jaxfer.reports.demo_page import ServerPage, explanation, upright
 
 HOST = "127.0.0.1"
 """The address that is listened on: no other machine reaches it."""
@@ -38,6 +39,9 @@ CAMERAS = 16
 
 GROUPS = 1, 4, 8
 """Numbers of faces that the network is compiled for before they are seen: those that are computed at once on a CPU."""
+
+FAILED = "jaxfer failed at this picture, and the terminal that it runs in says where"
+"""What the page is told of an error of jaxfer itself."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -128,6 +132,15 @@ class DemoServer(ThreadingHTTPServer):
                 return {"problem": "the face is not found again"}
             return explanation(self._predictor, picture, faces[index])
 
+    def upright(self, picture: bytes) -> dict[str, Any]:
+        """Return a picture as its boxes count it, turned and without motion, in a format of all browsers, for JSON.
+
+        Args:
+            picture: As for `faces`.
+        """
+        with self._lock:
+            return upright(self._predictor, picture)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a page that was closed while it waited, or of a connection that fell silent."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
@@ -161,6 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(self._get)
 
+    def do_HEAD(self) -> None:
+        self._answer(self._get)
+
     def do_POST(self) -> None:
         self._answer(self._post)
 
@@ -174,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, answer: Any) -> None:
         try:
-            host = self.headers.get("Host", "")
+            host = self._said_once("Host")
             if re.sub(r":\d+$", "", host) not in NAMES:
                 raise _Refused(HTTPStatus.FORBIDDEN, f"this is {self.server.address}, and nothing by another name")
             answer(host)
@@ -182,29 +198,46 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # what else comes on it is not read
             self._send(refused.status, "text/plain; charset=utf-8", str(refused).encode())
 
+    def _said_once(self, header: str) -> str:
+        """Return what a header says, "" where there is none; of several it could be any, and so none is believed."""
+        values = self.headers.get_all(header, [])
+        if len(values) > 1:
+            raise _Refused(HTTPStatus.BAD_REQUEST, f"say {header} once")
+        return "".join(values)
+
+    def _asked(self) -> SplitResult:
+        try:
+            return urlsplit(self.path)
+        except ValueError as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "what is asked for is no address") from error
+
     def _get(self, host: str) -> None:
-        if urlsplit(self.path).path != "/":
+        if self._asked().path != "/":
             raise _Refused(HTTPStatus.NOT_FOUND, "there is one page, /")
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body, which is not read, would be taken for the next request
         page = self.server.page
         self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.content, {"Content-Security-Policy": page.policy})
 
     def _post(self, host: str) -> None:
-        if self.headers.get("Origin") != f"http://{host}":
+        if self._said_once("Origin") != f"http://{host}":
             raise _Refused(HTTPStatus.FORBIDDEN, "only the page itself may ask")
-        asked = urlsplit(self.path)
+        asked = self._asked()
         said = {name: values[-1] for name, values in parse_qs(asked.query).items()}
         if asked.path == "/faces":
             camera = said.get("camera")
             if camera is not None and not re.fullmatch(r"[\w-]{1,64}", camera):
                 raise _Refused(HTTPStatus.BAD_REQUEST, "a camera is called by at most 64 letters, digits and dashes")
             found = self._or_problem(lambda picture: self.server.faces(picture, camera))
+        elif asked.path == "/upright":
+            found = self._or_problem(self.server.upright)
         elif asked.path == "/explanation":
             index = said.get("face", "")
             if not re.fullmatch(r"[0-9]{1,6}", index):
                 raise _Refused(HTTPStatus.BAD_REQUEST, "face is to be its number, from 0")
             found = self._or_problem(lambda picture: self.server.explanation(picture, int(index)))
         else:
-            raise _Refused(HTTPStatus.NOT_FOUND, "pictures are sent to /faces or /explanation")
+            raise _Refused(HTTPStatus.NOT_FOUND, "pictures are sent to /faces, /upright or /explanation")
         self._send(HTTPStatus.OK, "application/json", json.dumps(found).encode())
 
     def _or_problem(self, answer: Any) -> dict[str, Any]:
@@ -213,9 +246,12 @@ class _Handler(BaseHTTPRequestHandler):
             return answer(picture)
         except UserError as error:
             return {"problem": str(error)}
+        except Exception:  # whoever looks at the page is told as well as whoever looks at the terminal
+            traceback.print_exc()
+            raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED) from None
 
     def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
+        length = self._said_once("Content-Length")
         if "Transfer-Encoding" in self.headers or not re.fullmatch(r"[0-9]{1,18}", length):
             raise _Refused(HTTPStatus.LENGTH_REQUIRED, "say by Content-Length how many bytes come")
         if int(length) > MOST_BYTES:
@@ -234,4 +270,5 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (more or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)

@@ -359,6 +359,11 @@ def called(place: Path | str) -> str:
     return place if isinstance(place, str) and place in SHIPPED else Path(place).resolve().name
 
 
+def is_shipped(model: FaceModel) -> bool:
+    """Return whether a network is one that comes with jaxfer, by how it was made, wherever it was read from."""
+    return any(model.notes == _read_config(folder)["notes"] for folder in SHIPPED.values())
+
+
 def class_names_of(place: Path | str) -> tuple[str, ...]:
     """Return what the logits of the expression stand for, of a run or of what `load_model` takes.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxfer.inference import faces
 from jaxfer.inference.framing import ENLARGED, Framing
-from jaxfer.inference.model import SHIPPED, FaceModel
+from jaxfer.inference.model import FaceModel, is_shipped
 from jaxfer.inference.predictor import Face, Predictor
 from jaxfer.inference.tracks import GAP
 from jaxfer.inference.video import SMOOTH
@@ -20,6 +20,9 @@ SIDE = 256
 
 MOST_BYTES, MOST_PIXELS = 2**26, 2**26
 """Bytes and pixels of a photograph that the page takes which computes in the browser."""
+
+SHOWN = 2560
+"""Pixels of the longer side of a picture that is drawn anew to be shown, at most."""
 
 SERVER, BROWSER = "demo_server.js", "demo_onnx.js"
 """What the page asks: a server on this machine, or the network in the browser itself."""
@@ -43,7 +46,7 @@ class ServerPage:
 
     def __init__(self, predictor: Predictor, name: str, most_bytes: int) -> None:
         settings = {"names": [printable(name) for name in predictor.names], "mostBytes": most_bytes}
-        self.content = _page(SERVER, settings, name).encode()
+        self.content = _page(SERVER, predictor.model, settings, name).encode()
         self.policy = "; ".join([*_policy(SERVER), "frame-ancestors 'none'"])
 
 
@@ -60,6 +63,7 @@ def web_page(model: FaceModel, framing: Framing, name: str, commands: str) -> st
         "names": [printable(name) for name in model.names()],
         "mostBytes": MOST_BYTES,
         "mostPixels": MOST_PIXELS,
+        "shown": SHOWN,
         "side": model.image_size,
         "framing": {"box": framing.box, "landmarks": framing.landmarks},
         "detector": {
@@ -76,16 +80,18 @@ def web_page(model: FaceModel, framing: Framing, name: str, commands: str) -> st
         "tracks": {"gap": GAP, "smooth": SMOOTH},
     }
     policy = "; ".join(_policy(BROWSER, "'self' 'wasm-unsafe-eval'"))
-    return _page(BROWSER, settings, name, policy, commands)
+    return _page(BROWSER, model, settings, name, policy, commands)
 
 
-def _page(engine: str, settings: dict[str, Any], name: str, policy: str = "", commands: str = "") -> str:
+def _page(
+    engine: str, model: FaceModel, settings: dict[str, Any], name: str, policy: str = "", commands: str = ""
+) -> str:
     return html.render(
         "demo.html.jinja",
         engine=engine,
         settings=settings,
         name=name,
-        is_shipped=name in SHIPPED,
+        is_shipped=is_shipped(model),
         policy=policy,
         commands=commands,
     )
@@ -120,6 +126,19 @@ def explanation(predictor: Predictor, picture: bytes, face: Face) -> dict[str, A
     shown = face.frame.cut(predictor.upright(picture), SIDE)
     pictures = {"shown": shown, "explained": overlay(shown, strength)}
     return {"label": face.label} | {name: html.picture(pixels, SIDE) for name, pixels in pictures.items()}
+
+
+def upright(predictor: Predictor, picture: bytes) -> dict[str, str]:
+    """Return the address of a picture as its boxes count it, turned and without motion, for JSON.
+
+    Args:
+        predictor: What has found its faces.
+        picture: The content of its file.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    return {"picture": html.picture(predictor.upright(picture), SHOWN)}
 
 
 def _digest(text: str) -> str:

@@ -78,6 +78,7 @@ def test_the_command_says_neither_the_user_nor_the_folders(janes_home, monkeypat
     assert "jane" not in text
     assert "  layout: class folders\n" in text
     assert "bytes 0.0 MiB" in text
+    assert text.endswith("\nall is well\n")
 
 
 def test_the_home_folder_is_shown_as_a_tilde(janes_home, monkeypatch, capsys):

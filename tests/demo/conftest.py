@@ -12,6 +12,7 @@ from videos import moving
 from jaxfer.inference import Predictor
 
 HAPPY = 1
+ORIENTATION = 0x0112
 CAMERA = 640, 480
 
 
@@ -28,6 +29,13 @@ def files(tmp_path_factory):
     group.save(folder / "group.jpg", quality=92)
     [one] = moving([HAPPY], lambda _: [(110, 120, 150)], 1)
     Image.fromarray(one).save(folder / "one.png")
+    # A browser shows these in another way than jaxfer reads them: lying on its side, moving, or not at all.
+    turned = Image.Exif()
+    turned[ORIENTATION] = 6
+    Image.fromarray(one).transpose(Image.Transpose.ROTATE_90).save(folder / "turned.webp", exif=turned)
+    moves = [Image.new("RGB", one.shape[1::-1], "teal")]
+    Image.fromarray(one).save(folder / "moving.gif", save_all=True, append_images=moves, duration=100, loop=0)
+    Image.fromarray(one).save(folder / "one.tiff")
     Image.new("RGB", (320, 240), "teal").save(folder / "none.png")
     (folder / "damaged.jpg").write_bytes((folder / "group.jpg").read_bytes()[:3000])
     (folder / "empty.jpg").write_bytes(b"")

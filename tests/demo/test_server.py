@@ -1,6 +1,8 @@
 """The server of the demo page: who may ask it, how much it takes, and that it answers one at a time."""
 
 import base64
+import contextlib
+import dataclasses
 import hashlib
 import http.client
 import io
@@ -13,7 +15,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -21,12 +22,13 @@ from PIL import Image
 
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.demo import DemoServer
-from jaxfer.demo.server import CAMERAS, MOST_BYTES
+from jaxfer.demo.server import CAMERAS, FAILED, MOST_BYTES
 from jaxfer.errors import UserError
-from jaxfer.inference import Detection, Predictor
+from jaxfer.inference import Detection, Predictor, save_model
+from jaxfer.inference.model import called
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(predictor):
     with DemoServer(predictor, "small", 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -122,6 +124,8 @@ def test_other_sites_may_not_ask(server, picture, path, origin):
     [
         ("GET", "/faces", 404),
         ("GET", "/../etc/passwd", 404),
+        ("GET", "http://[/", 400),
+        ("POST", "http://[/faces", 400),
         ("POST", "/", 404),
         ("POST", "/faces?camera=a%20b", 400),
         ("POST", "/faces?camera=" + 65 * "a", 400),
@@ -133,6 +137,41 @@ def test_other_sites_may_not_ask(server, picture, path, origin):
 )
 def test_what_is_not_offered_is_refused(server, method, path, status):
     assert ask(server, method, path, b"x")[0] == status
+
+
+def test_the_page_says_how_long_it_is_to_whoever_asks_for_no_more(server):
+    [asked, got] = [ask(server, method, "/") for method in ("HEAD", "GET")]
+    assert asked[0] == 200
+    assert asked[2] == b""
+    assert int(asked[1]["Content-Length"]) == len(got[2])
+    assert ask(server, "HEAD", "/", Host="evil.example")[0] == 403
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin", "Content-Length"])
+def test_a_header_that_is_said_twice_is_not_believed(server, header):
+    own = f"127.0.0.1:{server.server_address[1]}"
+    said = {"Host": own, "Origin": f"http://{own}", "Content-Length": "0"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in [*said.items(), (header, said[header])])
+    assert exchanged(server, f"POST /faces HTTP/1.1\r\n{lines}\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_body_of_a_request_that_has_none_is_not_taken_for_the_next_request(server):
+    host = f"Host: 127.0.0.1:{server.server_address[1]}\r\n"
+    hidden = f"GET /hidden HTTP/1.1\r\n{host}\r\n"
+    answered = exchanged(server, f"GET / HTTP/1.1\r\n{host}Content-Length: {len(hidden)}\r\n\r\n{hidden}")
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answered
+
+
+def exchanged(server, request):
+    """Return all that the server answers until it closes the connection."""
+    with socket.create_connection(server.server_address[:2], timeout=60) as connection:
+        connection.sendall(request.encode())
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):  # what it did not read is thrown away
+            while part := connection.recv(65536):
+                answer += part
+    return answer
 
 
 def test_more_bytes_than_are_taken_are_refused_before_they_come(server):
@@ -185,6 +224,40 @@ def test_a_face_is_explained(server, picture):
     assert shown.shape == explained.shape == (256, 256, 3)
     assert abs(shown - explained).mean() > 10
     assert "not found" in faces(server, picture, "/explanation?face=7")["problem"]
+
+
+def test_a_picture_is_returned_as_its_boxes_count_it(server):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned to the right by 90 degrees
+    content = io.BytesIO()
+    Image.new("RGB", (3000, 30), "teal").save(content, "WEBP", exif=turned)
+    found = faces(server, content.getvalue(), "/upright")
+    upright = Image.open(io.BytesIO(base64.b64decode(found["picture"].partition(",")[2])))
+    assert (upright.format, upright.size) == ("JPEG", (26, 2560))
+    assert faces(server, b"no picture", "/upright")["problem"]
+
+
+def test_an_error_of_its_own_is_told_to_the_page_and_in_the_terminal(predictor, picture, capfd):
+    def failing(_):
+        raise RuntimeError("the detector broke")
+
+    with served(Predictor(predictor.model, detector=failing)) as server:
+        status, _, content = ask(server, "POST", "/faces", picture)
+        assert (status, content.decode()) == (500, FAILED)
+        assert ask(server, "GET", "/")[0] == 200
+    assert capfd.readouterr().err.count("RuntimeError: the detector broke") == 1
+
+
+def test_what_is_said_of_the_network_that_ships_is_said_of_that_one_alone(predictor, tmp_path):
+    said = b"This network was trained on"
+    with served(predictor) as server:
+        assert said in ask(server, "GET", "/")[2]
+    # One's own network in a folder of the same name, and the one that ships in another.
+    other = save_model(dataclasses.replace(predictor.model, notes={}), tmp_path / "small")
+    copied = save_model(predictor.model, tmp_path / "mine")
+    for folder, is_shipped in ((other, False), (copied, True)):
+        with DemoServer(Predictor.load(folder, detector="whole"), called(folder), 0) as server:
+            assert (said in server.page.content) == is_shipped
 
 
 def test_pages_ask_at_once_and_the_network_answers_one_at_a_time(predictor, picture):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import onnxruntime
 import pytest
-from demo_page import BOXES, CARDS, SENTENCES, needs_browser
+from demo_page import BOXES, CARDS, SENTENCES
 
 from jaxfer.cli.main import main
 from jaxfer.demo import export_web
@@ -110,7 +110,7 @@ def look(browser, file):
     return browser.run("photographs.at(-1).answer")
 
 
-@needs_browser
+@pytest.mark.browser
 @pytest.mark.parametrize("name", ["group.jpg", "one.png"])
 def test_the_page_finds_and_names_the_faces_that_python_finds(browser, address, predictor, files, name):
     browser.open(address, width=1280)
@@ -128,7 +128,7 @@ def test_the_page_finds_and_names_the_faces_that_python_finds(browser, address, 
     assert browser.complaints == []
 
 
-@needs_browser
+@pytest.mark.browser
 def test_the_page_watches_a_camera_and_says_what_is_no_picture(browser, address, files):
     browser.open(address, width=390, dark=True)
     browser.choose("input", files / "damaged.jpg", files / "words.txt")
@@ -142,7 +142,34 @@ def test_the_page_watches_a_camera_and_says_what_is_no_picture(browser, address,
     assert browser.complaints == []
 
 
-@needs_browser
+@pytest.mark.browser
+def test_a_picture_is_shown_as_its_faces_were_found(browser, address, files):
+    browser.open(address, width=1280)
+    browser.run("""{
+      const { createObjectURL } = URL;
+      globalThis.kinds = new Map();
+      URL.createObjectURL = (blob) => {
+        const address = createObjectURL(blob);
+        kinds.set(address, blob.type);
+        return address;
+      };
+    }""")
+    [face] = look(browser, files / "moving.gif")["faces"]
+    assert face["label"] == "happy"
+    browser.wait_for("image.naturalWidth === 320")
+    assert browser.run("kinds.get(image.src)") == "image/jpeg"  # which does not move
+    assert browser.complaints == []
+
+
+@pytest.mark.browser
+def test_a_page_that_no_server_serves_says_so(browser, folder, files):
+    browser.open(folder / "index.html", width=1280)
+    browser.choose("input", files / "one.png")
+    [sentence] = browser.wait_for(f"{SENTENCES}.length && {SENTENCES}")
+    assert sentence.startswith("Browsers let no file compute: serve its folder")
+
+
+@pytest.mark.browser
 def test_the_page_says_what_it_needs_where_that_is_not_there(browser, folder, address, files):
     missing = folder / "ort.wasm.min.mjs"
     aside = missing.rename(folder / "aside")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browser import PROGRAM, Browser
+from browser import Browser
+from demo_page import FAINTEST
 
 import jaxfer
 from jaxfer.cli.main import VERBS, parse
@@ -82,7 +83,7 @@ def test_links_lead_to_where_pages_and_files_went(make_site, tmp_path, monkeypat
 
 def test_the_commands_of_the_first_page_are_ones():
     commands = re.findall(r"^```\njaxfer (.+)$", START, re.MULTILINE)
-    assert {command.split()[0] for command in commands} == {"predict", "train"}
+    assert {command.split()[0] for command in commands} == {"predict", "demo", "train"}
     assert all(parse(command.split()) for command in commands)
 
 
@@ -144,7 +145,7 @@ def test_nothing_of_the_site_comes_from_elsewhere(site):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: apt-get install chromium, or name one in CHROME")
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_site_is_read_and_searched_from_the_disk(site, dark):
     with Browser() as browser:
@@ -153,6 +154,7 @@ def test_the_site_is_read_and_searched_from_the_disk(site, dark):
                 browser.open(site / f"{name}.html", width=width, dark=dark)
                 assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width], name
                 assert browser.run("document.body.dataset.mdColorScheme") == ("slate" if dark else "default")
+                assert browser.run(FAINTEST)[0] >= 4.5, browser.run(FAINTEST)
                 assert browser.complaints == []
         browser.run("document.querySelector('[data-md-component=search-query]').focus()")
         browser._send("Input.insertText", text="temperature")

@@ -5,7 +5,7 @@ import re
 import jax
 import numpy as np
 import pytest
-from browser import PROGRAM, Browser
+from browser import Browser
 
 from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data import load
@@ -14,7 +14,7 @@ from jaxfer.models import make_model
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import Trained
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome: name one in the variable CHROME")
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,20 @@ const find = (selector, inside = document) => inside.querySelector(selector);
 const [stage, shown, image, video, boxes] = [".stage", ".shown", ".picture img", "video", ".boxes"].map((one) => find(one));
 const [findings, list, none, message, said] = [".findings", ".faces", ".none", ".message", ".said"].map((one) => find(one));
 const screen = find(".live"); // shows what the camera saw when the faces were where the boxes are
-const [strip, pace, chooser, cameraButton] = [".strip", ".pace", "input", "button.camera"].map((one) => find(one));
+const [strip, caption, pace, chooser] = [".strip", ".caption", ".pace", "input"].map((one) => find(one));
+const [chooseButton, cameraButton, awayButton] = ["choose", "camera", "away"].map((one) => find(`button.${one}`));
 
 const RETRY = 1500; // milliseconds after which an engine that was lost is asked again
 const MOST_BESIDE = 3; // faces whose cards stand beside the picture; those of more stand below it
 const PANORAMA = 1.9; // times its height that a picture of several faces is wide for the cards to stand below it, too
 const TAG = 30; // pixels of height that a name beside a box needs
+const SHOWN_AS_READ = ["image/jpeg", "image/png", "image/bmp", "image/avif"]; // others may be turned, move, or not be shown
 const LIVE_WORDS = 4000; // milliseconds between two sentences about what a camera shows
 
 const photographs = []; // each with its name, address, file, and its answer once there is one
 let current = null; // the photograph that is shown
-let live = null; // the camera while it is on: its stream, and the name of its tracks
+let live = null; // the camera while it is on: its stream, the name of its tracks, and the photograph shown before
+let isStarting = false; // whether the camera is being asked for
 let answer = null; // what is shown of the picture
 
 // ---- Words
@@ -57,26 +60,41 @@ function complain(text, about = null) {
   if (about) line.dataset.about = about;
   const away = made("button", "quiet", "OK");
   away.type = "button";
-  away.addEventListener("click", () => line.remove());
+  away.addEventListener("click", () => takeOff(line));
   line.append(away);
   message.append(line);
 }
 
 function settle(about) {
-  message.querySelectorAll(`[data-about="${about}"]`).forEach((line) => line.remove());
+  message.querySelectorAll(`[data-about="${about}"]`).forEach(takeOff);
+}
+
+// Takes an element off the page. If the focus is in it, what it stood beside gets it: nobody has to begin at the top.
+function takeOff(element) {
+  const hasFocus = element.contains(document.activeElement);
+  const beside = element.previousElementSibling ?? element.nextElementSibling;
+  element.remove();
+  if (hasFocus) (beside?.matches("button") ? beside : beside && find("button", beside))?.focus();
+  if (hasFocus) keepFocus();
+}
+
+// Gives the focus to a button that is always there, if it was lost with the element that had it.
+function keepFocus() {
+  const has = document.activeElement;
+  if (!has || has === document.body || !has.checkVisibility()) (live ? cameraButton : chooseButton).focus();
 }
 
 // ---- The engine, asked until it answers
 
-async function persistently(question, isWanted) {
+async function persistently(question, isWanted, say = (text) => complain(text, "lost")) {
   while (isWanted()) {
     try {
       const found = await question();
       settle("lost");
       return found;
     } catch (error) {
-      if (!(error instanceof Lost)) throw error;
-      complain(engine.lost, "lost");
+      if (!(error instanceof Lost)) return { problem: error.message };
+      say(engine.lost);
       await new Promise((done) => setTimeout(done, RETRY));
     }
   }
@@ -87,8 +105,10 @@ async function persistently(question, isWanted) {
 
 function show(found, { mirrored }) {
   answer = found;
-  const faces = (found?.faces ?? []).map((face, index) => ({ ...face, index, number: face.track ?? index + 1 }));
-  if (live) faces.sort((one, other) => one.number - other.number);
+  const indexed = (found?.faces ?? []).map((face, index) => ({ ...face, index }));
+  const faces = live
+    ? indexed.map((face) => ({ ...face, number: face.track })).sort((one, other) => one.number - other.number)
+    : inReadingOrder(indexed).map((face, i) => ({ ...face, number: i + 1 }));
   fit(boxes, faces.length, newBox);
   fit(list, faces.length, newCard);
   faces.forEach((face, i) => {
@@ -103,6 +123,18 @@ function show(found, { mirrored }) {
   return faces;
 }
 
+// Returns faces row by row, each from left to right. A row has all whose middle is above the chin of its topmost face.
+function inReadingOrder(faces) {
+  const middle = ({ box }, axis) => box[axis] + box[axis + 2] / 2;
+  const rows = [];
+  for (const face of faces.toSorted((one, other) => middle(one, 1) - middle(other, 1))) {
+    const [top] = rows.at(-1) ?? [];
+    if (top && middle(face, 1) < top.box[1] + top.box[3]) rows.at(-1).push(face);
+    else rows.push([face]);
+  }
+  return rows.flatMap((row) => row.sort((one, other) => middle(one, 0) - middle(other, 0)));
+}
+
 // Places what is shown anew, since its picture has another size on the screen now.
 function refit() {
   if (answer) show(answer, { mirrored: Boolean(live) });
@@ -112,7 +144,7 @@ addEventListener("resize", refit);
 
 // Adds or takes away the last elements until there are so many: those that stay keep the focus.
 function fit(parent, count, create) {
-  while (parent.children.length > count) parent.lastElementChild.remove();
+  while (parent.children.length > count) takeOff(parent.lastElementChild);
   while (parent.children.length < count) parent.append(create());
 }
 
@@ -228,17 +260,22 @@ function inWords(faces) {
 // ---- Where the network looked
 
 const why = find("dialog");
+let asking = null; // stands for the last question: the answer to one before is not shown
+why.addEventListener("close", keepFocus); // the face may have gone
 
 async function explain(index) {
   const sent = answer?.sent;
   if (!sent || why.open) return;
   const [wait, pair, reading] = [".wait", ".pair", ".reading"].map((one) => find(one, why));
-  Object.assign(wait, { hidden: false, textContent: "One moment …" });
+  wait.classList.remove("unseen");
+  wait.textContent = "One moment …";
   pair.hidden = reading.hidden = true;
   find("#why-title").textContent = "Where the network looked";
   why.showModal();
-  const found = await persistently(() => engine.explain(sent, index), () => why.open);
-  if (!found) return;
+  const say = (text) => (wait.textContent = text); // behind the dialog nobody would read or hear it
+  const asked = (asking = {});
+  const found = await persistently(() => engine.explain(sent, index), () => why.open && asking === asked, say);
+  if (!found || asking !== asked) return;
   if (found.problem) {
     wait.textContent = `This cannot be shown: ${reason(found.problem)}.`;
     return;
@@ -246,7 +283,8 @@ async function explain(index) {
   find("#why-title").textContent = `Where it looked for “${found.label}”`;
   find(".face-shown").src = found.shown;
   Object.assign(find(".face-explained"), { src: found.explained, alt: `The same face, bright where it spoke for ${found.label}` });
-  wait.hidden = true;
+  wait.classList.add("unseen"); // and is read out
+  wait.textContent = `Two pictures are shown: the face, and the face bright where it spoke for ${found.label}.`;
   pair.hidden = reading.hidden = false;
 }
 
@@ -255,6 +293,7 @@ async function explain(index) {
 async function add(files) {
   if (!files.length) return;
   stopCamera();
+  let isFirst = true;
   for (const file of files) {
     const problem = await unusable(file);
     if (problem) {
@@ -263,8 +302,9 @@ async function add(files) {
     }
     const photograph = { file, name: file.name || "pasted picture", address: URL.createObjectURL(file), answer: null };
     photographs.push(photograph);
-    if (!current || photographs.length === 1 || current.answer) turnTo(photograph);
-    listPhotographs();
+    if ((isFirst || !current) && !live) turnTo(photograph);
+    else listPhotographs();
+    isFirst = false;
     queue = queue.then(() => answerTo(photograph));
   }
 }
@@ -276,31 +316,43 @@ async function unusable(file) {
     const [size, most] = [file.size, settings.mostBytes].map((bytes) => Math.floor(bytes / 2 ** 20).toLocaleString("en"));
     return `has ${size} MB, and at most ${most} are taken: make it smaller.`;
   }
-  try {
-    await file.slice(0, 1).arrayBuffer();
-  } catch {
-    return "is a folder, or cannot be read: choose photographs.";
-  }
+  if (!(await isReadable(file))) return "is a folder, or cannot be read: choose photographs.";
   return file.size ? "" : "is empty: choose another one.";
 }
 
+function isReadable(file) {
+  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+}
+
 async function answerTo(photograph) {
-  const found = await persistently(() => engine.look(photograph.file, null), () => photographs.includes(photograph));
+  const isWanted = () => photographs.includes(photograph);
+  const found = await persistently(() => engine.look(photograph.file, null), isWanted);
   if (!found) return;
-  const problem = found.problem ?? ((await isShowable(photograph.address)) ? "" : "this browser shows no such files");
+  let { problem } = found;
+  if (!problem && !(await isShownAsRead(photograph, found.size))) {
+    const upright = await persistently(() => engine.upright(photograph.file), isWanted);
+    if (!upright) return;
+    problem = upright.problem;
+    URL.revokeObjectURL(photograph.address);
+    photograph.address = upright.picture;
+  }
   if (problem) {
-    complain(`${photograph.name} cannot be looked at: ${reason(problem)}. Choose another one.`);
+    const advice = /\.hei[cf]$/i.test(photograph.name) ? "Save it as JPEG, and choose that" : "Choose another one";
+    complain(`${photograph.name} cannot be looked at: ${reason(problem)}. ${advice}.`);
     remove(photograph);
     return;
   }
   photograph.answer = found;
   if (current === photograph) turnTo(photograph);
+  else listPhotographs();
 }
 
-async function isShowable(address) {
+// Returns whether the browser shows a file as the one picture in which the faces were found.
+async function isShownAsRead({ file, address }, [width, height]) {
+  if (!SHOWN_AS_READ.includes(file.type)) return false;
   const trial = new Image();
   trial.src = address;
-  return trial.decode().then(() => true, () => false);
+  return trial.decode().then(() => trial.naturalWidth === width && trial.naturalHeight === height, () => false);
 }
 
 function turnTo(photograph) {
@@ -311,17 +363,28 @@ function turnTo(photograph) {
   stage.classList.toggle("looking", Boolean(photograph && !photograph.answer));
   if (photograph && image.src !== photograph.address) image.src = photograph.address;
   image.alt = photograph?.name ?? "";
+  caption.hidden = !photograph;
+  find(".name", caption).textContent = photograph?.name ?? "";
+  awayButton.setAttribute("aria-label", `Take away ${photograph?.name ?? ""}`);
   const faces = show(photograph?.answer ?? null, { mirrored: false });
   if (photograph?.answer) tell(`${photograph.name}: ${inWords(faces)}`);
   listPhotographs();
 }
 
 function remove(photograph) {
-  photographs.splice(photographs.indexOf(photograph), 1);
+  const place = photographs.indexOf(photograph);
+  photographs.splice(place, 1);
   URL.revokeObjectURL(photograph.address);
-  if (current === photograph) turnTo(photographs.at(-1) ?? null);
+  if (current === photograph) turnTo(photographs[place] ?? photographs.at(-1) ?? null);
   else listPhotographs();
 }
+
+awayButton.addEventListener("click", () => {
+  const { name } = current;
+  remove(current);
+  if (!current) tell(`${name} is taken away. No photograph is left.`);
+  keepFocus();
+});
 
 function listPhotographs() {
   strip.hidden = photographs.length < 2;
@@ -341,11 +404,14 @@ function listPhotographs() {
     const [button, thumbnail] = [item.firstChild, item.firstChild.firstChild];
     if (thumbnail.src !== photographs[i].address) thumbnail.src = photographs[i].address;
     thumbnail.alt = photographs[i].name;
-    button.setAttribute("aria-current", String(photographs[i] === current && !live));
+    const isCurrent = photographs[i] === current && !live;
+    if (isCurrent && button.ariaCurrent !== "true") button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    button.setAttribute("aria-current", String(isCurrent));
   });
+  if (strip.hidden && strip.contains(document.activeElement)) keepFocus();
 }
 
-find("button.choose").addEventListener("click", () => chooser.click());
+chooseButton.addEventListener("click", () => chooser.click());
 chooser.addEventListener("change", () => {
   add([...chooser.files]);
   chooser.value = ""; // so that the same file can be chosen again
@@ -382,9 +448,14 @@ const WHY_NOT = {
 };
 
 async function startCamera() {
+  if (isStarting) return;
   settle("camera");
+  if (!navigator.mediaDevices) {
+    complain("Browsers give a camera to pages of https and of localhost alone: open this one by such an address.", "camera");
+    return;
+  }
   let stream;
-  cameraButton.disabled = true;
+  isStarting = true;
   try {
     const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
     stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
@@ -395,10 +466,10 @@ async function startCamera() {
     complain(WHY_NOT[error.name] ?? `The camera cannot be used (${error.message}).`, "camera");
     return;
   } finally {
-    cameraButton.disabled = false;
+    isStarting = false;
   }
+  live = { stream, name: crypto.randomUUID(), before: current };
   turnTo(null);
-  live = { stream, name: crypto.randomUUID() };
   stream.getVideoTracks()[0].addEventListener("ended", () => {
     stopCamera();
     complain("The camera has gone: connect it again.", "camera");
@@ -414,12 +485,13 @@ async function startCamera() {
 function stopCamera() {
   if (!live) return;
   live.stream.getTracks().forEach((track) => track.stop());
+  const { before } = live;
   live = null;
   video.srcObject = null;
   screen.hidden = pace.hidden = true;
   cameraButton.textContent = "Switch the camera on";
   cameraButton.setAttribute("aria-pressed", "false");
-  turnTo(photographs.at(-1) ?? null);
+  turnTo(photographs.includes(before) ? before : (photographs.at(-1) ?? null));
 }
 
 cameraButton.addEventListener("click", () => (live ? stopCamera() : startCamera()));
@@ -450,6 +522,7 @@ async function watch(camera) {
     if (!found || live !== camera) return;
     if (found.problem) {
       complain(`A picture of the camera cannot be looked at: ${reason(found.problem)}.`, "camera");
+      await new Promise((done) => setTimeout(done, RETRY));
       continue;
     }
     draw(seen, screen, width, height);

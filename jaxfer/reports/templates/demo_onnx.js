@@ -10,7 +10,21 @@ const engine = {
     return answer;
   },
 
-  lost: "What this page computes with cannot be loaded: put the three files that it names below beside it, and load it again.",
+  // Returns the address of a picture as its boxes count it.
+  async upright(picture) {
+    const source = await createImageBitmap(picture);
+    const scale = Math.min(1, settings.shown / Math.max(source.width, source.height));
+    const [width, height] = [source.width, source.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const canvas = new OffscreenCanvas(width, height);
+    black(canvas).drawImage(source, 0, 0, width, height);
+    source.close();
+    return { picture: URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 })) };
+  },
+
+  lost:
+    location.protocol === "file:"
+      ? "Browsers let no file compute: serve its folder, for instance by python3 -m http.server, and open that address."
+      : "What this page computes with cannot be loaded: put the three files that it names below beside it, and load it again.",
 };
 
 let turn = Promise.resolve(); // a session runs once at a time

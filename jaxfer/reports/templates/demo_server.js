@@ -10,6 +10,11 @@ const engine = {
     return { ...(await ask(`faces${camera ? `?camera=${camera}` : ""}`, sent)), sent };
   },
 
+  // Returns the address of a picture as its boxes count it, or its problem.
+  upright(picture) {
+    return ask("upright", picture);
+  },
+
   explain(sent, index) {
     return ask(`explanation?face=${index}`, sent);
   },
@@ -27,6 +32,7 @@ async function ask(address, body) {
     answer = await fetch(address, { method: "POST", body, headers, signal });
     if (answer.ok) return await answer.json();
   } catch {
+    if (!(await isReadable(body))) return { problem: "its file has changed or gone since it was chosen" };
     throw new Lost();
   }
   return { problem: await answer.text() };
