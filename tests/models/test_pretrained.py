@@ -303,7 +303,7 @@ def test_the_last_layers_are_kept_where_the_classes_are_the_same_in_the_same_ord
 def test_what_comes_with_jaxfer_is_known_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     weights = read_weights(Path("small"))
-    assert weights.class_names == AFFECTNET_7
+    assert (weights.source, weights.class_names) == ("small", AFFECTNET_7)
     assert weights.fields["gray"]
     (tmp_path / "small").mkdir()
     with pytest.raises(UserError, match=r"small has no model\.safetensors"):

@@ -149,8 +149,8 @@ def read_weights(path: Path) -> Weights:
         UserError: It cannot be read, or holds no weights that are understood.
     """
     said: dict[str, Any] = {}
-    if str(path) in SHIPPED and not path.exists():
-        path = SHIPPED[str(path)]
+    shipped = str(path) if str(path) in SHIPPED and not path.exists() else ""
+    path = SHIPPED[shipped] if shipped else path
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             raise UserError(f"{path} has no model.safetensors: pass a file of weights, a saved model, or a run")
@@ -174,7 +174,7 @@ def read_weights(path: Path) -> Weights:
         raise UserError(f"{path} holds no weights that are understood: {error}") from error
     if said.get("library") == "jaxfer":
         check(said, {"network": dict, "class_names": list[str]}, str(path.with_name("config.json")))
-        return weights_of(arrays, str(path), said["network"], digest, class_names=tuple(said["class_names"]))
+        return weights_of(arrays, shipped or str(path), said["network"], digest, class_names=tuple(said["class_names"]))
     return _of_torch(arrays, str(path), digest, said)
 
 
