@@ -40,7 +40,7 @@ def main() -> None:
         parameters=contender.parameters,
         device=contender.device,
         versions=versions(*contender.packages),
-        **({} if contender.logits is None else {"logits": contender.logits}),
+        **({} if contender.answers is None else {"answers": contender.answers}),
     )
     rested = time.process_time()
     for line in sys.stdin:

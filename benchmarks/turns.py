@@ -16,6 +16,8 @@ from typing import IO, Any, TypeVar, cast
 import numpy as np
 from contenders.case import Case
 
+from jaxfer import export_model
+
 RESIDENT = "jaxfer, images on the device"
 """What ours is on accelerators, when it trains."""
 
@@ -42,7 +44,7 @@ HERE = {"ours", "plain_flax", "ours_batches"}
 """Modules that run in this Python; the others run in that of the peers."""
 
 ROUNDING = 1e-5
-"""How far the logits of two contenders with the same weights may lie apart."""
+"""How far the probabilities of two contenders with the same weights may lie apart."""
 
 TURN = 0.7
 """Seconds that a turn lasts, about: as many steps as fit, at least one."""
@@ -71,13 +73,15 @@ def in_turn(ways: Mapping[str, Callable[[], Turn]], rounds: int, *, rotating: bo
 class Process:
     """A contender's process. Ends with the `with` block."""
 
-    def __init__(self, name: str, case: Case, peers: str) -> None:
+    def __init__(self, name: str, case: Case, peers: str, shipped: Path) -> None:
         self.name = name
         module, way = CONTENDERS[name]
+        way = str(shipped) if (module, case.network) == ("onnx_runtime", "shipped") else way
         python = sys.executable if module in HERE else peers
         command = [python, str(Path(__file__).parent / "contender.py"), module, way, json.dumps(asdict(case))]
         # On a GPU they share its memory, so that none may take most of it at its start.
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment |= {"ORT_DISABLE_TELEMETRY": "1"}
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
@@ -127,8 +131,11 @@ def measure(case: Case, names: Sequence[str], *, rounds: int, peers: str) -> dic
     """
     with ExitStack() as stack:
         ready, absent, present = {}, {}, []
+        shipped = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "shipped.onnx"
+        if case.network == "shipped" and "ONNX Runtime" in names:
+            export_model("small", shipped, "onnx")
         # All start at once: most of what a start takes, compiling, keeps no more than one core busy.
-        for process in [stack.enter_context(Process(name, case, peers)) for name in names]:
+        for process in [stack.enter_context(Process(name, case, peers, shipped)) for name in names]:
             words = process.answer()
             if "absent" in words:
                 absent[process.name] = words["absent"]
@@ -154,15 +161,15 @@ def measure(case: Case, names: Sequence[str], *, rounds: int, peers: str) -> dic
 
 
 def check_same_work(case: Case, ready: dict[str, dict[str, Any]]) -> None:
-    """Raise `ValueError` unless all have as many parameters, say the same logits, and, in training, learn."""
+    """Raise `ValueError` unless all have as many parameters, give the same answers, and, in training, learn."""
     counts = {name: words["parameters"] for name, words in ready.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"{case}: these are not the same network: {counts}")
-    said = {name: words["logits"] for name, words in ready.items() if "logits" in words}
-    for name, logits in said.items():
-        apart = np.abs(np.subtract(logits, next(iter(said.values())))).max()
+    said = {name: words["answers"] for name, words in ready.items() if "answers" in words}
+    for name, answers in said.items():
+        apart = np.abs(np.subtract(answers, next(iter(said.values())))).max()
         if not apart < ROUNDING:
-            raise ValueError(f"{case}: {name} says other logits than {next(iter(said))}, by up to {apart:g}")
+            raise ValueError(f"{case}: {name} gives other answers than {next(iter(said))}, by up to {apart:g}")
     for name, words in ready.items():
         if case.work == "train" and not words["losses"][-1] < words["losses"][0]:
             raise ValueError(f"{case}: {name} does not learn, its losses were {words['losses']}")

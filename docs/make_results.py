@@ -406,8 +406,8 @@ def finetuning_section() -> str:
     seeds = len(run["ways"][0]["scratch"])
     return f"""# What weights to start from are worth
 
-`benchmarks/finetune.py`: the network `small` at 48 pixels, once from weights of other faces and once from scratch, all else being equal. Accuracy of
-the validation images, means over {seeds} seeds that also choose the training images; the interval is 95% over the validation images. The budget is
+`benchmarks/finetune.py`: the network `small` at 48 pixels, once from weights of other faces, with new last layers, and once from scratch, all else being equal.
+Accuracy of the validation images, means over {seeds} seeds that also choose the training images; the interval is 95% over the validation images. The budget is
 small, some hundred steps, in which a network from scratch learns little.
 
 | from, to | images to learn from | epochs | n | fine-tuned | from scratch | gain |

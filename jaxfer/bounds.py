@@ -65,21 +65,21 @@ def musts(section: type) -> dict[str, Must]:
     """Return what the values of a section's fields must be, by name."""
     found = {}
     for name, hint in typing.get_type_hints(section, include_extras=True).items():
-        kinds = list(_kinds(hint))
-        must = next((kind for kind in kinds if isinstance(kind, Must)), None)
-        choices = next((typing.get_args(kind) for kind in kinds if typing.get_origin(kind) is Literal), None)
+        parts = list(kinds(hint))
+        must = next((kind for kind in parts if isinstance(kind, Must)), None)
+        choices = next((typing.get_args(kind) for kind in parts if typing.get_origin(kind) is Literal), None)
         if choices is not None:
             must = Must(functools.partial(_is_one_of, choices), f"one of {', '.join(map(str, choices))}")
         if must is not None:
-            found[name] = Must(functools.partial(_holds, must, type(None) in kinds), must.words)
+            found[name] = Must(functools.partial(_holds, must, type(None) in parts), must.words)
     return found
 
 
-def _kinds(hint: Any) -> Iterator[Any]:
+def kinds(hint: Any) -> Iterator[Any]:
     """Yield a type and all that it is made of."""
     yield hint
     for part in typing.get_args(hint):
-        yield from _kinds(part)
+        yield from kinds(part)
 
 
 def _is_one_of(choices: tuple[object, ...], value: object) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, musts
+from jaxfer.bounds import AT_LEAST_1, NOT_NEGATIVE, PORTION, POSITIVE, RISING, Must, Section, check, kinds, musts
 from jaxfer.emotions import AFFECTNET_8, LabelOrder, declared, merged, near
 from jaxfer.errors import UserError
 from jaxfer.json_text import parse
@@ -270,7 +270,8 @@ class ModelConfig(Section):
     """published (158,919 values), small (1.6 million), strong (11 million), resnet18, 34 or 50, ir18 or 50, adaface18
     or 50, or module:attribute."""
     pretrained: Annotated[Path | None, PATH] = None
-    """Weights to start from, all but the last layers: a file of PyTorch's or safetensors, a saved model, or a run."""
+    """Weights to start from: a file of PyTorch's or safetensors, a saved model, a run, or small, which comes with
+    jaxfer. The last layers are new, unless those are jaxfer's own for the same classes."""
     gray: bool = False
     """See one channel: 0.299 R + 0.587 G + 0.114 B of images in colour."""
     standardize: bool = False
@@ -558,6 +559,26 @@ recipe for gray pictures of 40 to 64 pixels and a network small enough to ship, 
 def to_json(config: Config) -> str:
     """Return the config as JSON text, one field a line."""
     return json.dumps(dataclasses.asdict(config), indent=2, default=str) + "\n"
+
+
+def without_places(config: Config) -> dict[str, Any]:
+    """Return the fields of a config as JSON has them, without those that name files, which say nothing to others.
+
+    These are the fields whose type has a `Path`, and a `group_by` that names a csv; they are as where nobody says them.
+
+    >>> places = DataConfig(data_dir=Path("faces"), group_by="people.csv:subject")
+    >>> without_places(Config(data=places)) == json.loads(to_json(Config()))
+    True
+    """
+    fields = json.loads(to_json(config))
+    for group, section in vars(config).items():
+        if dataclasses.is_dataclass(section):
+            hints = typing.get_type_hints(type(section))
+            places = {one.name: one.default for one in dataclasses.fields(section) if Path in kinds(hints[one.name])}
+            fields[group] |= json.loads(json.dumps(places))
+    if config.data.group_by is not None and grouping_column(config.data.group_by):
+        fields["data"]["group_by"] = None
+    return fields
 
 
 def from_json(text: str, source: str = "config.json") -> Config:

@@ -15,6 +15,7 @@ from jaxfer.config import (
     OptimizerConfig,
     from_json,
     to_json,
+    without_places,
 )
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
@@ -438,3 +439,23 @@ def test_fields_that_do_not_go_together_are_refused(sections, words):
 def test_what_does_not_go_together_is_refused(make, complaint):
     with pytest.raises(UserError, match=complaint):
         make()
+
+
+def test_what_is_shared_of_a_config_names_no_file():
+    data = DataConfig(
+        **{name: Path("/home/ada") / name for name in ("data_dir", "val_dir", "test_dir", "table")},
+        image_column="path",
+        group_by="/home/ada/people.csv:subject",
+        image_size=48,
+    )
+    model = ModelConfig(pretrained=Path("/home/ada/weights.pth"), gray=True)
+    config = Config(data=data, model=model, distill=DistillConfig(teachers=(Path("/home/ada/teacher"),)), seed=3)
+    shared = without_places(config)
+    assert "home" not in json.dumps(shared)
+    kept = Config(data=DataConfig(image_size=48), model=ModelConfig(gray=True), distill=DistillConfig(), seed=3)
+    wanted = json.loads(to_json(kept))
+    wanted["data"]["image_column"] = "path"
+    assert shared == wanted
+    # A pattern of paths is no path.
+    patterned = without_places(Config(data=DataConfig(data_dir=Path("faces"), group_by="(S[0-9]+)_")))
+    assert patterned["data"]["group_by"] == "(S[0-9]+)_"

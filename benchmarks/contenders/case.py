@@ -10,7 +10,7 @@ CLASSES, SIDE = 7, 64
 SIDES = {"small": 48, "shipped": 48}
 """Side of the images of networks that are made for another."""
 COMPARED = 4
-"""Images whose logits are compared, where contenders have the same weights."""
+"""Images whose answers are compared, where contenders have the same weights."""
 IMAGES = 20_000
 """Images that batches are gathered from, where only that is timed."""
 LEARNING_RATE, EPSILON, L2 = 1e-3, 1e-7, 0.01
@@ -78,11 +78,11 @@ class Contender:
     parameters: how many values are trained.
     device: what computes.
     packages: whose versions matter.
-    logits: what the shipped network says of the first images, where its weights are used.
+    answers: the probabilities that the shipped network says of the first images, where its weights are used.
     """
 
     run: Callable[[int], tuple[float, float]]
     parameters: int
     device: str
     packages: tuple[str, ...]
-    logits: list[list[float]] | None = None
+    answers: list[list[float]] | None = None

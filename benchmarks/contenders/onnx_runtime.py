@@ -1,6 +1,7 @@
 """ONNX Runtime on the network that PyTorch exports, or on the shipped one. It does not train networks."""
 
 # pyright: reportMissingImports=false
+import math
 import os
 import tempfile
 from itertools import cycle, islice
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from contenders import shipped
-from contenders.case import COMPARED, Case, Contender
+from contenders.case import COMPARED, WEIGHTS, Case, Contender
+from safetensors import safe_open
 
 
-def build(case: Case, _: str) -> Contender:
-    """Load a network with every optimisation that ONNX Runtime has by default."""
+def build(case: Case, way: str) -> Contender:
+    """Load a network with every optimisation that ONNX Runtime has by default.
+
+    way: the file that jaxfer has written of the shipped network, for cases of that.
+    """
     if case.work != "infer" or case.dtype != "float32":
         raise NotImplementedError("it applies float32 networks only")
     batches = [images for images, _ in case.batches()]
@@ -23,24 +27,30 @@ def build(case: Case, _: str) -> Contender:
     def load(path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
 
-    logits, packages = None, ("onnxruntime", "onnx", "numpy")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        if case.network == "shipped":
-            shipped.export(path)
-            session, parameters = load(path), shipped.parameters()
-            logits = np.asarray(session.run(["logits"], {"images": batches[0][:COMPARED]})[0]).tolist()
-        else:
-            session, parameters, packages = *exported(case, batches[0], path, load), (*packages, "torch")
+    answers, packages = None, ("onnxruntime", "onnx", "numpy")
+    if case.network == "shipped":
+        session, parameters = load(Path(way)), shipped_parameters()
+        answers = np.asarray(session.run(["expression"], {"images": batches[0][:COMPARED]})[0]).tolist()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            session, parameters = exported(case, batches[0], Path(folder) / "network.onnx", load)
+        packages = (*packages, "torch")
     endless = cycle(batches)
 
     def run(steps: int) -> tuple[float, float]:
-        logits = np.zeros(())
+        said = np.zeros(())
         for images in islice(endless, steps):
-            logits = np.asarray(session.run(None, {"images": images})[0])
-        return float(np.abs(logits).mean()), 0.0
+            said = np.asarray(session.run(None, {"images": images})[0])
+        return float(np.abs(said).mean()), 0.0
 
-    return Contender(run, parameters, onnxruntime.get_device().lower(), packages, logits)
+    return Contender(run, parameters, onnxruntime.get_device().lower(), packages, answers)
+
+
+def shipped_parameters() -> int:
+    """Return how many values of the shipped network are trained."""
+    with safe_open(WEIGHTS / "model.safetensors", "np") as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys() if name.startswith("params/")]  # noqa: SIM118
+    return sum(map(math.prod, shapes))
 
 
 def exported(case: Case, images: np.ndarray, path: Path, load) -> tuple[onnxruntime.InferenceSession, int]:

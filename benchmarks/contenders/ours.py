@@ -73,10 +73,10 @@ def build(case: Case, way: str) -> Contender:
 
 def applied(case: Case) -> Contender:
     """Return the network as whoever loads a model applies it, in a process that nothing was prepared in."""
-    logits = None
+    answers = None
     if case.network == "shipped":
         model = load_model("small")
-        logits = model.outputs(case.batches()[0][0][:COMPARED])["logits"].tolist()
+        answers = model.probabilities(case.batches()[0][0][:COMPARED], "expression").tolist()
     else:
         config = ModelConfig(variant=cast(Any, case.network), dtype=cast(Any, case.dtype))
         network = make_model(config, CLASSES)
@@ -84,7 +84,7 @@ def applied(case: Case) -> Contender:
         variables = jax.jit(network.init)(jax.random.key(0), images)
         model = FaceModel(network, variables, AFFECTNET_7, case.side, 1.0, config, {})
     infer = inference(case, lambda images: model.outputs(images)["logits"])
-    return Contender(infer, size(model.variables["params"]), device(), PACKAGES, logits)
+    return Contender(infer, size(model.variables["params"]), device(), PACKAGES, answers)
 
 
 def portions_of_images(batches: list[tuple[np.ndarray, np.ndarray]]) -> Callable[[int], Iterator[dict[str, Any]]]:

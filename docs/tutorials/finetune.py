@@ -22,7 +22,7 @@ data
 # ## Weights to start from
 #
 # `pretrained` names the file or folder. The network has to be the one that the weights are of, so its config is taken from there; its
-# last layers are always new. The stem and the first stage keep what they know, and all but the last layers learn at a third of their rate.
+# last layer comes along, since both tell the same classes apart, and would else be new. The stem and the first stage keep what they know, and all but the last layers learn at a third of their rate.
 
 # %%
 import dataclasses

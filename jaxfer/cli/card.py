@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from jaxfer.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
@@ -32,7 +34,10 @@ class Card:
         from jaxfer.files import begin
         from jaxfer.inference.model import CARD
         from jaxfer.reports.card import model_card
+        from jaxfer.runs.folder import is_run
 
+        if not is_run(self.folder):
+            raise UserError(f"{self.folder} is no run, of whose files alone a card is written: pass the folder of one")
         path = self.folder / CARD if self.out is None else self.out
         card = model_card(self.folder, opened(str(self.folder), self.network))
         with begin(path) as file:

@@ -52,7 +52,8 @@ class Export:
         Raises:
             UserError: `jaxfer.export_model` refuses.
         """
-        from jaxfer.inference.export import export_model, metadata
+        from jaxfer.inference.export import export_model, outputs_of
+        from jaxfer.reports.words import in_a_line
 
         model = opened(self.model, self.network)
         if self.format == "web":
@@ -64,8 +65,8 @@ class Export:
         files = [path] if path.is_file() else list(path.iterdir())
         print(f"Written: {path}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
         if self.format != "model":
-            for name, numbers in json.loads(metadata(model)["outputs"]).items():
-                print(f"  {name}: {', '.join(numbers)}")
+            for name, numbers in outputs_of(model).items():
+                print(f"  {name}: {', '.join(map(in_a_line, numbers))}")
         if images is not None:
             print(f"  {_cost(path)}")
 

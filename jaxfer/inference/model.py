@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfer.config import ModelConfig, Views, to_json
+from jaxfer.config import ModelConfig, Views, without_places
 from jaxfer.devices.placement import OneDevice
 from jaxfer.emotions import AFFECTNET_8, FER_PLUS
 from jaxfer.errors import UserError
@@ -29,7 +29,7 @@ from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, check, read, read_text
 from jaxfer.models import Network, check_range
-from jaxfer.models.pretrained import safetensors
+from jaxfer.models.pretrained import SHIPPED, check_unchanged, digest_of, safetensors
 from jaxfer.runs.folder import SUMMARY, read_config
 from jaxfer.runs.folder import is_run as holds_run
 from jaxfer.tasks import make_network
@@ -48,9 +48,6 @@ LARGEST = 2**32
 
 FORMAT = 1
 """The form of `config.json`; a folder of a later form is refused."""
-
-SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
-"""The folders that come with jaxfer, by the names that `load_model` knows them by; each has a card, its README.md."""
 
 Answer = Literal["expression", "votes"]
 """What to ask a network for: the label that its training data would have, or the expression that people would see."""
@@ -102,19 +99,15 @@ class FaceModel:
             trained: The network, as `jaxfer.load_run` returns it: by default that after the last step, whose scores are
                 in the run's `summary.json`.
             class_names: The classes of the data that it was trained on, by default those of its config.
-            notes: What is known of it besides how it was trained, which is noted here: the config without the place of
-                the data, the checkpoint, the temperature, and the fingerprint of the data.
+            notes: What is known of it besides how it was trained, which is noted here: the config without the places of
+                files, the checkpoint, the temperature, and the fingerprint of the data.
         """
-        config = json.loads(to_json(trained.config))
-        config["data"] |= dict.fromkeys(("data_dir", "val_dir", "test_dir"))  # which say nothing to others
-        begun = trained.config.model.pretrained
-        config["model"]["pretrained"] = None if begun is None else begun.name
         temperature, names = trained.temperature, class_names or trained.class_names
         # The votes are for AffectNet's expressions, whatever classes there are.
         votes = "votes" in trained.config.model.heads and not trained.config.data.has_own_classes
         made = {
             "version": __version__,
-            "config": config,
+            "config": without_places(trained.config),
             "checkpoint": trained.checkpoint,
             "data": trained.fingerprint,
             "temperature": temperature and {"split": temperature.split, "examples": temperature.examples},
@@ -278,7 +271,7 @@ def save_model(model: FaceModel, folder: Path | str, *, card: str = "") -> Path:
         "notes": dict(model.notes),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    said["digest"] = _digest(said)
+    said["digest"] = digest_of(said)
     files: dict[str, str | bytes] = {WEIGHTS: weights, CONFIG: json.dumps(said, indent=2) + "\n"}
     return write_folder(files | ({CARD: card} if card else {}), folder)
 
@@ -321,16 +314,8 @@ def load_model(folder: Path | str, *, network: Network | None = None, revision: 
         framing=None if framing is None else Framing.from_dict(framing, f"{folder / CONFIG}: framing"),
     )
     model.names()  # refuses an answer that there is not
-    # The last check, since those before say more; a model of a release before has no digest.
-    if said.get("digest", _digest(said)) != _digest(said):
-        raise UserError(f"{folder / CONFIG} was changed after the model was saved: copy the model again")
+    check_unchanged(said, folder / CONFIG)  # at last, since what was checked before says more
     return model
-
-
-def _digest(said: Mapping[str, Any]) -> str:
-    """Return what tells whether any word of a config was changed."""
-    whole = json.dumps({name: value for name, value in said.items() if name != "digest"}, sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def push_model(folder: Path | str, place: str, *, network: Network | None = None) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxfer.config import Config, to_json
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 from jaxfer.inference.model import FaceModel
+from jaxfer.json_text import check
 from jaxfer.reports.finished_run import read_run
 from jaxfer.reports.words import (
     Measures,
@@ -41,9 +42,6 @@ MISUSE = """\
 - In the European Union, inferring emotions of people at work or in education is prohibited (AI Act, Regulation
   2024/1689, Article 5(1)(f)) but for medical or safety reasons; other uses may be of high risk, and people must be told
   of them."""
-
-_PLACES = ("data_dir", "val_dir", "test_dir", "group_by", "table", "teachers")
-"""Fields of a config that name files, which say nothing to others."""
 
 
 def model_card(run_dir: Path | str, model: FaceModel | None = None) -> str:
@@ -95,7 +93,7 @@ jaxfer.Predictor(model)("photo.jpg")  # the faces in a photograph, found and cut
 
 ## How it was made
 
-{data}
+{data}{_begun(run_dir)}
 - {_checkpoint(made["checkpoint"])}
 - Settings that are not jaxfer's usual ones: {_settings(made["config"])}.
 - Written by jaxfer {made["version"]}.
@@ -216,6 +214,15 @@ def _data(summary: Mapping[str, Any]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
+def _begun(run_dir: Path) -> str:
+    """Return whose weights a run has started from; empty where it has drawn its own."""
+    begun = next((row for row in read_rows(run_dir) if row["kind"] == "pretrained"), None)
+    if begun is None:
+        return ""
+    check(begun, {"origin": str, "sha256": str}, str(run_dir / "metrics.jsonl"))
+    return f"\n- Begun with other weights: {in_a_line(begun['origin'])}, SHA-256 `{in_a_line(begun['sha256'])}`."
+
+
 def _checkpoint(checkpoint: Mapping[str, Any]) -> str:
     chosen = "the last one" if checkpoint["chosen"] == "last" else f"chosen as {checkpoint['chosen']}"
     ends = "" if checkpoint["ends_epoch"] else f", within epoch {checkpoint['epoch'] + 1}"
@@ -228,6 +235,6 @@ def _settings(config: Mapping[str, Any]) -> str:
         f"{field} {value}"
         for group, fields in configuration(config).items()
         for field, value in fields.items()
-        if field not in _PLACES and usual.get(group, {}).get(field) != value
+        if usual.get(group, {}).get(field) != value
     ]
     return ", ".join(changed) or "none"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxfer.config import Config
+from jaxfer.config import Config, without_places
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Dataset
 from jaxfer.data.transforms import Transform
@@ -402,12 +401,8 @@ def epoch_row(
 
 
 def _identity(config: Config) -> str:
-    """Return the part of a config that must be the same in every process: folders may lie elsewhere on each machine."""
-    fields = dataclasses.asdict(config)
-    del fields["distill"]["teachers"], fields["model"]["pretrained"]
-    for name in ("data_dir", "val_dir", "test_dir"):
-        del fields["data"][name]
-    return repr(fields)
+    """Return the part of a config that must be the same in every process: files may lie elsewhere on each machine."""
+    return repr(without_places(config))
 
 
 def _each(going: Sequence[_Going], state: Any) -> Iterator[tuple[_Going, TrainState]]:

@@ -120,7 +120,7 @@ class Program:
         self._weights = None if config.model.pretrained is None else _weights(config.model.pretrained)
         self.loaded: Loaded | None = None
         if self._weights is not None:
-            _, self.loaded = load_pretrained(self.model, shapes, self._weights)
+            _, self.loaded = load_pretrained(self.model, shapes, self._weights, data.class_names)
         self._tuning = Tuning.of(config.optimizer, self.model, shapes["params"], self.steps_per_epoch(config))
         _check_tuning(self._tuning, config, own_optimizer=optimizer is not None)
 
@@ -248,7 +248,7 @@ class Program:
         hyper, average = Hyperparameters.of(config), config.optimizer.ema is not None
         optimizer = self._optimizer(hyper)
         options = {"seed": config.seed, "image_size": config.data.image_size, "ema": average}
-        options["weights"] = self._weights
+        options |= {"weights": self._weights, "class_names": self.data.class_names}
         state = create_state(self.model, optimizer, **options)
         return self.parallel.place((state, Metrics.empty(len(self.data.class_names)), hyper))
 
@@ -376,7 +376,8 @@ def _weights(path: Path) -> Weights:
         return read_weights(path)
     run = load_run(path, "best")
     variables = jax.device_get(run.variables)
-    return weights_of(variables, str(path), dataclasses.asdict(run.config.model))
+    network = dataclasses.asdict(run.config.model)
+    return weights_of(variables, str(path), network, class_names=run.class_names)
 
 
 def _check_tuning(tuning: Tuning | None, config: Config, *, own_optimizer: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ def create_state(
     image_size: int,
     ema: bool = False,
     weights: Weights | None = None,
+    class_names: Sequence[str] = (),
 ) -> TrainState:
     """Return the state at step 0.
 
@@ -62,14 +63,15 @@ def create_state(
         seed: Decides all randomness of the run.
         image_size: Height and width of the images in pixels.
         ema: Whether to keep a moving average of the parameters.
-        weights: What it starts from in place of drawn variables, all but its last layers, see
-            `jaxfer.models.load_pretrained`.
+        weights: What it starts from in place of drawn variables, see `jaxfer.models.load_pretrained`.
+        class_names: What the network's logits stand for; where those of `weights` stand for the same, it starts from
+            their last layers, too.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
     variables = _initializer(model)(init_key, images)
     if weights is not None:
-        variables, _ = load_pretrained(model, variables, weights)
+        variables, _ = load_pretrained(model, variables, weights, class_names)
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from networks import drawn, logits
 
+from jaxfer import export_model, load_model
 from jaxfer.config import ModelConfig
 from jaxfer.models import ResNetFER, make_model
 
@@ -174,10 +175,25 @@ def test_contenders_with_the_same_weights_have_to_say_the_same():
 
     def ready(apart):
         return {
-            name: {"parameters": 1, "logits": [[0.5, 1 + shift]]} for name, shift in (("jaxfer", 0.0), ("other", apart))
+            name: {"parameters": 1, "answers": [[0.5, 1 + shift]]}
+            for name, shift in (("jaxfer", 0.0), ("other", apart))
         }
 
     case = Case("infer", "shipped", 1)
     check_same_work(case, ready(5e-6))
-    with pytest.raises(ValueError, match="other says other logits than jaxfer"):
+    with pytest.raises(ValueError, match="other gives other answers than jaxfer"):
         check_same_work(case, ready(5e-5))
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_onnx_runtime_takes_part_with_the_file_that_jaxfer_writes(tmp_path):
+    from contenders import onnx_runtime
+    from contenders.case import COMPARED, Case
+
+    case = Case("infer", "shipped", 1)
+    contender = onnx_runtime.build(case, str(export_model("small", tmp_path / "shipped.onnx", "onnx")))
+    model = load_model("small")
+    expected = model.probabilities(case.batches()[0][0][:COMPARED], "expression")
+    np.testing.assert_allclose(contender.answers, expected, rtol=0, atol=1e-5)
+    assert contender.parameters == sum(leaf.size for leaf in jax.tree.leaves(model.variables["params"]))
+    assert contender.run(2)[0] > 0

@@ -59,6 +59,20 @@ def test_an_unfinished_run_leaves_with_a_card_that_says_so(unfinished, tmp_path)
         run("card", unfinished)
 
 
+def test_a_card_is_of_a_run_alone(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in (saved, "small", "none", tmp_path):
+        with pytest.raises(UserError, match=r"is no run, of whose files alone a card is written: pass the folder of"):
+            run("card", place, "--out", tmp_path / "card.md")
+    assert not (tmp_path / "card.md").exists()
+
+
+def test_names_of_classes_do_nothing_but_show_themselves(tmp_path, capsys):
+    own = dataclasses.replace(model_of("published", 32, width=None), class_names=("\x1b[31ma\nb", *"cdefgh"))
+    run("export", save_model(own, tmp_path / "saved"), tmp_path / "faces.onnx", "--format", "onnx")
+    assert capsys.readouterr().out.splitlines()[1] == "  expression: \\x1b[31ma\\nb, c, d, e, f, g, h"
+
+
 @pytest.mark.parametrize("form", ["model", "onnx", "litert", "stablehlo"])
 def test_what_exists_is_refused_and_stays(form, saved, tmp_path):
     (tmp_path / "there").write_text("mine")

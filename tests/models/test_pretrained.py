@@ -18,10 +18,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from jaxfer.config import ModelConfig
+from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.inference import FaceModel, save_model
 from jaxfer.models import (
     AdaFace18,
+    Head,
     IRNet18,
     ResNetFER,
     ResNetFER18,
@@ -153,6 +155,14 @@ def test_timms_config_says_what_pixels_the_network_was_shown(saved, tmp_path):
         load_pretrained(other, zeros(other), tmp_path)
 
 
+@pytest.mark.parametrize("shown", [{"mean": ["a"], "std": [1.0]}, {"mean": [0.5] * 3, "std": [0.2, 0.2, None]}])
+def test_a_config_of_timms_without_three_numbers_is_a_sentence(shown, saved, tmp_path):
+    saved(state("basic"), "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": shown}))
+    with pytest.raises(UserError, match=r"model\.safetensors says (mean|std) \[.*\], and not three numbers"):
+        read_weights(tmp_path)
+
+
 REFUSED = {
     "same padding": ({"padding": "same"}, {}, "expects a network with padding 'symmetric', and this one has 'same'"),
     "no pixels declared": ({"pixel_mean": (), "pixel_std": ()}, {}, "does not say by which mean and deviation"),
@@ -173,10 +183,24 @@ REFUSED = {
     ),
     "biases": ({"use_bias": True}, {}, r"has params/\S+/bias, and .* has no \S+\.bias for it"),
     "excited": ({"squeeze": 8}, {}, r"excitation/\S+, and .* has no"),
-    "not finite": ({}, {"bn1.bias": np.full(64, np.nan)}, r"bn1\.bias of .* has values that are not finite"),
-    "negative": ({}, {"bn1.running_var": np.full(64, -1.0)}, r"bn1\.running_var of .* has negative variances"),
+    "not finite": (
+        {},
+        {"bn1.bias": np.full(64, np.nan)},
+        r"bn1\.bias of .* has values that are not finite",
+    ),
+    "too large": ({}, {"bn1.bias": np.full(64, 1e300)}, r"bn1\.bias of .* has values that are not finite"),
+    "of eight bits": ({}, {"bn1.bias": np.ones(64, np.uint8)}, r"bn1\.bias of .* has numbers of uint8: take"),
+    "negative": (
+        {},
+        {"bn1.running_var": np.full(64, -1.0)},
+        r"bn1\.running_var of .* has negative variances",
+    ),
     "two networks": ({}, {"ema.": None}, r"holds several networks, under '' and 'ema\.'"),
-    "another stem": ({}, {"conv1.0.weight": np.ones((8, 3, 3, 3))}, r"has conv1\.0\.weight, and the network"),
+    "another stem": (
+        {},
+        {"conv1.0.weight": np.ones((8, 3, 3, 3))},
+        r"has conv1\.0\.weight, and the network",
+    ),
 }
 
 
@@ -186,7 +210,7 @@ def test_what_does_not_fit_is_an_error_that_names_both_sides(fields, changes, wo
     if "ema." in changes:
         arrays |= {f"ema.{key}": array for key, array in arrays.items()}
     else:
-        arrays |= {key: np.asarray(array, np.float32) for key, array in changes.items()}
+        arrays |= changes
     model = small("basic", **fields)
     with pytest.raises(UserError, match=words):
         load_pretrained(model, zeros(model), saved(arrays))
@@ -245,6 +269,45 @@ def test_a_saved_model_is_loaded_but_for_its_heads(own, tmp_path):
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + b" ")
     with pytest.raises(UserError, match=r"is not the file that its config\.json was written with"):
         load_pretrained(model, before, folder)
+
+
+@pytest.mark.parametrize("edit", [{"class_names": ["b", "a"]}, {"digest": None}])
+def test_a_saved_model_that_was_edited_is_refused(own, edit, tmp_path):
+    config = save_model(own, tmp_path / "saved") / "config.json"
+    said = json.loads(config.read_text()) | edit
+    config.write_text(json.dumps({name: value for name, value in said.items() if value is not None}))
+    with pytest.raises(UserError, match=r"saved/config\.json was changed after the model was saved"):
+        read_weights(tmp_path / "saved")
+
+
+def test_the_last_layers_are_kept_where_the_classes_are_the_same_in_the_same_order(own, tmp_path):
+    folder = save_model(own, tmp_path / "saved")
+    kept, report = load_pretrained(own.network, zeros(own.network), folder, ("a", "b"))
+    assert report.missing == report.left_over == ()
+    np.testing.assert_allclose(
+        kept["params"]["head"]["kernel"], own.variables["params"]["head"]["kernel"], rtol=1e-3, atol=1e-4
+    )
+    # A further head that the weights lack is new, and one that the network lacks is left over.
+    further = own.network.clone(heads=(Head("affect", 2),))
+    assert load_pretrained(further, zeros(further), folder, ("a", "b"))[1].missing == (
+        "params/affect_head/bias",
+        "params/affect_head/kernel",
+    )
+    for names in ((), ("b", "a"), ("a", "b", "c")):
+        model = own.network.clone(num_classes=len(names) or 2)
+        found, report = load_pretrained(model, zeros(model), folder, names)
+        assert report.missing == report.left_over == ("params/head/bias", "params/head/kernel")
+        assert not found["params"]["head"]["kernel"].any()
+
+
+def test_what_comes_with_jaxfer_is_known_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = read_weights(Path("small"))
+    assert (weights.source, weights.class_names) == ("small", AFFECTNET_7)
+    assert weights.fields["gray"]
+    (tmp_path / "small").mkdir()
+    with pytest.raises(UserError, match=r"small has no model\.safetensors"):
+        read_weights(Path("small"))
 
 
 def _gray_stem(model):
@@ -320,6 +383,7 @@ DATA = {"data/0": np.float32([1, 2]).tobytes()}
 HOSTILE = {
     "nothing": (b"", "neither an archive"),
     "half an archive": (archive(tensor(), DATA)[:-30], "archive is damaged"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "fetch that by git lfs pull"),
     "a zip of others": (b"PK\x05\x06" + bytes(18), "none of PyTorch's"),
     "a call": (archive(pickle.dumps({"w": Calls()}, protocol=2)), r"it names \S+\.print"),
     "a call of newer pickles": (archive(pickle.dumps({"w": Calls()}, protocol=4)), r"it names builtins\.print"),

@@ -92,3 +92,17 @@ def test_a_damaged_summary_is_a_sentence(folder):
     (folder / "summary.json").write_text((folder / "summary.json").read_text()[:900])
     with pytest.raises(UserError, match=r"summary\.json is damaged: it is not JSON"):
         model_card(folder, model_of(folder))
+
+
+def test_it_says_which_weights_the_run_began_with_and_not_where_they_lay(folder):
+    begun = {"kind": "pretrained", "step": 0, "source": "/home/ada/r18.pth", "origin": "a ResNet", "sha256": "1f2e"}
+    for summary in (with_intervals(SUMMARY), None):
+        write_run(folder, summary, [begun, *HISTORY])
+        if summary is None:
+            (folder / "summary.json").unlink()
+        card = model_card(folder, model_of(folder))
+        assert "- Begun with other weights: a ResNet, SHA-256 `1f2e`.\n- Checkpoint" in card
+        assert "r18" not in card
+    write_run(folder, with_intervals(SUMMARY), [{"kind": "pretrained", "step": 0}, *HISTORY])
+    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged: it lacks origin, sha256"):
+        model_card(folder, model_of(folder))

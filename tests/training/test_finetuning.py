@@ -187,7 +187,7 @@ def test_a_run_starts_from_weights_says_so_and_resumes_with_the_same_alone(tiny,
     rounded = np.float32(np.float16(begun["stem_conv"]["kernel"]))
     np.testing.assert_array_equal(state.params["stem_conv"]["kernel"], rounded)
     note, row = read_rows(tmp_path / "run")
-    assert (note["kind"], note["missing"]) == ("pretrained", ["params/head/bias", "params/head/kernel"])
+    assert (note["kind"], note["missing"]) == ("pretrained", [])  # it goes on with the same classes
     assert note["source"] == str(saved / "model.safetensors")
     assert row["kind"] == "epoch"
     longer = dataclasses.replace(config, epochs=2)
@@ -205,6 +205,19 @@ def test_a_run_starts_from_weights_says_so_and_resumes_with_the_same_alone(tiny,
     jax.tree.map(np.testing.assert_array_equal, start.params["stem_conv"], state.params["stem_conv"])
 
 
+def test_a_run_begins_with_the_last_layers_of_the_same_classes_alone(tiny, saved):
+    drawn_head = create_state(tiny, make_optimizer(SGD, 0.1), seed=0, image_size=32).params["head"]["kernel"]
+    began = drawn(tiny, SPLIT.images)["params"]["head"]["kernel"]
+    turned = DATA.class_names[::-1]
+    for names, expected in ((DATA.class_names, began), (turned, drawn_head)):
+        config = config_of(saved)
+        config = dataclasses.replace(config, data=config.data.of_classes(names))
+        program = Program(config, dataclasses.replace(DATA, class_names=names))
+        start, _, _ = program.start(program._config)
+        np.testing.assert_allclose(start.params["head"]["kernel"], expected, rtol=1e-3, atol=1e-4)
+        assert bool(program.loaded.missing) == (names is turned)
+
+
 def test_sparing_drawn_weights_or_ones_own_optimizer_is_refused(tiny, saved):
     with pytest.raises(UserError, match="this network's weights are drawn: pass those to start from"):
         Program(config_of(None, freeze=("stem",)), DATA)
@@ -214,11 +227,12 @@ def test_sparing_drawn_weights_or_ones_own_optimizer_is_refused(tiny, saved):
         Program(config_of(Path("none.pth")), DATA)
 
 
-def test_json_of_a_models_config_has_no_place_of_weights(tiny, saved, tmp_path):
+def test_a_models_config_has_no_place_of_weights(tiny, saved, tmp_path):
     fit(config_of(saved), DATA, run_dir=tmp_path / "run")
     from jaxfer.runs import load_run
 
     folder = save_model(FaceModel.of_run(load_run(tmp_path / "run")), tmp_path / "model")
     said = json.loads((folder / "config.json").read_text())
     assert said["network"]["pretrained"] is None
-    assert said["notes"]["made"]["config"]["model"]["pretrained"] == "begun"
+    assert said["notes"]["made"]["config"]["model"]["pretrained"] is None
+    assert str(tmp_path) not in (folder / "config.json").read_text()

@@ -100,21 +100,31 @@ def open_model(place: Path | str, network: Network | None = None) -> FaceModel:
     return FaceModel.of_run(load_run(place, model=network))
 
 
+def outputs_of(model: FaceModel) -> dict[str, tuple[str, ...]]:
+    """Return what each number of a network's outputs stands for, where that is known; the output to use is the first.
+
+    >>> list(outputs_of(load_model("small")))
+    ['votes', 'expression']
+    """
+    answers = sorted(model.answers, key=lambda answer: answer != model.answer)
+    heads = {name: TASKS[name].columns for name in model.config.heads if name in TASKS and name not in answers}
+    return {answer: model.names(answer) for answer in answers} | heads
+
+
 def metadata(model: FaceModel) -> dict[str, str]:
     """Return what files say of a network, each as JSON but for plain text.
 
     `class_names` are those of the first output, `outputs` what each output's numbers stand for, where that is known.
     `framing` says how the faces are to be cut out, see `jaxfer.inference.Framing`.
     """
-    side, first = model.image_size, model.answer
-    heads = {name: TASKS[name].columns for name in model.config.heads if name in TASKS and name not in model.answers}
+    side = model.image_size
     said: dict[str, Any] = {
         "library": "jaxfer",
         "version": __version__,
         "input": f"images: uint8 RGB [b, {side}, {side}, 3] from 0 to 255; scaling and all that follows is inside",
         "image_size": side,
-        "class_names": model.names(first),
-        "outputs": {first: model.names(first)} | {name: model.names(name) for name in model.answers} | heads,
+        "class_names": model.names(),
+        "outputs": outputs_of(model),
         "temperature": model.temperature,
         "framing": model.framing and model.framing.to_dict(),
         "network": model.config.variant,

@@ -76,6 +76,8 @@ def decode(content: bytes) -> dict[str, np.ndarray]:
     """
     if content.startswith(LEGACY) or content[257:262] == b"ustar":
         raise ValueError(f"it has PyTorch's old form; where PyTorch is, run {_CONVERT}")
+    if content.startswith(b"version https://git-lfs"):
+        raise ValueError("it is a pointer of Git LFS to the file that is wanted: fetch that by git lfs pull")
     if not content.startswith(b"PK"):
         raise ValueError("it is neither an archive of PyTorch nor a file of safetensors")
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ import numpy as np
 
 from jaxfer.errors import UserError
 from jaxfer.files import read_bytes
-from jaxfer.json_text import read
+from jaxfer.json_text import check, read
 from jaxfer.models.pretrained import archives, safetensors
 from jaxfer.models.pretrained.origins import ORIGINS, Origin
 from jaxfer.models.resnet import Network
 
 LARGEST = 2**32
 """Bytes that a file of weights may have: so many are a billion numbers."""
+
+SHIPPED = {"small": Path(__file__).parents[2] / "inference" / "weights" / "small"}
+"""The folders of the networks that come with jaxfer, by their names; each has a card, its README.md."""
 
 _SEEN = ("gray", "standardize", "squeeze", "pixel_mean", "pixel_std", "padding")
 """What is said of a network besides its arrays, by the names of its fields, without which they mean something else."""
@@ -37,6 +41,7 @@ class Weights:
         origin: Whose names the keys are; None for jaxfer's own.
         prefix: What comes before each key of that origin.
         fields: What the network must be besides its shapes, by the names of its fields, as far as that is known.
+        class_names: What the logits of jaxfer's own networks stand for, as far as that is known.
     """
 
     source: str
@@ -45,6 +50,7 @@ class Weights:
     origin: Origin | None
     prefix: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Loaded:
         kind: What is in it, in words.
         digest: The SHA-256 of what was read.
         loaded: The network's arrays that were replaced, by paths such as `params/stem_conv/kernel`.
-        missing: Its arrays that stay as they were: those of its last layers.
+        missing: Its arrays that stay as they were: those of its last layers, unless these are of the same classes.
         left_over: Keys of the file that the network has no place for, such as `fc.weight`.
     """
 
@@ -80,17 +86,22 @@ class Loaded:
 
 
 def load_pretrained(
-    model: Network, variables: Mapping[str, Any], source: Path | str | Weights
+    model: Network, variables: Mapping[str, Any], source: Path | str | Weights, class_names: Sequence[str] = ()
 ) -> tuple[dict[str, Any], Loaded]:
-    """Put the weights of a file in the place of a network's variables, all but those of its last layers.
+    """Put the weights of a file in the place of a network's variables.
+
+    The last layers stay as they are, unless the weights are jaxfer's own and tell the same classes apart, in the same
+    order: whoever goes on with these goes on with all of the network.
 
     Args:
         model: The network. Where it has the fields `padding`, `pixel_mean` and so on, they must be as the weights
             expect them.
         variables: Its `params` and `batch_stats`, such as `model.init` returns them.
         source: A file of safetensors or of PyTorch's `torch.save`, of a ResNet as torchvision and timm name it or of an
-            IR network as ArcFace and AdaFace do; a folder with such a `model.safetensors`; a folder of `save_model`; or
-            `Weights`, as `weights_of` makes them of the variables of a run.
+            IR network as ArcFace and AdaFace do; a folder with such a `model.safetensors`; a folder of `save_model`, or
+            the name of one that comes with jaxfer, such as `small`, where nothing of that name is there; or `Weights`,
+            as `weights_of` makes them of the variables of a run.
+        class_names: What the network's logits stand for; nothing has all of its last layers stay.
 
     Returns:
         The variables, float32, and a report of what was loaded.
@@ -110,8 +121,11 @@ def load_pretrained(
     """
     weights = source if isinstance(source, Weights) else read_weights(Path(source))
     _check_kind(model, weights)
-    wanted, heads = _flat(variables), _head_modules(model)
-    keys = {path: _key(model, weights, path) for path in wanted if path.split("/")[1] not in heads}
+    wanted = _flat(variables)
+    new = _head_modules(model)
+    if class_names and tuple(class_names) == weights.class_names:  # of further heads those that the weights have, too
+        new &= {_module(path) for path in wanted if path not in weights.arrays}
+    keys = {path: _key(model, weights, path) for path in wanted if _module(path) not in new}
     _check_keys(model, weights, keys)
     arrays = {path: _fitting(weights, path, key, wanted[path].shape) for path, key in keys.items()}
     _check_fields(model, weights)
@@ -129,12 +143,14 @@ def load_pretrained(
 
 
 def read_weights(path: Path) -> Weights:
-    """Return the weights of a file, or of a folder that has them in `model.safetensors`.
+    """Return the weights of a file, of a folder that has them in `model.safetensors`, or of a name of `SHIPPED`.
 
     Raises:
         UserError: It cannot be read, or holds no weights that are understood.
     """
     said: dict[str, Any] = {}
+    shipped = str(path) if str(path) in SHIPPED and not path.exists() else ""
+    path = SHIPPED[shipped] if shipped else path
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             raise UserError(f"{path} has no model.safetensors: pass a file of weights, a saved model, or a run")
@@ -146,8 +162,10 @@ def read_weights(path: Path) -> Weights:
     except OSError as error:
         raise UserError(f"the weights {path} cannot be read ({error.strerror}): pass a file of weights") from error
     digest = hashlib.sha256(content).hexdigest()
-    if said.get("library") == "jaxfer" and digest != said.get("sha256"):
-        raise UserError(f"{path} is not the file that its config.json was written with: copy the model again")
+    if said.get("library") == "jaxfer":
+        if digest != said.get("sha256"):
+            raise UserError(f"{path} is not the file that its config.json was written with: copy the model again")
+        check_unchanged(said, path.with_name("config.json"))
     # What a file of safetensors begins with is a length, which can look like anything; its header begins so always.
     headed = content[8:9] == b"{"
     try:
@@ -155,12 +173,38 @@ def read_weights(path: Path) -> Weights:
     except ValueError as error:
         raise UserError(f"{path} holds no weights that are understood: {error}") from error
     if said.get("library") == "jaxfer":
-        return weights_of(arrays, str(path), said.get("network", {}), digest)
+        check(said, {"network": dict, "class_names": list[str]}, str(path.with_name("config.json")))
+        return weights_of(arrays, shipped or str(path), said["network"], digest, class_names=tuple(said["class_names"]))
     return _of_torch(arrays, str(path), digest, said)
 
 
+def digest_of(said: Mapping[str, Any]) -> str:
+    """Return what tells whether any word of the config of a saved model was changed, which it has as its `digest`."""
+    whole = json.dumps({name: value for name, value in said.items() if name != "digest"}, sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def check_unchanged(said: Mapping[str, Any], path: Path) -> None:
+    """Refuse the config of a saved model unless it is as it was written.
+
+    Args:
+        said: The config.
+        path: Its file.
+
+    Raises:
+        UserError: It was changed, or has no digest that could tell.
+    """
+    if said.get("digest") != digest_of(said):
+        raise UserError(f"{path} was changed after the model was saved: copy the model again")
+
+
 def weights_of(
-    variables: Mapping[str, Any], source: str, network: Mapping[str, Any], digest: str | None = None
+    variables: Mapping[str, Any],
+    source: str,
+    network: Mapping[str, Any],
+    digest: str | None = None,
+    *,
+    class_names: tuple[str, ...] = (),
 ) -> Weights:
     """Return the variables of one of jaxfer's networks as weights to start another one from.
 
@@ -169,6 +213,7 @@ def weights_of(
         source: What reports and errors call them.
         network: The fields of its `ModelConfig`; an empty mapping where nothing is known of it.
         digest: Their hash; by default that of the arrays.
+        class_names: What its logits stand for, where that is known.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _flat(variables).items()}
     if digest is None:
@@ -180,7 +225,7 @@ def weights_of(
     before: dict[str, Any] = {"pixel_mean": (), "pixel_std": (), "padding": "same", "squeeze": None}
     known = {name: network.get(name, before.get(name, False)) for name in _SEEN} if network else {}
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    return Weights(source, arrays, digest, None, fields=fields)
+    return Weights(source, arrays, digest, None, fields=fields, class_names=class_names)
 
 
 def _of_torch(arrays: Mapping[str, np.ndarray], source: str, digest: str, said: Mapping[str, Any]) -> Weights:
@@ -196,7 +241,14 @@ def _of_torch(arrays: Mapping[str, np.ndarray], source: str, digest: str, said: 
     ((origin, prefix),) = found
     fields: dict[str, Any] = {"padding": "symmetric", "standardize": False}
     shown = said.get("pretrained_cfg")  # timm's
-    if isinstance(shown, dict) and isinstance(shown.get("mean"), list) and isinstance(shown.get("std"), list):
+    if isinstance(shown, dict) and "mean" in shown and "std" in shown:
+        for name in ("mean", "std"):
+            numbers = shown[name] if isinstance(shown[name], list) else []
+            if len(numbers) != 3 or any(type(number) not in (int, float) for number in numbers):
+                raise UserError(
+                    f"the config.json beside {source} says {name} {shown[name]!r}, and not three numbers for red, "
+                    "green and blue: take other weights, or correct it"
+                )
         fields |= {"pixel_mean": tuple(shown["mean"]), "pixel_std": tuple(shown["std"])}
     return replace(Weights(source, arrays, digest, origin, prefix), fields=fields)
 
@@ -250,7 +302,10 @@ def _fitting(weights: Weights, path: str, key: str, shape: tuple[int, ...]) -> n
             f"{' as [h, w, in, out]' if len(shape) == 4 else ''}: choose the network that these weights are "
             "of (--variant)"
         )
-    array = np.ascontiguousarray(array, np.float32)
+    if not jnp.issubdtype(array.dtype, jnp.floating):  # of fewer bits, whose scales are elsewhere
+        raise UserError(f"{key} of {weights.source} has numbers of {array.dtype}: take weights of floating point")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        array = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(array).all():
         raise UserError(f"{key} of {weights.source} has values that are not finite: take other weights")
     if path.endswith("/var") and (array < 0).any():
@@ -288,6 +343,11 @@ def _head_modules(model: Network, *, by_name: bool = False) -> frozenset[str]:
     said = frozenset(model.layers()[-1]) if hasattr(model, "layers") else frozenset({"head"})
     # Weights may be of a network with further heads, which this one lacks.
     return said | {"head", "affect_head", "votes_head"} if by_name else said
+
+
+def _module(path: str) -> str:
+    """Return the first module in the path of an array, such as `head` of `params/head/kernel`."""
+    return path.split("/")[1]
 
 
 def _flat(tree: Any) -> dict[str, Any]:
