@@ -71,9 +71,9 @@ def in_turn(ways: Mapping[str, Callable[[], Turn]], rounds: int, *, rotating: bo
 
 
 class Process:
-    """A contender's process. Ends with the `with` block."""
+    """A contender's process, with the shipped network as a file of ONNX. Ends with the `with` block."""
 
-    def __init__(self, name: str, case: Case, peers: str, shipped: Path) -> None:
+    def __init__(self, name: str, case: Case, peers: str, shipped: Path | None = None) -> None:
         self.name = name
         module, way = CONTENDERS[name]
         way = str(shipped) if (module, case.network) == ("onnx_runtime", "shipped") else way
