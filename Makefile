@@ -64,6 +64,7 @@ profile: $(VENV)/installed
 	$(BIN)/python benchmarks/parts.py $(RESULTS)/parts.json
 	$(BIN)/python benchmarks/convolutions.py $(RESULTS)/convolutions.json
 	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
+	$(BIN)/python benchmarks/scaling.py $(RESULTS)/scaling.json
 	$(MAKE) docs
 
 # The pages that are made from measured files.
@@ -73,6 +74,7 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/make_predict.py
 	$(BIN)/python docs/make_export.py
 	$(BIN)/python docs/make_performance.py
+	$(BIN)/python docs/make_scale.py
 
 # The site, in build/site: a link or a reference that leads nowhere fails. MkDocs's theme warns of a release that is not used here.
 site: $(VENV)/documented
