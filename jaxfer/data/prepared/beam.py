@@ -134,7 +134,7 @@ def generate(
     classes = AFFECTNET_8[: faces.config.num_classes]
     records = [(index, portable(record)) for index, record in enumerate(faces.records())]
     try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        with beam.Pipeline(runner=runner, options=options or options_of([])) as pipeline:
             decoded = (
                 pipeline
                 | "Records" >> beam.Create(records)
