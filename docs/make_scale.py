@@ -275,6 +275,9 @@ print(int(state.step), int(metrics.count))
 def table_of_scaling(run: dict[str, Any]) -> str:
     """Return what processes of one machine took, in words and rows."""
     machine, versions = run["machine"], run["versions"]
+    two = next(row for row in run["exchange"] if row["kernels"] == "cpu")
+    pair = next(row for row in run["scaling"] if row["processes"] == 2)
+    per_sum = (pair["together"]["processor_ms"] - pair["alone"]["processor_ms"]) / two["sums"]
     rows = []
     for row in run["scaling"]:
         together, alone = row["together"], row["alone"]
@@ -287,8 +290,10 @@ def table_of_scaling(run: dict[str, Any]) -> str:
         )
     return f"""Measured by `benchmarks/scaling.py` (`scaling.json`): the published network at {run["side"]} pixels, processes that `join_processes` joins over loopback, one
 device each, on {machine["cores"]} cores of an {machine["processor"]} that other work shared; jax {versions["jax"]}. Strong: {run["scaling"][0]["batch"]} faces for all; weak: as many for each. In turns each process
-takes steps with the others and alone, on the same rows: what the first take more of its processor is communication. More processes than
-cores wait for a core in each sum, so that milliseconds of the clock say nothing of more machines, and processor time little.
+takes steps with the others and alone, on the same rows: what the first take more of its processor is communication, and waiting for it.
+With one process both are the same work, and differ by what the measurement is worth. More processes than cores wait for a core in each
+sum, so that milliseconds of the clock say nothing of more machines. Two processes spend {per_sum:.1f} ms of a processor on each of the {two["sums"]} sums: on
+this network, and such machines, more processes gain nothing; one process uses all cores of a machine ([how](devices.md)).
 
 | scaling | processes | faces of each | alone, ms of a processor | together | communication / work | sent by each, at least, MB | together, ms of the clock | memory, MiB |
 |---|---|---|---|---|---|---|---|---|
