@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+BEAM := .venv-beam
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test predict test-all test-peers torture lint bench profile docs site tutorials clean
+.PHONY: train test predict test-all test-peers test-beam torture lint bench profile docs site tutorials clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -27,10 +28,15 @@ predict: $(VENV)/predicting
 # The exhaustive tests too: longer fuzzing, huge folders, every command of the documentation, the tutorials, the built site.
 test-all: $(VENV)/documented
 	$(PYTEST) -m 'not peers'
+	$(MAKE) test-beam
 
 # Networks of torchvision, timm, ArcFace and AdaFace with their weights, against those of PyTorch itself.
 test-peers: $(VENV)/tested $(PEERS)/installed
 	JAXFER_PEERS=$(PEERS)/bin/python $(BIN)/python -m pytest tests/models/test_torch_peers.py -m peers
+
+# Preparing in a pipeline of Apache Beam, which wants older releases of protobuf, Arrow and Pillow than other tests have.
+test-beam: $(BEAM)/installed
+	$(BEAM)/bin/python -m pytest tests/data/test_beam.py
 
 # What docs/trust.md counts: processes killed, power cut, files damaged. About ten minutes.
 torture: $(VENV)/tested
@@ -58,6 +64,7 @@ profile: $(VENV)/installed
 	$(BIN)/python benchmarks/parts.py $(RESULTS)/parts.json
 	$(BIN)/python benchmarks/convolutions.py $(RESULTS)/convolutions.json
 	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
+	$(BIN)/python benchmarks/scaling.py $(RESULTS)/scaling.json
 	$(MAKE) docs
 
 # The pages that are made from measured files.
@@ -67,6 +74,7 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/make_predict.py
 	$(BIN)/python docs/make_export.py
 	$(BIN)/python docs/make_performance.py
+	$(BIN)/python docs/make_scale.py
 
 # The site, in build/site: a link or a reference that leads nowhere fails. MkDocs's theme warns of a release that is not used here.
 site: $(VENV)/documented
@@ -111,5 +119,10 @@ $(PEERS)/installed: benchmarks/requirements-peers.txt
 	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	touch $@
 
+$(BEAM)/installed: pyproject.toml
+	$(PYTHON) -m venv $(BEAM)
+	$(BEAM)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[beam]' pytest hypothesis
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(PEERS) build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BEAM) build .pytest_cache .ruff_cache .hypothesis

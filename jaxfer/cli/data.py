@@ -97,6 +97,8 @@ class Prepare:
     """Folder (or file) with the labelled faces; its layout is detected."""
     out: Path
     """Folder for the prepared data set."""
+    beam_pipeline_options: str = ""
+    """Have Apache Beam prepare it, with these options, as runner=DirectRunner,direct_num_workers=2 (jaxfer[beam])."""
     config: tyro.conf.OmitArgPrefixes[PrepareConfig] = field(default_factory=PrepareConfig)
 
     def run(self) -> None:
@@ -104,7 +106,8 @@ class Prepare:
         from jaxfer.data.prepared import prepare
         from jaxfer.reports import images_bar, print_prepared
 
-        print_prepared(prepare(self.data_dir, self.out, self.config, watch=images_bar))
+        flags = [f"--{option}" for option in self.beam_pipeline_options.split(",") if option]
+        print_prepared(prepare(self.data_dir, self.out, self.config, watch=images_bar, beam_options=flags or None))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,8 +34,8 @@ def main() -> None:
                 end(ending)
             return admit(self, *arguments)
 
-        def ending_write(self):
-            write(self)
+        def ending_write(self, **options):
+            write(self, **options)
             if at == 0:
                 end(ending)
 

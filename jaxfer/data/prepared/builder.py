@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -17,6 +17,9 @@ from jaxfer.data.layouts.prepared.example import POINTS, Example, to_record
 from jaxfer.data.reading.record import SPLITS, Split
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxfer.data.prepared.faces import RawFaces
 
 SHARD_BYTES = 256 << 20
 """A file that has grown to so many bytes is followed by another."""
@@ -51,18 +54,6 @@ def _config(config: PrepareConfig) -> FacesConfig:
     )
 
 
-class Source(Protocol):
-    """Where the faces of a data set come from."""
-
-    def __iter__(self) -> Iterator[tuple[Split, Example]]:
-        """Yield each face with its split, in the order of `SPLITS`."""
-        ...
-
-    def metadata(self) -> dict[str, Any]:
-        """Return what is known about the faces once all are read, as JSON has it."""
-        ...
-
-
 class _Info(tfds.core.DatasetInfo):
     """What tfds says of the data set."""
 
@@ -77,13 +68,13 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS = [_config(PrepareConfig(num_classes=7)), _config(PrepareConfig(num_classes=8))]
     url_infos = None  # Nothing is downloaded; tfds 4.9 looks for checksums by a package that it does not depend on.
 
-    def __init__(self, *, source: Source | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, source: "RawFaces | None" = None, **kwargs: Any) -> None:
         self._source = source
         self._metadata = tfds.core.MetadataDict()
         super().__init__(**kwargs)
 
     @classmethod
-    def create(cls, config: PrepareConfig, data_dir: Path, source: Source) -> "FacialExpressions":
+    def create(cls, config: PrepareConfig, data_dir: Path, source: "RawFaces") -> "FacialExpressions":
         """Return a builder that can write a data set.
 
         Args:
@@ -126,7 +117,7 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
         faces = _Lookahead(iter(self._faces()))
         return {name: self._generate_examples(faces, split) for split, name in SPLIT_NAMES.items()}
 
-    def _faces(self) -> Source:
+    def _faces(self) -> "RawFaces":
         if self._source is None:
             raise UserError(f"{self.info.full_name} is not in {self.data_dir_root}: make it with `jaxfer data prepare`")
         return self._source
@@ -139,10 +130,33 @@ class FacialExpressions(tfds.core.GeneratorBasedBuilder):
 
         tfds' own writer holds up to a gigabyte in memory before it writes anything, needs TensorFlow for what is
         larger, and refuses empty splits.
+
+        With a runner or options of Apache Beam in tfds' `DownloadConfig`, a pipeline writes the same files.
         """
+        if download_config.beam_runner is not None or download_config.beam_options is not None:
+            return self._generate_in_beam(download_config)
         written = [self._write(name, faces) for name, faces in self._split_generators(dl_manager).items()]
         self._metadata.update(self._faces().metadata())
         return [split for split in written if split.shard_lengths]
+
+    def _generate_in_beam(self, download_config: Any) -> list[tfds.core.SplitInfo]:
+        from jaxfer.data.prepared.beam import by_split, generate
+
+        templates = {name: self._get_filename_template(split_name=name) for name in SPLIT_NAMES.values()}
+        plan = generate(
+            self._faces(),
+            templates,
+            Path(self.data_dir),
+            _write_file,
+            SHARD_BYTES,
+            options=download_config.beam_options,
+            runner=download_config.beam_runner,
+        )
+        self._metadata.update(self._faces().metadata())
+        return [
+            tfds.core.SplitInfo(name=name, shard_lengths=lengths, num_bytes=size, filename_template=templates[name])
+            for name, (lengths, size) in by_split(plan).items()
+        ]
 
     def _write(self, name: str, faces: Iterable[tuple[int, Example]]) -> tfds.core.SplitInfo:
         template = self._get_filename_template(split_name=name)

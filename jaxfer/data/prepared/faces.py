@@ -3,11 +3,11 @@
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,7 @@ from jaxfer.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class Decoded:
     """A face.
 
     Attributes:
@@ -45,7 +45,7 @@ class _Decoded:
     thumbnail: bytes
 
 
-def _decode(record: Record, *, size: int, margin: float, small: bool) -> _Decoded | UnreadableError:
+def _decode(record: Record, *, size: int, margin: float, small: bool) -> Decoded | UnreadableError:
     """Return a record's face, with the pixels of `jaxfer.data.reading.images.decode`, or why there is none."""
     try:
         face = face_for(size, record.image, box=record.box, margin=margin)
@@ -56,7 +56,7 @@ def _decode(record: Record, *, size: int, margin: float, small: bool) -> _Decode
     landmarks = None if record.landmarks is None else face.points(record.landmarks, size)
     # Of what is written, not of the photograph: a check of the prepared data then finds no look-alike that is left.
     small_one = thumbnail(Image.fromarray(image)) if small else b""
-    return _Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks, small_one)
+    return Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks, small_one)
 
 
 @dataclass
@@ -70,6 +70,7 @@ class RawFaces:
         config: What is left out, and how faces are cut out.
         tally: Counts each image that is decoded.
         ledger: What became of each record so far.
+        found: What the ledger of a pipeline says of all of them, which then counts in place of this one.
     """
 
     layout: Layout
@@ -78,6 +79,7 @@ class RawFaces:
     config: PrepareConfig
     tally: Tally
     ledger: Ledger = field(init=False)
+    found: dict[str, Any] = field(default_factory=dict)
 
     @property
     def place(self) -> Path:
@@ -94,19 +96,34 @@ class RawFaces:
         Raises:
             UserError: The raw data set cannot be read, or has no image to prepare.
         """
-        wanted = filter(self.ledger.usable, self._records())
-        small = self.config.leaks == "near"
-        function = partial(_decode, size=self.config.image_size, margin=self.config.margin, small=small)
-        for record, face in map_records(function, wanted):
+        wanted = filter(self.ledger.usable, self.records())
+        for record, face in map_records(self.decode, wanted):
             split = cast(Split, record.split)
             self.tally.count()
             if isinstance(face, UnreadableError):
                 self.ledger.leave_out(record, UNREADABLE, face.reason)
             elif self.ledger.admit(record, split, face.digest, face.thumbnail):
-                yield split, self._example(record, face)
+                yield split, example_of(record, face)
         if not self.ledger.written:
-            counts = ", ".join(f"{count} {reason}" for reason, count in self.ledger.left_out.items())
-            raise UserError(f"{self.place} has no image to prepare (left out: {counts or 'none'}): check its labels")
+            self.refuse_none(self.ledger.left_out)
+
+    @property
+    def decode(self) -> Callable[[Record], Decoded | UnreadableError]:
+        """The function that decodes one of them, which any process can call."""
+        small = self.config.leaks == "near"
+        return partial(_decode, size=self.config.image_size, margin=self.config.margin, small=small)
+
+    def refuse_none(self, left_out: dict[str, int]) -> NoReturn:
+        """Say that all of them are left out, and why.
+
+        Args:
+            left_out: How many, by reason.
+
+        Raises:
+            UserError: Always.
+        """
+        counts = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        raise UserError(f"{self.place} has no image to prepare (left out: {counts or 'none'}): check its labels")
 
     def metadata(self) -> dict[str, Any]:
         """Return what was read and what became of it, without any path but the name of the raw folder."""
@@ -120,23 +137,30 @@ class RawFaces:
             "source": {"name": self.place.resolve().name, "layout": self.layout.name},
             "options": asdict(self.config) | {"class_names": list(self.config.class_names), **files},
             "notes": [*self.match.notes, *self._agreement.notes],
-            **self.ledger.metadata(),
+            **(self.found or self.ledger.metadata()),
         }
 
-    def _records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record]:
+        """Yield each record of the data, not decoded.
+
+        Raises:
+            UserError: The data cannot be read.
+        """
         options = ReadOptions.of(self.config, self.passed, landmarks=True)
         try:
             yield from self._agreement.counted(self.layout.read(self.place, options))
         except OSError as error:
             raise UserError(f"{self.place} cannot be read ({error}): copy it again") from error
 
-    def _example(self, record: Record, face: _Decoded) -> Example:
-        return Example(
-            image=face.pixels,
-            label=AFFECTNET_8.index(record.label),
-            name=record.name,
-            valence=record.valence,
-            arousal=record.arousal,
-            landmarks=face.landmarks,
-            votes=record.votes,
-        )
+
+def example_of(record: Record, face: Decoded) -> Example:
+    """Return a face as it is kept."""
+    return Example(
+        image=face.pixels,
+        label=AFFECTNET_8.index(record.label),
+        name=record.name,
+        valence=record.valence,
+        arousal=record.arousal,
+        landmarks=face.landmarks,
+        votes=record.votes,
+    )

@@ -26,6 +26,11 @@ LISTED = 100
 """How many of the images that are left out for one reason are listed by name."""
 
 
+def reason_against(record: Record, classes: Collection[str]) -> str:
+    """Return why a record's image is not wanted, whatever it shows; empty where it is."""
+    return record.left_out or ("" if record.label in classes else record.label)
+
+
 class Ledger:
     """What became of each record of the data in `place`; to be closed.
 
@@ -56,9 +61,7 @@ class Ledger:
 
     def usable(self, record: Record) -> bool:
         """Return whether a record's image is wanted, and count it either way."""
-        reason = record.left_out
-        if not reason and record.label not in self._class_names:
-            reason = record.label
+        reason = reason_against(record, self._class_names)
         if reason:
             self.leave_out(record, reason, record.detail)
         elif record.split:
@@ -119,8 +122,8 @@ class Ledger:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many records are not written, by reason."""
-        return dict(self._left_out.most_common())
+        """How many records are not written, by reason: the most frequent first, equal ones by their names."""
+        return dict(sorted(self._left_out.items(), key=lambda item: (-item[1], item[0])))
 
     def metadata(self) -> dict[str, Any]:
         """Return all counts, the lists of what was left out, and a fingerprint of what was written, for JSON."""

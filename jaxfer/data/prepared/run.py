@@ -1,7 +1,7 @@
 """Prepare a data set: read it once, cut out and resize its faces, and keep them with a record of what was done."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,14 @@ class Prepared:
     metadata: dict[str, Any]
 
 
-def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, watch: Watch = unwatched) -> Prepared:
+def prepare(
+    data_dir: Path,
+    out: Path,
+    config: PrepareConfig | None = None,
+    *,
+    watch: Watch = unwatched,
+    beam_options: Sequence[str] | None = None,
+) -> Prepared:
     """Cut out the faces of a data set, resize them, and keep them below `out` as a tfds data set.
 
     It has the splits train, validation and test, as far as the raw data has usable images of them, in the order in
@@ -45,15 +52,19 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
         out: The folder for prepared data sets, which may hold others.
         config: How faces are cut out and which are kept; by default `PrepareConfig()`.
         watch: Told how far it is, such as `jaxfer.reports.images_bar`.
+        beam_options: Flags of Apache Beam, such as `["--runner=DirectRunner"]`: a pipeline then writes the same files,
+            on the machines of its runner, which must all see `data_dir` and `out` under these paths. By default the
+            processors of this machine do.
 
     Raises:
         UserError: `detect` refuses the data, it has no usable image, or `out` lies in it, holds this data set already
-            or cannot be written; or array-record is not installed.
+            or cannot be written; array-record is not installed; or the pipeline cannot be made, or failed.
     """
     # Imported here, since Pillow and the pool of processes are needed only now.
     from jaxfer.data.prepared.faces import RawFaces
 
     check_library()
+    download_config = _in_beam(beam_options)
     config = config or PrepareConfig()
     for path in filter(None, (data_dir, config.val_dir, config.test_dir)):
         if out.resolve().is_relative_to(path.resolve()):
@@ -72,7 +83,7 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
                 raise UserError(f"{target} exists already: remove it, or pass another --out")
             faces = RawFaces(layout, match, data_dir, config, tally)
             with closing(faces.ledger):
-                version = _write(faces, room)
+                version = _write(faces, room, download_config)
             target.parent.mkdir(exist_ok=True)
             (room / NAME / name).rename(target)
     except OSError as error:
@@ -81,13 +92,24 @@ def prepare(data_dir: Path, out: Path, config: PrepareConfig | None = None, *, w
     return Prepared(target / version, f"{NAME}/{name}", faces.metadata())
 
 
-def _write(faces: "RawFaces", room: Path) -> str:
+def _in_beam(flags: Sequence[str] | None) -> Any:
+    """Return what tells tfds of a pipeline, or None where there is none to be. Raises `UserError`."""
+    if flags is None:
+        return None
+    import tensorflow_datasets as tfds
+
+    from jaxfer.data.prepared.beam import options_of
+
+    return tfds.download.DownloadConfig(beam_options=options_of(flags))
+
+
+def _write(faces: "RawFaces", room: Path, download_config: Any) -> str:
     """Write the data set below `room` and return its version."""
     # Imported here because it takes longer than reading a small data set.
     from jaxfer.data.prepared.builder import FacialExpressions
 
     builder = FacialExpressions.create(faces.config, room, faces)
-    builder.download_and_prepare()
+    builder.download_and_prepare(download_config=download_config)
     return str(builder.version)
 
 

@@ -103,10 +103,10 @@ class Processes:
         return process
 
     def _work(self, chunk: list[Record]) -> list[Any]:
-        portable = list(map(_portable, chunk))
+        content = list(map(portable, chunk))
         process = self._free.get()
         try:
-            _send(portable, cast(IO[bytes], process.stdin))
+            _send(content, cast(IO[bytes], process.stdin))
             return pickle.load(cast(IO[bytes], process.stdout))
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             with suppress(subprocess.TimeoutExpired):
@@ -159,7 +159,7 @@ class _Stored:
         return self.content
 
 
-def _portable(record: Record) -> Record:
+def portable(record: Record) -> Record:
     """Return the record in a form that another process can use: files stay open in this one."""
     if isinstance(record.image, Path | np.ndarray):
         return record
