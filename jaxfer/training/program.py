@@ -21,7 +21,7 @@ from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.labels import check_labels
-from jaxfer.models import Loaded, Network, checked_outputs, load_pretrained, name_of
+from jaxfer.models import Loaded, Network, checked_outputs, initializer, load_pretrained, name_of
 from jaxfer.models.pretrained import Weights, read_weights, weights_of
 from jaxfer.runs.folder import is_run
 from jaxfer.runs.load import load_run
@@ -126,20 +126,27 @@ class Program:
 
     @cached_property
     def _recipe(self) -> Recipe:
-        labels, classes = self.data.train.labels, len(self.data.class_names)
-        return Recipe.of(
-            self._config,
-            self.model,
-            self.parallel,
-            counts=np.bincount(labels, minlength=classes).tolist(),
+        config, classes = structure(self._config), len(self.data.class_names)
+        weighs = config.loss.class_weights == "balanced" or config.loss.logit_adjustment
+        counts = np.bincount(self.data.train.labels, minlength=classes) if weighs else np.zeros(classes, int)
+        own = (self.own_tasks, self._transforms, self._gradient is not plain, self._given_optimizer is not None)
+        return Recipe(
+            model=self.model,
+            parallel=self.parallel,
+            optimizer=config.optimizer,
+            loss=config.loss,
+            augment=config.augment,
+            sampling=config.data.sampling,
+            epochs=config.epochs,
             steps_per_epoch=self.steps_per_epoch(self._config),
+            counts=tuple(counts.tolist()),
             tasks=self.tasks,
-            own_tasks=bool(self.own_tasks),
-            transforms=tuple(self._transforms),
-            gradient=self._gradient,
-            optimizer=self._given_optimizer,
             views=self._teachers.views if self._teachers else None,
             tuning=self._tuning,
+            own=any(map(bool, own)),
+            transforms=tuple(self._transforms),
+            gradient=self._gradient,
+            given_optimizer=self._given_optimizer,
         )
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
@@ -339,7 +346,7 @@ def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
 
 def _shapes(model: Network, image_size: int) -> Any:
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    return jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False, mask=None), images)
+    return jax.eval_shape(initializer(model), jax.random.key(0), images)
 
 
 def _weights(path: Path) -> Weights:

@@ -1,15 +1,15 @@
 """What the steps of a program are made of, by which programs that would compile the same share what is compiled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from jaxfer.config import AugmentConfig, Config, LossConfig, OptimizerConfig, Sampling
+from jaxfer.config import AugmentConfig, LossConfig, OptimizerConfig, Sampling
 from jaxfer.data.batches import Batch
 from jaxfer.data.transforms import Transform, ViewGrid, compose, transforms_of
 from jaxfer.devices.placement import Parallel
@@ -18,8 +18,8 @@ from jaxfer.models import Network, compiled_for
 from jaxfer.tasks import Task
 from jaxfer.training.feed import EvalFunction, TrainFunction
 from jaxfer.training.finetuning import Tuning
-from jaxfer.training.gradients import Gradient, accumulate, plain, sam
-from jaxfer.training.hyperparameters import Hyperparameters, structure
+from jaxfer.training.gradients import Gradient, accumulate, sam
+from jaxfer.training.hyperparameters import Hyperparameters
 from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState
@@ -37,13 +37,13 @@ class Recipe:
     Attributes:
         model: The network, not yet prepared for a kind of device.
         parallel: How the devices are used.
-        optimizer: As `structure` leaves it, without numbers that are arguments of the steps; as are the next two.
-        loss: The losses.
-        augment: The changes of batches.
+        optimizer: That of the config, as `hyperparameters.structure` leaves it: without numbers that are arguments.
+        loss: Likewise.
+        augment: Likewise.
         sampling: How an epoch is drawn.
         epochs: How many there are, where the learning rate depends on it.
         steps_per_epoch: Steps in each.
-        counts: How many training images each class has, where the loss depends on it; else only as many as classes.
+        counts: How many training images each class has; zeros where nothing depends on it.
         tasks: The tasks besides the expression.
         views: The views in which teachers see images; None without teachers.
         tuning: What is trained, and when; None for all alike.
@@ -70,66 +70,41 @@ class Recipe:
     gradient: Gradient
     given_optimizer: optax.GradientTransformation | None
 
-    @classmethod
-    def of(
-        cls,
-        config: Config,
-        model: Network,
-        parallel: Parallel,
-        *,
-        counts: Sequence[int],
-        steps_per_epoch: int,
-        tasks: tuple[Task, ...],
-        own_tasks: bool,
-        transforms: tuple[Transform, ...],
-        gradient: Gradient,
-        optimizer: optax.GradientTransformation | None,
-        views: ViewGrid | None,
-        tuning: Tuning | None,
-    ) -> Self:
-        """Return the recipe of a config; the other arguments are as the attributes."""
-        fixed = structure(config)
-        weighed = config.loss.class_weights == "balanced" or config.loss.logit_adjustment
-        return cls(
-            model=model,
-            parallel=parallel,
-            optimizer=fixed.optimizer,
-            loss=fixed.loss,
-            augment=fixed.augment,
-            sampling=fixed.data.sampling,
-            epochs=fixed.epochs,
-            steps_per_epoch=steps_per_epoch,
-            counts=tuple(counts) if weighed else (0,) * len(counts),
-            tasks=tasks,
-            views=views,
-            tuning=tuning,
-            own=own_tasks or bool(transforms) or gradient is not plain or optimizer is not None,
-            transforms=transforms,
-            gradient=gradient,
-            given_optimizer=optimizer,
-        )
-
     def train_function(self, *, several: bool = False) -> TrainFunction:
         """Return the training step `step(state, batch, hyper)`, not compiled: one object for equal recipes.
 
         Args:
             several: Whether for several runs at once, whose arrays are stacked along a new first axis.
+
+        Returns:
+            The step.
         """
         return _make_train_function(self, several) if self.own else _kept_train_function(self, several)
 
     def eval_function(self, *, several: bool = False) -> EvalFunction:
-        """Return the evaluation step `step(variables, batch, hyper)`, as `train_function` does."""
+        """Return the evaluation step `step(variables, batch, hyper)`, as `train_function` does.
+
+        Args:
+            several: As for `train_function`.
+        """
         return _make_eval_function(self, several) if self.own else _kept_eval_function(self, several)
 
     def make_optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
-        """Return the optimizer, with numbers that may be arguments of a step."""
+        """Return the optimizer.
+
+        Args:
+            hyper: Its numbers, which may be arguments of a step.
+        """
         # The peak is traced, so that one program serves all learning rates.
         options = {"steps_per_epoch": self.steps_per_epoch, "epochs": self.epochs, "peak": hyper.learning_rate}
         rate = make_schedule(self.optimizer, **options)
         return self.given_optimizer or make_optimizer(self.optimizer, rate, hyper, self.tuning)
 
     def objective(self, hyper: Hyperparameters) -> Objective:
-        """Return the objective, with numbers that may be arguments of a step.
+        """Return the objective.
+
+        Args:
+            hyper: Its numbers, which may be arguments of a step.
 
         Raises:
             UserError: As for `make_objective`.
@@ -138,7 +113,11 @@ class Recipe:
         return make_objective(self.loss, self.model, self.tasks, labels, len(self.counts), hyper, self.sampling)
 
     def compiled_model(self, *, several: bool) -> Network:
-        """Return the network as it is compiled for the devices."""
+        """Return the network as it is compiled for the devices.
+
+        Args:
+            several: As for `train_function`.
+        """
         platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
         return compiled_for(self.model, platform, axis_name=axis_name, side_by_side=several)
 
@@ -158,7 +137,7 @@ def _make_train_function(recipe: Recipe, several: bool) -> TrainFunction:
 
         options = {"axis_name": axis_name, "transform": transform, "gradient": gradient}
         options |= {"ema": recipe.optimizer.ema, "ema_warmup": recipe.optimizer.ema_warmup}
-        options["freezing"] = recipe.tuning and recipe.tuning.freezing
+        options |= {"freezing": recipe.tuning and recipe.tuning.freezing, "classes": len(recipe.counts)}
         made = train_function(model, recipe.make_optimizer(hyper), recipe.objective(hyper), **options)
         return made(state, batch)
 

@@ -5,11 +5,12 @@ import gc
 import weakref
 
 import chex
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
 import pytest
-from networks import Convolutional
+from networks import Convolutional, Linear
 from programs.small_run import CONFIG, MODEL, on_host, two, without_clock
 
 from jaxfer.config import AugmentConfig, Config, LossConfig, OptimizerConfig
@@ -98,6 +99,19 @@ def test_a_second_fit_of_a_network_and_config_compiles_nothing_and_holds_no_data
     del again
     gc.collect()
     assert not any(reference() for reference in held)
+
+
+def test_a_first_fit_traces_its_network_no_more_than_it_must(data):
+    network, traced = Linear(dropout=0.25), []
+
+    def count(following, args, kwargs, context):
+        traced.extend(["one"] if isinstance(context.module, Linear) and context.method_name == "__call__" else [])
+        return following(*args, **kwargs)
+
+    with nn.intercept_methods(count):
+        fit(QUICK, data, model=network, parallel=OneDevice())
+    # To check what it returns, to make its variables, to train it and to evaluate it: a second each where it is large.
+    assert len(traced) == 4
 
 
 def test_runs_that_compute_something_else_have_programs_of_their_own(data):

@@ -17,7 +17,11 @@ SMALLEST = 16
 
 
 def check_decoder(decoder: Decoder) -> None:
-    """Raise `UserError` where the library of a decoder is not installed."""
+    """Refuse a decoder whose library is not installed.
+
+    Raises:
+        UserError: It is not.
+    """
     if decoder != "pillow" and not decoder_versions(decoder):
         raise UserError(
             f"{decoder}, which was chosen to decode JPEG files (--decoder), is not installed: "
@@ -26,7 +30,14 @@ def check_decoder(decoder: Decoder) -> None:
 
 
 def decoder_versions(decoder: Decoder) -> dict[str, str]:
-    """Return the version of a decoder's library by its name; nothing for Pillow, or where it is not installed."""
+    """Return the version of a decoder's library, by its name.
+
+    Args:
+        decoder: What decodes.
+
+    Returns:
+        One version; none for Pillow, which everybody has, or where it is not installed.
+    """
     if decoder == "pillow":
         return {}
     try:
@@ -57,6 +68,9 @@ def plain_pixels(content: bytes, size: tuple[int, int]) -> Image.Image | None:
     Args:
         content: The file, of which `plain_size` has returned a size.
         size: Width and height of the result: the picture's own, or a half, a quarter or an eighth of them, rounded up.
+
+    Returns:
+        A picture of the mode RGB or L.
     """
     import simplejpeg
 
