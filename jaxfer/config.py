@@ -23,6 +23,9 @@ Sampling = Literal["uniform", "balanced", "sqrt"]
 Views = Literal["one", "flip", "five", "ten"]
 """What a network is shown of each image in evaluation, by names that `jaxfer.models.views` explains."""
 
+Decoder = Literal["pillow", "simplejpeg"]
+"""What decodes the pixels of JPEG files."""
+
 VARIANTS = (
     *("published", "small", "strong", "resnet18", "resnet34", "resnet50"),
     *("ir18", "ir50", "adaface18", "adaface50"),
@@ -127,6 +130,9 @@ class DataConfig(Section):
     """Learn each face's distribution of votes where the data has them, as FER+ does, in place of its one label."""
     stream: bool = False
     """Decode images whenever a batch asks for them, for data that fits neither in memory nor on the disk decoded."""
+    decoder: Decoder = "pillow"
+    """What decodes JPEG files: pillow, or simplejpeg, which takes two thirds of its time and comes with `jaxfer[jpeg]`.
+    Other versions of either may round a pixel otherwise: data is decoded by what was chosen, whatever is installed."""
     drawn_train: Annotated[int, AT_LEAST_1] = 6000
     """Drawn faces to train on, where `data_dir` is None."""
     drawn_val: Annotated[int, AT_LEAST_1] = 1400
@@ -219,6 +225,9 @@ class PrepareConfig(Section):
     which show the same photograph most of the time."""
     duplicates: Literal["drop", "keep"] = "keep"
     """Later copies of an image within its own split."""
+    decoder: Decoder = "pillow"
+    """What decodes JPEG files: pillow, or simplejpeg, which takes two thirds of its time and comes with `jaxfer[jpeg]`.
+    Other versions of either may round a pixel otherwise: data is decoded by what was chosen, whatever is installed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,15 +4,18 @@ Readers translate whatever a folder uses into AffectNet's names at the door, so 
 is an index into the classes that a config asks for: by default these names, in the order that their authors publish.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from jaxfer.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 AFFECTNET_8 = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """AffectNet's first eight codes, in its order. Codes 8 to 10 (none, uncertain, no face) name no expression."""
@@ -259,5 +262,8 @@ def relabel(source: tuple[str, ...], target: tuple[str, ...]) -> np.ndarray:
     >>> relabel(FER2013, AFFECTNET_7)
     array([6, 5, 4, 1, 2, 3, 0], dtype=int32)
     """
+    # Imported here: `--help`, which names the classes, does without.
+    import numpy as np
+
     position = {name: index for index, name in enumerate(target)}
     return np.array([position.get(name, -1) for name in source], np.int32)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"jax", "flax", "optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "rich", "tyro"}
+HEAVY = {"numpy", "jax", "flax", "optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "rich", "tyro"}
 
 
 def python(program: str) -> str:

@@ -22,6 +22,7 @@ import PIL
 from jaxfer.config import DataConfig
 from jaxfer.data.dataset import Images, Split
 from jaxfer.data.groups import evidence
+from jaxfer.data.reading.decoder import decoder_versions
 from jaxfer.data.reading.folder import Reach, leads_on, leaves, readable, refuse_depth
 from jaxfer.data.reading.npz import opened_npz
 from jaxfer.errors import UserError
@@ -34,8 +35,11 @@ FOLDER = ".jaxfer"
 VERSION = 4
 """To be raised whenever the same data and config give other arrays or facts."""
 
-LATER = ("classes", "merge", "class_names", "table", "image_column", "label_column", "follow_links")
+LATER = ("classes", "merge", "class_names", "table", "image_column", "label_column", "follow_links", "decoder")
 """Settings that the first releases did not know."""
+
+UNASKED = ((), None, False, "pillow")
+"""Their values where nobody has asked for any."""
 
 GROUPED = 4
 """The version since which groups decide what is held out."""
@@ -52,8 +56,8 @@ ReadRows = Callable[[str, np.ndarray], Images]
 class Cache:
     """What was decoded before from some data.
 
-    An entry is valid as long as the config, Pillow, and the names, sizes and times of change of the data's files stay
-    the same. Where the disk does not allow one, or a link is in the way, everything works without it.
+    An entry is valid as long as the config, what decodes, and the names, sizes and times of change of the data's files
+    stay the same. Where the disk does not allow one, or a link is in the way, everything works without it.
 
     Args:
         place: The data, a folder or a file.
@@ -230,10 +234,12 @@ def _settings(config: DataConfig, version: int = VERSION) -> str:
     apart = ("data_dir", "val_dir", "test_dir", "sampling", "group_by")
     fields = {name: value for name, value in asdict(config).items() if name not in apart}
     # What later releases ask for, and nobody has asked for, says nothing: entries from before stay of use.
-    fields = {name: value for name, value in fields.items() if name not in LATER or value not in ((), None, False)}
+    fields = {name: value for name, value in fields.items() if name not in LATER or value not in UNASKED}
     if version >= GROUPED:
         fields["group_by"] = evidence(config.group_by)
-    return hashlib.blake2b(repr((version, PIL.__version__, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
+    # Any other library than Pillow has its version counted too.
+    libraries = " ".join([PIL.__version__, *decoder_versions(config.decoder).values()])
+    return hashlib.blake2b(repr((version, libraries, sorted(fields.items()))).encode(), digest_size=8).hexdigest()
 
 
 def _joined(*trees: str) -> str:

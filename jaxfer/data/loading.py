@@ -17,6 +17,7 @@ from jaxfer.data.groups import belonging, groups_of
 from jaxfer.data.hold_out import Alike, find_alike, hold_out
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record, detect, detect_apart, prepared, splits_apart
 from jaxfer.data.layouts.fer2013.votes import Agreement
+from jaxfer.data.reading.decoder import check_decoder
 from jaxfer.data.reading.images import StreamedImages, UnreadableError, decode_record
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally, Watch, counting, unwatched
@@ -71,6 +72,8 @@ def load(config: DataConfig, *, only: str | None = None, keep: bool = True, watc
         return drawn
     source = _Source.of(config, config.data_dir, watch, only=only)
     source.refuse_enlarging(evaluating=only is not None)
+    if not source.is_pixels:
+        check_decoder(config.decoder)
     cache = Cache(source.place, config, source.options.within(source.place), read_only=not keep)
     facts, splits = cache.read(source.rows) or ({}, {})
     selection = None if splits else source.select()
@@ -345,7 +348,7 @@ class _Source:
         """Return the images of a part, to be read when a batch asks for them."""
         if self.is_pixels and part.records:
             return prepared.PreparedImages.of_records(part.records)
-        return StreamedImages(part.records, self.config.image_size, self.config.margin)
+        return StreamedImages(part.records, self.config.image_size, self.config.margin, self.config.decoder)
 
     def _readable(self, part: Part, failures: dict[str, str], tally: Tally) -> Iterator[np.ndarray]:
         """Yield the readable faces of a part, uint8 [size, size, 3]; add the others' names, with the reason."""
@@ -359,8 +362,8 @@ class _Source:
     def _faces(self, part: Part) -> Iterator[tuple[Record, np.ndarray | UnreadableError]]:
         if self.is_pixels:  # which takes less time here than sending them to other processes and back
             return ((record, _pixels(record)) for record in part.records)
-        decode = partial(decode_record, size=self.config.image_size, margin=self.config.margin)
-        return map_records(decode, part.records)
+        how = {"size": self.config.image_size, "margin": self.config.margin, "decoder": self.config.decoder}
+        return map_records(partial(decode_record, **how), part.records)
 
     def _split(self, part: Part, images: Images, *, soft_labels: bool | None = None) -> Split:
         """Return the split of a part whose images these are, with the labels and what else its records say."""

@@ -7,7 +7,6 @@ each passes its own rows of the batch, those of `shard`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -18,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxfer.data.batches import WHOLE, Shard
 from jaxfer.errors import UserError
+from jaxfer.models import initializer
 
 Step = Callable[..., Any]
 Device = Any
@@ -280,6 +280,6 @@ def choose_parallel(batch_size: int, model: nn.Module | None = None, image_size:
 
 def _size(model: nn.Module, side: int) -> int:
     """Return the number of a network's values, for which nothing is computed."""
-    init, images = partial(model.init, train=False, mask=None), jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    shapes = jax.eval_shape(init, jax.random.key(0), images)
+    images = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    shapes = jax.eval_shape(initializer(model), jax.random.key(0), images)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1610.02391.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -75,7 +75,7 @@ def explainer(
         The function from images and classes to maps, which raises `NoFeatureMap` as `grad_cam` does.
     """
     model = compiled_for(model, OneDevice().device.platform)
-    compiled = jax.jit(lambda images, classes: _maps(model, variables, images, classes, head))
+    compiled = partial(_compiled(model, head), variables)
 
     def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         maps = []
@@ -87,6 +87,12 @@ def explainer(
         return np.concatenate(maps)
 
     return explain
+
+
+@lru_cache(maxsize=8)
+def _compiled(model: Network, head: str) -> Callable[..., jax.Array]:
+    """Return `maps(variables, images, classes)`, compiled once for all variables of a network."""
+    return jax.jit(lambda variables, images, classes: _maps(model, variables, images, classes, head))
 
 
 def _maps(model: Network, variables: dict[str, Any], images: jax.Array, classes: jax.Array, head: str) -> jax.Array:

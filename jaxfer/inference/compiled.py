@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -42,7 +42,7 @@ class Compiled:
         self._sizes: tuple[int, ...] = kernels.at_once if isinstance(kernels, Kernels) else SIZES
         self._has_kernels = isinstance(kernels, Kernels)
         self._prepared: dict[tuple[int, ...], Any] = {}
-        self._outputs = jax.jit(self._apply, static_argnums=2)
+        self._outputs = _compiled(self._network)
 
     def __call__(self, images: Num[np.ndarray, "b h w c"], views: Views) -> dict[str, Float[np.ndarray, "b ..."]]:
         """Return what each head says of images, averaged over views of them.
@@ -59,10 +59,6 @@ class Compiled:
         found = jax.device_get(found)
         return {name: np.concatenate([one[name] for one in found])[: len(images)] for name in found[0]}
 
-    def _apply(self, variables: Any, images: jax.Array, views: Views) -> Outputs:
-        predict = partial(self._network.apply, variables, train=False, mask=None)
-        return over_views(predict, images, views)  # pyright: ignore[reportArgumentType]
-
     def _filled(self, piece: np.ndarray) -> np.ndarray:
         """Return images with black ones after them, up to the next of the sizes."""
         missing = min(size for size in self._sizes if size >= len(piece)) - len(piece)
@@ -71,7 +67,24 @@ class Compiled:
     def _prepare(self, shape: tuple[int, ...]) -> Any:
         """Return the kernels as the products take them for the most images at once; fewer need no others."""
         if shape not in self._prepared:
-            # The compiler leaves out all that only the outputs need.
-            prepare = jax.jit(lambda variables, images: self._network.apply(variables, images, mutable=PREPARED)[1])
-            self._prepared[shape] = prepare(self._variables, np.zeros((self._sizes[-1], *shape), np.uint8))
+            images = np.zeros((self._sizes[-1], *shape), np.uint8)
+            self._prepared[shape] = _preparing(self._network)(self._variables, images)
         return self._prepared[shape]
+
+
+@lru_cache(maxsize=8)
+def _compiled(network: Network) -> Callable[..., Outputs]:
+    """Return `outputs(variables, images, views)`, compiled once for all variables of a network."""
+
+    def outputs(variables: Any, images: jax.Array, views: Views) -> Outputs:
+        predict = partial(network.apply, variables, train=False, mask=None)
+        return over_views(predict, images, views)  # pyright: ignore[reportArgumentType]
+
+    return jax.jit(outputs, static_argnums=2)
+
+
+@lru_cache(maxsize=8)
+def _preparing(network: Network) -> Callable[..., Any]:
+    """Return `prepare(variables, images)`, likewise, whose result is the collection `PREPARED`."""
+    # The compiler leaves out all that only the outputs need.
+    return jax.jit(lambda variables, images: network.apply(variables, images, mutable=PREPARED)[1])

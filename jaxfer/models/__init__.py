@@ -23,6 +23,7 @@ from jaxfer.models.resnet import (
     count_classes,
     folded,
     import_network,
+    initializer,
     l2_kernels,
     name_of,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "count_classes",
     "folded",
     "import_network",
+    "initializer",
     "l2_kernels",
     "load_pretrained",
     "luma",

@@ -9,7 +9,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,6 +92,15 @@ def count_classes(model: Network, variables: Any, images: Any) -> int:
         lambda variables, images: model.apply(variables, images, train=False, mask=None), variables, images
     )
     return checked_outputs(found, images.shape[0])["logits"].shape[1]
+
+
+@lru_cache(maxsize=8)
+def initializer(model: Network) -> Callable[[jax.Array, Any], Any]:
+    """Return `init(key, images) -> variables`, compiled, and traced, once for all runs of a network.
+
+    For shapes alone take `jax.eval_shape` of it: tracing a large network takes a second.
+    """
+    return jax.jit(partial(model.init, train=False, mask=None))
 
 
 def l2_kernels(model: Network, params: Any) -> list[jax.Array]:

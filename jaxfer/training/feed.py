@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -104,12 +105,17 @@ class HostFeed:
         if self.steps > 1:
             return self._scanned(step, parallel)
 
-        def one(state: TrainState, batch: Batch, running: Metrics, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
-            state, metrics = step(state, batch, *more)
-            # Merged within the step: a dispatch of its own would cost more than these few additions.
-            return state, running.merge(metrics), metrics
+        def make() -> Callable[..., Any]:
+            def one(
+                state: TrainState, batch: Batch, running: Metrics, *more: Any
+            ) -> tuple[TrainState, Metrics, Metrics]:
+                state, metrics = step(state, batch, *more)
+                # Merged within the step: a dispatch of its own would cost more than these few additions.
+                return state, running.merge(metrics), metrics
 
-        compiled = parallel.compile(one, donate=True)
+            return parallel.compile(one, donate=True)
+
+        compiled = _once(step, make, type(self), parallel)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             return enumerate(batches.between(start, end), start + 1)
@@ -117,7 +123,10 @@ class HostFeed:
         return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, *more))
 
     def _scanned(self, step: TrainFunction, parallel: Parallel) -> Training:
-        compiled = parallel.compile(_scan(step, lambda _, batch: batch), donate=True, axis=1)
+        def make() -> Callable[..., Any]:
+            return parallel.compile(_scan(step, lambda _, batch: batch), donate=True, axis=1)
+
+        compiled = _once(step, make, type(self), parallel, "portions")
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             image = int(np.prod(batches.split.images.shape[1:]))
@@ -138,7 +147,7 @@ class HostFeed:
             parallel: As for `Feed.scoring`.
             batch_size: As for `Feed.scoring`.
         """
-        compiled = parallel.compile(step, donate=False)
+        compiled = _once(step, lambda: parallel.compile(step, donate=False), type(self), parallel)
         options = {"batch_size": batch_size, "shard": parallel.shard}
         return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
 
@@ -166,9 +175,13 @@ class ResidentFeed:
             parallel: As for `Feed.training`.
             axis: The axis of the examples in the rows of a step: 0, or 1 where rows of several runs are stacked.
         """
-        held, batch_at = _hold(split, parallel)
-        # Rows are cut over the devices one axis further in: the first axis is that of the steps.
-        compiled = parallel.compile(_scan(step, batch_at), donate=True, axis=axis + 1)
+        held, shape = _hold(split, parallel), split.images.shape[1:]
+
+        def make() -> Callable[..., Any]:
+            # Rows are cut over the devices one axis further in: the first axis is that of the steps.
+            return parallel.compile(_scan(step, partial(_batch_at, shape=shape)), donate=True, axis=axis + 1)
+
+        compiled = _once(step, make, type(self), parallel, shape, axis)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
@@ -187,19 +200,22 @@ class ResidentFeed:
             parallel: As for `Feed.scoring`.
             batch_size: As for `Feed.scoring`.
         """
-        held, batch_at = _hold(split, parallel)
+        held, shape = _hold(split, parallel), split.images.shape[1:]
         rows = stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
-        def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
-            def measure(rows: Rows) -> Metrics:
-                return step(variables, batch_at(held, rows), *more)
+        def make() -> Callable[..., Any]:
+            def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
+                def measure(rows: Rows) -> Metrics:
+                    return step(variables, _batch_at(held, rows, shape), *more)
 
-            shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
-            # Not `Metrics.empty`: which tasks the step sums is known only by tracing it.
-            nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
-            return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
+                shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
+                # Not `Metrics.empty`: which tasks the step sums is known only by tracing it.
+                nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
+                return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
 
-        compiled = parallel.compile(scan, donate=False, axis=1)
+            return parallel.compile(scan, donate=False, axis=1)
+
+        compiled = _once(step, make, type(self), parallel, shape)
         return lambda variables, *more: compiled(variables, rows, held, *more)
 
 
@@ -244,18 +260,36 @@ def _scan(step: TrainFunction, batch_at: Callable[[Any, Any], Batch]) -> Callabl
     return scan
 
 
-def _hold(split: Split, parallel: Parallel) -> tuple[dict[str, Any], Callable[[dict[str, Any], Rows], Batch]]:
-    """Return a split's arrays on the devices, and `batch_at(held, rows)`, which gathers a batch of them there."""
-    shape = split.images.shape[1:]
-
-    def batch_at(held: dict[str, Any], rows: Rows) -> Batch:
-        batch = gather(held, rows)
-        batch["image"] = batch["image"].reshape(*rows["row"].shape, *shape)
-        return batch
-
+def _hold(split: Split, parallel: Parallel) -> dict[str, Any]:
+    """Return a split's arrays on the devices."""
     # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
     held = columns(split)
-    return parallel.place(held | {"image": np.asarray(held["image"]).reshape(len(split), -1)}), batch_at
+    return parallel.place(held | {"image": np.asarray(held["image"]).reshape(len(split), -1)})
+
+
+def _batch_at(held: dict[str, Any], rows: Rows, shape: tuple[int, ...]) -> Batch:
+    """Return a batch, gathered on the devices, of images of a shape."""
+    batch = gather(held, rows)
+    batch["image"] = batch["image"].reshape(*rows["row"].shape, *shape)
+    return batch
+
+
+def _once(step: Callable[..., Any], make: Callable[[], Callable[..., Any]], *ways: Any) -> Callable[..., Any]:
+    """Return what `make` compiles of a step, made once for each step and each of the ways to compile it.
+
+    It is kept with the step itself, and goes when nobody has that any more.
+
+    Args:
+        step: The step.
+        make: Compiles it, and closes over nothing but it and the ways.
+        *ways: What the result depends on besides.
+    """
+    kept = vars(step).setdefault("compiled", {})
+    # The step is in the key, too: `jax.vmap` gives what it returns the attributes of what it is given.
+    key = (step, *ways)
+    if key not in kept:
+        kept[key] = make()
+    return kept[key]
 
 
 def _stops(start: int, end: int, steps: int, per_epoch: int) -> Iterator[int]:

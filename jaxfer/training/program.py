@@ -13,28 +13,28 @@ import numpy as np
 import optax
 
 from jaxfer.config import Config
-from jaxfer.data.batches import Batch, Batches, columns
+from jaxfer.data.batches import Batches, columns
 from jaxfer.data.dataset import Dataset, Split
-from jaxfer.data.transforms import Transform, compose, transforms_of
+from jaxfer.data.transforms import Transform
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.labels import check_labels
-from jaxfer.models import Loaded, Network, checked_outputs, compiled_for, load_pretrained, name_of
+from jaxfer.models import Loaded, Network, checked_outputs, initializer, load_pretrained, name_of
 from jaxfer.models.pretrained import Weights, read_weights, weights_of
 from jaxfer.runs.folder import is_run
 from jaxfer.runs.load import load_run
 from jaxfer.tasks import Task, make_network, naming, tasks_of
-from jaxfer.training.feed import EvalFunction, Feed, ResidentFeed, TrainFunction, Training, choose_feed
+from jaxfer.training.feed import Feed, ResidentFeed, Training, choose_feed
 from jaxfer.training.finetuning import Tuning
-from jaxfer.training.gradients import Gradient, accumulate, plain, sam
+from jaxfer.training.gradients import Gradient, plain
 from jaxfer.training.hyperparameters import Hyperparameters, structure
-from jaxfer.training.objective import Objective, make_objective
-from jaxfer.training.optimizers import make_optimizer, make_schedule
+from jaxfer.training.optimizers import make_schedule
+from jaxfer.training.recipe import Recipe
 from jaxfer.training.state import TrainState, create_state
 from jaxfer.training.statistics import statistics_function
-from jaxfer.training.step import eval_function, piece_name, sparing_padding, train_function
+from jaxfer.training.step import piece_name
 from jaxfer.training.teachers import Watch, load_teachers
 
 
@@ -57,7 +57,7 @@ class Program:
     """The training steps and the validation of a config on a data set, compiled when they are first used.
 
     Both take hyper-parameters as arguments. So several runs can share what one has compiled, and a run has the same
-    bits alone and among others.
+    bits alone and among others. Programs whose steps are made of the same share what is compiled, too (`Recipe`).
 
     Attributes:
         tasks: The tasks besides the expression.
@@ -113,7 +113,6 @@ class Program:
         self.parallel = parallel or choose_parallel(config.batch_size, self.model, config.data.image_size)
         self.feed = feed or choose_feed(data, self.parallel)
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
-        self._objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
         self._teachers = load_teachers(self._config, data, self.model) if config.distill.is_on else None
         self._taught: dict[str, np.ndarray] | None = None
         shapes = _shapes(self.model, config.data.image_size)
@@ -123,6 +122,32 @@ class Program:
             _, self.loaded = load_pretrained(self.model, shapes, self._weights, data.class_names)
         self._tuning = Tuning.of(config.optimizer, self.model, shapes["params"], self.steps_per_epoch(config))
         _check_tuning(self._tuning, config, own_optimizer=optimizer is not None)
+        self._recipe.objective(Hyperparameters.of(config))  # which refuses data that it cannot be made of
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        config, classes = structure(self._config), len(self.data.class_names)
+        weighs = config.loss.class_weights == "balanced" or config.loss.logit_adjustment
+        counts = np.bincount(self.data.train.labels, minlength=classes) if weighs else np.zeros(classes, int)
+        own = (self.own_tasks, self._transforms, self._gradient is not plain, self._given_optimizer is not None)
+        return Recipe(
+            model=self.model,
+            parallel=self.parallel,
+            optimizer=config.optimizer,
+            loss=config.loss,
+            augment=config.augment,
+            sampling=config.data.sampling,
+            epochs=config.epochs,
+            steps_per_epoch=self.steps_per_epoch(self._config),
+            counts=tuple(counts.tolist()),
+            tasks=self.tasks,
+            views=self._teachers.views if self._teachers else None,
+            tuning=self._tuning,
+            own=any(map(bool, own)),
+            transforms=tuple(self._transforms),
+            gradient=self._gradient,
+            given_optimizer=self._given_optimizer,
+        )
 
     # Made when first used, not in `__init__`: placing images can make the devices of all processes meet, and that must
     # wait until the processes have met (`Agreement`), since devices wait for each other only half a minute.
@@ -130,12 +155,7 @@ class Program:
     @cached_property
     def alone(self) -> Steps:
         """The steps of one run."""
-        model = self._compiled()
-        return Steps(
-            self.feed.training(self._train(model), self._learnt(), self.parallel),
-            self.feed.scoring(self._evaluate(model), self.data.val, self.parallel, batch_size=self._config.batch_size),
-            self._settle(several=False),
-        )
+        return self._steps(self.feed.training(self._recipe.train_function(), self._learnt(), self.parallel))
 
     @cached_property
     def side_by_side(self) -> Steps:
@@ -144,15 +164,14 @@ class Program:
         Raises:
             UserError: Images come from the host, as on a CPU, which one run fills.
         """
-        feed = self.check_side_by_side()
-        model = self._compiled(side_by_side=True)
-        # Each run has its own variables and numbers, but all are measured on the same batches: None.
-        evaluate = jax.vmap(self._evaluate(model), in_axes=(0, None, 0))
-        return Steps(
-            feed.training(jax.vmap(self._train(model)), self._learnt(), self.parallel, axis=1),
-            self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=self._config.batch_size),
-            self._settle(several=True),
-        )
+        train = self._recipe.train_function(several=True)
+        training = self.check_side_by_side().training(train, self._learnt(), self.parallel, axis=1)
+        return self._steps(training, several=True)
+
+    def _steps(self, training: Training, *, several: bool = False) -> Steps:
+        evaluate, batch_size = self._recipe.eval_function(several=several), self._config.batch_size
+        scoring = self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=batch_size)
+        return Steps(training, scoring, self._settle(several=several))
 
     def check_side_by_side(self) -> ResidentFeed:
         """Return the feed, having checked that several runs can be trained at once with it.
@@ -246,7 +265,7 @@ class Program:
     def start(self, config: Config) -> tuple[TrainState, Metrics, Hyperparameters]:
         """Return a run's state at step 0, empty metrics, and its hyper-parameters, all on the devices."""
         hyper, average = Hyperparameters.of(config), config.optimizer.ema is not None
-        optimizer = self._optimizer(hyper)
+        optimizer = self._recipe.make_optimizer(hyper)
         options = {"seed": config.seed, "image_size": config.data.image_size, "ema": average}
         options |= {"weights": self._weights, "class_names": self.data.class_names}
         state = create_state(self.model, optimizer, **options)
@@ -281,36 +300,6 @@ class Program:
         split = self.data.train
         return dataclasses.replace(split, columns={**split.columns, **self._taught}) if self._taught else split
 
-    def _compiled(self, *, side_by_side: bool = False) -> Network:
-        platform, axis_name = self.parallel.devices[0].platform, self.parallel.axis_name
-        return compiled_for(self.model, platform, axis_name=axis_name, side_by_side=side_by_side)
-
-    def _train(self, model: Network) -> TrainFunction:
-        classes, parts = len(self.data.class_names), self._config.optimizer.accumulate
-        views, own = self._teachers.views if self._teachers else None, map(sparing_padding, self._transforms)
-        transform = compose(*transforms_of(self._config.augment, classes, views), *own)
-
-        def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
-            def gradient(evaluate: Any) -> Any:
-                # Accumulation innermost: SAM then moves along the gradient of the whole batch.
-                own = self._gradient(evaluate if parts == 1 else accumulate(parts)(evaluate))
-                return own if hyper.sam is None else sam(hyper.sam)(own)
-
-            options = {"axis_name": self.parallel.axis_name, "transform": transform, "gradient": gradient}
-            optimizer, rule = self._optimizer(hyper), self._config.optimizer
-            options |= {"ema": rule.ema, "ema_warmup": rule.ema_warmup}
-            options["freezing"] = self._tuning and self._tuning.freezing
-            return train_function(model, optimizer, self._objective(hyper), **options)(state, batch)
-
-        return step
-
-    def _evaluate(self, model: Network) -> EvalFunction:
-        def measure(variables: dict[str, Any], batch: Batch, hyper: Hyperparameters) -> Metrics:
-            options = {"tasks": self.tasks, "axis_name": self.parallel.axis_name}
-            return eval_function(model, self._objective(hyper), **options)(variables, batch)
-
-        return measure
-
     def _settle(self, *, several: bool) -> Callable[[TrainState], TrainState]:
         images = self._config.optimizer.statistics_images
         if not images:
@@ -318,16 +307,6 @@ class Program:
         options = {"images": images, "batch_size": self._config.batch_size, "parallel": self.parallel}
         measure = statistics_function(self.model, self.data.train, several=several, **options)
         return lambda state: dataclasses.replace(state, batch_stats=measure(state.variables))
-
-    def _optimizer(self, hyper: Hyperparameters) -> optax.GradientTransformation:
-        # The peak is traced, so that one program serves all learning rates.
-        rate = self.rate(self._config, hyper.learning_rate)
-        return self._given_optimizer or make_optimizer(self._config.optimizer, rate, hyper, self._tuning)
-
-    def _objective(self, hyper: Hyperparameters) -> Objective:
-        labels, classes = self.data.train.labels, len(self.data.class_names)
-        sampling = self._config.data.sampling
-        return make_objective(self._config.loss, self.model, self.tasks, labels, classes, hyper, sampling)
 
 
 _IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
@@ -367,7 +346,7 @@ def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
 
 def _shapes(model: Network, image_size: int) -> Any:
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    return jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False, mask=None), images)
+    return jax.eval_shape(initializer(model), jax.random.key(0), images)
 
 
 def _weights(path: Path) -> Weights:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flax.struct
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxfer.models import Network, load_pretrained
+from jaxfer.models import Network, initializer, load_pretrained
 from jaxfer.models.pretrained import Weights
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def create_state(
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-    variables = _initializer(model)(init_key, images)
+    variables = initializer(model)(init_key, images)
     if weights is not None:
         variables, _ = load_pretrained(model, variables, weights, class_names)
     params = variables["params"]
@@ -83,9 +82,3 @@ def create_state(
         # A copy: the step donates its state, and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, params) if ema else None,
     )
-
-
-@lru_cache(maxsize=8)
-def _initializer(model: Network) -> Callable[..., Any]:
-    """Return `model.init` compiled, once for all runs of a network."""
-    return jax.jit(partial(model.init, train=False, mask=None))

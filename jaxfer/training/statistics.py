@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -69,6 +70,25 @@ def statistics_function(
         several: Whether the variables are those of several runs, stacked along a new first axis.
     """
     parallel = parallel or OneDevice()
+    count = min(images, len(split))
+    spread = np.arange(count) * len(split) // count
+    rows = evaluation_rows(count, batch_size, parallel.shard)
+    compiled = _compiled(model, parallel, several)
+
+    def measure(variables: dict[str, Any]) -> Any:
+        total = _scaled(variables["batch_stats"], 0.0)
+        for one in rows:
+            batch = gather({"image": split.images}, {"row": spread[one["row"]], "mask": one["mask"]})
+            total = compiled((variables, total), batch)
+        means = _scaled(total, 1 / count)
+        return jax.tree.map(lambda mean, before: mean.astype(before.dtype), means, variables["batch_stats"])
+
+    return measure
+
+
+@lru_cache(maxsize=8)
+def _compiled(model: Network, parallel: Parallel, several: bool) -> Callable[..., Any]:
+    """Return `step((variables, total), batch)`, which adds a batch to the total: compiled once for a network."""
     axis_name, platform = parallel.axis_name, parallel.devices[0].platform
     model = compiled_for(model, platform, axis_name=axis_name, side_by_side=several)
 
@@ -97,20 +117,7 @@ def statistics_function(
         examples = examples if axis_name is None else lax.psum(examples, axis_name)
         return jax.tree.map(lambda sum_, one: sum_ + examples * one, total, found)
 
-    count = min(images, len(split))
-    spread = np.arange(count) * len(split) // count
-    rows = evaluation_rows(count, batch_size, parallel.shard)
-    compiled = parallel.compile(jax.vmap(step, in_axes=(0, None)) if several else step, donate=False)
-
-    def measure(variables: dict[str, Any]) -> Any:
-        total = _scaled(variables["batch_stats"], 0.0)
-        for one in rows:
-            batch = gather({"image": split.images}, {"row": spread[one["row"]], "mask": one["mask"]})
-            total = compiled((variables, total), batch)
-        means = _scaled(total, 1 / count)
-        return jax.tree.map(lambda mean, before: mean.astype(before.dtype), means, variables["batch_stats"])
-
-    return measure
+    return parallel.compile(jax.vmap(step, in_axes=(0, None)) if several else step, donate=False)
 
 
 @jax.jit

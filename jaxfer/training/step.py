@@ -96,6 +96,7 @@ def train_function(
     ema: float | None = None,
     ema_warmup: bool = False,
     freezing: Freezing | None = None,
+    classes: int | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Return the training step, not compiled, to be compiled alone or as a part of something larger.
 
@@ -109,6 +110,7 @@ def train_function(
         ema: As for `make_train_step`.
         ema_warmup: As for `make_train_step`.
         freezing: As for `make_train_step`.
+        classes: How many classes there are; None finds out, which traces the network once more.
 
     Returns:
         `step(state, batch) -> (state, metrics)`.
@@ -151,8 +153,8 @@ def train_function(
         if transform is not None:
             batch = transform(transform_key, batch)
             _check(batch)
-        classes = count_classes(model, state.variables, batch["image"])
-        labelled = cast(Batch, {**batch, "mask": batch["mask"] & is_class(batch["label"], classes)})
+        known = classes or count_classes(model, state.variables, batch["image"])
+        labelled = cast(Batch, {**batch, "mask": batch["mask"] & is_class(batch["label"], known)})
         found, gradients = gradient(partial(evaluate, state.step))(
             state.params, state.batch_stats, labelled, dropout_key
         )

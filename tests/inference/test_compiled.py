@@ -11,6 +11,7 @@ from networks import Convolutional, Linear, drawn
 
 from jaxfer.config import ModelConfig, Views
 from jaxfer.inference.compiled import Compiled
+from jaxfer.inference.compiled import _compiled as programs
 from jaxfer.models.kernels import XLA, Kernels
 from jaxfer.models.views import over_views
 from jaxfer.tasks import make_network
@@ -85,10 +86,13 @@ def test_images_of_other_sides_and_types_are_answered(tiny: tuple[Any, Any], com
         assert_alike(compiled(images, "one"), outputs(*tiny, images))
 
 
-def test_few_programs_are_compiled_for_many_numbers_of_images(tiny: tuple[Any, Any]):
-    compiled: Any = Compiled(*tiny, "cpu")
-    for count in (1, 2, 3, 4, 6, 7, 9, 10):
-        compiled(IMAGES[:count], "one")
+def test_few_programs_are_compiled_for_many_numbers_of_images_and_served_to_all_variables(tiny: tuple[Any, Any]):
+    programs.cache_clear()
+    network, variables = tiny
+    for own in (variables, jax.tree.map(lambda array: array + 1, variables)):
+        compiled: Any = Compiled(network, own, "cpu")
+        for count in (1, 2, 3, 4, 6, 7, 9, 10):
+            compiled(IMAGES[:count], "one")
     assert compiled._outputs._cache_size() == 3
 
 

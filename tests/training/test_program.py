@@ -1,16 +1,19 @@
 """Numbers that are arguments of the compiled steps: one program for many runs, each the run it would be alone."""
 
 import dataclasses
+import gc
+import weakref
 
 import chex
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
 import pytest
-from networks import Convolutional
+from networks import Convolutional, Linear
 from programs.small_run import CONFIG, MODEL, on_host, two, without_clock
 
-from jaxfer.config import Config, LossConfig, OptimizerConfig
+from jaxfer.config import AugmentConfig, Config, LossConfig, OptimizerConfig
 from jaxfer.devices import OneDevice, Pmapped, Sharded
 from jaxfer.tasks import Affect
 from jaxfer.training import (
@@ -33,6 +36,9 @@ jax.monitoring.register_event_duration_secs_listener(
 SGD = dataclasses.replace(CONFIG.optimizer, weight_decay=0.01, clip_norm=2.0)
 ADAMW = OptimizerConfig(optimizer="adamw", weight_decay=0.1, clip_norm=1.0, schedule="step", step_epochs=(1,))
 WITH_ALL = dataclasses.replace(CONFIG, optimizer=SGD, loss=LossConfig(l2=0.001, label_smoothing=0.1))
+
+QUICK = dataclasses.replace(CONFIG, augment=AugmentConfig(), epochs=1)
+"""Without random numbers, which take longest to compile."""
 
 
 def replaced(config, section, **values):
@@ -63,6 +69,87 @@ def test_runs_that_differ_in_numbers_compile_once_and_are_bit_for_bit_what_they_
         alone, rows = fit(OTHERS[index], data, model=model)
         chex.assert_trees_all_equal(on_host(together[index][0]), on_host(alone))
         assert without_clock(together[index][1]) == without_clock(rows)
+
+
+def copied(data):
+    """Return the same data in arrays of its own."""
+    return dataclasses.replace(data, splits={key: whole(data.split(key)) for key in ("train", "val")})
+
+
+def whole(split):
+    return dataclasses.replace(split, images=np.array(split.images), labels=np.array(split.labels))
+
+
+@pytest.mark.parametrize(
+    ("way", "feed"), [(OneDevice, ResidentFeed(steps=2)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
+)
+def test_a_second_fit_of_a_network_and_config_compiles_nothing_and_holds_no_data(data, way, feed):
+    config = replaced(QUICK, "optimizer", statistics_images=20)
+    options = {"model": MODEL, "parallel": two(way), "feed": feed}
+    first, rows = fit(config, data, **options)
+    compiled.clear()
+    again = copied(data)
+    held = [weakref.ref(split.images) for split in (again.train, again.val)]
+    second, same = fit(config, again, **options)
+    assert not compiled
+    chex.assert_trees_all_equal(on_host(first), on_host(second))
+    assert without_clock(rows) == without_clock(same)
+    fit(replaced(dataclasses.replace(config, seed=5, epochs=2), "optimizer", learning_rate=0.02), again, **options)
+    assert not compiled, "other numbers are no other program"
+    del again
+    gc.collect()
+    assert not any(reference() for reference in held)
+
+
+def test_a_first_fit_traces_its_network_no_more_than_it_must(data):
+    network, traced = Linear(dropout=0.25), []
+
+    def count(following, args, kwargs, context):
+        traced.extend(["one"] if isinstance(context.module, Linear) and context.method_name == "__call__" else [])
+        return following(*args, **kwargs)
+
+    with nn.intercept_methods(count):
+        fit(QUICK, data, model=network, parallel=OneDevice())
+    # To check what it returns, to make its variables, to train it and to evaluate it: a second each where it is large.
+    assert len(traced) == 4
+
+
+def test_runs_that_compute_something_else_have_programs_of_their_own(data):
+    heads = [
+        fit(config, data, model=MODEL, parallel=OneDevice(), **more)[0].params["head"]["kernel"]
+        for config, more in (
+            (QUICK, {}),
+            (QUICK, {"transforms": [lambda key, batch: {**batch, "image": batch["image"] // 2}]}),
+            (QUICK, {"optimizer": optax.sgd(0.01)}),
+            (replaced(QUICK, "loss", class_weights="balanced"), {}),
+        )
+    ]
+    assert len({np.asarray(head).tobytes() for head in heads}) == len(heads)
+
+
+def test_class_weights_are_those_of_the_data_at_hand(data):
+    config, rows = replaced(CONFIG, "loss", class_weights="balanced"), np.arange(len(data.train)) != 0
+    fewer = dataclasses.replace(
+        data.train, images=data.train.images[rows], labels=data.train.labels[rows], names=data.train.names[1:]
+    )
+    other = dataclasses.replace(data, splits={"train": fewer, "val": data.val})
+    programs = [Program(config, each, model=MODEL) for each in (data, other, copied(data))]
+    weights = [program._recipe.objective(Hyperparameters()).expression.class_weights for program in programs]
+    assert weights[0] == weights[2] != weights[1]
+    assert programs[0]._recipe == programs[2]._recipe != programs[1]._recipe
+
+
+def test_what_a_transform_of_ones_own_holds_goes_with_its_run(data):
+    class Pixels:
+        def __call__(self, key, batch):
+            return batch
+
+    transform = Pixels()
+    held = weakref.ref(transform)
+    fit(QUICK, data, model=MODEL, parallel=OneDevice(), transforms=[transform])
+    del transform
+    gc.collect()
+    assert held() is None
 
 
 def traced(values):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from jaxfer.config import Decoder
 from jaxfer.data.checking.duplicates import find_copies
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import KINDS, Check, SplitCount
@@ -15,6 +16,7 @@ from jaxfer.data.checking.near import find_lookalikes
 from jaxfer.data.checking.scan import Scan
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.fer2013.votes import Agreement
+from jaxfer.data.reading.decoder import check_decoder, decoder_versions
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.data.releases import compare
 from jaxfer.emotions import AFFECTNET_8
@@ -35,6 +37,7 @@ def check(
     follow_links: bool = False,
     val_dir: Path | None = None,
     test_dir: Path | None = None,
+    decoder: Decoder = "pillow",
     watch: Watch = unwatched,
 ) -> Check:
     """Read every image of the data at `data_dir` once and return what is wrong with it.
@@ -53,11 +56,14 @@ def check(
         follow_links: Whether links out of the data's folder are followed.
         val_dir: The validation split, in any layout, where it does not lie with the rest of the data.
         test_dir: Likewise, the test split.
+        decoder: What decodes JPEG files, as `DataConfig.decoder`.
         watch: Told how many images have been read, such as `jaxfer.reports.images_bar`.
 
     Raises:
-        UserError: `detect` refuses the data, its layout cannot read it, or there is no room for the temporary file.
+        UserError: `detect` refuses the data, its layout cannot read it, there is no room for the temporary file, or the
+            decoder is not installed.
     """
+    check_decoder(decoder)
     options = ReadOptions(
         label_order=label_order,
         class_names=class_names,
@@ -70,7 +76,7 @@ def check(
         test_dir=test_dir,
     )
     layout, match = detect(data_dir, options)
-    scan = Scan()
+    scan = Scan(decoder)
     agreement = Agreement()
     records = agreement.counted(layout.read(match.place, options))
     with counting("reading images", watch=watch) as tally:  # a total would take reading all annotations twice
@@ -93,7 +99,8 @@ def check(
         modes=dict(_by_count(scan.modes)),
         problems={kind: [problem for each in found for problem in each.get(kind, ())] for kind in KINDS},
         versions={"jaxfer": __version__, "Python": platform.python_version(), "Pillow": PIL.__version__}
-        | {"numpy": np.__version__},
+        | {"numpy": np.__version__}
+        | decoder_versions(decoder),
     )
 
 

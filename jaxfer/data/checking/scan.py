@@ -5,9 +5,11 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from jaxfer.config import Decoder
 from jaxfer.data.checking.faces import Faces
 from jaxfer.data.checking.findings import Problem
 from jaxfer.data.checking.looks import Gathering
@@ -58,9 +60,13 @@ class Scan:
         sizes: How many usable images have each width and height.
         modes: How many have each kind of pixels.
         problems: By kind.
+
+    Args:
+        decoder: What decodes JPEG files, as `DataConfig.decoder`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decoder: Decoder = "pillow") -> None:
+        self._look_at = partial(look_at, decoder=decoder)
         self.splits: dict[tuple[str, Split], int] = {}
         self.sizes: Counter[tuple[int, int]] = Counter()
         self.modes: Counter[str] = Counter()
@@ -72,7 +78,7 @@ class Scan:
     def run(self, records: Iterable[Record], tally: Tally) -> Faces:
         """Read all records, on all processors, and return the usable faces; the caller closes their thumbnails."""
         try:
-            for record, look in map_records(look_at, records):
+            for record, look in map_records(self._look_at, records):
                 self._add(record, look)
                 tally.count()
             return self._faces()
@@ -127,12 +133,12 @@ def _why(left_out: str, detail: str) -> str:
     return detail if left_out == UNREADABLE else f"{left_out}: {detail}"
 
 
-def look_at(record: Record) -> Look | str:
+def look_at(record: Record, decoder: Decoder = "pillow") -> Look | str:
     """Return what a record's face shows, or why that cannot be decoded; empty where it is not usable."""
     if _left_out(record):
         return ""
     try:
-        face = open_face(record.image, least=LEAST, box=record.box)
+        face = open_face(record.image, least=LEAST, box=record.box, decoder=decoder)
     except UnreadableError as error:
         return error.reason
     pixels = face.picture.convert("RGB")

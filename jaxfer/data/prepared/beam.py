@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts.prepared import SPLIT_NAMES
 from jaxfer.data.layouts.prepared.example import to_record
-from jaxfer.data.prepared.faces import Decoded, RawFaces, example_of
+from jaxfer.data.prepared.decoding import Decoded
+from jaxfer.data.prepared.faces import RawFaces, example_of
 from jaxfer.data.prepared.ledger import Ledger, reason_against
 from jaxfer.data.reading.images import UnreadableError, quiet_pillow
 from jaxfer.data.reading.pool import portable

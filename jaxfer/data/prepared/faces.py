@@ -1,6 +1,5 @@
 """The faces of a raw data set on their way into a prepared one."""
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
@@ -9,54 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-import numpy as np
-from PIL import Image
-
 from jaxfer.config import PrepareConfig
-from jaxfer.data.checking.perceptual import thumbnail
 from jaxfer.data.layouts import Layout, Match, ReadOptions, Record
 from jaxfer.data.layouts.fer2013.votes import Agreement
 from jaxfer.data.layouts.prepared import CREATED_BY
 from jaxfer.data.layouts.prepared.example import Example
+from jaxfer.data.prepared.decoding import Decoded, decode_face
 from jaxfer.data.prepared.ledger import Ledger
-from jaxfer.data.reading.images import UnreadableError, face_for
+from jaxfer.data.reading.decoder import decoder_versions
+from jaxfer.data.reading.images import UnreadableError
 from jaxfer.data.reading.pool import map_records
 from jaxfer.data.reading.progress import Tally
 from jaxfer.data.reading.record import UNREADABLE, Split
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 from jaxfer.version import __version__
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A face.
-
-    Attributes:
-        pixels: The bytes of uint8 [size, size, 3], RGB.
-        digest: A hash of them, equal for equal pixels.
-        landmarks: float [68, 2], x and y in pixels of the face; None where the record has none.
-        thumbnail: See `jaxfer.data.checking.perceptual.thumbnail`; empty where none is needed.
-    """
-
-    pixels: bytes
-    digest: bytes
-    landmarks: np.ndarray | None
-    thumbnail: bytes
-
-
-def _decode(record: Record, *, size: int, margin: float, small: bool) -> Decoded | UnreadableError:
-    """Return a record's face, with the pixels of `jaxfer.data.reading.images.decode`, or why there is none."""
-    try:
-        face = face_for(size, record.image, box=record.box, margin=margin)
-    except UnreadableError as error:
-        return error
-    image = face.resize(size)
-    pixels = image.tobytes()
-    landmarks = None if record.landmarks is None else face.points(record.landmarks, size)
-    # Of what is written, not of the photograph: a check of the prepared data then finds no look-alike that is left.
-    small_one = thumbnail(Image.fromarray(image)) if small else b""
-    return Decoded(pixels, hashlib.blake2b(pixels, digest_size=16).digest(), landmarks, small_one)
 
 
 @dataclass
@@ -110,8 +76,8 @@ class RawFaces:
     @property
     def decode(self) -> Callable[[Record], Decoded | UnreadableError]:
         """The function that decodes one of them, which any process can call."""
-        small = self.config.leaks == "near"
-        return partial(_decode, size=self.config.image_size, margin=self.config.margin, small=small)
+        how = {"size": self.config.image_size, "margin": self.config.margin, "decoder": self.config.decoder}
+        return partial(decode_face, **how, small=self.config.leaks == "near")
 
     def refuse_none(self, left_out: dict[str, int]) -> NoReturn:
         """Say that all of them are left out, and why.
@@ -130,7 +96,7 @@ class RawFaces:
         names = ("table", "val_dir", "test_dir")
         files = {name: path and path.name for name in names for path in (getattr(self.config, name),)}
         libraries = ("numpy", "pillow", "tensorflow-datasets", "array-record")
-        versions = {"jaxfer": __version__, "python": platform.python_version()}
+        versions = {"jaxfer": __version__, "python": platform.python_version()} | decoder_versions(self.config.decoder)
         return {
             "created_by": CREATED_BY,
             "versions": versions | {name: importlib.metadata.version(name) for name in libraries},

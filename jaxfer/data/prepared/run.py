@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jaxfer.config import PrepareConfig
 from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.layouts.prepared import NAME, check_library, config_name
+from jaxfer.data.reading.decoder import check_decoder
 from jaxfer.data.reading.progress import Watch, counting, unwatched
 from jaxfer.errors import UserError
 from jaxfer.files import LOCK, TAG, hold, own, refuse_links, remove
@@ -58,7 +59,8 @@ def prepare(
 
     Raises:
         UserError: `detect` refuses the data, it has no usable image, or `out` lies in it, holds this data set already
-            or cannot be written; array-record is not installed; or the pipeline cannot be made, or failed.
+            or cannot be written; array-record or the config's decoder is not installed; or the pipeline cannot be made,
+            or failed.
     """
     # Imported here, since Pillow and the pool of processes are needed only now.
     from jaxfer.data.prepared.faces import RawFaces
@@ -66,6 +68,7 @@ def prepare(
     check_library()
     download_config = _in_beam(beam_options)
     config = config or PrepareConfig()
+    check_decoder(config.decoder)
     for path in filter(None, (data_dir, config.val_dir, config.test_dir)):
         if out.resolve().is_relative_to(path.resolve()):
             raise UserError(f"{out} lies in the data itself, {path}: pass an --out beside it")

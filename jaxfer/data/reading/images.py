@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
+from jaxfer.config import Decoder
+from jaxfer.data.reading.decoder import plain_pixels, plain_size
 from jaxfer.data.reading.folder import LARGEST_IMAGE
 from jaxfer.data.reading.originals import Originals
 from jaxfer.data.reading.record import Record, StoredImage
@@ -70,8 +72,12 @@ class Face:
         The filter is `Image.Resampling.BILINEAR`: when the face shrinks, Pillow widens it with the factor, so that
         nothing aliases.
         """
-        box = (0, 0, *self.extent)
-        return np.array(self.picture.resize((size, size), Image.Resampling.BILINEAR, box).convert("RGB"))
+        return np.array(self.resized(size))
+
+    def resized(self, size: int) -> Image.Image:
+        """Return the face as `resize` does, as a picture of the mode RGB."""
+        picture = self.picture.resize((size, size), Image.Resampling.BILINEAR, (0, 0, *self.extent))
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
 
     def points(self, points: np.ndarray, size: int) -> np.ndarray:
         """Return points, float [n, 2], x and y in pixels of the photograph, in pixels of `resize(size)`."""
@@ -80,7 +86,12 @@ class Face:
 
 
 def decode(
-    image: Path | np.ndarray | StoredImage, size: int, *, box: Box | None = None, margin: float = 0
+    image: Path | np.ndarray | StoredImage,
+    size: int,
+    *,
+    box: Box | None = None,
+    margin: float = 0,
+    decoder: Decoder = "pillow",
 ) -> np.ndarray:
     """Return the pixels of the face in an image: `face_for` and `Face.resize` in one.
 
@@ -89,6 +100,7 @@ def decode(
         size: Height and width of the result, in pixels.
         box: As for `open_face`.
         margin: As for `open_face`.
+        decoder: As for `open_face`.
 
     Returns:
         uint8 [size, size, 3], RGB.
@@ -97,19 +109,22 @@ def decode(
         UnreadableError: As for `open_face`.
     """
     with quiet_pillow():
-        return face_for(size, image, box=box, margin=margin).resize(size)
+        return face_for(size, image, box=box, margin=margin, decoder=decoder).resize(size)
 
 
-def decode_record(record: Record, *, size: int, margin: float) -> np.ndarray | UnreadableError:
+def decode_record(
+    record: Record, *, size: int, margin: float, decoder: Decoder = "pillow"
+) -> np.ndarray | UnreadableError:
     """Return a record's face, as `decode` does, or why there is none. Call it within `quiet_pillow`.
 
     Args:
         record: One that is not left out.
         size: Height and width of the result, in pixels.
         margin: As for `open_face`.
+        decoder: As for `open_face`.
     """
     try:
-        return face_for(size, record.image, box=record.box, margin=margin).resize(size)
+        return face_for(size, record.image, box=record.box, margin=margin, decoder=decoder).resize(size)
     except UnreadableError as error:
         return error
 
@@ -124,14 +139,16 @@ class StreamedImages:
         records: Those of the faces.
         size: Height and width of the images, in pixels.
         margin: As for `open_face`.
+        decoder: As for `open_face`.
     """
 
-    def __init__(self, records: Sequence[Record], size: int, margin: float) -> None:
+    def __init__(self, records: Sequence[Record], size: int, margin: float, decoder: Decoder = "pillow") -> None:
         Image.init()  # the formats, which is not safe in several threads at once
         self._sources = [(record.name, record.image, record.box) for record in records]
         self._originals = Originals(_file(record.image) for record in records)
         self._size = size
         self._margin = margin
+        self._decoder: Decoder = decoder
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,7 +160,8 @@ class StreamedImages:
         for image, row in zip(images, rows, strict=True):
             name, source, box = self._sources[row]
             try:
-                image[:] = face_for(self._size, source, box=box, margin=self._margin).resize(self._size)
+                face = face_for(self._size, source, box=box, margin=self._margin, decoder=self._decoder)
+                image[:] = face.resize(self._size)
             except UnreadableError as error:
                 raise UserError(f"{name} can no longer be read ({error.reason}): has the data been moved?") from error
             self._originals.check(row, _file(source), image, name)
@@ -167,7 +185,14 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def face_for(size: int, image: Path | np.ndarray | StoredImage, *, box: Box | None = None, margin: float = 0) -> Face:
+def face_for(
+    size: int,
+    image: Path | np.ndarray | StoredImage,
+    *,
+    box: Box | None = None,
+    margin: float = 0,
+    decoder: Decoder = "pillow",
+) -> Face:
     """Return the face in an image, as `open_face` does, with the detail that `Face.resize(size)` takes.
 
     Args:
@@ -175,15 +200,21 @@ def face_for(size: int, image: Path | np.ndarray | StoredImage, *, box: Box | No
         image: As for `open_face`.
         box: As for `open_face`.
         margin: As for `open_face`.
+        decoder: As for `open_face`.
 
     Raises:
         UnreadableError: As for `open_face`.
     """
-    return open_face(image, least=DETAIL * size, box=box, margin=margin)
+    return open_face(image, least=DETAIL * size, box=box, margin=margin, decoder=decoder)
 
 
 def open_face(
-    image: Path | np.ndarray | Image.Image | StoredImage, *, least: float, box: Box | None = None, margin: float = 0
+    image: Path | np.ndarray | Image.Image | StoredImage,
+    *,
+    least: float,
+    box: Box | None = None,
+    margin: float = 0,
+    decoder: Decoder = "pillow",
 ) -> Face:
     """Return the face in an image.
 
@@ -197,6 +228,7 @@ def open_face(
             its middle whose side is the box's longer one; what lies outside of the image is black. Without a box, the
             face is the whole image.
         margin: How much more there is on each side of the square, as a share of the box's longer side.
+        decoder: What decodes the pixels of JPEG files, see `jaxfer.data.reading.decoder`.
 
     Raises:
         UnreadableError: It is no image, is damaged, has more than `LARGEST_IMAGE` bytes or so many pixels that it looks
@@ -214,7 +246,14 @@ def open_face(
             size, content = len(content), io.BytesIO(content)
         with content if isinstance(content, io.BytesIO) else opened(content, LARGEST_IMAGE) as file:
             size = os.fstat(file.fileno()).st_size if path else size
-            with Image.open(file, formats=FORMATS) as picture:
+            if decoder == "pillow":
+                with Image.open(file, formats=FORMATS) as picture:
+                    return _upright(picture, least, box, margin)
+            whole = file.read()
+            face = _of_plain_jpeg(whole, least, box, margin)
+            if face is not None:
+                return face
+            with Image.open(io.BytesIO(whole), formats=FORMATS) as picture:
                 return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
         raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
@@ -225,14 +264,41 @@ def open_face(
 
 def _upright(picture: Image.Image, least: float, box: Box | None, margin: float) -> Face:
     width, height = picture.size
-    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns up to twice its limit
-        raise ValueError(f"{width} x {height} pixels look like a decompression bomb")
-    face = min(width, height) if box is None else max(box[2:]) * (1 + 2 * margin)
-    if face > least:
-        picture.draft(None, (int(width * least / face), int(height * least / face)))
+    _refuse_bomb(width, height)
+    wanted = _drafted(width, height, least, box, margin)
+    if wanted:
+        picture.draft(None, wanted)
     ImageOps.exif_transpose(picture, in_place=True)
     turned = (picture.width < picture.height) != (width < height)
     return _cut(picture, (height, width) if turned else (width, height), box, margin)
+
+
+def _of_plain_jpeg(content: bytes, least: float, box: Box | None, margin: float) -> Face | None:
+    """Return what `_upright` does of a plain JPEG, decoded by simplejpeg; None where Pillow is to decode it."""
+    size = plain_size(content)
+    if size is None:
+        return None
+    _refuse_bomb(*size)
+    wanted = _drafted(*size, least, box, margin)
+    if wanted and min(wanted) > 0:
+        # As `Image.draft` does.
+        scale = min(size[0] // wanted[0], size[1] // wanted[1])
+        factor = next(factor for factor in (8, 4, 2, 1) if scale >= factor or factor == 1)
+    else:
+        factor = 1
+    picture = plain_pixels(content, (-(-size[0] // factor), -(-size[1] // factor)))
+    return None if picture is None else _cut(picture, size, box, margin)
+
+
+def _refuse_bomb(width: int, height: int) -> None:
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns up to twice its limit
+        raise ValueError(f"{width} x {height} pixels look like a decompression bomb")
+
+
+def _drafted(width: int, height: int, least: float, box: Box | None, margin: float) -> tuple[int, int] | None:
+    """Return the width and height that a JPEG may be shrunk to by its decoder; None where it is not to be."""
+    face = min(width, height) if box is None else max(box[2:]) * (1 + 2 * margin)
+    return (int(width * least / face), int(height * least / face)) if face > least else None
 
 
 def _cut(picture: Image.Image, photograph: tuple[int, int], box: Box | None, margin: float) -> Face:
