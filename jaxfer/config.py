@@ -131,7 +131,7 @@ class DataConfig(Section):
     stream: bool = False
     """Decode images whenever a batch asks for them, for data that fits neither in memory nor on the disk decoded."""
     decoder: Decoder = "pillow"
-    """What decodes JPEG files: pillow, or simplejpeg, which takes two thirds of its time and comes with `jaxfer[jpeg]`.
+    """What decodes JPEG files: pillow, or simplejpeg, which takes less time and comes with `jaxfer[jpeg]`.
     Other versions of either may round a pixel otherwise: data is decoded by what was chosen, whatever is installed."""
     drawn_train: Annotated[int, AT_LEAST_1] = 6000
     """Drawn faces to train on, where `data_dir` is None."""
@@ -226,7 +226,7 @@ class PrepareConfig(Section):
     duplicates: Literal["drop", "keep"] = "keep"
     """Later copies of an image within its own split."""
     decoder: Decoder = "pillow"
-    """What decodes JPEG files: pillow, or simplejpeg, which takes two thirds of its time and comes with `jaxfer[jpeg]`.
+    """What decodes JPEG files: pillow, or simplejpeg, which takes less time and comes with `jaxfer[jpeg]`.
     Other versions of either may round a pixel otherwise: data is decoded by what was chosen, whatever is installed."""
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ class Check:
     follow_links: bool = False
     """Follow symbolic links out of the data's folder, such as into the cache of Hugging Face or git-annex."""
     decoder: Decoder = "pillow"
-    """What decodes JPEG files: pillow, or simplejpeg, which takes two thirds of its time and comes with
+    """What decodes JPEG files: pillow, or simplejpeg, which takes less time and comes with
     `jaxfer[jpeg]`."""
     json: Path | None = None
     """File for all findings, with the paths."""
