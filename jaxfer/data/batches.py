@@ -147,10 +147,6 @@ class Batches:
             rows["mirrored"] = _filled(self._turns(epoch)[here], self.batch_size)[self._part]
         return rows
 
-    def rows_between(self, start: int, end: int) -> Rows:
-        """Return where the batches of steps `start` to `end - 1` lie, stacked: `row` and `mask` are [steps, b]."""
-        return stack([self.rows(step) for step in range(start, end)])
-
     def __getitem__(self, step: int) -> Batch:
         return gather(self._columns, self.rows(step))
 
@@ -160,10 +156,12 @@ class Batches:
 
     def portions(self, stops: Sequence[int]) -> Iterator[Batch]:
         """Yield the batches from each stop to the next, stacked along a new first axis, read ahead like `between`."""
-        pairs = list(pairwise(stops))
-        return _served(
-            self.split, lambda index: gather(self._columns, self.rows_between(*pairs[index])), range(len(pairs))
-        )
+        portions = [range(*pair) for pair in pairwise(stops)]
+
+        def portion(index: int) -> Batch:
+            return gather(self._columns, stack([self.rows(step) for step in portions[index]]))
+
+        return _served(self.split, portion, range(len(portions)))
 
 
 def evaluation_batches(split: Split, batch_size: int, shard: Shard = WHOLE) -> Iterator[Batch]:

@@ -185,7 +185,7 @@ class ResidentFeed:
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
             for first, stop in pairwise(_stops(start, end, self.steps, batches.steps_per_epoch)):
-                yield stop, batches.rows_between(first, stop)
+                yield stop, stack([batches.rows(step) for step in range(first, stop)])
 
         return Training(portions, lambda state, running, rows, *more: compiled(state, rows, running, held, *more))
 

@@ -158,7 +158,9 @@ def test_the_program_of_the_readme_that_names_an_expression_is_right(tmp_path):
     for i, face in enumerate(faces):
         photograph.paste(Image.fromarray(face), (80 + 320 * i, 80))
     photograph.save(tmp_path / "photo.jpg", quality=95)
-    finished = run("-c", program, cwd=tmp_path)
+    told = "({face.confidence:.0%})"
+    assert told in program
+    finished = run("-c", program.replace(told, f"{told} at {{face.box}}"), cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
     found = {}
