@@ -31,9 +31,10 @@ def model_of(variant, size=44, *, width=8, answer="expression", **fields):
         # As in training, where it begins at zero: maps that double from block to block leave rounding alone to compare.
         if norms := [name for name in block if name.startswith("norm")]:
             block[max(norms)]["scale"] = block[max(norms)]["scale"] / 5
-    for head, layer in {"logits": "head", **{name: f"{name}_head" for name in config.heads}}.items():
-        spread = np.std(outputs(network, variables, faces(5, size))[head])
-        variables["params"][layer] = jax.tree.map(lambda leaf, spread=spread: leaf / spread, variables["params"][layer])
+    heads = ("head", *(f"{name}_head" for name in config.heads))
+    for layer, said in last_layers(network, heads, variables, faces(5, size)).items():
+        rms = np.sqrt(np.mean(np.square(said)))
+        variables["params"][layer] = jax.tree.map(lambda leaf, by=rms: leaf / by, variables["params"][layer])
     return FaceModel(network, variables, AFFECTNET_7, size, 1.5, config, {}, answer)
 
 
@@ -59,6 +60,20 @@ def padded():
 def outputs(network, variables, images):
     """Return what a network says, by a program that compiles in less time than that of the model's own kernels."""
     return network.apply(variables, images, train=False, mask=None)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def last_layers(network, names, variables, images):
+    """Return what layers say by their names, before what bounds it: a tanh whose argument is large tells nothing."""
+    _, seen = network.apply(
+        variables,
+        images,
+        train=False,
+        mask=None,
+        capture_intermediates=lambda module, _: module.name in names,
+        mutable="intermediates",
+    )
+    return {name: seen["intermediates"][name]["__call__"][0] for name in names}
 
 
 def expected(model, said):
