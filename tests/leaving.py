@@ -38,6 +38,12 @@ def model_of(variant, size=44, *, width=8, answer="expression", **fields):
     return FaceModel(network, variables, AFFECTNET_7, size, 1.5, config, {}, answer)
 
 
+def all_of(variant):
+    """Return the fields of a named network with all that it can have inside."""
+    squeeze = None if variant.startswith(("ir", "adaface")) else 8
+    return {"heads": ("affect", "votes"), "gray": True, "standardize": True, "squeeze": squeeze}
+
+
 class Padded(nn.Module):
     """As others pad: the same on both sides, whatever the stride; and nothing."""
 

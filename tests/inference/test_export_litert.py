@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from leaving import check_answers, expected, faces, model_of, outputs, padded
+from leaving import all_of, check_answers, expected, faces, model_of, outputs, padded
 
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
@@ -36,16 +36,14 @@ def test_every_network_answers_as_it_does_in_jax(variant):
 
 
 def test_what_is_done_to_pixels_and_every_head_is_inside():
-    fields = {"heads": ("affect", "votes"), "gray": True, "standardize": True, "squeeze": 8}
-    check(model_of("published", **fields), batches=(1, 5, 32))
+    check(model_of("published", **all_of("published")), batches=(1, 5, 32))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [44, 48, 64, 112])
 @pytest.mark.parametrize("variant", MODELS)
 def test_every_network_as_wide_as_it_is_at_every_size(variant, size):
-    fields = {"heads": ("affect", "votes"), "gray": True, "standardize": True, "squeeze": 8}
-    check(model_of(variant, size, width=None, **fields), batches=(1, 5, 32))
+    check(model_of(variant, size, width=None, **all_of(variant)), batches=(1, 5, 32))
 
 
 def test_a_network_of_ones_own_with_other_padding():

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from leaving import check_answers, expected, faces, model_of, outputs, padded
+from leaving import all_of, check_answers, expected, faces, model_of, outputs, padded
 from networks import drawn
 
 import jaxfer
@@ -76,8 +76,7 @@ def test_any_number_of_faces_gets_the_models_own_answers():
 @pytest.mark.parametrize("size", [44, 48, 64, 112])
 @pytest.mark.parametrize("variant", MODELS)
 def test_every_network_as_wide_as_it_is_at_every_size(variant, size):
-    fields = {"heads": ("affect", "votes"), "gray": True, "standardize": True, "squeeze": 8}
-    check(model_of(variant, size, width=None, **fields), batches=(1, 5, 32))
+    check(model_of(variant, size, width=None, **all_of(variant)), batches=(1, 5, 32))
 
 
 def test_the_file_says_what_it_takes_and_returns(tmp_path):
