@@ -408,7 +408,7 @@ def finetuning_section() -> str:
 
 `benchmarks/finetune.py`: the network `small` at 48 pixels, once from weights of other faces, with new last layers, and once from scratch, all else being equal.
 Accuracy of the validation images, means over {seeds} seeds that also choose the training images; the interval is 95% over the validation images. The budget is
-small, some hundred steps, in which a network from scratch learns little.
+small, {run["steps"]} steps, in which a network from scratch learns little. The weights of drawn faces have seen {run["more_drawn"]:,} of them for {run["more_epochs"]} epochs.
 
 | from, to | images to learn from | epochs | n | fine-tuned | from scratch | gain |
 |---|---|---|---|---|---|---|
