@@ -105,17 +105,12 @@ class HostFeed:
         if self.steps > 1:
             return self._scanned(step, parallel)
 
-        def make() -> Callable[..., Any]:
-            def one(
-                state: TrainState, batch: Batch, running: Metrics, *more: Any
-            ) -> tuple[TrainState, Metrics, Metrics]:
-                state, metrics = step(state, batch, *more)
-                # Merged within the step: a dispatch of its own would cost more than these few additions.
-                return state, running.merge(metrics), metrics
+        def one(state: TrainState, batch: Batch, running: Metrics, *more: Any) -> tuple[TrainState, Metrics, Metrics]:
+            state, metrics = step(state, batch, *more)
+            # Merged within the step: a dispatch of its own would cost more than these few additions.
+            return state, running.merge(metrics), metrics
 
-            return parallel.compile(one, donate=True)
-
-        compiled = _once(step, make, type(self), parallel)
+        compiled = _once(step, partial(parallel.compile, one, donate=True), type(self), parallel)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             return enumerate(batches.between(start, end), start + 1)
@@ -123,10 +118,8 @@ class HostFeed:
         return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, *more))
 
     def _scanned(self, step: TrainFunction, parallel: Parallel) -> Training:
-        def make() -> Callable[..., Any]:
-            return parallel.compile(_scan(step, lambda _, batch: batch), donate=True, axis=1)
-
-        compiled = _once(step, make, type(self), parallel, "portions")
+        scan = _scan(step, lambda _, batch: batch)
+        compiled = _once(step, partial(parallel.compile, scan, donate=True, axis=1), type(self), parallel, "portions")
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             image = int(np.prod(batches.split.images.shape[1:]))
@@ -147,7 +140,7 @@ class HostFeed:
             parallel: As for `Feed.scoring`.
             batch_size: As for `Feed.scoring`.
         """
-        compiled = _once(step, lambda: parallel.compile(step, donate=False), type(self), parallel)
+        compiled = _once(step, partial(parallel.compile, step, donate=False), type(self), parallel)
         options = {"batch_size": batch_size, "shard": parallel.shard}
         return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
 
@@ -176,11 +169,9 @@ class ResidentFeed:
             axis: The axis of the examples in the rows of a step: 0, or 1 where rows of several runs are stacked.
         """
         held, shape = _hold(split, parallel), split.images.shape[1:]
-
-        def make() -> Callable[..., Any]:
-            # Rows are cut over the devices one axis further in: the first axis is that of the steps.
-            return parallel.compile(_scan(step, partial(_batch_at, shape=shape)), donate=True, axis=axis + 1)
-
+        scan = _scan(step, partial(_batch_at, shape=shape))
+        # Rows are cut over the devices one axis further in: the first axis is that of the steps.
+        make = partial(parallel.compile, scan, donate=True, axis=axis + 1)
         compiled = _once(step, make, type(self), parallel, shape, axis)
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Rows]]:
@@ -203,19 +194,16 @@ class ResidentFeed:
         held, shape = _hold(split, parallel), split.images.shape[1:]
         rows = stack(evaluation_rows(len(split), batch_size, parallel.shard))
 
-        def make() -> Callable[..., Any]:
-            def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
-                def measure(rows: Rows) -> Metrics:
-                    return step(variables, _batch_at(held, rows, shape), *more)
+        def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
+            def measure(rows: Rows) -> Metrics:
+                return step(variables, _batch_at(held, rows, shape), *more)
 
-                shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
-                # Not `Metrics.empty`: which tasks the step sums is known only by tracing it.
-                nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
-                return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
+            shapes = jax.eval_shape(measure, {"row": rows["row"][0], "mask": rows["mask"][0]})
+            # Not `Metrics.empty`: which tasks the step sums is known only by tracing it.
+            nothing = jax.tree.map(lambda total: jnp.zeros(total.shape, total.dtype), shapes)
+            return lax.scan(lambda total, rows: (total.merge(measure(rows)), None), nothing, rows)[0]
 
-            return parallel.compile(scan, donate=False, axis=1)
-
-        compiled = _once(step, make, type(self), parallel, shape)
+        compiled = _once(step, partial(parallel.compile, scan, donate=False, axis=1), type(self), parallel, shape)
         return lambda variables, *more: compiled(variables, rows, held, *more)
 
 

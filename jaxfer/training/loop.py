@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from jaxfer.config import Config, without_places
-from jaxfer.data.batches import Batches
+from jaxfer.data.batches import Batches, Rows, stack
 from jaxfer.data.dataset import Dataset
 from jaxfer.data.transforms import Transform
 from jaxfer.devices.consensus import Agreement
@@ -352,9 +352,9 @@ class _Batches:
         self._each = each
         self.steps_per_epoch = each[0].steps_per_epoch
 
-    def rows(self, step: int) -> dict[str, np.ndarray]:
+    def rows(self, step: int) -> Rows:
         """Return where the batches at `step` lie, as `Batches.rows` does: `row`, `mask` and so on, [runs, b]."""
-        return jax.tree.map(lambda *rows: np.stack(rows), *(batches.rows(step) for batches in self._each))
+        return stack([batches.rows(step) for batches in self._each])
 
 
 def divergence(
