@@ -69,6 +69,9 @@ SAME = 0.3
 MOST = 5000
 """Boxes that are compared with each other, at most."""
 
+KEPT = 4
+"""Sizes for which the detector is kept as it is laid out, in each thread: some 20 MB each."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -167,10 +170,7 @@ def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
     if any(missing):
         seen = cv2.copyMakeBorder(seen, 0, missing[1], 0, missing[0], cv2.BORDER_CONSTANT)
     shown = seen.shape[1], seen.shape[0]
-    if not hasattr(_ours, "yunet"):  # one object serves one thread
-        _ours.yunet = cv2.FaceDetectorYN.create("onnx", weights(), np.empty(0, np.uint8), shown, CONFIDENT, SAME, MOST)
-    _ours.yunet.setInputSize(shown)
-    rows = _ours.yunet.detect(seen)[1]
+    rows = _yunet(cv2, shown).detect(seen)[1]
     if rows is None:
         return []
     scale = np.array([width / size[0], height / size[1]])
@@ -184,6 +184,24 @@ def _found(cv2: Any, picture: np.ndarray, factor: float) -> list[Detection]:
         )
         for place, score in zip(places, rows[:, 14], strict=True)
     ]
+
+
+def _yunet(cv2: Any, size: tuple[int, int]) -> Any:
+    """Return this thread's YuNet for what has a width and height; one object serves one thread.
+
+    OpenCV lays a network out anew for another size, which takes longer than to look at a face. Pictures and the faces
+    that are looked at once more take turns, so that what was laid out is kept for the last sizes.
+    """
+    kept = _ours.__dict__.setdefault("yunet", {})  # by size, the one that was used last at the end
+    if size in kept:
+        found = kept.pop(size)
+    elif len(kept) < KEPT:
+        found = cv2.FaceDetectorYN.create("onnx", weights(), np.empty(0, np.uint8), size, CONFIDENT, SAME, MOST)
+    else:
+        found = kept.pop(next(iter(kept)))
+        found.setInputSize(size)
+    kept[size] = found
+    return found
 
 
 def _distinct(found: list[Detection]) -> list[Detection]:

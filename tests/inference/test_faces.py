@@ -120,6 +120,17 @@ def test_threads_find_what_one_does(group):
     assert all(found == find_faces(picture) for found in every)
 
 
+def test_pictures_of_more_sizes_than_are_kept_are_searched_as_each_alone(group):
+    picture, _ = group
+    pictures = [np.ascontiguousarray(picture[: 100 + 50 * i]) for i in range(faces.KEPT + 2)]
+
+    def alone(picture):
+        with ThreadPoolExecutor(1) as thread:  # a new one, whose detector has seen nothing
+            return thread.submit(find_faces, picture).result()
+
+    assert [find_faces(one) for one in pictures * 2] == [alone(one) for one in pictures] * 2
+
+
 def test_a_face_that_is_found_at_two_sizes_is_one_face():
     one, other = Detection((0, 0, 10, 10), (), 0.7), Detection((1, 0, 10, 10), (), 0.9)
     apart = Detection((30, 0, 5, 5), (), 0.8)
