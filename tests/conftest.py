@@ -1,5 +1,6 @@
 """Four CPU devices for every test, and programs that compile fast and once, set before JAX starts."""
 
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -7,11 +8,12 @@ from importlib.metadata import version
 # ONNX Runtime would report its use, and reads this when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-# Level 2 compiles random numbers four times as fast as the highest one, to the same bits. What fuses loops through MLIR
-# takes twice as long as what it replaced, which jaxlib of jax 0.12 has no flag for any more: it ends at an unknown one.
+# Level 0 compiles the step of a small network in a third of the time of level 2, random numbers to the same bits. What
+# fuses loops through MLIR takes twice as long as what it replaced, which jaxlib of jax 0.12 has no flag for any more: it
+# ends at an unknown one.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=2"
+    "--xla_backend_optimization_level=0"
     + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""),
 )
 
@@ -61,6 +63,13 @@ share_programs()
 
 SLOWEST = ("devices", "examples", "training", "docs", "tasks", "benchmarks", "sweeps")
 """The folders whose tests take longest: begun first, none of them keeps one process busy when all others have ended."""
+
+
+def pytest_collection_finish():
+    # Tracing makes very many small objects, for which Python would look through all that is imported again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):
