@@ -1,7 +1,7 @@
 """The figures of a run, as Matplotlib figures that hold no global state.
 
 Backgrounds are transparent and the data's colours legible on light and dark pages alike; `ink`, the colour of text
-and axes, is what a caller changes between the two. None has a title: a page or a paper gives it a caption.
+and axes, is what differs between the two. None has a title: a page or a paper gives it a caption.
 """
 
 import io
@@ -26,6 +26,9 @@ from jaxfer.reports.words import printable
 
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
+
+LIGHT_GROUND, DARK_GROUND = "#ffffff", "#1a1d21"
+"""What lies below a figure on light pages, and on dark ones."""
 
 TRAIN, VAL = "#d9822b", "#3f8fd2"
 """Colours of the training and the validation split."""
@@ -338,8 +341,13 @@ class Drawing(NamedTuple):
 
 
 def embed(draw: Callable[[str], Figure]) -> Drawing:
-    """Return the figure that `draw` makes of an ink, for a page to embed."""
-    return Drawing(*(html.embedded("image/svg+xml", to_svg(draw(ink)).encode()) for ink in (LIGHT_INK, DARK_INK)))
+    """Return the figure that `draw` makes of an ink, for a page to embed.
+
+    It is drawn once, which takes most of the time of a page: on dark pages ink and ground are others, and nothing else.
+    """
+    light = to_svg(draw(LIGHT_INK))
+    dark = light.replace(LIGHT_INK, DARK_INK).replace(LIGHT_GROUND, DARK_GROUND)
+    return Drawing(*(html.embedded("image/svg+xml", text.encode()) for text in (light, dark)))
 
 
 def to_svg(figure: Figure) -> str:

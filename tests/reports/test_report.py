@@ -266,6 +266,20 @@ def test_the_page_fits_phones_and_dark_rooms(page):
     assert figures.DARK_INK in dark
 
 
+@pytest.mark.parametrize("name", ["curves", "per_class", "confusion_matrix", "reliability"])
+def test_a_figure_for_dark_pages_is_the_one_that_the_dark_ink_draws(name):
+    def draw(ink):
+        return getattr(figures, name)(HISTORY if name == "curves" else VAL, ink=ink)
+
+    def same_names(text):  # which Matplotlib makes of what a mark looks like
+        return re.sub("m[0-9a-f]{10}", "mark", text)
+
+    drawn = figures.embed(draw)
+    for found, ink in ((drawn.light, figures.LIGHT_INK), (drawn.dark, figures.DARK_INK)):
+        _, _, content = found.partition("base64,")
+        assert same_names(base64.b64decode(content).decode()) == same_names(figures.to_svg(draw(ink)))
+
+
 LAGGING = [epoch(1, 0.16, accuracy=0.4), epoch(2, 0.19, accuracy=0.6), epoch(3, 0.5, accuracy=0.7)]
 
 
