@@ -9,8 +9,8 @@ from importlib.metadata import version
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # Level 0 compiles the step of a small network in a third of the time of level 2, random numbers to the same bits. What
-# fuses loops through MLIR takes twice as long as what it replaced, which jaxlib of jax 0.12 has no flag for any more: it
-# ends at an unknown one.
+# fuses loops through MLIR takes twice as long as what it replaced, which jaxlib of jax 0.12 has no flag for any more:
+# it ends at an unknown one.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0"
