@@ -196,7 +196,7 @@ def test_unknown_values_add_nothing_to_the_loss_nor_to_its_gradient():
 
 
 # Slow: a network is compiled for one device and for four.
-@pytest.mark.parametrize("way", [Sharded, Pmapped])
+@pytest.mark.parametrize("way", [Sharded, pytest.param(Pmapped, marks=pytest.mark.slow)])
 def test_every_way_takes_the_step_of_one_device(data, way):
     model = ResNetFER(width=8, stage_sizes=(1,), heads=(AFFECT.head,))
     known = columns(data.train)

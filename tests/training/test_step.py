@@ -41,11 +41,15 @@ def run(model, optimizer, parallel, batches, steps, **options):
     return state, metrics
 
 
-# Slow: the second network is compiled for one device and for four.
+# Slow: the third network is compiled for one device and for four.
 @pytest.mark.parametrize(
-    ("model", "batch_size"), [(STEM, 16), (RESNET, 14)], ids=["divisible", "not divisible by the devices"]
+    ("way", "model", "batch_size"),
+    [
+        *((way, STEM, size) for way in WAYS[1:] for size in (16, 14)),
+        (Sharded, RESNET, 14),
+        pytest.param(Pmapped, RESNET, 14, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("way", WAYS[1:])
 def test_every_way_gives_the_gradients_and_parameters_of_one_device(data, way, model, batch_size):
     # Plain SGD: the change of the parameters is the gradient, which Adam would hide behind its scaling. The third
     # and the fourth batch are partial ones. Each step starts from the same state, so that rounding has no time to grow.
@@ -127,7 +131,7 @@ def test_one_compiled_step_serves_all_hyper_parameters(data):
 
 def test_sixteen_images_are_learned_by_heart(data):
     sixteen = Split("train", data.train.images[:16], np.arange(16, dtype=np.int32)[::-1] % 7)
-    model, optimizer, parallel = ResNetFER(width=16), optax.adam(3e-3), Sharded()
+    model, optimizer, parallel = ResNetFER(width=16, stage_sizes=(1, 1)), optax.adam(3e-3), Sharded()
     _, metrics = run(model, optimizer, parallel, Batches(sixteen, 16, seed=0), 80)
     assert np.trace(metrics[-1].confusion_matrix) == 16
 
