@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"numpy", "jax", "flax", "optax", "orbax", "matplotlib", "tensorflow_datasets", "grain", "PIL", "rich", "tyro"}
 
@@ -64,6 +67,20 @@ for main, arguments in calls:
         ended = f"exited with {{exit.code or 0}}"
     report(f"{{main.__module__}} {{arguments}}: {{ended}}")
 """
+
+
+def test_the_first_answer_about_a_photograph_waits_for_nothing_that_trains(tmp_path):
+    photograph = tmp_path / "face.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(photograph)
+    program = f"""
+import sys
+from jaxfer.cli.main import main
+sys.argv = ["jaxfer", "predict", {str(photograph)!r}, "--detector", "whole"]
+main()
+others = "scipy", "optax", "orbax", "matplotlib", "jaxfer.training"
+print("imported:", *(name for name in others if name in sys.modules))
+"""
+    assert python(program).splitlines()[-1] == "imported:"
 
 
 def test_neither_help_nor_a_wrong_flag_imports_jax():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "jaxfer"
-GROUND = ("version", "errors", "files", "json_text", "emotions", "bounds", "config")
+GROUND = ("version", "errors", "interrupt", "files", "json_text", "emotions", "bounds", "config")
 ROOMS = (
     "metrics",
     "models",

@@ -164,9 +164,9 @@ class Predict:
             UserError: There is nothing to predict, or none of it can be read.
             KeyboardInterrupt: Ctrl-C came; what was predicted by then is written.
         """
+        from jaxfer.interrupt import stop_on_signals
         from jaxfer.reports.predictions import NOTICE, Counts
         from jaxfer.reports.words import in_a_line
-        from jaxfer.training.interrupt import stop_on_signals
 
         counts = Counts()
         with stop_on_signals() as request, closing(self._found(predictor, sources, drawing, shown=shown)) as found:

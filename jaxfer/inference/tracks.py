@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from jaxfer.inference.predictor import Face
 
@@ -97,6 +96,8 @@ class Tracks:
         distance /= np.sqrt(before[:, None] * sides[None]) * (1 + passed[:, None] / GAP)
         growth = np.abs(np.log(sides[None] / before[:, None]))
         can_be = (distance <= REACH) & (growth <= math.log(GROWTH))
+        from scipy.optimize import linear_sum_assignment  # takes long to import, and photographs need none
+
         tracks, found = linear_sum_assignment(np.where(can_be, distance + growth, _FAR))
         return {int(i): self._tracks[k] for k, i in zip(tracks, found, strict=True) if can_be[k, i]}
 

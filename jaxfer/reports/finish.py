@@ -13,10 +13,10 @@ from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.evaluation.summary import summarize
 from jaxfer.inference.faces import is_installed
 from jaxfer.inference.framing import measure_framing, sample_rows
+from jaxfer.interrupt import ending_on_signals
 from jaxfer.models import Network
 from jaxfer.runs.folder import SUMMARY, RunFolder, read_rows
 from jaxfer.tasks import MEASURES, Task
-from jaxfer.training.interrupt import ending_on_signals
 from jaxfer.training.state import TrainState
 
 

@@ -22,6 +22,7 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.distributed import is_first
 from jaxfer.devices.placement import Parallel
 from jaxfer.errors import Diverged, Interrupted, UserError
+from jaxfer.interrupt import stop_on_signals
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.models import Network
 from jaxfer.runs.history import History
@@ -29,7 +30,6 @@ from jaxfer.tasks import Task
 from jaxfer.training.callbacks import Begun, Callback
 from jaxfer.training.feed import Feed
 from jaxfer.training.gradients import Gradient, plain
-from jaxfer.training.interrupt import stop_on_signals
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState
 
