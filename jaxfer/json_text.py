@@ -3,6 +3,7 @@
 import json
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from jaxfer.errors import UserError
@@ -83,9 +84,9 @@ def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") ->
     Args:
         value: As `parse` returns it.
         wanted: A type; a tuple of types, any of which will do; `list[item]` or `[item]`; `dict[str, item]` or
-            `{...: item}` for an object of any fields; another dict, or a dataclass's fields without a default, for an
-            object with at least these. A float may be an int, or null in place of NaN. An int is less than `LARGEST`,
-            and no bool.
+            `{...: item}` for an object of any fields; another dict, or a dataclass, for an object with at least these
+            fields, where those with a default may be missing. A float may be an int, or null in place of NaN. An int
+            is less than `LARGEST`, and no bool.
         where: The file, and the place in it.
         advice: As for `read`.
 
@@ -94,7 +95,13 @@ def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") ->
     """
     if is_dataclass(wanted):
         hints = get_type_hints(wanted)
-        wanted = {field.name: hints[field.name] for field in fields(wanted) if _is_required(field)}
+        there = value if isinstance(value, dict) else {}
+        named = (field.name for field in fields(wanted) if _is_required(field) or field.name in there)
+        wanted = {name: hints[name] for name in named}
+    if isinstance(wanted, UnionType):  # of something and None
+        if value is None:
+            return
+        (wanted,) = {*get_args(wanted)} - {type(None)}
     kind = get_origin(wanted) or (type(wanted) if isinstance(wanted, dict | list) else wanted)
     accepted = (float, int, type(None)) if kind is float else kind
     if not isinstance(value, accepted) or (kind in (int, float) and _is_no_number(value)):
@@ -105,7 +112,7 @@ def check(value: Any, wanted: Any, where: str, advice: str = "copy it again") ->
         of = wanted[0] if isinstance(wanted, list) else get_args(wanted)[0]
         items = [(of, item, f"{where}[{index}]") for index, item in enumerate(value)]
     elif kind is dict and wanted is not dict:
-        inner = wanted if isinstance(wanted, dict) else {...: get_args(wanted)[1]}
+        inner: dict[Any, Any] = wanted if isinstance(wanted, dict) else {...: get_args(wanted)[1]}
         inner = dict.fromkeys(value, inner[...]) if ... in inner else inner
         missing = inner.keys() - value.keys()
         if missing:

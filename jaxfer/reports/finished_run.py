@@ -8,6 +8,7 @@ from typing import Any
 from jaxfer.errors import UserError
 from jaxfer.json_text import check, parse, read, read_text
 from jaxfer.metrics.scores import Scores
+from jaxfer.reports.words import is_score
 from jaxfer.runs.folder import parse_row
 
 
@@ -87,21 +88,22 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     found = without_nan(found)
     if found.get("temperature") is not None:  # a run of a release before, or one that diverged, has none
         check(found["temperature"], _TEMPERATURE, f"{where}: temperature")
-    for split in (found["train"], found["val"]):
+    splits = found["train"], found["val"]
+    for split in splits:
         bounds, place = split.get("intervals", {}), f"{where}: intervals of {split['split']!r}"
         check(bounds, dict[str, list[float]], place)
         if any(len(pair) != 2 for pair in bounds.values()):
             raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
-        known = {name: int for name in split if name.endswith("_examples")}
+        # What is a score of one split is one of the other.
+        scores = (name for name in split if any(is_score(name, each.get(name, "none")) for each in splits))
+        known: dict[str, Any] = dict.fromkeys(scores, float)
+        known |= {name: int for name in split if name.endswith("_examples")}
         # A run of a release before has none, and an interval in its place, which was none.
         known |= {"ece_by_chance": _CHANCE} if "ece_by_chance" in split else {}
         check(split, known, str(where))
         names, matrix = split["class_names"], split["confusion_matrix"]
         if list(split["per_class"]) != names or [len(row) for row in matrix] != [len(names)] * len(names):
             raise UserError(f"{where}: the scores of {split['split']!r} do not fit its class names {names}")
-        for name, of in split["per_class"].items():
-            by_rank = {score: float for score in ("auc", "average_precision") if score in of}
-            check(of, by_rank, f"{where}: per_class: {name}")
     return Run(run_dir.resolve().name, config, history, found)
 
 

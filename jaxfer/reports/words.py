@@ -165,7 +165,7 @@ class Measures:
 
     def names(self, *splits: Mapping[str, Any]) -> list[str]:
         """Return the scores that all splits have: those known in their order, then the others as they come."""
-        found = (name for split in splits[:1] for name, value in split.items() if _is_score(name, value))
+        found = (name for split in splits[:1] for name, value in split.items() if is_score(name, value))
         shared = [name for name in found if all(name in split for split in splits)]
         known = [name for name in self._known if name in shared]
         return known + [name for name in shared if name not in self._known]
@@ -187,7 +187,8 @@ class Measures:
         return percent if self[name].percent else decimal
 
 
-def _is_score(name: str, value: Any) -> bool:
+def is_score(name: str, value: Any) -> bool:
+    """Return whether an entry of a split of `summary.json` is a score; null is NaN."""
     number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     return number and not f"_{name}".endswith("_examples")
 

@@ -137,6 +137,20 @@ def test_what_once_ended_in_a_traceback_is_refused_or_read(made, tmp_path, case)
     try_case(made, case, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("top2_accuracy", [1]), ("kappa", "x"), ("unlabelled", 1.5), ("a_measure_of_ones_own", {})]
+)
+def test_a_score_that_is_none_is_named_in_either_split(made, tmp_path, name, value):
+    shutil.copytree(made[0] / "run", tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    for damaged_split, other in (("train", "val"), ("val", "train")):
+        changed = summary | {damaged_split: summary[damaged_split] | {name: value}}
+        changed[other] = summary[other] | {name: 1}
+        (tmp_path / "run" / "summary.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=f"summary.json.*{name} is damaged: expected a value of type"):
+            read_run(tmp_path / "run")
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("part", range(20))
 def test_much_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part, record_property):
