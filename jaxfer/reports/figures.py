@@ -27,6 +27,9 @@ from jaxfer.reports.words import printable
 LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
 
+LIGHT_GROUND, DARK_GROUND = "#ffffff", "#1a1d21"
+"""The card that a figure lies on, of light pages and of dark ones."""
+
 TRAIN, VAL = "#d9822b", "#3f8fd2"
 """Colours of the training and the validation split."""
 
@@ -339,7 +342,10 @@ class Drawing(NamedTuple):
 
 def embed(draw: Callable[[str], Figure]) -> Drawing:
     """Return the figure that `draw` makes of an ink, for a page to embed."""
-    return Drawing(*(html.embedded("image/svg+xml", to_svg(draw(ink)).encode()) for ink in (LIGHT_INK, DARK_INK)))
+    light = to_svg(draw(LIGHT_INK))
+    # Drawing takes long, and the figure for dark pages is the same in other colours.
+    dark = light.replace(f": {LIGHT_INK}", f": {DARK_INK}").replace(f": {LIGHT_GROUND}", f": {DARK_GROUND}")
+    return Drawing(*(html.embedded("image/svg+xml", svg.encode()) for svg in (light, dark)))
 
 
 def to_svg(figure: Figure) -> str:

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from jaxfer.evaluation.intervals import wilson_interval
-from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_INK, TRAIN, VAL, style
+from jaxfer.reports.figures import CLEAR_TO_BLUE, DARK_GROUND, LIGHT_GROUND, LIGHT_INK, TRAIN, VAL, style
 from jaxfer.reports.words import printable, setting
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def named(value: Any) -> str:
 
 def _ground(ink: str) -> str:
     """Return the colour of the card that a figure in this ink lies on."""
-    return "#ffffff" if sum(to_rgb(ink)) < 1.5 else "#1a1d21"
+    return LIGHT_GROUND if sum(to_rgb(ink)) < 1.5 else DARK_GROUND
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

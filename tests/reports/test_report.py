@@ -3,19 +3,36 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from made_runs import CHANCE, HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
+from made_runs import (
+    CHANCE,
+    HISTORY,
+    MEASURES,
+    NAMES,
+    SUMMARY,
+    TRAIN,
+    VAL,
+    accuracy,
+    epoch,
+    scores,
+    with_intervals,
+    write_run,
+    write_sweep,
+)
 
 from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.metrics import Metrics
-from jaxfer.reports import figures
+from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.run_page import write_report
+from jaxfer.reports.sweep_figures import settings
+from jaxfer.sweeps import read_sweep
 
 VAL_LINE = "val, n = 211, epoch 4"
 
@@ -264,6 +281,21 @@ def test_the_page_fits_phones_and_dark_rooms(page):
     assert figures.LIGHT_INK in light
     assert figures.DARK_INK not in light
     assert figures.DARK_INK in dark
+
+
+def test_a_figure_for_dark_pages_is_what_dark_ink_draws(tmp_path):
+    fields = {"optimizer.learning_rate": [0.01, 0.001], "loss.l2": [0.0, 0.1], "seed": [0, 1], "epochs": [2, 3]}
+    sweep = read_sweep(write_sweep(tmp_path / "sweep", fields, accuracy))
+    found = settings(list(sweep.fields), sweep.rows)
+    drawings = [partial(draw, VAL) for draw in (figures.confusion_matrix, figures.per_class, figures.reliability)]
+    drawings += [partial(figures.curve, HISTORY, "accuracy"), partial(sweep_figures.grid, found, 211)]
+
+    def alike(svg):  # Matplotlib's names of shapes go by their colours
+        return re.sub(r"\b[a-zC]?[0-9a-f]{10}\b", "name", svg)
+
+    for draw in drawings:
+        dark = base64.b64decode(figures.embed(draw).dark.partition(",")[2]).decode()
+        assert alike(dark) == alike(figures.to_svg(draw(figures.DARK_INK)))
 
 
 LAGGING = [epoch(1, 0.16, accuracy=0.4), epoch(2, 0.19, accuracy=0.6), epoch(3, 0.5, accuracy=0.7)]
