@@ -9,7 +9,9 @@ make it too narrow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -173,10 +175,10 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     if not 0 <= share <= 1:
         return np.nan, np.nan
-    from scipy.stats import binomtest  # takes long to import
-
-    found = binomtest(round(share * n), n).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
+    hits, z = round(share * n), NormalDist().inv_cdf((1 + LEVEL) / 2)
+    centre, reach = hits + z**2 / 2, z * math.sqrt(hits * (n - hits) / n + z**2 / 4)
+    # None and all are ends of their own intervals, which rounding would miss.
+    return (centre - reach) / (n + z**2) if hits else 0.0, (centre + reach) / (n + z**2) if hits < n else 1.0
 
 
 def f1_interval(f1: float, n: int) -> tuple[float, float]:
