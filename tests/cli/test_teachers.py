@@ -16,6 +16,8 @@ from jaxfer.training import fit
 SMALL = ["--network", "networks:Linear", "--drawn-train", "14", "--drawn-val", "7", "--image-size", "32"]
 SMALL += ["--batch-size", "7", "--l2", "0", "--crop", "2", "--flip"]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
@@ -53,6 +55,7 @@ def test_the_flags_are_made_from_the_config():
     assert parse(["train"]).config.distill.teachers == ()
 
 
+# Slow: two networks are compiled with teachers, and the run is ended as commands end it, three times.
 def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
     again = ["--run-dir", "again", "--teachers", "first", "--seed", 1, "--schedule", "constant", *SMALL]
     code, printed, error = jaxfer("train", *again, "--epochs", 1)

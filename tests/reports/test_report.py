@@ -80,12 +80,6 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-@pytest.fixture
-def blank(monkeypatch):
-    """Leave the figures of pages blank, for tests of what is written around them: they take most of the time."""
-    monkeypatch.setattr(figures, "embed", lambda _: figures.Drawing("", ""))
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "first-try")
@@ -140,7 +134,7 @@ def test_the_gap_to_training_says_what_it_is_between(page):
     assert page.inside["dd"][-1] == f"{gap:+.1f}accuracy on train, n = 1,905, less that on {VAL_LINE}"
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_every_score_stands_beside_its_interval(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
     for split in (VAL, TRAIN):
@@ -156,7 +150,7 @@ def test_every_score_stands_beside_its_interval(tmp_path):
         assert f"95%: {between(VAL[name] - 0.031, VAL[name] + 0.032, index == 0)}" in tile
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_the_calibration_error_stands_beside_what_chance_gives(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
     words = "by chance 0.052, 95% below 0.071"
@@ -168,7 +162,7 @@ def test_the_calibration_error_stands_beside_what_chance_gives(tmp_path):
     assert "a network exactly as sure as it is right has by chance" in page.text
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_the_interval_that_releases_before_gave_the_calibration_error_is_read_and_not_shown(tmp_path):
     now = with_intervals(SUMMARY)
     val = {name: value for name, value in now["val"].items() if name != "ece_by_chance"}
@@ -310,7 +304,7 @@ def test_a_figure_for_dark_pages_is_what_dark_ink_draws(tmp_path):
 LAGGING = [epoch(1, 0.16, accuracy=0.4), epoch(2, 0.19, accuracy=0.6), epoch(3, 0.5, accuracy=0.7)]
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_validation_at_chance_while_training_is_not_is_explained(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", SUMMARY, LAGGING)))
     most = max(of["support"] for of in VAL["per_class"].values()) / 211
@@ -321,7 +315,7 @@ def test_validation_at_chance_while_training_is_not_is_explained(tmp_path):
     assert "--statistics-images 4096" in page.text
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     ("history", "changes"),
     [
@@ -340,7 +334,7 @@ def test_what_has_another_reason_is_not_explained_so(tmp_path, history, changes)
     assert "at chance" not in page.text
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_what_a_log_of_an_older_release_lacks_is_not_drawn(tmp_path):
     history = [
         {name: value for name, value in line.items() if name not in ("learning_rate", "seconds")} for line in HISTORY
@@ -369,7 +363,7 @@ def test_the_contents_are_the_headings_in_their_order(page):
     ]
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_the_page_links_its_evaluations_its_sweep_and_the_page_of_all_runs(tmp_path):
     sweep = tmp_path / "my sweep"
     (sweep / "cells").mkdir(parents=True)
@@ -432,7 +426,7 @@ def test_a_hundred_thousand_unreadable_images_leave_the_page_small(tmp_path):
     assert "200 of 100,000 unreadable images" in Page(path).text
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_without_unreadable_images_none_are_listed(tmp_path):
     summary = SUMMARY | {"data": SUMMARY["data"] | {"left_out": {}, "unreadable": []}}
     assert "Unreadable images:" not in Page(write_report(write_run(tmp_path / "run", summary))).text
@@ -456,7 +450,7 @@ def test_a_summary_without_any_number_has_a_page(tmp_path):
     assert "neutraln/ano intervaln/ano intervaln/ano interval1" in page.text
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):
     folder = write_run(tmp_path / "run")
     before = write_report(folder).read_bytes()
@@ -466,7 +460,7 @@ def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):
     assert (folder / "report.html").read_bytes() == before
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_a_page_that_cannot_be_written_is_named(tmp_path):
     (write_run(tmp_path / "run") / "report.html").mkdir()
     with pytest.raises(UserError, match=r"report\.html cannot be written"):
@@ -595,7 +589,7 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -613,7 +607,7 @@ def test_captions_name_augmentation_and_dropout_where_there_was_some(tmp_path, c
     assert words in " ".join(caption.split())
 
 
-@pytest.mark.usefixtures("blank")
+@pytest.mark.usefixtures("blank_figures")
 def test_the_table_of_classes_has_auc_and_average_precision_where_they_are_known(tmp_path):
     classes = {name: of | {"auc": 0.875, "average_precision": None} for name, of in VAL["per_class"].items()}
     summary = SUMMARY | {"val": VAL | {"per_class": classes}}
