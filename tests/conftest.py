@@ -81,3 +81,11 @@ def pytest_runtest_setup(item):
     # Raised here and not where each test is marked, so that pytest's summary has one line for all of them.
     if item.get_closest_marker("browser") and browser.PROGRAM is None:
         pytest.skip("no Chromium or Chrome: apt-get install chromium, or name one in CHROME")
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Leave the figures of pages blank, for tests of what stands around them: they take most of a page's time."""
+    from jaxfer.reports import figures  # takes long to import
+
+    monkeypatch.setattr(figures, "embed", lambda _: figures.Drawing("", ""))

@@ -61,12 +61,12 @@ def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"], *, se
     """
     n = len(first)
     b, c = int(np.sum(first & ~second)), int(np.sum(~first & second))
-    from scipy.stats import binomtest, chi2  # takes long to import
+    from scipy.special import bdtr, chdtrc  # takes long to import
 
     if b + c < FEW:
-        method, p_value = "exact", binomtest(b, b + c).pvalue if b + c else 1.0
+        method, p_value = "exact", min(1.0, 2 * bdtr(min(b, c), b + c, 0.5))
     else:
-        method, p_value = "chi-squared", chi2.sf(max(abs(b - c) - 1, 0) ** 2 / (b + c), df=1)
+        method, p_value = "chi-squared", chdtrc(1, max(abs(b - c) - 1, 0) ** 2 / (b + c))
     drawn = np.random.default_rng(seed).multinomial(n, [b / n, c / n, (n - b - c) / n], RESAMPLES)
     return McNemar(b, c, n, method, float(p_value), (b - c) / n, middle((drawn[:, 0] - drawn[:, 1]) / n))
 

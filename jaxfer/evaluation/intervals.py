@@ -175,13 +175,10 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     if not 0 <= share <= 1:
         return np.nan, np.nan
-    # Not by scipy.stats, which takes a second to import: every report has such intervals.
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    seen = round(share * n)
-    p = seen / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
-    low, high = ((middle + side) / (1 + z * z / n) for side in (-half, half))
-    return low if seen else 0.0, high if seen < n else 1.0
+    hits, z = round(share * n), NormalDist().inv_cdf((1 + LEVEL) / 2)
+    centre, reach = hits + z**2 / 2, z * math.sqrt(hits * (n - hits) / n + z**2 / 4)
+    # None and all are ends of their own intervals, which rounding would miss.
+    return (centre - reach) / (n + z**2) if hits else 0.0, (centre + reach) / (n + z**2) if hits < n else 1.0
 
 
 def f1_interval(f1: float, n: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The figures of a run, as Matplotlib figures that hold no global state.
 
 Backgrounds are transparent and the data's colours legible on light and dark pages alike; `ink`, the colour of text
-and axes, is what differs between the two. None has a title: a page or a paper gives it a caption.
+and axes, is what a caller changes between the two. None has a title: a page or a paper gives it a caption.
 """
 
 import io
@@ -28,7 +28,7 @@ LIGHT_INK, DARK_INK = "#1c2024", "#e4e7eb"
 """Ink for light pages, and for dark ones."""
 
 LIGHT_GROUND, DARK_GROUND = "#ffffff", "#1a1d21"
-"""What lies below a figure on light pages, and on dark ones."""
+"""The card that a figure lies on, of light pages and of dark ones."""
 
 TRAIN, VAL = "#d9822b", "#3f8fd2"
 """Colours of the training and the validation split."""
@@ -341,13 +341,11 @@ class Drawing(NamedTuple):
 
 
 def embed(draw: Callable[[str], Figure]) -> Drawing:
-    """Return the figure that `draw` makes of an ink, for a page to embed.
-
-    It is drawn once, which takes most of the time of a page: on dark pages ink and ground are others, and nothing else.
-    """
+    """Return the figure that `draw` makes of an ink, for a page to embed."""
     light = to_svg(draw(LIGHT_INK))
-    dark = light.replace(LIGHT_INK, DARK_INK).replace(LIGHT_GROUND, DARK_GROUND)
-    return Drawing(*(html.embedded("image/svg+xml", text.encode()) for text in (light, dark)))
+    # Drawing takes long, and the figure for dark pages is the same in other colours.
+    dark = light.replace(f": {LIGHT_INK}", f": {DARK_INK}").replace(f": {LIGHT_GROUND}", f": {DARK_GROUND}")
+    return Drawing(*(html.embedded("image/svg+xml", svg.encode()) for svg in (light, dark)))
 
 
 def to_svg(figure: Figure) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from jaxfer.evaluation.intervals import wilson_interval
-from jaxfer.reports.figures import CLEAR_TO_BLUE, LIGHT_GROUND, LIGHT_INK, TRAIN, VAL, style
+from jaxfer.reports.figures import CLEAR_TO_BLUE, DARK_GROUND, LIGHT_GROUND, LIGHT_INK, TRAIN, VAL, style
 from jaxfer.reports.words import printable, setting
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _parallel(found: Sequence[Setting], ink: str = LIGHT_INK) -> Figure:
     for index, scale in enumerate([*scales.values(), accuracy]):
         axes.axvline(index, color=ink, linewidth=1, alpha=0.5)
         for height, text in zip(*scale.ticks, strict=True):
-            box = {"facecolor": LIGHT_GROUND, "alpha": 0.8, "linewidth": 0, "pad": 1}
+            box = {"facecolor": _ground(ink), "alpha": 0.8, "linewidth": 0, "pad": 1}
             axes.text(index + 0.06, height, text, va="center", fontsize="small", bbox=box)
     axes.set(xlim=(-0.1, len(fields) + 0.45), ylim=(-0.05, 1.05), yticks=[])
     axes.set_xticks(range(len(fields) + 1), [*map(short, fields), "validation\naccuracy, %"])
@@ -213,6 +213,11 @@ def named(value: Any) -> str:
     ('0.0006955', '1e-05', 'yes')
     """
     return f"{value:.4g}" if isinstance(value, float) else setting(value)
+
+
+def _ground(ink: str) -> str:
+    """Return the colour of the card that a figure in this ink lies on."""
+    return LIGHT_GROUND if sum(to_rgb(ink)) < 1.5 else DARK_GROUND
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -147,7 +147,6 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
-# Slow: plain Flax's network and jaxfer's are compiled for training, with batches and with images on the device.
 @pytest.mark.usefixtures("benchmarks")
 def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
     from contender import warm_up
@@ -155,10 +154,10 @@ def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatc
     from turns import check_same_work
 
     monkeypatch.setattr(case, "SIDE", 32)
-    monkeypatch.setitem(case.BLOCKS, "published", (1,))
+    monkeypatch.setitem(case.BLOCKS, "published", ())
     monkeypatch.setattr(ours, "PORTION", 2)
     monkeypatch.setattr(ours, "tune_for_cpu", lambda: None)  # JAX has started
-    monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=(1,)))
+    monkeypatch.setattr(ours, "make_model", lambda *_: ResNetFER(width=8, stage_sizes=()))
     training, losses = case.Case("train", "published", 1), []
     for module, way in ((ours, "host"), (ours, "resident"), (plain_flax, "")):
         contender = module.build(training, way)

@@ -23,6 +23,8 @@ class Net(nn.Module):
 """
 SMALL = ["--drawn-train", "14", "--drawn-val", "7", "--image-size", "32", "--batch-size", "7", "--l2", "0"]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def jaxfer(tmp_path, monkeypatch, capsys):

@@ -24,6 +24,10 @@ FIGURES = {
 }
 
 
+LINKS = ("run/report.html", "run/report.html.partial", "second/accuracy.png", "second/accuracy.svg")
+"""Where links were before a report."""
+
+
 def jaxfer(monkeypatch, *arguments):
     """Run the command and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
@@ -49,28 +53,34 @@ def test_the_page_of_a_run_is_made_anew_from_its_files(run_dir, monkeypatch, cap
     assert after | {"report.html": b""} == before | {"report.html": b""}
 
 
-def test_figures_and_pages_replace_a_link_and_do_not_follow_it(run_dir, tmp_path, monkeypatch):
-    (tmp_path / "theirs").write_text("theirs")
-    (tmp_path / "figures").mkdir()
-    (run_dir / "report.html").unlink(missing_ok=True)
-    links = [run_dir / "report.html", run_dir / "report.html.partial"]
-    links += [tmp_path / f"figures/accuracy.{kind}" for kind in ("png", "svg")]
-    for link in links:
-        link.symlink_to(tmp_path / "theirs")
-    assert jaxfer(monkeypatch, "report", run_dir, "--figures", tmp_path / "figures") == 0
-    assert (tmp_path / "theirs").read_text() == "theirs"
-    assert [link.is_symlink() for link in links] == [False, True, False, False]
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Report a run twice, with figures in `first` and then in `second`, where links lead to the file `theirs`."""
+    folder = tmp_path_factory.mktemp("drawn")
+    run_dir = write_run(folder / "run", SUMMARY, fifty_epochs())
+    with pytest.MonkeyPatch.context() as patch:
+        assert jaxfer(patch, "report", run_dir, "--figures", folder / "first") == 0
+        (folder / "theirs").write_text("theirs")
+        (folder / "second").mkdir()
+        (run_dir / "report.html").unlink()
+        for link in LINKS:
+            (folder / link).symlink_to(folder / "theirs")
+        assert jaxfer(patch, "report", run_dir, "--figures", folder / "second") == 0
+    return folder
 
 
-def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(run_dir, tmp_path, monkeypatch, capsys):
+def test_figures_and_pages_replace_a_link_and_do_not_follow_it(drawn):
+    assert (drawn / "theirs").read_text() == "theirs"
+    assert [(drawn / link).is_symlink() for link in LINKS] == [False, True, False, False]
+
+
+def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(drawn):
     digests = []
-    for folder in (tmp_path / "first", tmp_path / "second"):
-        assert jaxfer(monkeypatch, "report", run_dir, "--figures", folder) == 0
+    for folder in (drawn / "first", drawn / "second"):
         files = sorted(folder.iterdir())
         assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
         digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
     assert digests[0] == digests[1]
-    assert "Figures: 16 files" in capsys.readouterr().out
     for name in FIGURES:
         with Image.open(folder / f"{name}.png") as image:
             assert image.width == pytest.approx(3.35 * 300, abs=1)
@@ -121,7 +131,9 @@ def test_a_folder_of_runs_has_a_page_and_figures(tmp_path, monkeypatch, capsys):
     write_run(folder / "first", SUMMARY, fifty_epochs())
     write_sweep(folder / "grid", RATES_BY_EPOCHS, accuracy)
     assert jaxfer(monkeypatch, "report", folder, "--figures", tmp_path / "figures") == 0
-    assert f"Report: {folder / 'report.html'}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"Report: {folder / 'report.html'}" in printed
+    assert "Figures: 8 files" in printed
     text = (folder / "report.html").read_text()
     assert "1 finished run, 1 sweep" in text.lower()
     scores = ("accuracy", "loss", "val-accuracy", "val-loss")

@@ -1,21 +1,37 @@
 """Distillation from the command line: born again of the same network, resumed, and mistaken."""
 
 import json
+import shutil
 import sys
 
 import pytest
+from networks import Linear
 
 from jaxfer.cli.main import main, parse
 from jaxfer.cli.start import StartUp
 from jaxfer.config import from_json
+from jaxfer.data import load
+from jaxfer.training import fit
 
 SMALL = ["--network", "networks:Linear", "--drawn-train", "14", "--drawn-val", "7", "--image-size", "32"]
 SMALL += ["--batch-size", "7", "--l2", "0", "--crop", "2", "--flip"]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """Return the folder of a run of one epoch."""
+    folder = tmp_path_factory.mktemp("taught") / "first"
+    config = parse(["train", "--run-dir", str(folder), "--epochs", "1", *SMALL]).config
+    fit(config, load(config.data), run_dir=folder, model=Linear())
+    return folder
+
 
 @pytest.fixture
-def jaxfer(tmp_path, monkeypatch, capsys):
-    """Run the command in a folder of its own; return its exit code, what it printed and its errors."""
+def jaxfer(teacher, tmp_path, monkeypatch, capsys):
+    """Run the command in a folder with the teacher's; return its exit code, what it printed and its errors."""
+    shutil.copytree(teacher, tmp_path / "first")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jaxfer.cli.train.start_jax", lambda *_: StartUp())
 
@@ -39,9 +55,8 @@ def test_the_flags_are_made_from_the_config():
     assert parse(["train"]).config.distill.teachers == ()
 
 
+# Slow: two networks are compiled with teachers, and the run is ended as commands end it, three times.
 def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
-    code, _, error = jaxfer("train", "--run-dir", "first", "--epochs", 2, *SMALL)
-    assert code == 0, error
     again = ["--run-dir", "again", "--teachers", "first", "--seed", 1, "--schedule", "constant", *SMALL]
     code, printed, error = jaxfer("train", *again, "--epochs", 1)
     assert code == 0, error
@@ -64,7 +79,6 @@ def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
 
 
 def test_a_teacher_of_other_data_is_said(jaxfer):
-    assert jaxfer("train", "--run-dir", "first", "--epochs", 1, *SMALL)[0] == 0
     other = [*SMALL, "--drawn-train", "21"]
     code, printed, error = jaxfer("train", "--run-dir", "other", "--teachers", "first", "--epochs", 1, *other)
     assert code == 0, error

@@ -103,11 +103,12 @@ def test_other_checkpoints_and_older_summaries_have_none(run_dir, jaxfer):
     older = {name: value for name, value in summary.items() if name != "temperature"}
     for content in (older, *(summary | change for change in changes)):
         file.write_text(json.dumps(content))
-        code, printed, errors = jaxfer(run_dir, "--json")
+        code, printed, errors = jaxfer(run_dir)
         assert code == 0, errors
-        assert json.loads(printed)["evaluations"][0]["temperature"] is None
-        code, printed, _ = jaxfer(run_dir)
         assert "temperature" not in printed
+        (folder,) = (run_dir / "evaluations").iterdir()
+        assert json.loads((folder / "evaluation.json").read_text())["temperature"] is None
+        shutil.rmtree(folder)
     file.write_text(json.dumps(older))
     assert "With the temperature" not in render(read_run(run_dir))
 

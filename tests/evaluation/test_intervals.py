@@ -9,7 +9,7 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 
-from jaxfer.evaluation.intervals import ece_by_chance, intervals, wilson_interval
+from jaxfer.evaluation.intervals import ece_by_chance, intervals
 from jaxfer.evaluation.predict import Predictions
 
 MEASURES = {"accuracy", "balanced_accuracy", "macro_f1", "kappa", "top2_accuracy", "cross_entropy", "mse", "r2"}
@@ -58,12 +58,6 @@ def test_the_interval_of_accuracy_is_near_the_exact_one():
     low, high = intervals(with_accuracy(700, 1000))["accuracy"]
     exact = scipy.stats.binomtest(700, 1000).proportion_ci(method="wilson")
     assert (low, high) == pytest.approx((exact.low, exact.high), abs=0.003)
-
-
-@pytest.mark.parametrize(("seen", "n"), [(0, 7), (7, 7), (1, 1), (1, 2), (37, 41), (2521, 3589), (1, 10**7)])
-def test_the_interval_of_a_share_is_scipys(seen, n):
-    expected = scipy.stats.binomtest(seen, n).proportion_ci(method="wilson")
-    assert wilson_interval(seen / n, n) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-15)
 
 
 @pytest.mark.parametrize(("n", "p"), [(200, 0.6), (500, 0.9)])

@@ -1,6 +1,7 @@
 """Intervals of shares: published values, and what those of F1 have to do with them."""
 
 import pytest
+from scipy.stats import binomtest
 
 from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 
@@ -19,6 +20,13 @@ from jaxfer.evaluation.intervals import f1_interval, wilson_interval
 def test_the_interval_of_a_share_is_the_published_one(count, n, low, high):
     assert wilson_interval(count / n, n) == pytest.approx((low, high), abs=5e-5)
     assert wilson_interval(1 - count / n, n) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 35, 3_999, 287_651])
+def test_the_interval_of_a_share_is_scipys(n):
+    for count in {0, 1, n // 3, n - 1, n}:
+        expected = binomtest(count, n).proportion_ci(0.95, method="wilson")
+        assert wilson_interval(count / n, n) == pytest.approx(tuple(expected), rel=1e-9)
 
 
 def test_of_nothing_nothing_is_known():

@@ -2,7 +2,7 @@
 
 import re
 
-import jax
+import networks
 import numpy as np
 import pytest
 from browser import Browser
@@ -10,7 +10,6 @@ from browser import Browser
 from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data import load
 from jaxfer.evaluation.evaluate import compare, evaluate
-from jaxfer.models import make_model
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import Trained
 
@@ -22,12 +21,12 @@ def page(tmp_path_factory):
     """Write the fullest page there is: groups, and two more runs beside it."""
     one_channel = ModelConfig(gray=True, standardize=True)  # of images that the page shows in colour
     config = Config(data=DataConfig(drawn_train=7, drawn_val=70), model=one_channel)
-    model = make_model(config.model, 7)
+    model = networks.Convolutional()
     data = load(config.data)
     groups = {"valence": np.where(np.arange(70) < 9, "negative", "positive")}
     evaluations = []
     for seed, name in enumerate(("first-run-of-a-long-name", "second", "third")):
-        variables = jax.jit(model.init)(jax.random.key(seed), data.val.images)
+        variables = networks.drawn(model, data.val.images, seed)
         run_dir = tmp_path_factory.mktemp("runs") / name
         trained = Trained(run_dir, config, model, variables, 40, 2, True, "last", data.fingerprint)
         evaluations.append(evaluate(trained, data, by="valence", views="ten", more_groups=groups, without_copies=True))

@@ -3,19 +3,36 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from made_runs import CHANCE, HISTORY, MEASURES, NAMES, SUMMARY, TRAIN, VAL, epoch, scores, with_intervals, write_run
+from made_runs import (
+    CHANCE,
+    HISTORY,
+    MEASURES,
+    NAMES,
+    SUMMARY,
+    TRAIN,
+    VAL,
+    accuracy,
+    epoch,
+    scores,
+    with_intervals,
+    write_run,
+    write_sweep,
+)
 
 from jaxfer.config import PRESETS, to_json
 from jaxfer.errors import UserError
 from jaxfer.evaluation.intervals import wilson_interval
 from jaxfer.metrics import Metrics
-from jaxfer.reports import figures
+from jaxfer.reports import figures, sweep_figures
 from jaxfer.reports.run_page import write_report
+from jaxfer.reports.sweep_figures import settings
+from jaxfer.sweeps import read_sweep
 
 VAL_LINE = "val, n = 211, epoch 4"
 
@@ -117,6 +134,7 @@ def test_the_gap_to_training_says_what_it_is_between(page):
     assert page.inside["dd"][-1] == f"{gap:+.1f}accuracy on train, n = 1,905, less that on {VAL_LINE}"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_score_stands_beside_its_interval(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
     for split in (VAL, TRAIN):
@@ -132,6 +150,7 @@ def test_every_score_stands_beside_its_interval(tmp_path):
         assert f"95%: {between(VAL[name] - 0.031, VAL[name] + 0.032, index == 0)}" in tile
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_calibration_error_stands_beside_what_chance_gives(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", with_intervals(SUMMARY))))
     words = "by chance 0.052, 95% below 0.071"
@@ -143,6 +162,7 @@ def test_the_calibration_error_stands_beside_what_chance_gives(tmp_path):
     assert "a network exactly as sure as it is right has by chance" in page.text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_interval_that_releases_before_gave_the_calibration_error_is_read_and_not_shown(tmp_path):
     now = with_intervals(SUMMARY)
     val = {name: value for name, value in now["val"].items() if name != "ece_by_chance"}
@@ -266,23 +286,25 @@ def test_the_page_fits_phones_and_dark_rooms(page):
     assert figures.DARK_INK in dark
 
 
-@pytest.mark.parametrize("name", ["curves", "per_class", "confusion_matrix", "reliability"])
-def test_a_figure_for_dark_pages_is_the_one_that_the_dark_ink_draws(name):
-    def draw(ink):
-        return getattr(figures, name)(HISTORY if name == "curves" else VAL, ink=ink)
+def test_a_figure_for_dark_pages_is_what_dark_ink_draws(tmp_path):
+    fields = {"optimizer.learning_rate": [0.01, 0.001], "loss.l2": [0.0, 0.1], "seed": [0, 1], "epochs": [2, 3]}
+    sweep = read_sweep(write_sweep(tmp_path / "sweep", fields, accuracy))
+    found = settings(list(sweep.fields), sweep.rows)
+    drawings = [partial(draw, VAL) for draw in (figures.confusion_matrix, figures.per_class, figures.reliability)]
+    drawings += [partial(figures.curve, HISTORY, "accuracy"), partial(sweep_figures.grid, found, 211)]
 
-    def same_names(text):  # which Matplotlib makes of what a mark looks like
-        return re.sub("m[0-9a-f]{10}", "mark", text)
+    def alike(svg):  # Matplotlib's names of shapes go by their colours
+        return re.sub(r"\b[a-zC]?[0-9a-f]{10}\b", "name", svg)
 
-    drawn = figures.embed(draw)
-    for found, ink in ((drawn.light, figures.LIGHT_INK), (drawn.dark, figures.DARK_INK)):
-        _, _, content = found.partition("base64,")
-        assert same_names(base64.b64decode(content).decode()) == same_names(figures.to_svg(draw(ink)))
+    for draw in drawings:
+        dark = base64.b64decode(figures.embed(draw).dark.partition(",")[2]).decode()
+        assert alike(dark) == alike(figures.to_svg(draw(figures.DARK_INK)))
 
 
 LAGGING = [epoch(1, 0.16, accuracy=0.4), epoch(2, 0.19, accuracy=0.6), epoch(3, 0.5, accuracy=0.7)]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_validation_at_chance_while_training_is_not_is_explained(tmp_path):
     page = Page(write_report(write_run(tmp_path / "run", SUMMARY, LAGGING)))
     most = max(of["support"] for of in VAL["per_class"].values()) / 211
@@ -293,6 +315,7 @@ def test_validation_at_chance_while_training_is_not_is_explained(tmp_path):
     assert "--statistics-images 4096" in page.text
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     ("history", "changes"),
     [
@@ -311,6 +334,7 @@ def test_what_has_another_reason_is_not_explained_so(tmp_path, history, changes)
     assert "at chance" not in page.text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_a_log_of_an_older_release_lacks_is_not_drawn(tmp_path):
     history = [
         {name: value for name, value in line.items() if name not in ("learning_rate", "seconds")} for line in HISTORY
@@ -339,6 +363,7 @@ def test_the_contents_are_the_headings_in_their_order(page):
     ]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_page_links_its_evaluations_its_sweep_and_the_page_of_all_runs(tmp_path):
     sweep = tmp_path / "my sweep"
     (sweep / "cells").mkdir(parents=True)
@@ -401,6 +426,7 @@ def test_a_hundred_thousand_unreadable_images_leave_the_page_small(tmp_path):
     assert "200 of 100,000 unreadable images" in Page(path).text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_without_unreadable_images_none_are_listed(tmp_path):
     summary = SUMMARY | {"data": SUMMARY["data"] | {"left_out": {}, "unreadable": []}}
     assert "Unreadable images:" not in Page(write_report(write_run(tmp_path / "run", summary))).text
@@ -424,6 +450,7 @@ def test_a_summary_without_any_number_has_a_page(tmp_path):
     assert "neutraln/ano intervaln/ano intervaln/ano interval1" in page.text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):
     folder = write_run(tmp_path / "run")
     before = write_report(folder).read_bytes()
@@ -433,6 +460,7 @@ def test_a_report_of_a_damaged_run_leaves_the_old_page_alone(tmp_path):
     assert (folder / "report.html").read_bytes() == before
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_page_that_cannot_be_written_is_named(tmp_path):
     (write_run(tmp_path / "run") / "report.html").mkdir()
     with pytest.raises(UserError, match=r"report\.html cannot be written"):
@@ -561,6 +589,7 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -578,6 +607,7 @@ def test_captions_name_augmentation_and_dropout_where_there_was_some(tmp_path, c
     assert words in " ".join(caption.split())
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_table_of_classes_has_auc_and_average_precision_where_they_are_known(tmp_path):
     classes = {name: of | {"auc": 0.875, "average_precision": None} for name, of in VAL["per_class"].items()}
     summary = SUMMARY | {"val": VAL | {"per_class": classes}}
