@@ -31,8 +31,7 @@ def model_of(variant, size=44, *, width=8, answer="expression", **fields):
         # As in training, where it begins at zero: maps that double from block to block leave rounding alone to compare.
         if norms := [name for name in block if name.startswith("norm")]:
             block[max(norms)]["scale"] = block[max(norms)]["scale"] / 5
-    heads = ("head", *(f"{name}_head" for name in config.heads))
-    for layer, said in last_layers(network, heads, variables, faces(5, size)).items():
+    for layer, said in run(network, variables, faces(5, size))[1].items():
         rms = np.sqrt(np.mean(np.square(said)))
         variables["params"][layer] = jax.tree.map(lambda leaf, by=rms: leaf / by, variables["params"][layer])
     return FaceModel(network, variables, AFFECTNET_7, size, 1.5, config, {}, answer)
@@ -62,24 +61,26 @@ def padded():
     return FaceModel(Padded(), variables, AFFECTNET_7, 44, 1.5, ModelConfig(variant="leaving:Padded"), {})
 
 
-@partial(jax.jit, static_argnums=0)
 def outputs(network, variables, images):
     """Return what a network says, by a program that compiles in less time than that of the model's own kernels."""
-    return network.apply(variables, images, train=False, mask=None)
+    return run(network, variables, images)[0]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def last_layers(network, names, variables, images):
-    """Return what layers say by their names, before what bounds it: a tanh whose argument is large tells nothing."""
-    _, seen = network.apply(
+@partial(jax.jit, static_argnums=0)
+def run(network, variables, images):
+    """Return what a network says, and what its last layers do before it is bounded, by their names.
+
+    A tanh whose argument is large tells nothing. Both are of one program, which takes long to compile.
+    """
+    said, seen = network.apply(
         variables,
         images,
         train=False,
         mask=None,
-        capture_intermediates=lambda module, _: module.name in names,
+        capture_intermediates=lambda module, _: module.name == "head" or (module.name or "").endswith("_head"),
         mutable="intermediates",
     )
-    return {name: seen["intermediates"][name]["__call__"][0] for name in names}
+    return said, {name: calls["__call__"][0] for name, calls in seen["intermediates"].items()}
 
 
 def expected(model, said):

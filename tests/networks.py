@@ -4,6 +4,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+
+from jaxfer.models import MODELS
+
+VARIANTS = [
+    pytest.param(variant, marks=pytest.mark.slow) if variant in ("resnet34", "ir50", "adaface50") else variant
+    for variant in MODELS
+]
+"""The names of jaxfer's networks, of which some have the blocks of another one more often and take longest."""
 
 
 class Linear(nn.Module):

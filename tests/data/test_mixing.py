@@ -92,7 +92,7 @@ def test_cutmix_replaces_one_rectangle_whose_pixels_are_the_partner_s_share():
 def test_the_rectangles_of_cutmix_have_the_areas_that_its_shares_say():
     """Of the whole image where it lies inside: a side is the root of a share from Beta(1, 1) less than one."""
     rows, count = np.arange(4000) % 256, 4000
-    images = np.broadcast_to(rows[:, None, None, None], (count, 60, 60, 1)).astype(np.uint8)
+    images = np.broadcast_to(rows[:, None, None, None], (count, 32, 32, 1)).astype(np.uint8)
     batch = {"image": images, "label": np.zeros(count, np.int32), "mask": np.ones(count, bool)}
     mixed = np.asarray(cutmix(KEY, batch, alpha=1.0, num_classes=1)["image"])
     own = np.abs(mixed * 255 - rows[:, None, None, None]) < 0.5

@@ -79,13 +79,13 @@ def test_the_same_seed_draws_the_same_bits():
 
 
 def test_a_face_depends_on_its_own_position_and_label_only():
-    labels = np.arange(300, dtype=np.int32) % 7
+    labels = np.arange(40, dtype=np.int32) % 7
     drawn = faces(labels)
     np.testing.assert_array_equal(faces(labels[:1]), drawn[:1])
-    np.testing.assert_array_equal(faces(labels[:131]), drawn[:131])
+    np.testing.assert_array_equal(faces(labels[:19]), drawn[:19])
     others = np.full_like(labels, 4)
-    others[[17, 290]] = labels[[17, 290]]
-    np.testing.assert_array_equal(faces(others)[[17, 290]], drawn[[17, 290]])
+    others[[9, 36]] = labels[[9, 36]]
+    np.testing.assert_array_equal(faces(others)[[9, 36]], drawn[[9, 36]])
 
 
 def test_seeds_and_positions_draw_different_people():
@@ -154,11 +154,11 @@ def test_masks_have_the_area_of_their_shapes():
 
 
 def test_raw_pixels_do_not_give_the_emotion_away():
-    labels = np.arange(2700, dtype=np.int32) % 7
+    labels = np.arange(1500, dtype=np.int32) % 7
     pixels = faces(labels).reshape(len(labels), -1).astype(np.float32) / 255
-    pixels -= pixels[:2000].mean(axis=0)
-    model = LogisticRegression(C=0.03, max_iter=500, tol=1e-3).fit(pixels[:2000], labels[:2000])
-    assert 0.2 < model.score(pixels[2000:], labels[2000:]) < 0.5
+    pixels -= pixels[:1000].mean(axis=0)
+    model = LogisticRegression(C=0.03, max_iter=500, tol=1e-3).fit(pixels[:1000], labels[:1000])
+    assert 0.2 < model.score(pixels[1000:], labels[1000:]) < 0.5
 
 
 @pytest.mark.parametrize("num_classes", [7, 8])

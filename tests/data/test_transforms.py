@@ -35,6 +35,11 @@ jitted = jax.jit(augment, static_argnames="config")
 move = jax.jit(transforms.move, static_argnames=("shift", "rotate", "scale"))
 
 
+@partial(jax.jit, static_argnums=1)
+def resampled(images, steps):
+    return transforms.resample(images, *steps)
+
+
 def copies(image, count):
     return np.broadcast_to(image, (count, *image.shape))
 
@@ -304,7 +309,7 @@ STEPS = {
 @pytest.mark.parametrize("names", [["one way"], ["enlarged"], ["enlarged", "moved", "one way"]], ids=str)
 def test_one_sampling_is_scipys_affine_transform_of_all_steps_together(names):
     images = np.random.default_rng(1).random((8, 20, 30, 2)).astype(np.float32)
-    out = transforms.resample(images, *(STEPS[name] for name in names))
+    out = resampled(images, tuple(STEPS[name] for name in names))
     whole, shift = np.eye(2), np.zeros(2)
     for name in names:
         matrix, offset = matrices(STEPS[name], 8, 20, 30)
@@ -326,7 +331,7 @@ def test_steps_of_no_strength_are_the_identity():
         partial(transforms.cut_and_enlarged, KEY, largest=0.0),
         partial(transforms.moved, KEY, shift=0.0, rotate=0.0, scale=0.0),
     )
-    np.testing.assert_allclose(transforms.resample(images, *steps), images, atol=1e-5)
+    np.testing.assert_allclose(resampled(images, steps), images, atol=1e-5)
     np.testing.assert_array_equal(transforms.resample(images), images)
 
 

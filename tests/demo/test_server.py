@@ -54,7 +54,7 @@ def server(predictor):
 
 @pytest.fixture(scope="module")
 def picture():
-    return file_of(draw_faces(1, np.array([1]), image_size=96)[0])
+    return file_of(draw_faces(1, np.array([1]), image_size=128)[0])
 
 
 def file_of(pixels, kind="PNG"):
@@ -185,7 +185,7 @@ def test_more_bytes_than_are_taken_are_refused_before_they_come(server):
 
 def test_a_picture_is_answered_as_the_predictor_answers(server, predictor, picture):
     found = faces(server, picture)
-    assert found == {"size": [96, 96], "faces": [face.to_dict() for face in predictor(picture)]}
+    assert found == {"size": [128, 128], "faces": [face.to_dict() for face in predictor(picture)]}
     assert found["faces"][0]["label"] == "happy"
 
 
@@ -201,7 +201,7 @@ def test_what_is_no_picture_is_said_and_the_next_is_answered(server, picture):
 
 
 def test_the_faces_of_a_camera_are_followed_and_those_of_another_tab_apart(server, picture):
-    other = file_of(draw_faces(2, np.array([3]), image_size=96)[0])
+    other = file_of(draw_faces(2, np.array([3]), image_size=128)[0])
     first = faces(server, picture, "/faces?camera=one")["faces"][0]
     mean = faces(server, other, "/faces?camera=one")["faces"][0]
     alone = faces(server, other, "/faces?camera=two")["faces"][0]

@@ -7,6 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from leaving import all_of, check_answers, expected, faces, model_of, outputs, padded
+from networks import VARIANTS
 
 from jaxfer.inference import export_model
 from jaxfer.inference.export import metadata
@@ -30,7 +31,7 @@ def check(model, batches=(5,)):
         check_answers(answers(content, images), expected(model, said), 1e-5)
 
 
-@pytest.mark.parametrize("variant", MODELS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_answers_as_it_does_in_jax(variant):
     check(model_of(variant))
 

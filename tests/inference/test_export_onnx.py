@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from leaving import all_of, check_answers, expected, faces, model_of, outputs, padded
-from networks import drawn
+from networks import VARIANTS, drawn
 
 import jaxfer
 from jaxfer.errors import UserError
@@ -43,7 +43,7 @@ def check(model, batches=(5,)):
         check_answers(answers(running, images), expected(model, said), 1e-5)
 
 
-@pytest.mark.parametrize("variant", MODELS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_answers_as_it_does_in_jax(variant):
     check(model_of(variant))
 

@@ -117,7 +117,7 @@ def test_a_detector_without_landmarks_gives_a_framing_of_boxes():
 
 
 def test_a_second_look_corrects_a_frame_and_keeps_one_that_is_of_nobody_else():
-    face = draw_faces(4, np.array([1]), image_size=160)[0]
+    face = draw_faces(4, np.array([1]), image_size=128)[0]
     images = draw_faces(0, np.arange(40, dtype=np.int32) % 7)
     framing = measure_framing(images)
     picture = Image.new("RGB", (480, 480), "gray")

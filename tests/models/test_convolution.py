@@ -230,13 +230,14 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
     "model",
     [
         ResNetFER(width=8, stage_sizes=(1,)),
-        ResNetFER18(width=8, stage_sizes=(1, 1, 1)),
+        ResNetFER18(width=8, stage_sizes=(1, 1)),
         ResNetFER50(width=8, stage_sizes=(1, 1)),
         ResNetFERSmall(width=8, stage_sizes=(1, 1, 1), gray=True, standardize=True, squeeze=4),
         *(
             pytest.param(model, marks=pytest.mark.slow)
             for model in (
                 ResNetFER(width=8),
+                ResNetFER18(width=8, stage_sizes=(1, 1, 1)),
                 ResNetFER18(width=8, stage_sizes=(1, 1, 1, 1)),
                 ResNetFER50(width=8, stage_sizes=(1, 1, 1, 1)),
                 ResNetFERSmall(width=8),

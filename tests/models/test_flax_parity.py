@@ -16,6 +16,8 @@ from jaxfer.training import Objective, create_state, make_train_step
 
 STEPS, BATCH = 20, 16
 
+SIDE = 32
+
 RATE = 0.0005
 
 
@@ -51,7 +53,7 @@ def batches():
     random = np.random.default_rng(0)
     for _ in range(STEPS):
         labels = random.integers(0, 7, BATCH).astype(np.int32)
-        images = random.integers(0, 100, (BATCH, 64, 64, 3)) + 20 * labels[:, None, None, None]
+        images = random.integers(0, 100, (BATCH, SIDE, SIDE, 3)) + 20 * labels[:, None, None, None]
         yield {"image": images.astype(np.uint8), "label": labels, "mask": np.ones(BATCH, bool)}
 
 
@@ -87,7 +89,7 @@ def test_each_of_twenty_sgd_steps_is_plain_flaxs(kernels, blocks, parallel, monk
     # order of its own sums. Losses and statistics vary smoothly with rounding. A gradient jumps where two values are
     # equal to the last bits, and a max-pool or a ReLU takes the other one: in some steps, but never in most.
     model, optimizer = ResNetFER(width=16, stage_sizes=(blocks,)), optax.sgd(RATE)
-    state = parallel.place(create_state(model, optimizer, seed=0, image_size=64))
+    state = parallel.place(create_state(model, optimizer, seed=0, image_size=SIDE))
     step = make_train_step(model, optimizer, Objective(), parallel=parallel)
     losses, updates = [], []
     for batch in batches():

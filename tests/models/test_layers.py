@@ -31,10 +31,10 @@ def flax_max_pool(x, window, stride):
     return nn.max_pool(x, (window, window), (stride, stride), "SAME")
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def ours_and_flaxs(cases, window, stride):
-    """Return both pools' values and gradients of every x with its weights, in one program."""
-    return [[value_and_gradient(pool, *case, window, stride) for case in cases] for pool in (max_pool, flax_max_pool)]
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def of_each(cases, window, stride, pools=(max_pool, flax_max_pool)):
+    """Return each pool's values and gradients of every x with its weights, in one program."""
+    return [[value_and_gradient(pool, *case, window, stride) for case in cases] for pool in pools]
 
 
 @pytest.mark.parametrize(("window", "stride"), WINDOWS)
@@ -46,7 +46,7 @@ def test_max_pool_is_flaxs_bit_for_bit_in_its_value_and_its_gradient(window, str
             # Small whole numbers add up exactly in any order, even in bfloat16.
             weights = random.integers(-8, 9, (3, -(-side[0] // stride), -(-side[1] // stride), 5))
             cases.append((jnp.asarray(maps(kind, side), dtype), jnp.asarray(weights, dtype)))
-        for side, *pair in zip(SIDES, *ours_and_flaxs(cases, window, stride), strict=True):
+        for side, *pair in zip(SIDES, *of_each(cases, window, stride), strict=True):
             for ours, theirs in zip(*pair, strict=True):
                 assert ours.dtype == jnp.dtype(dtype)
                 np.testing.assert_array_equal(ours, theirs, err_msg=f"{kind} {side}")
@@ -56,11 +56,13 @@ def test_symmetric_padding_is_that_of_a_window_with_as_much_on_both_sides():
     def flaxs(x, window, stride):
         return nn.max_pool(x, (window,) * 2, (stride,) * 2, ((window // 2,) * 2,) * 2)
 
-    for side in [(8, 8), (7, 9), (6, 5)]:
-        x = jnp.asarray(maps("negative", side), jnp.float32)
-        weights = jnp.asarray(random.integers(-8, 9, (3, -(-side[0] // 2), -(-side[1] // 2), 5)), jnp.float32)
-        pools = (partial(max_pool, padding="symmetric"), flaxs)
-        for ours, theirs in zip(*(value_and_gradient(pool, x, weights, 3, 2) for pool in pools), strict=True):
+    sides, cases = [(8, 8), (7, 9), (6, 5)], []
+    for side in sides:
+        weights = random.integers(-8, 9, (3, -(-side[0] // 2), -(-side[1] // 2), 5))
+        cases.append((jnp.asarray(maps("negative", side), jnp.float32), jnp.asarray(weights, jnp.float32)))
+    pools = partial(max_pool, padding="symmetric"), flaxs
+    for side, *pair in zip(sides, *of_each(cases, 3, 2, pools), strict=True):
+        for ours, theirs in zip(*pair, strict=True):
             np.testing.assert_array_equal(ours, theirs, err_msg=str(side))
 
 

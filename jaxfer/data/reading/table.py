@@ -151,7 +151,12 @@ def column_name(value: str) -> str:
     >>> column_name("Image name"), column_name("user.id"), column_name(" fileName")
     ('image_name', 'user_id', 'filename')
     """
-    return re.sub(r"[\s._-]+", "_", value.strip().lower())
+    if value.isalnum():  # as most values are that are tried as names, thousands in a line
+        return value.lower()
+    return _BETWEEN_WORDS.sub("_", value.strip().lower())
+
+
+_BETWEEN_WORDS = re.compile(r"[\s._-]+")
 
 
 def _texts(path: Path, longest: int, most: int | None = MOST_LIST_BYTES) -> Iterator[tuple[int, str]]:

@@ -47,8 +47,8 @@ def draw_faces(seed: int, labels: np.ndarray, *, image_size: int = 64) -> np.nda
     if not np.isin(labels, range(len(AFFECTNET_8))).all():
         raise UserError(f"labels must be whole numbers from 0 to {len(AFFECTNET_8) - 1}, not {np.unique(labels)}")
     images = np.empty((len(labels), image_size, image_size, 3), np.uint8)
-    # Always this many at once: memory stays bounded, and one program serves every n, a few faces as fast as it can.
-    chunk = int(np.clip(2**15 // image_size**2, 1, 128))
+    # Always this many at once: one program serves every n, in bounded memory, and few faces do not wait for many.
+    chunk = int(np.clip(2**18 // image_size**2, 1, 16))
     for start in range(0, len(labels), chunk):
         part = images[start : start + chunk]
         padded = np.zeros(chunk, np.int32)
