@@ -257,6 +257,9 @@ def open_face(
                 return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
         raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
+    except Image.DecompressionBombError as error:  # Pillow tells no size of what it does not open
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise UnreadableError(path, f"more than {most:,} pixels look like a decompression bomb") from error
     except Exception as error:  # Pillow meets damage with OSError, SyntaxError, struct.error, KeyError and others.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableError(path, reason) from error
