@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -53,10 +52,8 @@ class Compiled:
             views: What it is shown of each image, see `jaxfer.models.views`.
         """
         variables = self._variables | (self._prepare(images.shape[1:]) if self._has_kernels else {})
-        *_, less, most = self._sizes
-        whole = len(images) // most * most
-        begins = [*range(0, whole, most), *range(whole, max(1, len(images)), less)]
-        pieces = [images[begin:end] for begin, end in pairwise([*begins, max(1, len(images))])]
+        most = self._sizes[-1]
+        pieces = [images[begin : begin + most] for begin in range(0, max(1, len(images)), most)]
         # None is waited for before all are under way, so that no core idles between two.
         found = [self._outputs(variables, self._filled(piece), views) for piece in pieces]
         found = jax.device_get(found)
