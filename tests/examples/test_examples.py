@@ -11,8 +11,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import networks
 import numpy as np
+import programs
 import pytest
 from PIL import Image
 
@@ -36,7 +36,8 @@ def run(*arguments, cwd):
     """Run Python with these arguments in a process of its own."""
     command = [sys.executable, *map(str, arguments)]
     # Warnings end these processes as they end the tests.
-    environment = os.environ | {"PYTHONWARNINGS": "error", "PYTHONPATH": str(Path(networks.__file__).parent)}
+    places = os.pathsep.join(filter(None, [str(programs.TESTS), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONWARNINGS": "error", "PYTHONPATH": places}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 

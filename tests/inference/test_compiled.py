@@ -115,14 +115,3 @@ def test_maps_of_two_rows_are_products_however_many_images_have_them(images):
     x, kernel = np.zeros((images, 2, 2, 8), np.float32), np.zeros((3, 3, 8, 8), np.float32)
     program = jax.jit(lambda x, kernel: convolve_prepared(x, kernel, (1, 1), "SAME")).lower(x, kernel)
     assert "stablehlo.convolution" not in program.as_text()
-
-
-@pytest.mark.parametrize("images", [0, 1, 9, 64, 73])
-def test_any_number_of_images_is_answered_in_order(images):
-    network = make_network(ModelConfig(variant="small"), 7).clone(width=4, stage_sizes=(1,))
-    pixels = np.random.default_rng(0).integers(0, 256, (73, 32, 32, 3)).astype(np.uint8)
-    compiled = Compiled(network, drawn(network, pixels[:1]), "cpu")
-    expected = np.concatenate(
-        [compiled(pixels[i : i + 1], "one")["logits"] for i in range(images)] or [np.zeros((0, 7))]
-    )
-    np.testing.assert_allclose(compiled(pixels[:images], "one")["logits"], expected, rtol=1e-4, atol=1e-5)

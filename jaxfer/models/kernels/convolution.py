@@ -94,8 +94,8 @@ def convolve_prepared(
         return multiply_patches(x, kernel, strides) if small else xlas_convolution(x, kernel, strides)
     if kernel.shape[:2] == (3, 3) and tuple(strides) == (1, 1) and min(outputs) >= 4:
         return winograd_of_tiles(x, _Tiles(name="tiles")(kernel))
-    # Maps of two or three rows are off XLA's fast path however many images have them.
-    return (multiply_patches if small and min(outputs) < 4 else xlas_convolution)(x, kernel, strides)
+    # Smaller maps are off XLA's fast path however many images have them.
+    return convolve(x, kernel, strides, padding) if min(outputs) < 4 else xlas_convolution(x, kernel, strides)
 
 
 _FEW_POSITIONS = 64
