@@ -1,6 +1,8 @@
 """`jaxfer report`, as the command is called."""
 
+import contextlib
 import hashlib
+import io
 import re
 import shutil
 import subprocess
@@ -59,7 +61,9 @@ def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     run_dir = write_run(folder / "run", SUMMARY, fifty_epochs())
     with pytest.MonkeyPatch.context() as patch:
-        assert jaxfer(patch, "report", run_dir, "--figures", folder / "first") == 0
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert jaxfer(patch, "report", run_dir, "--figures", folder / "first") == 0
+        assert "Figures: 16 files" in printed.getvalue()
         (folder / "theirs").write_text("theirs")
         (folder / "second").mkdir()
         (run_dir / "report.html").unlink()
