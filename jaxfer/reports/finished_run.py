@@ -95,7 +95,7 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
         if any(len(pair) != 2 for pair in bounds.values()):
             raise UserError(f"{place} is damaged: each must be a lower and an upper bound")
         # What is a score of one split is one of the other.
-        scores = (name for name in split if any(is_score(name, each.get(name, "none")) for each in splits))
+        scores = (name for name in split if any(name in each and is_score(name, each[name]) for each in splits))
         known: dict[str, Any] = dict.fromkeys(scores, float)
         known |= {name: int for name in split if name.endswith("_examples")}
         # A run of a release before has none, and an interval in its place, which was none.
