@@ -3,13 +3,14 @@
 import json
 import sys
 
+import commands
 import networks
 import numpy as np
 import pytest
 from formats import encoded, face, put
 
 from jaxfer.cli.flags import TrainingFlags
-from jaxfer.cli.main import main, parse
+from jaxfer.cli.main import parse
 from jaxfer.cli.start import StartUp
 from jaxfer.config import DataConfig
 from jaxfer.inference import FaceModel, load_model, save_model
@@ -49,16 +50,8 @@ def jaxfer(monkeypatch, capsys):
         monkeypatch.setattr(f"jaxfer.cli.{verb}.start_jax", lambda *_: StartUp())
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments), "--network", "networks:Linear"])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    return run
+    network = "--network", "networks:Linear"
+    return lambda *arguments: (commands.jaxfer(*arguments, *network), *capsys.readouterr())
 
 
 def test_a_network_of_some_classes_goes_from_folders_to_a_saved_model(tmp_path, jaxfer):

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import jaxfer
 from formats import class_folders, encoded, face, put
 
-from jaxfer.cli.main import main
 from jaxfer.config import DataConfig
 from jaxfer.data import load
 
@@ -20,21 +20,11 @@ def faces(tmp_path):
     return root
 
 
-def jaxfer(monkeypatch, *arguments):
-    """Run the command and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code
-    return 0
-
-
-def test_check_prints_what_it_found_and_writes_all_of_it(faces, tmp_path, monkeypatch, capsys):
+def test_check_prints_what_it_found_and_writes_all_of_it(faces, tmp_path, capsys):
     put(faces / "archive (3)/Train/happy/copy.png", encoded(face("happy", 77), "PNG"))
     put(faces / "archive (3)/Test/SAD/twin.png", encoded(face("happy", 77), "PNG"))
     out, page = tmp_path / "check.json", tmp_path / "check.html"
-    assert jaxfer(monkeypatch, "data", "check", faces, "--json", out, "--html", page) == 0
+    assert jaxfer("data", "check", faces, "--json", out, "--html", page) == 0
     printed = capsys.readouterr().out
     for words in ("class folders", "50 usable images", "Leaks: 1", "Conflicting labels: 2", str(out), str(page)):
         assert words in printed
@@ -45,13 +35,13 @@ def test_check_prints_what_it_found_and_writes_all_of_it(faces, tmp_path, monkey
     assert "<html" in page.read_text()
 
 
-def test_prepare_makes_a_folder_to_train_on(faces, tmp_path, monkeypatch, capsys):
+def test_prepare_makes_a_folder_to_train_on(faces, tmp_path, capsys):
     out = tmp_path / "prepared"
-    assert jaxfer(monkeypatch, "data", "prepare", faces, "--out", out, "--image-size", 32, "--num-classes", 8) == 0
+    assert jaxfer("data", "prepare", faces, "--out", out, "--image-size", 32, "--num-classes", 8) == 0
     assert "48 images" in capsys.readouterr().out
     data = load(DataConfig(data_dir=out, image_size=32, num_classes=8))
     assert (len(data.train), len(data.val)) == (16, 16)
-    assert jaxfer(monkeypatch, "data", "prepare", faces, "--out", out, "--image-size", 32, "--num-classes", 8) == 2
+    assert jaxfer("data", "prepare", faces, "--out", out, "--image-size", 32, "--num-classes", 8) == 2
     assert "exists already" in capsys.readouterr().err
 
 
@@ -67,9 +57,9 @@ def test_prepare_makes_a_folder_to_train_on(faces, tmp_path, monkeypatch, capsys
         (["prepare", "{root}/faces"], "--out"),
     ],
 )
-def test_what_cannot_be_done_ends_in_a_sentence_and_code_2(arguments, words, faces, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_done_ends_in_a_sentence_and_code_2(arguments, words, faces, tmp_path, capsys):
     class_folders.digits(tmp_path / "digits", 1)
-    assert jaxfer(monkeypatch, "data", *(part.format(root=tmp_path) for part in arguments)) == 2
+    assert jaxfer("data", *(part.format(root=tmp_path) for part in arguments)) == 2
     error = " ".join(capsys.readouterr().err.replace("│", " ").split())  # a mistaken flag is said in a box
     assert words in error
     assert "Traceback" not in error
@@ -81,7 +71,7 @@ def test_where_findings_cannot_be_written_is_said_before_the_work(
     flag, name, why, faces, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("jaxfer.data.checking.check", lambda *_, **__: pytest.fail("the work was begun"))
-    assert jaxfer(monkeypatch, "data", "check", faces, flag, tmp_path / name) == 2
+    assert jaxfer("data", "check", faces, flag, tmp_path / name) == 2
     assert f"{name} cannot be written: " in (error := capsys.readouterr().err)
     assert why in error
 
@@ -95,13 +85,13 @@ def test_the_command_is_installed_and_starts_without_jax(faces):
     subprocess.run([sys.executable, "-c", code], cwd=faces, capture_output=True, timeout=600, check=True)
 
 
-def test_a_folder_of_which_nothing_can_be_used_is_refused_with_the_reasons(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_which_nothing_can_be_used_is_refused_with_the_reasons(tmp_path, capsys):
     for name in ("1.heic", "2.heic", "3.jpg"):
         path = tmp_path / "train" / "happy" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     found = tmp_path / "found.json"
-    assert jaxfer(monkeypatch, "data", "check", tmp_path, "--json", found) == 2
+    assert jaxfer("data", "check", tmp_path, "--json", found) == 2
     assert json.loads(found.read_text())["images"] == 0
     error = capsys.readouterr().err
     assert f"no image of {tmp_path} can be used: not an image by its name (2), " in error

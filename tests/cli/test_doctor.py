@@ -1,28 +1,17 @@
 """`jaxfer doctor`: what is told of a machine, and what is not told of whose it is."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from commands import jaxfer
 from formats import class_folders
 
-from jaxfer.cli.main import main
 from jaxfer.data.cache import FOLDER
 from jaxfer.reports import doctor, examine
 from jaxfer.reports.doctor import problems
 
 PARTS = ("software", "libraries", "extras", "machine", "devices", "environment", "caches", "self_test")
-
-
-def jaxfer(monkeypatch, *arguments):
-    """Run the command and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +49,10 @@ def test_it_is_json_as_it_is(found):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_the_command_says_neither_the_user_nor_the_folders(janes_home, monkeypatch, capsys):
+def test_the_command_says_neither_the_user_nor_the_folders(janes_home, capsys):
     (janes_home / "AffectNet" / FOLDER).mkdir()
     (janes_home / "AffectNet" / FOLDER / "entry").write_bytes(b"123")
-    assert jaxfer(monkeypatch, "doctor", janes_home / "AffectNet", "--json") == 0
+    assert jaxfer("doctor", janes_home / "AffectNet", "--json") == 0
     text = capsys.readouterr().out
     said = json.loads(text)
     assert "jane" not in text
@@ -73,7 +62,7 @@ def test_the_command_says_neither_the_user_nor_the_folders(janes_home, monkeypat
     assert said["caches"]["compiled_programs"]["folder"].endswith("scratch/USER/programs")
     assert said["environment"]["JAX_COMPILATION_CACHE_DIR"].endswith("scratch/USER/programs")
 
-    assert jaxfer(monkeypatch, "doctor", janes_home / "AffectNet") == 0
+    assert jaxfer("doctor", janes_home / "AffectNet") == 0
     text = capsys.readouterr().out
     assert "jane" not in text
     assert "  layout: class folders\n" in text
@@ -83,7 +72,7 @@ def test_the_command_says_neither_the_user_nor_the_folders(janes_home, monkeypat
 
 def test_the_home_folder_is_shown_as_a_tilde(janes_home, monkeypatch, capsys):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(janes_home / "programs"))
-    assert jaxfer(monkeypatch, "doctor") == 0
+    assert jaxfer("doctor") == 0
     assert "folder ~/programs, files 0" in capsys.readouterr().out
 
 
@@ -92,7 +81,7 @@ def test_what_is_broken_is_told_with_all_else(janes_home, monkeypatch, capsys):
         raise RuntimeError(f"no plugin in {janes_home}/jax\nand more")
 
     monkeypatch.setattr(doctor, "_devices", fails)
-    assert jaxfer(monkeypatch, "doctor", janes_home / "nothing", "--json") == 2
+    assert jaxfer("doctor", janes_home / "nothing", "--json") == 2
     told = capsys.readouterr()
     said = json.loads(told.out)
     assert said["devices"] == {"problem": "RuntimeError: no plugin in ~/jax"}

@@ -3,9 +3,10 @@
 import json
 import sys
 
+import commands
 import pytest
 
-from jaxfer.cli.main import main, parse
+from jaxfer.cli.main import parse
 from jaxfer.cli.start import StartUp
 from jaxfer.config import Config, ModelConfig, from_json, to_json
 
@@ -35,16 +36,7 @@ def jaxfer(tmp_path, monkeypatch, capsys):
     for verb in ("train", "sweep", "evaluate"):
         monkeypatch.setattr(f"jaxfer.cli.{verb}.start_jax", lambda *_: StartUp())
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    yield run
+    yield lambda *arguments: (commands.jaxfer(*arguments), *capsys.readouterr())
     sys.modules.pop("my_networks", None)
 
 

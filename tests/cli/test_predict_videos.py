@@ -11,10 +11,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from commands import jaxfer
 from PIL import Image
 from videos import moving, write_video
 
-from jaxfer.cli.main import main
 from jaxfer.cli.predict import Predict
 from jaxfer.inference import Predictor, Video
 from jaxfer.inference.video import SMOOTH
@@ -40,15 +40,8 @@ def predict(monkeypatch, capfd, loaded):
     monkeypatch.setattr(Predictor, "load", loaded)
 
     def run(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "argv", ["jaxfer", "predict", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        printed = capfd.readouterr()
-        return code, printed.out, printed.err
+        return jaxfer("predict", *arguments), *capfd.readouterr()
 
     return run
 

@@ -6,13 +6,11 @@ import io
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
+from commands import jaxfer
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, write_run, write_sweep
 from PIL import Image
-
-from jaxfer.cli.main import main
 
 FIGURES = {
     "accuracy",
@@ -30,25 +28,15 @@ LINKS = ("run/report.html", "run/report.html.partial", "second/accuracy.png", "s
 """Where links were before a report."""
 
 
-def jaxfer(monkeypatch, *arguments):
-    """Run the command and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
-
-
 @pytest.fixture
 def run_dir(tmp_path):
     return write_run(tmp_path / "run", SUMMARY, fifty_epochs())
 
 
-def test_the_page_of_a_run_is_made_anew_from_its_files(run_dir, monkeypatch, capsys):
+def test_the_page_of_a_run_is_made_anew_from_its_files(run_dir, capsys):
     (run_dir / "report.html").write_text("old")
     before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
-    assert jaxfer(monkeypatch, "report", run_dir) == 0
+    assert jaxfer("report", run_dir) == 0
     assert f"Report: {run_dir / 'report.html'}" in capsys.readouterr().out
     assert "Validation accuracy" in (run_dir / "report.html").read_text()
     after = {path.name: path.read_bytes() for path in run_dir.iterdir()}
@@ -60,16 +48,15 @@ def drawn(tmp_path_factory):
     """Report a run twice, with figures in `first` and then in `second`, where links lead to the file `theirs`."""
     folder = tmp_path_factory.mktemp("drawn")
     run_dir = write_run(folder / "run", SUMMARY, fifty_epochs())
-    with pytest.MonkeyPatch.context() as patch:
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert jaxfer(patch, "report", run_dir, "--figures", folder / "first") == 0
-        assert "Figures: 16 files" in printed.getvalue()
-        (folder / "theirs").write_text("theirs")
-        (folder / "second").mkdir()
-        (run_dir / "report.html").unlink()
-        for link in LINKS:
-            (folder / link).symlink_to(folder / "theirs")
-        assert jaxfer(patch, "report", run_dir, "--figures", folder / "second") == 0
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert jaxfer("report", run_dir, "--figures", folder / "first") == 0
+    assert "Figures: 16 files" in printed.getvalue()
+    (folder / "theirs").write_text("theirs")
+    (folder / "second").mkdir()
+    (run_dir / "report.html").unlink()
+    for link in LINKS:
+        (folder / link).symlink_to(folder / "theirs")
+    assert jaxfer("report", run_dir, "--figures", folder / "second") == 0
     return folder
 
 
@@ -96,17 +83,17 @@ def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(drawn
         assert "<dc:date>" not in svg
 
 
-def test_a_sweep_has_a_page_and_a_figure_too(tmp_path, monkeypatch, capsys):
+def test_a_sweep_has_a_page_and_a_figure_too(tmp_path, capsys):
     path = write_sweep(tmp_path / "sweep", RATES_BY_EPOCHS, accuracy, failed=[0])
-    assert jaxfer(monkeypatch, "report", path, "--figures", tmp_path / "figures") == 0
+    assert jaxfer("report", path, "--figures", tmp_path / "figures") == 0
     assert "Pick learning_rate 0.001, epochs 5" in (path / "report.html").read_text()
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {"grid.png", "grid.svg"}
     assert "Figures: 2 files" in capsys.readouterr().out
 
 
-def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, monkeypatch, capsys):
+def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, capsys):
     path = write_sweep(tmp_path / "sweep", RATES_BY_EPOCHS, accuracy, unfinished=[0, 1, 2])
-    assert jaxfer(monkeypatch, "report", path, "--figures", tmp_path / "figures") == 0
+    assert jaxfer("report", path, "--figures", tmp_path / "figures") == 0
     assert "Figures: 0 files" in capsys.readouterr().out
 
 
@@ -118,10 +105,10 @@ def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, monk
         ("config.json", "pass the folder of a run that jaxfer trained"),
     ],
 )
-def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, missing, words, monkeypatch, capsys):
+def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, missing, words, capsys):
     (run_dir / "report.html").write_text("old")
     (run_dir / missing).unlink()
-    assert jaxfer(monkeypatch, "report", run_dir, "--figures", run_dir / "figures") == 2
+    assert jaxfer("report", run_dir, "--figures", run_dir / "figures") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert words in " ".join(error.split())
@@ -129,12 +116,12 @@ def test_an_incomplete_run_ends_in_a_sentence_and_leaves_the_old_page(run_dir, m
     assert not (run_dir / "figures").exists()
 
 
-def test_a_folder_of_runs_has_a_page_and_figures(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_runs_has_a_page_and_figures(tmp_path, capsys):
     folder = tmp_path / "runs"
     folder.mkdir()
     write_run(folder / "first", SUMMARY, fifty_epochs())
     write_sweep(folder / "grid", RATES_BY_EPOCHS, accuracy)
-    assert jaxfer(monkeypatch, "report", folder, "--figures", tmp_path / "figures") == 0
+    assert jaxfer("report", folder, "--figures", tmp_path / "figures") == 0
     printed = capsys.readouterr().out
     assert f"Report: {folder / 'report.html'}" in printed
     assert "Figures: 8 files" in printed
@@ -145,39 +132,39 @@ def test_a_folder_of_runs_has_a_page_and_figures(tmp_path, monkeypatch, capsys):
     assert found == {f"{score}.{kind}" for score in scores for kind in ("png", "svg")}
 
 
-def test_a_folder_of_neither_runs_nor_sweeps_gets_no_page(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_neither_runs_nor_sweeps_gets_no_page(tmp_path, capsys):
     (tmp_path / "data").mkdir()
-    assert jaxfer(monkeypatch, "report", tmp_path) == 2
+    assert jaxfer("report", tmp_path) == 2
     words = "is neither a run nor a sweep, and holds none: pass the folder of one, or of several"
     assert words in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "report.html").exists()
 
 
-def test_what_is_no_folder_and_where_nothing_can_be_written_is_said(run_dir, tmp_path, monkeypatch, capsys):
-    assert jaxfer(monkeypatch, "report", tmp_path / "nowhere") == 2
+def test_what_is_no_folder_and_where_nothing_can_be_written_is_said(run_dir, tmp_path, capsys):
+    assert jaxfer("report", tmp_path / "nowhere") == 2
     assert "is no folder: pass that of a run, of a sweep, or of several runs" in capsys.readouterr().err
-    assert jaxfer(monkeypatch, "report", run_dir, "--figures", run_dir / "config.json") == 2
+    assert jaxfer("report", run_dir, "--figures", run_dir / "config.json") == 2
     assert "choose another --figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", [["train"], ["sweep"], ["report"], ["data", "check"], ["data", "prepare"]])
-def test_the_help_of_every_verb_has_an_example(verb, monkeypatch, capsys):
-    assert jaxfer(monkeypatch, *verb, "--help") == 0
+def test_the_help_of_every_verb_has_an_example(verb, capsys):
+    assert jaxfer(*verb, "--help") == 0
     assert f"\njaxfer {' '.join(verb)} " in capsys.readouterr().out
 
 
-def test_the_help_of_the_command_names_its_verbs_and_exit_codes(monkeypatch, capsys):
-    assert jaxfer(monkeypatch, "--help") == 0
+def test_the_help_of_the_command_names_its_verbs_and_exit_codes(capsys):
+    assert jaxfer("--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
     verbs = "{train,sweep,evaluate,report,predict,demo,export,card,data,doctor}"
     for words in (verbs, "0 done", "2 something you can fix", "130 and 143"):
         assert words in shown
-    assert jaxfer(monkeypatch, "rapport") == 2
+    assert jaxfer("rapport") == 2
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_command_writes_a_completion_script(shell, tmp_path, monkeypatch):
-    assert jaxfer(monkeypatch, "--tyro-write-completion", shell, tmp_path / "script") == 0
+def test_the_command_writes_a_completion_script(shell, tmp_path):
+    assert jaxfer("--tyro-write-completion", shell, tmp_path / "script") == 0
     script = (tmp_path / "script").read_text()
     assert "jaxfer" in script
     assert "--figures" in script
@@ -193,8 +180,8 @@ def test_the_command_writes_a_completion_script(shell, tmp_path, monkeypatch):
         ("data ch", "check"),
     ],
 )
-def test_bash_completes_verbs_flags_and_values(words, offered, tmp_path, monkeypatch):
-    jaxfer(monkeypatch, "--tyro-write-completion", "bash", tmp_path / "script")
+def test_bash_completes_verbs_flags_and_values(words, offered, tmp_path):
+    jaxfer("--tyro-write-completion", "bash", tmp_path / "script")
     program = f"""
 source {tmp_path / "script"}
 read -r _ _ function _ < <(complete -p jaxfer)

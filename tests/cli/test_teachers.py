@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import sys
 
+import commands
 import pytest
 from networks import Linear
 
-from jaxfer.cli.main import main, parse
+from jaxfer.cli.main import parse
 from jaxfer.cli.start import StartUp
 from jaxfer.config import from_json
 from jaxfer.data import load
@@ -35,16 +35,7 @@ def jaxfer(teacher, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jaxfer.cli.train.start_jax", lambda *_: StartUp())
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jaxfer", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    return run
+    return lambda *arguments: (commands.jaxfer(*arguments), *capsys.readouterr())
 
 
 def test_the_flags_are_made_from_the_config():

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import onnxruntime
 import pytest
+from commands import jaxfer
 from demo_page import BOXES, CARDS, SENTENCES
 
-from jaxfer.cli.main import main
 from jaxfer.demo import export_web
 from jaxfer.demo.web import COMMANDS, FILES
 from jaxfer.errors import UserError
@@ -200,8 +199,7 @@ def test_a_folder_that_is_there_and_a_model_without_framing_are_refused(folder):
     assert not folder.with_name("other").exists()
 
 
-def test_the_command_writes_the_page_and_says_what_it_needs(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["jaxfer", "export", "small", str(tmp_path / "site"), "--format", "web"])
-    main()
+def test_the_command_writes_the_page_and_says_what_it_needs(tmp_path, capsys):
+    assert jaxfer("export", "small", tmp_path / "site", "--format", "web") == 0
     assert (tmp_path / "site" / "index.html").is_file()
     assert f"cd {tmp_path / 'site'}\n{COMMANDS}" in capsys.readouterr().out

@@ -4,11 +4,11 @@ import dataclasses
 import shutil
 import sys
 
+import commands
 import networks
 import pytest
 from formats import fer2013
 
-from jaxfer.cli.main import main
 from jaxfer.config import Config, DataConfig, LossConfig
 from jaxfer.data import load
 from jaxfer.training import fit
@@ -43,16 +43,5 @@ def jaxfer(monkeypatch, capsys):
     """Return a function that runs the command here, where JAX has started, and returns its code and what it printed."""
     monkeypatch.setattr("jaxfer.cli.evaluate.start_jax", lambda: None)
     monkeypatch.setattr(sys, "path", [*sys.path])  # the command looks for networks where the person is
-
-    def run(*arguments):
-        flags = [*map(str, arguments), "--network", "networks:Convolutional"]
-        monkeypatch.setattr(sys, "argv", ["jaxfer", "evaluate", *flags])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    network = "--network", "networks:Convolutional"
+    return lambda *arguments: (commands.jaxfer("evaluate", *arguments, *network), *capsys.readouterr())
