@@ -18,22 +18,23 @@ from jaxfer.devices.compile_cache import keep_compiled_programs
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.reports.drawing import drawn
 
-CELL = 320  # pixels of the square that each person has
+CELL = 360  # pixels of the square that each person has
 
 
 def group(seed: int) -> tuple[Image.Image, list[str]]:
-    """Return a picture of eight people in two rows, each above the name of their expression, and these names."""
+    """Return a picture of eight people in two rows, each below the name of their expression, and these names."""
     random = np.random.default_rng(seed)
     labels = random.permutation(np.arange(8) % 7).astype(np.int32)
-    picture = Image.new("RGB", (4 * CELL, 2 * CELL), "#7d8a97")
+    picture = Image.new("RGB", (4 * CELL, 2 * CELL + 60), "#7d8a97")
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(20)
     for i, face in enumerate(draw_faces(seed, labels, image_size=160)):
         side, roll = int(random.integers(130, 230)), float(random.uniform(-12, 12))
         person = Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
         person = person.rotate(roll, Image.Resampling.BICUBIC, expand=True)
-        middle = CELL * (i % 4) + CELL // 2, CELL * (i // 4) + CELL // 2 - 20
+        middle = CELL * (i % 4) + CELL // 2, CELL * (i // 4) + CELL // 2
         picture.paste(person, (middle[0] - person.width // 2, middle[1] - person.height // 2), person)
-        pen.text((middle[0], middle[1] + 148), AFFECTNET_7[labels[i]], "white", font, anchor="mm")
+        above = middle[0], middle[1] - CELL // 2 + 20  # what is predicted stands below
+        pen.text(above, f"drawn: {AFFECTNET_7[labels[i]]}", "white", font, anchor="mm")
     return picture, [AFFECTNET_7[label] for label in labels]
 
 

@@ -191,6 +191,8 @@ def write_folder(contents: Mapping[str, str | bytes], folder: Path) -> Path:
 def begin(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     """Open a new file, to write to it bit by bit: what is written stays, however the work ends.
 
+    Where nothing was written the file goes with the work that failed: it would be in the way of the next try.
+
     Args:
         path: The file.
         binary: Whether it takes bytes, not text.
@@ -201,7 +203,12 @@ def begin(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     form: dict[str, Any] = {} if binary else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     try:
         with path.open("xb" if binary else "x", **form) as file:  # exclusive creation follows no link
-            yield file
+            try:
+                yield file
+            except BaseException:
+                if not file.tell():
+                    path.unlink()
+                raise
     except FileExistsError as error:
         raise UserError(f"{path} exists, and nothing is overwritten: pass another name") from error
     except OSError as error:

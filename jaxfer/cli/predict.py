@@ -4,10 +4,10 @@ import itertools
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -102,29 +102,29 @@ class Predict:
             check_writable(self.draw, "pass another place")
             if self.draw.exists() and any(self.draw.iterdir()):
                 raise UserError(f"{self.draw} is not empty, and nothing is overwritten: pass a new folder")
-        # Loaded before any file is begun: one that a mistake left behind would be in the way of the next try.
         predictor = self._predictor()
-        drawing = None
-        if self.draw is not None:
-            from jaxfer.reports.drawn_folder import DrawnFolder
+        from jaxfer.reports import predictions
 
-            drawing = DrawnFolder(self.draw, predictor, explain=self.explain)
         with ExitStack() as files:
-            writers: list[Callable[[Photograph], object]] = []
-            outputs = {}
-            for kind, path in (("csv", self.csv), ("json", self.json)):
-                if path is not None:
-                    outputs[kind] = sys.stdout if path == STANDARD else files.enter_context(begin(path))
-            from jaxfer.reports import predictions
+            drawing = None
+            if self.draw is not None:
+                from jaxfer.reports.drawn_folder import DrawnFolder
 
-            if "csv" in outputs:
-                has_affect = "affect" in predictor.model.config.heads
-                table = predictions.Csv(predictor.names, has_affect=has_affect, of_videos=has_videos)
-                outputs["csv"].write(table.head())
-                writers.append(lambda found: outputs["csv"].write(table.rows(found)))
-            if "json" in outputs:
-                writers.append(lambda found: outputs["json"].write(predictions.json_line(found)))
-            self._predict(predictor, sources, writers, drawing, shown=not outputs)
+                if not self.draw.exists():
+                    files.callback(_remove_if_empty, self.draw)
+                drawing = DrawnFolder(self.draw, predictor, explain=self.explain)
+            outputs: list[tuple[IO[str], Callable[[Photograph], str]]] = []
+            for kind, path in (("csv", self.csv), ("json", self.json)):
+                if path is None:
+                    continue
+                file = sys.stdout if path == STANDARD else files.enter_context(begin(path))
+                if kind == "csv":
+                    has_affect = "affect" in predictor.model.config.heads
+                    lines = predictions.Csv(predictor.names, has_affect=has_affect, of_videos=has_videos).lines
+                else:
+                    lines = predictions.json_line
+                outputs.append((file, lines))
+            self._predict(predictor, sources, outputs, drawing)
 
     def _check_outputs(self) -> None:
         """Check where results are to go, as far as that can be known before there are any.
@@ -153,12 +153,10 @@ class Predict:
         self,
         predictor: "Predictor",
         sources: Sequence[Path | int],
-        writers: "list[Callable[[Photograph], object]]",
+        outputs: "Sequence[tuple[IO[str], Callable[[Photograph], str]]]",
         drawing: "DrawnFolder | None",
-        *,
-        shown: bool,
     ) -> None:
-        """Predict, and say what came of all.
+        """Predict, write the lines of each output, and say what came of all.
 
         Raises:
             UserError: There is nothing to predict, or none of it can be read.
@@ -168,12 +166,15 @@ class Predict:
         from jaxfer.reports.predictions import NOTICE, Counts
         from jaxfer.reports.words import in_a_line
 
-        counts = Counts()
+        counts, held, shown = Counts(), [], not outputs
         with stop_on_signals() as request, closing(self._found(predictor, sources, drawing, shown=shown)) as found:
             for one in found:
                 counts.add(one)
-                for write in writers:
-                    write(one)
+                held.append(one)
+                if counts.unreadable < counts.sources:  # else there may be no result, and no file of one
+                    for file, lines in outputs:
+                        file.writelines(map(lines, held))
+                    held.clear()
                 if request.signum:
                     break
         if not request.signum and counts.unreadable == counts.sources == 1:
@@ -247,6 +248,11 @@ class Predict:
                 yield found
                 if bar:
                     bar("frames", i)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # of one in which there is something
+        folder.rmdir()
 
 
 def _is_video(source: Path | int) -> bool:

@@ -124,7 +124,7 @@ def _sound(face: Any) -> Detection:
         TypeError, ValueError, AttributeError: It is none.
     """
     left, top, width, height = map(float, face.box)
-    points = tuple((float(x), float(y)) for x, y in face.landmarks)
+    points = tuple((float(x), float(y)) for x, y in face.landmarks or ())
     score = float(face.score)
     places = [left, top, width, height, *(value for point in points for value in point)]
     if not all(abs(value) < FARTHEST for value in places) or min(width, height) <= 0:  # neither NaN
@@ -234,7 +234,7 @@ def _opencv() -> Any:
     except ImportError as error:
         raise UserError(
             f"faces are found by OpenCV, which is not installed: {INSTALL}, or say where they are (boxes), or that "
-            "each picture is one (whole)"
+            "each picture is one (the detector whole)"
         ) from error
     return cv2
 

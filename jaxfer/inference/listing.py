@@ -14,6 +14,9 @@ from jaxfer.inference.video import VIDEO_SUFFIXES
 STANDARD = "-"
 """What stands for a list on standard input."""
 
+HEIC_SUFFIXES = ".heic", ".heif"
+"""Photographs of telephones, which Pillow does not read: named as unreadable, for they would be missed."""
+
 LONGEST_LINE = 2**13
 """Characters of a path in a list: systems take 4,096 bytes."""
 
@@ -42,6 +45,8 @@ def named(paths: Sequence[str]) -> list[Path]:
             found.append(path)
         elif matching := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - absolute ones, too
             found += map(Path, matching)
+        elif "://" in text:
+            raise UserError(f"{text} is an address, and nothing is fetched: pass files of this machine")
         else:
             raise UserError(f"{text} does not exist: pass photographs or videos that do")
     return [one for path in found for one in (_inside(path) if path.is_dir() else (path,))]
@@ -71,5 +76,6 @@ def _listed() -> Iterator[Path]:
 def _inside(folder: Path) -> Iterator[Path]:
     """Yield the images and videos in a folder and below it; links out of it are not followed."""
     within = Reach(folder)
+    suffixes = IMAGE_SUFFIXES + HEIC_SUFFIXES + VIDEO_SUFFIXES
     for place in tree(folder, within):
-        yield from (path for path, reason in files(place, within, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if not reason)
+        yield from (path for path, reason in files(place, within, suffixes) if not reason)

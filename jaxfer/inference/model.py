@@ -385,6 +385,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         said = json.loads(read_bytes(folder / CONFIG, MOST_BYTES).decode())
     except OSError as error:
+        if not folder.exists():
+            known = ", ".join(SHIPPED)
+            raise UserError(f"{folder} does not exist: pass {known}, or the folder of a model or a run") from error
         raise UserError(
             f"{folder} holds no model: {CONFIG} cannot be read ({error.strerror}); pass the folder of a model"
         ) from error

@@ -35,7 +35,7 @@ BATCH = 64
 """Faces that the network is shown at once."""
 
 PORTION = 32
-"""Pictures for each thread that are read before the first of them is handed on: this bounds the memory."""
+"""Pictures for each thread that are read at most before the first of them is handed on: this bounds the memory."""
 
 DETAIL = 2560
 """Pixels of the shorter side that the decoder of a JPEG leaves of larger photographs: of small faces it keeps all."""
@@ -125,7 +125,9 @@ class Predictor:
         model: The network.
         detector: What finds faces in a picture: `yunet` is `jaxfer.inference.find_faces`, for which the extra
             `jaxfer[faces]` has to be installed; `whole` takes each picture for one face, cut out as the training images
-            are; or a function of one's own, which several threads may call at once.
+            are; or a function of one's own, which several threads may call at once. It is shown large pictures smaller,
+            and what is cut out around each face once more, from which the frame follows more exactly: where faces are
+            known before, pass their boxes with the picture instead.
         margin: How much is kept around a face's box, on each side and as a share of its longer side, where faces are
             not to be framed as in training (`FaceModel.framing`).
         answer: What to ask the network for, see `FaceModel.probabilities`.
@@ -217,8 +219,9 @@ class Predictor:
     ) -> Iterator[Photograph]:
         """Yield each picture with the faces in it, in order.
 
-        Pictures are read and searched in as many threads as there are processors, no further ahead than is needed, and
-        their faces are shown to the network in full batches: any number of pictures takes the memory of a few.
+        Pictures are read and searched in as many threads as there are processors, few ahead at first and up to
+        `PORTION` a thread later, and their faces are shown to the network in full batches: any number of pictures takes
+        the memory of some.
 
         Args:
             pictures: Any number of them. One that cannot be read is yielded with its `problem`.
@@ -229,11 +232,12 @@ class Predictor:
                 a detector of one's own returns no faces; or there is no detector, or no framing.
         """
         together = _placed(pictures, boxes)
-        workers = cpu_cores()
+        workers = size = cpu_cores()
         waiting: deque[tuple[_Seen, list[Any]]] = deque()  # each with what the network has said of its faces so far
         crops: deque[tuple[np.ndarray, list[Any]]] = deque()
         with ThreadPoolExecutor(workers) as threads:
-            while portion := list(itertools.islice(together, PORTION * workers)):
+            while portion := list(itertools.islice(together, size)):
+                size = min(2 * size, PORTION * workers)
                 with quiet_pillow():  # whose filters of warnings are the caller's again by the time of each yield
                     alone = len(portion) == 1
                     portion = list(map(self._look, portion) if alone else threads.map(self._look, portion))
@@ -268,6 +272,8 @@ class Predictor:
             crops = np.asarray(crops)
         except ValueError as error:  # of several sizes
             raise UserError(f"crops are no array ({error}): pass uint8 [n, h, w, 3] or [n, h, w, 1]") from error
+        if crops.shape[:1] == (0,):
+            return np.zeros((0, len(self.names)), np.float32)
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] not in (1, 3) or 0 in crops.shape[1:3]:
             raise UserError(
                 f"crops are {crops.dtype} of the shape {list(crops.shape)}: pass uint8 [n, h, w, 3] or [n, h, w, 1]"
@@ -302,7 +308,7 @@ class Predictor:
             UserError: There is no face, or one whose label the network does not know.
             NoFeatureMap: The network has none.
         """
-        if not faces or any(face.label not in self.names for face in faces):
+        if not faces or not all(isinstance(face, Face) and face.label in self.names for face in faces):
             raise UserError("nothing to explain, or a face of another network: pass faces that this one has returned")
         _, columns = self.model.head(self._answer)
         classes = np.array([columns[self.names.index(face.label)] for face in faces])
@@ -421,6 +427,8 @@ def _readable(source: Picture) -> Any:
             found = f"{source.dtype} {list(source.shape)}"
             raise UnreadableError(None, f"{found} is no picture: pass uint8 [h, w, 3] in RGB, or [h, w] in gray")
         return source[..., 0] if source.shape[2:] == (1,) else source
+    if not isinstance(source, Path | Image.Image) and hasattr(source, "__array__"):
+        return _readable(np.asarray(source))
     if not (isinstance(source, Path | Image.Image) or hasattr(source, "read")):
         found = type(source).__name__
         raise UnreadableError(None, f"{found} is no picture: pass a path, bytes, a Pillow image, or an array")
@@ -449,6 +457,12 @@ def _checked(box: Sequence[float], index: int, size: tuple[int, int]) -> Box:
     except (TypeError, ValueError) as error:
         raise UserError(f"box {index} is {box!r}: pass left, top, width and height in pixels") from error
     known = all(abs(value) < FARTHEST for value in (left, top, width, height))  # and no NaN
+    if known and (left + width / 2 > size[0] or top + height / 2 > size[1]) and left < width and top < height:
+        raise UserError(
+            f"box {index}, {left:g} {top:g} {width:g} {height:g}, has its middle outside of the picture of "
+            f"{size[0]} x {size[1]} pixels, and would be {width - left:g} x {height - top:g} pixels if it named two "
+            "corners: pass left, top, width and height"
+        )
     if not known or width <= 0 or height <= 0 or not reaches_into((left, top, width, height), size):
         raise UserError(
             f"box {index}, {left:g} {top:g} {width:g} {height:g}, holds nothing of the picture of "

@@ -29,7 +29,7 @@ VIDEO_SUFFIXES = (
 )
 """Files whose names end so, in any case, count as videos; what they really hold is seen when they are opened."""
 
-INSTALL = "pip install 'jaxfer[video]'"
+INSTALL = "pip install 'jaxfer[faces,video]'"
 
 SMOOTH = 0.5
 """Time constant of the mean of what is said of a face, in seconds, unless another one is asked for."""

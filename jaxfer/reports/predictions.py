@@ -66,6 +66,12 @@ class Csv:
         self._classes = classes
         self._affect = AFFECT if has_affect else ()
         self._of_videos = of_videos
+        self._begun = False
+
+    def lines(self, found: Photograph) -> str:
+        """Return the lines of a photograph, or of a picture of a video, the first time after the names of columns."""
+        head, self._begun = "" if self._begun else self.head(), True
+        return head + self.rows(found)
 
     def head(self) -> str:
         """Return the first line: the names of the columns."""

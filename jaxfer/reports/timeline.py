@@ -83,8 +83,8 @@ class Timeline:
         listed = sorted(sorted(self._faces, key=self._length)[-LISTED:])
         for track in listed:
             seen = self._faces[track]
-            shares = ", ".join(f"{in_a_line(label)} {percent(share)}" for label, share in seen.shares)
-            lines.append(f"  {track}: from {clock(seen.first)} to {clock(seen.last)}: {shares}")
+            shares = ", ".join(f"{in_a_line(label)} for {percent(share)}" for label, share in seen.shares)
+            lines.append(f"  {track}: from {clock(seen.first)} to {clock(seen.last)}: {shares} of the time")
         if count > len(listed):
             lines.append(f"  and {count - len(listed):,} more, seen for less long")
         return lines

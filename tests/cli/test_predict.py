@@ -112,6 +112,10 @@ def test_drawings_are_pictures_of_the_same_size_with_faces_marked(album, capsys,
     [
         ([], "nothing was named"),
         (["nothing.jpg"], "nothing.jpg does not exist"),
+        (["https://faces.org/1.jpg"], "is an address, and nothing is fetched"),
+        (["wall.png", "--model", "smal"], "smal does not exist: pass small, or the folder of a model or a run"),
+        (["notes.txt", "there.csv", "--csv", "new"], "none of them can be read"),
+        (["notes.txt", "--json", "new", "--draw", "none"], "notes.txt cannot be read"),
         (["empty"], "no photograph and no video was found"),
         (["wall.png", "--csv", "there.csv"], r"there.csv exists, and nothing is overwritten"),
         (["wall.png", "--json", "there.csv"], r"there.csv exists, and nothing is overwritten"),
@@ -145,6 +149,25 @@ def test_mistakes_end_in_a_sentence_and_nothing_is_overwritten(tmp_path, monkeyp
     assert all((tmp_path / file).read_text() == "mine" for file in ("there.csv", "full/drawn.jpg", "notes.txt"))
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "new").exists()  # where it would be in the way of the next try
+
+
+def test_what_is_installed_after_a_first_try_is_not_in_the_way_of_itself(album, tmp_path, monkeypatch, capsys):
+    asked = album / "group.jpg", "--csv", tmp_path / "faces.csv", "--draw", tmp_path / "drawn"
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "cv2", None)
+        with pytest.raises(UserError, match=r"OpenCV, which is not installed: pip install 'jaxfer\[faces\]'"):
+            predict(capsys, *asked)
+    assert list(tmp_path.iterdir()) == []
+    predict(capsys, *asked)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn", "faces.csv"]
+
+
+def test_photographs_of_a_telephone_are_named_and_told_how_to_convert(tmp_path, capsys):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x24ftypheic" + bytes(24))
+    Image.new("RGB", (200, 100), "gray").save(tmp_path / "wall.png")
+    out, err = predict(capsys, tmp_path)
+    assert f"{tmp_path}/IMG_1.HEIC: cannot be read (a HEIC image: convert it to JPEG)" in out
+    assert err.startswith("0 faces in 1 photograph; 1 cannot be read")
 
 
 def test_a_list_on_standard_input_is_read_in_a_process_of_its_own(album):

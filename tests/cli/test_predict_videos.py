@@ -57,7 +57,7 @@ def test_a_video_is_told_by_its_changes_and_in_sum(predict, clip):
     assert lines[0] == f"{clip}: 320 x 240 pixels"
     assert lines[1].startswith("  0:00.00  1: happy ")
     assert f"{clip}: 1 face in 12 frames, until 0:01.83" in lines
-    assert lines[-1].startswith("  1: from 0:00.00 to 0:01.83: happy ")
+    assert lines[-1].startswith("  1: from 0:00.00 to 0:01.83: happy for ")
     assert len(lines) < 12
     assert err.startswith("12 frames of 1 video\nExpressions as people would name them")
 

@@ -308,9 +308,10 @@ def test_weights_that_cannot_be_are_a_sentence(model, tmp_path):
 
 def test_a_folder_without_its_files_is_a_sentence(folder, tmp_path):
     (folder / "config.json").rename(tmp_path / "kept")
-    for left in (folder, tmp_path / "none"):
-        with pytest.raises(UserError, match=r"holds no model: config\.json cannot be read \(No such file"):
-            load_model(left)
+    with pytest.raises(UserError, match=r"holds no model: config\.json cannot be read \(No such file"):
+        load_model(folder)
+    with pytest.raises(UserError, match=r"none does not exist: pass small, or the folder of a model or a run"):
+        load_model(tmp_path / "none")
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json is not JSON"):
         load_model(folder)

@@ -39,7 +39,7 @@ def test_they_answer_with_eight_expressions_for_people_and_with_seven_labels_for
 def test_a_folder_of_ones_own_of_that_name_is_reached_by_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for own in ("./small", Path("small")):
-        with pytest.raises(jaxfer.UserError, match="small holds no model"):
+        with pytest.raises(jaxfer.UserError, match="small does not exist"):
             jaxfer.load_model(own)
 
 

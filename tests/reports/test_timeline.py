@@ -46,8 +46,8 @@ def test_the_summary_has_the_seconds_of_each_label():
     assert timeline.lines(frame(3, 4.0, problem="cut")) == ["a\\nclip.mp4: cut"]
     assert timeline.summary() == [
         "a\\nclip.mp4: 2 faces in 3 frames, until 0:04.00",
-        "  1: from 0:00.00 to 0:04.00: happy 75.0%, sad 25.0%",
-        "  2: from 0:03.00 to 0:03.00: sad 100.0%",
+        "  1: from 0:00.00 to 0:04.00: happy for 75.0%, sad for 25.0% of the time",
+        "  2: from 0:03.00 to 0:03.00: sad for 100.0% of the time",
     ]
     assert Timeline().summary() == []
 
@@ -61,7 +61,7 @@ def test_a_street_over_a_day_has_a_summary_of_those_seen_longest(monkeypatch):
     first, *listed, last = timeline.summary()
     assert first == "a\\nclip.mp4: 1,001 faces in 3,000 frames, until 24:59.50"
     assert len(listed) == module.LISTED
-    assert listed[-1] == "  5000: from 0:50.50 to 24:59.50: sad 100.0%"
+    assert listed[-1] == "  5000: from 0:50.50 to 24:59.50: sad for 100.0% of the time"
     assert last == "  and 981 more, seen for less long"
 
 

@@ -24,6 +24,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 FORMATS += ("AVIF",) if "avif" in features.modules and features.check("avif") else ()
 """What is tried, whatever a file's name ends in. Pillow knows more, among them some that start other programs."""
 
+HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+"""How files of HEIF begin, after four bytes, but for AVIF's. Telephones write them, and Pillow does not read them."""
+
 DETAIL = 1.5
 """How many times the pixels that are wanted along each side a JPEG's decoder must leave of a face.
 
@@ -235,7 +238,7 @@ def open_face(
             like an attack, or does not reach into the box.
     """
     path = image if isinstance(image, Path) else None
-    size = None
+    size, head = None, b""
     try:
         if isinstance(image, Image.Image):
             return _upright(image.copy(), least, box, margin)
@@ -246,6 +249,8 @@ def open_face(
             size, content = len(content), io.BytesIO(content)
         with content if isinstance(content, io.BytesIO) else opened(content, LARGEST_IMAGE) as file:
             size = os.fstat(file.fileno()).st_size if path else size
+            head = file.read(12)
+            file.seek(0)
             if decoder == "pillow":
                 with Image.open(file, formats=FORMATS) as picture:
                     return _upright(picture, least, box, margin)
@@ -256,7 +261,8 @@ def open_face(
             with Image.open(io.BytesIO(whole), formats=FORMATS) as picture:
                 return _upright(picture, least, box, margin)
     except UnidentifiedImageError as error:
-        raise UnreadableError(path, "not an image of a known format" if size else "an empty file") from error
+        unknown = "a HEIC image: convert it to JPEG" if head[4:] in HEIC else "not an image of a known format"
+        raise UnreadableError(path, unknown if size else "an empty file") from error
     except Image.DecompressionBombError as error:  # Pillow tells no size of what it does not open
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UnreadableError(path, f"more than {most:,} pixels look like a decompression bomb") from error
