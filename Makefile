@@ -8,7 +8,7 @@ BEAM := .venv-beam
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test predict test-all test-peers test-beam torture lint bench profile docs site tutorials clean
+.PHONY: train test test-end-to-end predict test-all test-peers test-beam torture lint bench profile docs site tutorials clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -19,6 +19,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 
 test: $(VENV)/tested
 	$(PYTEST)
+
+# From command to report: whole runs, killed and resumed, in several processes, examples, programs and pages.
+test-end-to-end: $(VENV)/tested
+	$(PYTEST) -m 'end_to_end and not slow'
 
 # A drawn group picture, its faces found and named by the network of `make train`, which is run if need be.
 predict: $(VENV)/predicting
@@ -38,7 +42,7 @@ test-peers: $(VENV)/tested $(PEERS)/installed
 test-beam: $(BEAM)/installed
 	$(BEAM)/bin/python -m pytest tests/data/test_beam.py
 
-# What docs/trust.md counts: processes killed, power cut, files damaged. About ten minutes.
+# What docs/trust.md counts: processes killed, power cut, files damaged. About half an hour.
 torture: $(VENV)/tested
 	$(BIN)/python benchmarks/torture.py $(RESULTS)/torture.json
 	$(BIN)/python docs/make_trust.py

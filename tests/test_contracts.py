@@ -404,6 +404,7 @@ def test_a_program_serves_runs_of_other_numbers_and_none_of_another_network(data
     chex.assert_trees_all_equal(on_host(shared), on_host(alone))
 
 
+@pytest.mark.end_to_end
 def test_a_sweep_trains_all_of_them(data, tmp_path):
     added = {"model": TwoHeads(), "tasks": [Glasses()], "transforms": [darken], "gradient": centred}
     search = grid(CONFIG, {"learning_rate": (0.05, 0.1), "epochs": (1, 2)})

@@ -10,6 +10,8 @@ from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.training import fit
 
+pytestmark = pytest.mark.end_to_end
+
 
 def options(format_):
     return {"image_size": 32, "num_classes": len(format_.classes), "max_unreadable": 1.0}

@@ -40,6 +40,7 @@ def compare(benchmarks, tmp_path, monkeypatch):
 
 
 # Whose contenders apply the network: they compile less than those that train it.
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("script", "batch"), [("inference.py", "1"), pytest.param("train_step.py", "32", marks=pytest.mark.slow)]
 )
@@ -147,6 +148,7 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
+@pytest.mark.end_to_end
 @pytest.mark.usefixtures("benchmarks")
 def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
     from contender import warm_up

@@ -6,7 +6,10 @@ import signal
 import subprocess
 
 import programs
+import pytest
 from formats import fer2013
+
+pytestmark = pytest.mark.end_to_end
 
 
 def train(cwd, *flags, place="", signum=0):

@@ -527,6 +527,7 @@ def test_a_file_that_cannot_be_begun_is_a_sentence_without_the_path_to_work_in(t
     assert everything_below(tmp_path / "out") == []
 
 
+@pytest.mark.end_to_end
 def test_two_processes_write_the_same_bytes(tmp_path):
     folders(tmp_path / "raw", per_class=1)
     for out in ("first", "second", "third"):

@@ -153,6 +153,7 @@ def test_masks_have_the_area_of_their_shapes():
     assert pen.between(y, 0.1 + 0 * x, -0.2 + 0 * x).max() == 0
 
 
+@pytest.mark.end_to_end
 def test_raw_pixels_do_not_give_the_emotion_away():
     labels = np.arange(1500, dtype=np.int32) % 7
     pixels = faces(labels).reshape(len(labels), -1).astype(np.float32) / 255

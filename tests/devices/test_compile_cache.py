@@ -32,6 +32,7 @@ def result(home, **environment):
     return tuple(finished.stdout.split())
 
 
+@pytest.mark.end_to_end
 def test_the_next_process_finds_what_this_one_compiled_and_gets_the_same_bits(tmp_path):
     without = result(tmp_path, JAX_ENABLE_COMPILATION_CACHE="false")
     assert not list(tmp_path.iterdir())
@@ -40,6 +41,7 @@ def test_the_next_process_finds_what_this_one_compiled_and_gets_the_same_bits(tm
     assert without[0] == first[0] == second[0]
 
 
+@pytest.mark.end_to_end
 def test_programs_that_a_killed_process_left_unfinished_are_replaced_without_a_word(tmp_path):
     result(tmp_path)
     programs = list((tmp_path / "jaxfer" / "programs").glob("*/*-cache"))

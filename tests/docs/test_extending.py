@@ -6,6 +6,9 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.end_to_end
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 

@@ -22,6 +22,8 @@ from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.inference import load_model
 from jaxfer.models import MODELS, ResNetFER
 
+pytestmark = pytest.mark.end_to_end
+
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"
 SWEEP = ROOT / "examples" / "sweep_affectnet.py"

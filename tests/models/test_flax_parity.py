@@ -81,7 +81,11 @@ def plain_step(blocks):
     ("kernels", "blocks"),
     [("ours", 1), pytest.param("ours", 2, marks=pytest.mark.slow), pytest.param("XLA's", 2, marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("parallel", [OneDevice(), Sharded(), Pmapped()], ids=lambda parallel: type(parallel).__name__)
+@pytest.mark.parametrize(
+    "parallel",
+    [OneDevice(), *(pytest.param(parallel, marks=pytest.mark.slow) for parallel in (Sharded(), Pmapped()))],
+    ids=lambda parallel: type(parallel).__name__,
+)
 def test_each_of_twenty_sgd_steps_is_plain_flaxs(kernels, blocks, parallel, monkeypatch):
     if kernels == "XLA's":
         monkeypatch.setattr(kinds, "CPU", kinds.XLA)

@@ -23,7 +23,13 @@ def outputs(network, variables):
     return answer(variables)
 
 
-@pytest.mark.parametrize("variant", [name for name, make in MODELS.items() if hasattr(make(), "folded")])
+FOLDED = [name for name, make in MODELS.items() if hasattr(make(), "folded")]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [name if name in ("published", "small") else pytest.param(name, marks=pytest.mark.slow) for name in FOLDED],
+)
 def test_it_answers_alike_with_fewer_variables(variant):
     squeeze = None if variant in ("published", "small") else 4
     config = ModelConfig(variant=variant, gray=variant != "published", standardize=True, squeeze=squeeze, dropout=0.2)

@@ -6,6 +6,8 @@ import random
 import programs
 import pytest
 
+pytestmark = pytest.mark.end_to_end
+
 
 def table(sweep_dir):
     """Return `table.csv` without the one number that differs from sweep to sweep: the clock's."""

@@ -43,11 +43,9 @@ def expected(data):
     [
         pytest.param(OneDevice, HostFeed(), MODEL, marks=pytest.mark.slow),  # whose kernels compile for long
         (OneDevice, HostFeed(), STEM),
-        (Sharded, HostFeed(), STEM),
-        (Pmapped, HostFeed(), STEM),
-        (OneDevice, ResidentFeed(), STEM),
         (Sharded, ResidentFeed(), STEM),
-        (Pmapped, ResidentFeed(), STEM),
+        *(pytest.param(way, HostFeed(), STEM, marks=pytest.mark.slow) for way in (Sharded, Pmapped)),
+        *(pytest.param(way, ResidentFeed(), STEM, marks=pytest.mark.slow) for way in (OneDevice, Pmapped)),
     ],
 )
 def test_it_learns_as_float32_does_and_keeps_the_state_in_float32(data, expected, way, feed, model):

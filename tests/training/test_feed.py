@@ -38,7 +38,7 @@ ALL = AugmentConfig(
         (OneDevice, Convolutional(dropout=0.3), CONFIG.augment),
         # Kernels, statistics and every augmentation, compiled twice, once in a scan.
         pytest.param(Sharded, RESNET, ALL, marks=pytest.mark.slow),
-        (Pmapped, MODEL, CONFIG.augment),
+        pytest.param(Pmapped, MODEL, CONFIG.augment, marks=pytest.mark.slow),
     ],
 )
 def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way, model, augment):
@@ -50,6 +50,7 @@ def test_resident_images_give_the_numbers_of_batches_from_the_host(data, way, mo
         assert_same_to_rounding(run(config, data, feed=HostFeed(steps=2), **options), host)
 
 
+@pytest.mark.slow
 def test_soft_labels_and_sampled_rows_live_on_the_devices_too(data):
     def softened(split):
         soft = 0.6 * np.eye(7, dtype=np.float32)[split.labels] + 0.4 / 7

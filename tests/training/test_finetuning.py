@@ -59,7 +59,7 @@ def trained(config, variables, steps, **numbers):
     return found
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adamw", marks=pytest.mark.slow)])
 def test_what_is_frozen_keeps_weights_and_statistics_and_the_rest_is_trained(optimizer, variables):
     config = OptimizerConfig(optimizer=optimizer, learning_rate=0.01, weight_decay=0.1, clip_norm=1.0)
     config = dataclasses.replace(config, freeze=("stem", "stage1*conv1", "stage1_block1/norm"))
@@ -111,6 +111,7 @@ def test_parts_are_unfrozen_from_the_last_on_as_if_they_had_never_been_frozen(va
     assert np.quantile(changes, 0.5) == pytest.approx(config.learning_rate, rel=0.05)
 
 
+@pytest.mark.slow
 def test_rates_fall_from_the_heads_to_the_images(variables):
     (plain,) = trained(SGD, variables, 1)
     (slow,) = trained(dataclasses.replace(SGD, backbone_rate=0.1), variables, 1)

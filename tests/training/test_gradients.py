@@ -149,7 +149,7 @@ def test_sam_where_nothing_slopes_is_the_plain_gradient():
     np.testing.assert_array_equal(gradient, np.zeros(2))
 
 
-@pytest.mark.parametrize("model", [PLAIN, NORMED], ids=["plain", "batch norm"])
+@pytest.mark.parametrize("model", [PLAIN, pytest.param(NORMED, marks=pytest.mark.slow)], ids=["plain", "batch norm"])
 def test_sam_is_two_gradients_of_a_network(model, batch):
     rho = 0.5
     value, params, first = reference(model, batch)
@@ -240,7 +240,7 @@ def alone(batch):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("way", [Sharded, Pmapped])
+@pytest.mark.parametrize("way", [Sharded, pytest.param(Pmapped, marks=pytest.mark.slow)])
 def test_every_way_takes_the_gradient_of_one_device(batch, alone, way, case):
     # Four devices get 4, 4, 4 and 2 rows, of which 4, 4, 3 and 0 are examples: each would weigh its parts otherwise.
     model, gradient = CASES[case]
@@ -292,6 +292,7 @@ def test_rho_is_a_number_of_the_run_and_parts_are_of_the_program(data):
     assert_close(moved(config(sam=0.5), data, program=program, model=None), moved(config(sam=0.5), data))
 
 
+@pytest.mark.end_to_end
 def test_a_run_with_both_goes_on_to_the_same_bits(data, tmp_path):
     optimizer = OptimizerConfig(sam=0.05, accumulate=2, ema=0.9)
     augment = AugmentConfig(alternate_flip=True, mixup=0.2)

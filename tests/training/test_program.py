@@ -81,7 +81,12 @@ def whole(split):
 
 
 @pytest.mark.parametrize(
-    ("way", "feed"), [(OneDevice, ResidentFeed(steps=2)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
+    ("way", "feed"),
+    [
+        (OneDevice, ResidentFeed(steps=2)),
+        *(pytest.param(way, HostFeed(), marks=pytest.mark.slow) for way in (Sharded, Pmapped)),
+    ],
+    ids=str,
 )
 def test_a_second_fit_of_a_network_and_config_compiles_nothing_and_holds_no_data(data, way, feed):
     config = replaced(QUICK, "optimizer", statistics_images=20)
@@ -206,7 +211,12 @@ def test_an_objective_of_traced_numbers_is_that_of_constants_to_rounding():
 
 
 @pytest.mark.parametrize(
-    ("way", "feed"), [(OneDevice, ResidentFeed(steps=2)), (Sharded, HostFeed()), (Pmapped, HostFeed())], ids=str
+    ("way", "feed"),
+    [
+        (OneDevice, ResidentFeed(steps=2)),
+        *(pytest.param(way, HostFeed(), marks=pytest.mark.slow) for way in (Sharded, Pmapped)),
+    ],
+    ids=str,
 )
 def test_numbers_reach_every_device_however_images_do(data, way, feed):
     still = replaced(CONFIG, "optimizer", learning_rate=1e-30, ema=None)

@@ -46,8 +46,7 @@ def run(model, optimizer, parallel, batches, steps, **options):
     ("way", "model", "batch_size"),
     [
         *((way, STEM, size) for way in WAYS[1:] for size in (16, 14)),
-        (Sharded, RESNET, 14),
-        pytest.param(Pmapped, RESNET, 14, marks=pytest.mark.slow),
+        *(pytest.param(way, RESNET, 14, marks=pytest.mark.slow) for way in WAYS[1:]),
     ],
 )
 def test_every_way_gives_the_gradients_and_parameters_of_one_device(data, way, model, batch_size):
@@ -129,6 +128,7 @@ def test_one_compiled_step_serves_all_hyper_parameters(data):
     assert len(traces) == 1
 
 
+@pytest.mark.end_to_end
 def test_sixteen_images_are_learned_by_heart(data):
     sixteen = Split("train", data.train.images[:16], np.arange(16, dtype=np.int32)[::-1] % 7)
     model, optimizer, parallel = ResNetFER(width=16, stage_sizes=(1, 1)), optax.adam(3e-3), Sharded()

@@ -111,6 +111,7 @@ def test_streamed_images_are_seen_too(data, teachers):
 # Who learns it
 
 
+@pytest.mark.end_to_end
 def test_a_network_agrees_with_its_teacher_more_than_one_that_was_not_taught(tmp_path):
     # Labels that say the next class: whatever the teacher has learnt of them, the student's own labels do not say.
     train, val = bright_faces(140, "train", 0), bright_faces(140, "val", 1)
@@ -140,6 +141,7 @@ def learnt(data, teachers):
     return run(taught(teachers["same"]), data, model=MODEL)
 
 
+@pytest.mark.slow
 def test_validation_has_the_plain_loss_and_training_its_own(data, teachers, learnt):
     still = dataclasses.replace(TURNED, optimizer=OptimizerConfig(optimizer="sgd", learning_rate=1e-30))
     _, (plain, *_) = run(still, data, model=Linear())
@@ -180,12 +182,14 @@ def test_every_way_gives_the_same_where_nothing_is_drawn(data, teachers, way):
     assert_same_to_rounding(run(config, data, parallel=two(way), model=Linear()), one)
 
 
+@pytest.mark.slow
 def test_pmap_learns_the_same_from_resident_images(data, teachers):
     config = taught(teachers["same"])
     found = [run(config, data, parallel=two(Pmapped), feed=feed, model=MODEL) for feed in (HostFeed(), ResidentFeed())]
     assert_same_to_rounding(*found)
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_are_taught_as_alone(data, teachers):
     configs = [taught(teachers["same"]), dataclasses.replace(taught(teachers["same"], teacher_weight=0.2), seed=4)]
     program = Program(configs[0], data, model=MODEL, parallel=OneDevice(), feed=ResidentFeed(steps=2))
@@ -208,6 +212,7 @@ def test_a_transform_of_ones_own_that_writes_the_column_is_a_teacher(data, teach
     assert found[1][-1]["loss"] == pytest.approx(expected[1][-1]["loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_turns_mixup_and_accumulation_go_with_teachers(data, teachers):
     augment = AugmentConfig(crop=2, alternate_flip=True, mixup=0.2)
     rule = dataclasses.replace(CONFIG.optimizer, accumulate=2)
@@ -232,6 +237,7 @@ class Voting(nn.Module):
         return outputs | ({"votes": nn.Dense(10, name="votes")(x)} if self.votes else {})
 
 
+@pytest.mark.end_to_end
 def test_a_head_of_votes_is_taught_by_the_teachers_that_have_it(tmp_path, monkeypatch):
     def voted(count, name, seed):
         return bright_faces(count, name, seed, votes=np.random.default_rng(seed).multinomial(10, [0.1] * 10, count))

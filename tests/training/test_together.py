@@ -22,6 +22,8 @@ from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_together
 
+pytestmark = pytest.mark.end_to_end
+
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 FEED = ResidentFeed(steps=2)
 MODEL = Convolutional(dropout=0.3)
