@@ -201,13 +201,13 @@ def begin(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         UserError: There is something already, or it cannot be written.
     """
     form: dict[str, Any] = {} if binary else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    failed_empty = False
     try:
         with path.open("xb" if binary else "x", **form) as file:  # exclusive creation follows no link
             try:
                 yield file
             except BaseException:
-                if not file.tell():
-                    path.unlink()
+                failed_empty = not file.tell()
                 raise
     except FileExistsError as error:
         raise UserError(f"{path} exists, and nothing is overwritten: pass another name") from error
@@ -215,6 +215,9 @@ def begin(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         if error.filename not in (None, str(path)):  # of something else, met while the file was open
             raise
         raise _unwritable(path, error) from error
+    finally:
+        if failed_empty:
+            path.unlink()
 
 
 def append(text: str, path: Path) -> None:

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from jaxfer.errors import UserError
-from jaxfer.files import LOCK, TAG, append, hold, lines, opened, opened_text, own, read_bytes, remove, write
+from jaxfer.files import LOCK, TAG, append, begin, hold, lines, opened, opened_text, own, read_bytes, remove, write
 
 OURS = re.compile("[0-9]+-[0-9]+")
 
@@ -47,6 +47,17 @@ def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path):
         with pytest.raises(UserError, match=rf"{path.name} cannot be written \(.+\): {advice}"):
             write("ours", path)
     assert everything_below(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize(("written", "left"), [("", False), ("a row\n", True)])
+def test_what_was_written_stays_where_the_work_fails_and_an_empty_file_does_not(tmp_path, written, left):
+    with pytest.raises(KeyboardInterrupt), begin(tmp_path / "rows") as file:
+        file.write(written)
+        raise KeyboardInterrupt
+    assert (tmp_path / "rows").exists() == left
+    with begin(tmp_path / "none"):
+        pass
+    assert (tmp_path / "none").read_text() == ""
 
 
 def test_lines_are_added_to_a_file_and_not_through_a_link(tmp_path):
