@@ -51,9 +51,13 @@ def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize(("written", "left"), [("", False), ("a row\n", True)])
 def test_what_was_written_stays_where_the_work_fails_and_an_empty_file_does_not(tmp_path, written, left):
-    with pytest.raises(KeyboardInterrupt), begin(tmp_path / "rows") as file:
-        file.write(written)
-        raise KeyboardInterrupt
+    def work():
+        with begin(tmp_path / "rows") as file:
+            file.write(written)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert (tmp_path / "rows").exists() == left
     with begin(tmp_path / "none"):
         pass
