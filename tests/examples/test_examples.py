@@ -187,7 +187,7 @@ def test_a_group_is_drawn_found_and_named(tmp_path, refused):
     assert re.search(r"^8 of 8 faces found, \d named right$", finished.stdout, re.MULTILINE)
     for name in ("group.png", "group-predicted.png"):
         with Image.open(tmp_path / "there" / name) as picture:
-            assert picture.size == (1280, 640)
+            assert picture.size == (1440, 780)
     errors = refused(ROOT / "examples" / "predict_group.py")
     assert "there is no finished run in runs/: `make train` makes one" in errors
 
