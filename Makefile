@@ -22,7 +22,7 @@ test: $(VENV)/tested
 
 # From command to report: whole runs, killed and resumed, in several processes, examples, programs and pages.
 test-end-to-end: $(VENV)/tested
-	$(PYTEST) -m 'end_to_end and not slow'
+	$(PYTEST) -m 'end_to_end and not slow and not torture'
 
 # A drawn group picture, its faces found and named by the network of `make train`, which is run if need be.
 predict: $(VENV)/predicting

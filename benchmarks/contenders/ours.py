@@ -11,7 +11,7 @@ from contenders.jax_loop import device, inference, size
 
 from jaxfer.config import ModelConfig, OptimizerConfig
 from jaxfer.data.dataset import Split
-from jaxfer.devices import choose_parallel, tune_for_cpu
+from jaxfer.devices import choose_parallel, keep_freed_memory, tune_for_cpu
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.inference import FaceModel, load_model
 from jaxfer.metrics.metrics import Metrics
@@ -72,7 +72,8 @@ def build(case: Case, way: str) -> Contender:
 
 
 def applied(case: Case) -> Contender:
-    """Return the network as whoever loads a model applies it, in a process that nothing was prepared in."""
+    """Return the network as whoever loads a model applies it, in a process that is prepared as `jaxfer predict` is."""
+    keep_freed_memory()
     answers = None
     if case.network == "shipped":
         model = load_model("small")

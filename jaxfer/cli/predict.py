@@ -143,8 +143,10 @@ class Predict:
 
     def _predictor(self) -> "Predictor":
         from jaxfer.devices.compile_cache import keep_compiled_programs
+        from jaxfer.devices.cpu import keep_freed_memory
         from jaxfer.inference import Predictor
 
+        keep_freed_memory()
         keep_compiled_programs()
         options = {"detector": self.detector, "margin": self.margin, "answer": self.answer, "views": self.views}
         return Predictor.load(self.model, **options)

@@ -1,6 +1,6 @@
 """Where steps run: placement on devices, several processes, a CPU's cores, and the cache of compiled programs."""
 
-from jaxfer.devices.cpu import tune_for_cpu, use_cpu_cores
+from jaxfer.devices.cpu import keep_freed_memory, tune_for_cpu, use_cpu_cores
 from jaxfer.devices.distributed import join_processes
 from jaxfer.devices.placement import OneDevice, Pmapped, Sharded, choose_parallel
 
@@ -10,6 +10,7 @@ __all__ = [
     "Sharded",
     "choose_parallel",
     "join_processes",
+    "keep_freed_memory",
     "tune_for_cpu",
     "use_cpu_cores",
 ]

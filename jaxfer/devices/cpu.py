@@ -28,7 +28,7 @@ def tune_for_cpu() -> None:
         jax.config.update("jax_num_cpu_devices", cpu_cores())
     except RuntimeError as error:
         raise UserError("tune_for_cpu() comes too late, JAX has already started: call it first") from error
-    _keep_freed_memory()
+    keep_freed_memory()
 
 
 def use_cpu_cores() -> None:
@@ -97,8 +97,11 @@ def _folders(groups: Path, mounted: Path) -> list[Path]:
     return [folder for folder in (group, *group.parents) if folder.is_relative_to(mounted)]
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep large freed blocks for the next step in place of handing them back to the system.
+
+    It holds for the whole process, so programs call it, and importing jaxfer never does: `tune_for_cpu` for those that
+    train, by itself for those that predict. Elsewhere than on Linux it does nothing.
 
     XLA allocates a step's intermediate values anew each time. Handed back and asked for again, they cost a page fault
     for every 4 KiB: 16,460 faults and a fifth of the processor time in a step of the published network at batch 32.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -52,8 +53,10 @@ class Compiled:
             views: What it is shown of each image, see `jaxfer.models.views`.
         """
         variables = self._variables | (self._prepare(images.shape[1:]) if self._has_kernels else {})
-        most = self._sizes[-1]
-        pieces = [images[begin : begin + most] for begin in range(0, max(1, len(images)), most)]
+        *_, less, most = self._sizes
+        whole = len(images) // most * most
+        begins = [*range(0, whole, most), *range(whole, max(1, len(images)), less), max(1, len(images))]
+        pieces = [images[begin:end] for begin, end in pairwise(begins)]
         # None is waited for before all are under way, so that no core idles between two.
         found = [self._outputs(variables, self._filled(piece), views) for piece in pieces]
         found = jax.device_get(found)
