@@ -124,7 +124,7 @@ def _sound(face: Any) -> Detection:
         TypeError, ValueError, AttributeError: It is none.
     """
     left, top, width, height = map(float, face.box)
-    points = tuple((float(x), float(y)) for x, y in face.landmarks or ())
+    points = tuple((float(x), float(y)) for x, y in (() if face.landmarks is None else face.landmarks))
     score = float(face.score)
     places = [left, top, width, height, *(value for point in points for value in point)]
     if not all(abs(value) < FARTHEST for value in places) or min(width, height) <= 0:  # neither NaN

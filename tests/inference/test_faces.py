@@ -111,6 +111,7 @@ def test_arrays_of_a_detector_of_ones_own_become_plain_numbers():
     [face] = faces.detect(lambda picture: iter([own]), np.zeros((20, 20, 3), np.uint8))  # pyright: ignore
     assert face == Detection((1, 2, 3, 4), ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9)), 0.5)
     assert all(type(value) is float for value in (*face.box, *face.landmarks[0], face.score))
+    assert faces.detect(lambda picture: [Detection((1, 2, 3, 4), None)], np.zeros((9, 9, 3), np.uint8))  # pyright: ignore
 
 
 def test_threads_find_what_one_does(group):

@@ -406,7 +406,7 @@ def test_options_that_cannot_be_are_refused_at_once(predictor, options, words):
 def test_without_opencv_a_sentence_says_how_to_install_it(predictor, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "cv2", None)
     for source in (0, tmp_path / "clip.mp4"):
-        with pytest.raises(UserError, match=r"OpenCV, which is not installed: pip install 'jaxfer\[video\]'"):
+        with pytest.raises(UserError, match=r"OpenCV, which is not installed: pip install 'jaxfer\[faces,video\]'"):
             next(watch(predictor, source))
     assert len(list(watch(predictor, [(0.0, gray(1)[0])]))) == 1  # which needs none
 
