@@ -42,7 +42,7 @@ test-peers: $(VENV)/tested $(PEERS)/installed
 test-beam: $(BEAM)/installed
 	$(BEAM)/bin/python -m pytest tests/data/test_beam.py
 
-# What docs/trust.md counts: processes killed, power cut, files damaged. About half an hour.
+# What docs/trust.md counts: processes killed, power cut, files damaged. 20 to 45 minutes.
 torture: $(VENV)/tested
 	$(BIN)/python benchmarks/torture.py $(RESULTS)/torture.json
 	$(BIN)/python docs/make_trust.py

@@ -38,15 +38,13 @@ class Demo:
 
         if not is_installed():
             raise UserError(f"the page finds faces by OpenCV, which is not installed: {INSTALL}")
+        from jaxfer.cli.start import prepare_to_predict
         from jaxfer.demo import DemoServer
-        from jaxfer.devices.compile_cache import keep_compiled_programs
-        from jaxfer.devices.cpu import keep_freed_memory
         from jaxfer.inference import Predictor
         from jaxfer.inference.model import called
         from jaxfer.reports.predictions import NOTICE
 
-        keep_freed_memory()
-        keep_compiled_programs()
+        prepare_to_predict()
         with DemoServer(Predictor.load(self.model, margin=self.margin), called(self.model), self.port) as server:
             Thread(target=server.warm_up, daemon=True).start()
             print(f"Open {server.address} in a browser on this machine; Ctrl-C ends it.", flush=True)

@@ -142,12 +142,10 @@ class Predict:
                 raise UserError(f"{path} exists, and nothing is overwritten: pass another name")
 
     def _predictor(self) -> "Predictor":
-        from jaxfer.devices.compile_cache import keep_compiled_programs
-        from jaxfer.devices.cpu import keep_freed_memory
+        from jaxfer.cli.start import prepare_to_predict
         from jaxfer.inference import Predictor
 
-        keep_freed_memory()
-        keep_compiled_programs()
+        prepare_to_predict()
         options = {"detector": self.detector, "margin": self.margin, "answer": self.answer, "views": self.views}
         return Predictor.load(self.model, **options)
 

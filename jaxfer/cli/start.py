@@ -1,4 +1,4 @@
-"""How a training program starts JAX, and the clock that says what a start takes."""
+"""How a program starts JAX, and the clock that says what a start takes."""
 
 import os
 import time
@@ -67,6 +67,15 @@ def start_jax(flags: ProcessFlags | None = None) -> "StartUp":
     with start_up.part("devices"):
         _start_devices()
     return start_up
+
+
+def prepare_to_predict() -> None:
+    """Have this process keep the memory that it frees and the programs that it compiles: all that predicting needs."""
+    from jaxfer.devices.compile_cache import keep_compiled_programs
+    from jaxfer.devices.cpu import keep_freed_memory
+
+    keep_freed_memory()
+    keep_compiled_programs()
 
 
 def _start_devices() -> None:

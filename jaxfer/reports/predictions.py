@@ -70,17 +70,16 @@ class Csv:
 
     def lines(self, found: Photograph) -> str:
         """Return the lines of a photograph, or of a picture of a video, the first time after the names of columns."""
-        head, self._begun = "" if self._begun else self.head(), True
-        return head + self.rows(found)
+        head, self._begun = "" if self._begun else self._head(), True
+        return head + self._rows(found)
 
-    def head(self) -> str:
+    def _head(self) -> str:
         """Return the first line: the names of the columns."""
         place = ("left", "top", "width", "height", "score")
         when, track = (("time", "frame"), ("track",)) if self._of_videos else ((), ())
         return _line(["image", *when, "face", *track, "label", *self._classes, *self._affect, *place, "problem"])
 
-    def rows(self, found: Photograph) -> str:
-        """Return the lines of a photograph, or of a picture of a video."""
+    def _rows(self, found: Photograph) -> str:
         first: list[Any] = [found.name]
         if self._of_videos:
             first += [round(found.time, 3), found.frame] if isinstance(found, VideoFrame) else ["", ""]
