@@ -8,7 +8,7 @@ BEAM := .venv-beam
 # pip reads dependency groups (PEP 735) since 25.1.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: train test test-end-to-end predict test-all test-peers test-beam torture lint bench profile docs site tutorials clean
+.PHONY: train test test-long predict test-all test-peers test-beam torture lint bench profile docs site tutorials clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train_affectnet.py --preset demo $(ARGS)
@@ -20,9 +20,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 test: $(VENV)/tested
 	$(PYTEST)
 
-# From command to report: whole runs, killed and resumed, in several processes, examples, programs and pages.
-test-end-to-end: $(VENV)/tested
-	$(PYTEST) -m 'end_to_end and not slow and not torture'
+# From command to report: whole runs, killed and resumed, in several processes, examples, programs and pages; and further
+# cases of what `make test` shows in few.
+test-long: $(VENV)/tested
+	$(PYTEST) -m 'long and not slow and not torture'
 
 # A drawn group picture, its faces found and named by the network of `make train`, which is run if need be.
 predict: $(VENV)/predicting
@@ -60,15 +61,16 @@ bench: $(VENV)/installed $(PEERS)/installed
 	  $(BIN)/python benchmarks/epoch.py $(RESULTS)/epoch.json $$append || exit; \
 	done
 	$(BIN)/python benchmarks/prepare.py $(RESULTS)/prepare.json $(PEERS)/bin/python
-	$(BIN)/python benchmarks/sweep.py $(RESULTS)/sweep.json
+	$(BIN)/python benchmarks/sweep.py $(RESULTS)/sweep.json --question rates
 	$(MAKE) docs
 
-# Where the time of a step goes, and what each way to convolve and to use the cores takes.
+# Where the time of a step goes, what each way to convolve and to use the cores takes, and the published grid as one sweep.
 profile: $(VENV)/installed
 	$(BIN)/python benchmarks/parts.py $(RESULTS)/parts.json
 	$(BIN)/python benchmarks/convolutions.py $(RESULTS)/convolutions.json
 	$(BIN)/python benchmarks/devices.py $(RESULTS)/devices.json
 	$(BIN)/python benchmarks/scaling.py $(RESULTS)/scaling.json
+	$(BIN)/python benchmarks/sweep.py $(RESULTS)/sweep_grid.json --question grid
 	$(MAKE) docs
 
 # The pages that are made from measured files.

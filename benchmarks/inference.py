@@ -10,7 +10,7 @@ from machine import accelerator
 from turns import NETWORKS
 
 CASES = [
-    *(Case("infer", "shipped", batch) for batch in (1, 4, 16, 64, 256) if not accelerator()),
+    *(Case("infer", "shipped", batch) for batch in (1, 4, 64, 256) if not accelerator()),
     *(
         Case("infer", network, batch, dtype)
         for network in ("published", "resnet18")

@@ -149,7 +149,7 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 
 {sections}
 
-{sweeps(measured["sweep"]["runs"][-1])}
+{sweeps({"rates": measured["sweep"]["runs"][-1], "grid": measured["sweep_grid"]["runs"][-1]})}
 
 {parts(measured["parts"]["runs"][-1], measured["convolutions"]["runs"][-1]["shapes"][-1]["ms"])}
 
@@ -161,18 +161,18 @@ rounds; beside it, the least and the greatest of the separate runs, or where the
 """
 
 
-def sweeps(run: Run) -> str:
-    """Return how long sweeps and their separate runs took."""
+def sweeps(asked: dict[str, Run]) -> str:
+    """Return how long the sweep of each question and its separate runs took."""
     rows = []
     for name, (what, *_) in SWEEP_TARGETS.items():
-        found = run[name]
+        found = asked[name][name]
         runs, epochs = len(found["learning_rates"]) * len(found["epochs"]), ", ".join(map(str, found["epochs"]))
         sweep_s, runs_s = (statistics.median(found[way]) for way in ("sweep_s", "runs_s"))
         rows.append(f"| {what} | {runs} | {epochs} | {sweep_s:.0f} s | {runs_s:.0f} s | {found['ratio']:.2f} |")
     return f"""## Sweeps
 
-Seconds from the start of the commands to their end, {run["images"]:,} drawn faces, batch 32, all programs kept from a run before.
-Of the separate runs those of learning rate {run["grid"]["timed_rate"]:g} were timed, and count for all: a rate does not change the seconds.
+Seconds from the start of the commands to their end, {asked["rates"]["images"]:,} drawn faces, batch 32, all programs kept from a run before.
+Of the separate runs those of learning rate {asked["rates"]["rates"]["timed_rate"]:g} were timed, and count for all: a rate does not change the seconds.
 What a sweep saves for each run is the start of Python, JAX and its programs: the shorter the runs, the more it weighs. Of long
 runs the shared beginnings remain, 250 epochs in place of 525 in the published grid.
 
@@ -305,7 +305,7 @@ def targets(measured: dict[str, Any]) -> Iterable[str]:
         what = "an epoch of `fit` against the bare steps in it"
         yield row(what, f"at most {LOOP_TARGET:g}", runs, [run["ratio"] for run in runs])
     for name, (what, *limits) in SWEEP_TARGETS.items():
-        for runs in every(measured, "sweep"):
+        for runs in (*every(measured, "sweep"), *every(measured, "sweep_grid")):
             target = limits[1 if runs[0]["machine"]["accelerator"] else 0]
             medians = [dict.fromkeys(("median", "low", "high"), run[name]["ratio"]) for run in runs if name in run]
             if medians:

@@ -60,7 +60,7 @@ def page(found: dict[str, Any], saving: dict[str, Any]) -> str:
     )
     return f"""# What you can rely on
 
-Written by `docs/make_trust.py` from what `make torture` counts, which anyone can run; a part of each is in `make test` and `make test-end-to-end`.
+Written by `docs/make_trust.py` from what `make torture` counts, which anyone can run; a part of each is in `make test` and `make test-long`.
 
 | promise | tried |
 |---|---|

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections import Counter
 from importlib.metadata import version
 
 # ONNX Runtime would report its use, and reads this when it is imported.
@@ -72,7 +73,14 @@ def pytest_collection_finish():
     gc.set_threshold(100_000, 20, 20)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items):
+    cases = Counter()
+    for item in items:
+        few, function = item.get_closest_marker("few"), item.nodeid.partition("[")[0]
+        cases[function] += 1
+        if few and cases[function] > few.args[0]:
+            item.add_marker(pytest.mark.long)
     order = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
 

@@ -8,11 +8,16 @@ import pytest
 
 from jaxfer.models import MODELS
 
+DEEP = ("resnet34", "ir50", "adaface50")
+"""The names of networks that have the blocks of another one more often, and take longest."""
+
+FEW = ("published", "small", "ir18")
+
 VARIANTS = [
-    pytest.param(variant, marks=pytest.mark.slow) if variant in ("resnet34", "ir50", "adaface50") else variant
+    pytest.param(variant, marks=() if variant in FEW else pytest.mark.slow if variant in DEEP else pytest.mark.long)
     for variant in MODELS
 ]
-"""The names of jaxfer's networks, of which some have the blocks of another one more often and take longest."""
+"""The names of jaxfer's networks."""
 
 
 class Linear(nn.Module):

@@ -183,6 +183,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(run, data, tmp_path):
     assert without_clock(resumed_rows) == without_clock(rows)
 
 
+@pytest.mark.few(2)
 def test_a_run_is_loaded_summarised_evaluated_and_explained(run, data, tmp_path):
     _, passed, run_dir, state, rows = run
     summary = finish_run(run_dir, CONFIG, data, state, rows, **passed)
@@ -279,6 +280,7 @@ def test_a_transform_is_what_the_network_sees(data):
     assert (after["Dense_0"]["bias"] != before["Dense_0"]["bias"]).any()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_every_way_takes_the_step_of_one_device(data, way):
     (before, one, *_), (_, many, *_) = (one_step(TwoHeads(), data, p, gradient=centred) for p in (OneDevice(), way()))
@@ -404,7 +406,7 @@ def test_a_program_serves_runs_of_other_numbers_and_none_of_another_network(data
     chex.assert_trees_all_equal(on_host(shared), on_host(alone))
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_sweep_trains_all_of_them(data, tmp_path):
     added = {"model": TwoHeads(), "tasks": [Glasses()], "transforms": [darken], "gradient": centred}
     search = grid(CONFIG, {"learning_rate": (0.05, 0.1), "epochs": (1, 2)})

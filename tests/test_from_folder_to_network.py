@@ -10,7 +10,7 @@ from jaxfer.emotions import AFFECTNET_7
 from jaxfer.models import ResNetFER
 from jaxfer.training import fit
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 
 def options(format_):

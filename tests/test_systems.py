@@ -64,7 +64,7 @@ def jaxfer(*arguments):
     return f"from jaxfer.cli.main import main\nsys.argv = ['jaxfer', *{list(map(str, arguments))!r}]\nmain()\n"
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_faces_in_folders_are_checked_and_trained_on_in_memory(on_windows, tmp_path):
     class_folders.words(tmp_path / "faces", 2)
     train = ["train", "--data-dir", "faces", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--l2", 0]

@@ -55,7 +55,7 @@ def collected(tmp_path_factory):
     return data, model, (root / "results" / "found.json").read_text()
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.parametrize("views", ["one", "ten"])
 def test_its_accuracies_are_those_of_the_folder(collected, views):
     data, model, found = collected

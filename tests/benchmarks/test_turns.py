@@ -40,7 +40,7 @@ def compare(benchmarks, tmp_path, monkeypatch):
 
 
 # Whose contenders apply the network: they compile less than those that train it.
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "batch"), [("inference.py", "1"), pytest.param("train_step.py", "32", marks=pytest.mark.slow)]
 )
@@ -59,6 +59,7 @@ def test_contenders_take_turns_and_who_is_not_there_is_left_out(compare, script,
 
 
 # One block a stage, where the others are built alike: the whole networks compile for long.
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("benchmarks")
 @pytest.mark.parametrize(
     ("variant", "blocks"),
@@ -148,7 +149,7 @@ def test_a_network_asks_for_what_its_direct_convolutions_multiply():
     assert operations(Case("train", "published", 4)) == trained
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.usefixtures("benchmarks")
 def test_contenders_learn_and_images_on_the_device_are_the_same_steps(monkeypatch):
     from contender import warm_up

@@ -54,7 +54,7 @@ def jaxfer(monkeypatch, capsys):
     return lambda *arguments: (commands.jaxfer(*arguments, *network), *capsys.readouterr())
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_network_of_some_classes_goes_from_folders_to_a_saved_model(tmp_path, jaxfer):
     faces, run = tmp_path / "faces", tmp_path / "run"
     words = {"neutral": "neutral", "happy": "feliz", "sad": "sad", "fear": "fear", "anger": "anger"}

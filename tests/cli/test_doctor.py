@@ -33,7 +33,7 @@ def janes_home(tmp_path, monkeypatch):
     return home
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_sound_installation_passes_its_self_test(found):
     assert tuple(found) == PARTS
     assert problems(found) == {}

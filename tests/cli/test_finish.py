@@ -9,7 +9,7 @@ import programs
 import pytest
 from formats import fer2013
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 
 def train(cwd, *flags, place="", signum=0):

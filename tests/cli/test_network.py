@@ -52,7 +52,7 @@ def test_who_names_a_network_has_it_imported_and_no_config_does(flag, tmp_path):
     assert "--resume --network mine:Net" in again.resume_command("jaxfer train")
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_network_of_ones_own_is_trained_resumed_and_evaluated(jaxfer, tmp_path):
     code, _, error = jaxfer("train", "--run-dir", "run", "--network", "my_networks:Net", "--epochs", 1, *SMALL)
     assert code == 0, error
@@ -70,7 +70,7 @@ def test_a_network_of_ones_own_is_trained_resumed_and_evaluated(jaxfer, tmp_path
         assert "cannot be imported" in error
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_network_of_ones_own_is_swept_over(jaxfer, tmp_path):
     over = ["--over", "learning_rate=0.01,0.001", "--sweep-dir", "sweep", "--epochs", 1, *SMALL]
     code, _, error = jaxfer("sweep", "--variant", "my_networks:Net", *over)

@@ -170,7 +170,7 @@ def test_photographs_of_a_telephone_are_named_and_told_how_to_convert(tmp_path, 
     assert err.startswith("0 faces in 1 photograph; 1 cannot be read")
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_list_on_standard_input_is_read_in_a_process_of_its_own(album):
     names = f"{album}/wall.png\n\n{album}/none.jpg\n{album}/more/one.png\n"
     command = [sys.executable, "-m", "jaxfer", "predict", "-", "--json", "-"]

@@ -60,11 +60,13 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_figures_and_pages_replace_a_link_and_do_not_follow_it(drawn):
     assert (drawn / "theirs").read_text() == "theirs"
     assert [(drawn / link).is_symlink() for link in LINKS] == [False, True, False, False]
 
 
+@pytest.mark.long
 def test_figures_are_one_column_wide_without_titles_and_the_same_each_time(drawn):
     digests = []
     for folder in (drawn / "first", drawn / "second"):

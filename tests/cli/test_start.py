@@ -70,6 +70,7 @@ def test_spans_within_and_across_each_other_are_counted_once():
     assert _covered([], 0.0) == 0.0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("wanted", ["rocm", "cdua"])
 def test_devices_that_are_not_there_are_said_before_anything_else(wanted, tmp_path):
     command = [sys.executable, "-m", "jaxfer", "evaluate", str(tmp_path / "none")]

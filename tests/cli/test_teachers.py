@@ -47,7 +47,7 @@ def test_the_flags_are_made_from_the_config():
 
 
 # Slow: two networks are compiled with teachers, and the run is ended as commands end it, three times.
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
     again = ["--run-dir", "again", "--teachers", "first", "--seed", 1, "--schedule", "constant", *SMALL]
     code, printed, error = jaxfer("train", *again, "--epochs", 1)
@@ -70,7 +70,7 @@ def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
     assert jaxfer(*resume, "--teachers", "moved")[0] == 0
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_teacher_of_other_data_is_said(jaxfer):
     other = [*SMALL, "--drawn-train", "21"]
     code, printed, error = jaxfer("train", "--run-dir", "other", "--teachers", "first", "--epochs", 1, *other)

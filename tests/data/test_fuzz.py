@@ -27,7 +27,7 @@ from jaxfer.data.reading.record import KINDS, SPLITS
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 
-FAST = 20
+FAST = 10
 """Cases of each format that every run of the suite tries."""
 
 TORTURE = -(-10_000 // len(FORMATS))
@@ -176,8 +176,9 @@ def subject(request, tmp_path_factory):
     return Subject(request.param, tmp_path_factory.mktemp("fuzz"))
 
 
-def test_damage_ends_in_records_or_a_sentence(subject):
-    for case in range(FAST):
+@pytest.mark.parametrize("cases", [range(FAST), pytest.param(range(FAST, 2 * FAST), marks=pytest.mark.long)], ids=str)
+def test_damage_ends_in_records_or_a_sentence(subject, cases):
+    for case in cases:
         subject.examine(case)
 
 

@@ -517,7 +517,7 @@ def test_an_image_of_two_splits_is_of_none(tmp_path):
 
 
 def test_tables_of_which_one_is_of_no_split_are_several_data_sets(tmp_path):
-    root = data(tmp_path, "0,anger/1.jpg,sad,")
+    root = data(tmp_path / "data", "0,anger/1.jpg,sad,")
     (root / "train.csv").write_bytes((root / "labels.csv").read_bytes())
     with pytest.raises(UserError, match=r"(?s)several data sets.*labels\.csv.*train\.csv"):
         detect(root)

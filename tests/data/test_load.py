@@ -168,7 +168,8 @@ def test_a_new_image_does_not_reshuffle_what_is_held_out(tmp_path):
     assert len(set(before) & set(after)) >= len(before) - 1
 
 
-@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("workers", [5, 1])
 def test_the_result_is_independent_of_the_number_of_processors(tmp_path, monkeypatch, workers):
     write_faces(tmp_path, "train", per_class=50)
     expected = loaded(tmp_path)

@@ -487,6 +487,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_that_loads_and_the_next_o
     assert extra == {".preparing-notes"}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("ending", "image"), [("fill", 1), ("fill", 42), ("fill-up", 1), ("fill-up", 42), ("fill-up", -1)]
 )
@@ -527,7 +528,7 @@ def test_a_file_that_cannot_be_begun_is_a_sentence_without_the_path_to_work_in(t
     assert everything_below(tmp_path / "out") == []
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_two_processes_write_the_same_bytes(tmp_path):
     folders(tmp_path / "raw", per_class=1)
     for out in ("first", "second", "third"):

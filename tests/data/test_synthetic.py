@@ -153,7 +153,7 @@ def test_masks_have_the_area_of_their_shapes():
     assert pen.between(y, 0.1 + 0 * x, -0.2 + 0 * x).max() == 0
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_raw_pixels_do_not_give_the_emotion_away():
     labels = np.arange(1500, dtype=np.int32) % 7
     pixels = faces(labels).reshape(len(labels), -1).astype(np.float32) / 255
@@ -162,6 +162,7 @@ def test_raw_pixels_do_not_give_the_emotion_away():
     assert 0.2 < model.score(pixels[1000:], labels[1000:]) < 0.5
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("num_classes", [7, 8])
 def test_the_drawn_dataset_is_balanced_mixed_and_disjoint(num_classes):
     config = DataConfig(image_size=SIDE, num_classes=num_classes, drawn_train=101, drawn_val=51)

@@ -198,6 +198,7 @@ def test_moving_by_nothing_is_the_identity():
     np.testing.assert_allclose(move(KEY, images, shift=0.0, rotate=0.0, scale=0.0), images, atol=1e-5)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "amounts",
     [
@@ -306,6 +307,7 @@ STEPS = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("names", [["one way"], ["enlarged"], ["enlarged", "moved", "one way"]], ids=str)
 def test_one_sampling_is_scipys_affine_transform_of_all_steps_together(names):
     images = np.random.default_rng(1).random((8, 20, 30, 2)).astype(np.float32)
@@ -409,6 +411,7 @@ def erased(probability, largest=0.2):
     return np.asarray((erase(KEY, GRAY, probability, largest=largest) != GRAY).any(3))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("largest", [0.02, 0.1, 0.2, 0.25])
 def test_erase_replaces_one_rectangle_of_2_percent_to_its_largest_area(largest):
     areas = []

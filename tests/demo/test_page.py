@@ -8,7 +8,7 @@ from demo_page import BOXES, CARDS, FAINTEST, SENTENCES
 
 from jaxfer.demo import DemoServer
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 PHONE, DESK = 390, 1280
 

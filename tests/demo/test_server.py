@@ -295,7 +295,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(server, predictor):
         DemoServer(predictor, "small", 70_000)
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_command_serves_until_it_is_interrupted():
     command = [sys.executable, "-m", "jaxfer", "demo", "--port", "0"]
     # Where the tests run in the background Ctrl-C is ignored, and programs that they start would inherit that.

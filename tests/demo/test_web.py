@@ -109,7 +109,7 @@ def look(browser, file):
     return browser.run("photographs.at(-1).answer")
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.browser
 @pytest.mark.parametrize("name", ["group.jpg", "one.png"])
 def test_the_page_finds_and_names_the_faces_that_python_finds(browser, address, predictor, files, name):

@@ -32,7 +32,7 @@ def result(home, **environment):
     return tuple(finished.stdout.split())
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_next_process_finds_what_this_one_compiled_and_gets_the_same_bits(tmp_path):
     without = result(tmp_path, JAX_ENABLE_COMPILATION_CACHE="false")
     assert not list(tmp_path.iterdir())
@@ -41,7 +41,7 @@ def test_the_next_process_finds_what_this_one_compiled_and_gets_the_same_bits(tm
     assert without[0] == first[0] == second[0]
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_programs_that_a_killed_process_left_unfinished_are_replaced_without_a_word(tmp_path):
     result(tmp_path)
     programs = list((tmp_path / "jaxfer" / "programs").glob("*/*-cache"))
@@ -57,6 +57,7 @@ def test_a_folder_that_cannot_be_made_changes_nothing(tmp_path):
     assert result(tmp_path)[1] == "False"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("link", ["jaxfer", "jaxfer/programs"])
 def test_nothing_is_written_or_removed_through_a_link(tmp_path, link):
     theirs = tmp_path / "theirs"

@@ -69,6 +69,7 @@ thread.join()
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library keeps memory in its own way")
 @pytest.mark.parametrize("mebibytes", [16, 500])
 def test_a_block_as_large_as_a_step_needs_is_kept_for_the_next_one(mebibytes):

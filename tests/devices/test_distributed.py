@@ -27,7 +27,7 @@ from jaxfer.devices.distributed import join_processes
 from jaxfer.errors import UserError
 from jaxfer.runs.checkpoints import Checkpoints
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 TRAIN = Path(__file__).parents[2] / "examples" / "train_affectnet.py"
 STEPS_PER_EPOCH = 6  # of 16 faces each; `--odd` has 5 of 18

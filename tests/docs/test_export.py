@@ -56,7 +56,7 @@ def test_every_command_is_one(command):
     assert parse(shlex.split(command))
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.parametrize(("program", "form"), list(zip(PYTHON, PLACES, strict=False)))
 def test_a_program_prints_what_the_network_says(program, form, folder, answer, monkeypatch, capsys):
     assert PLACES[form] in program
@@ -66,7 +66,7 @@ def test_a_program_prints_what_the_network_says(program, form, folder, answer, m
     printed(capsys.readouterr().out.splitlines(), answer)
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_program_for_a_model_runs(folder, answer, monkeypatch):
     monkeypatch.chdir(folder)
     names = {}

@@ -42,7 +42,7 @@ def torchs(path, leaf):
     return key, np.ascontiguousarray(leaf.transpose(3, 2, 0, 1) if leaf.ndim == 4 else leaf)
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     small = partial(ResNetFER18, width=4, block=BasicBlock)
     monkeypatch.setattr(jaxfer.models, "ResNetFER18", small)

@@ -22,7 +22,7 @@ def test_every_command_is_one(command):
     assert parse(shlex.split(command))
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     group_picture(3, np.array([1, 1, 1], np.int32))[0].save("photo.jpg")
@@ -30,7 +30,7 @@ def test_the_program_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("{'neutral':") == 3
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_program_for_videos_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     picture = np.asarray(group_picture(3, np.array([1, 1, 1], np.int32))[0].resize((480, 320)))

@@ -21,7 +21,7 @@ def test_every_command_says_a_search(command):
 
 
 # Slow: the first of them trains two runs and ends them as sweeps do, with all scores and pages.
-@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("program", PROGRAMS, ids=["sweep", "optuna"])
 def test_every_program_runs(program, tmp_path, monkeypatch, capsys):

@@ -61,6 +61,7 @@ def test_the_summary_has_it_with_what_it_does(ended):
     assert words + f"{found['after']['ece']:.3f} in place of {found['before']['ece']:.3f}" in page
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("split", "optimistic"), [("val", True), ("test", False)])
 def test_evaluations_have_both_numbers_and_say_where_it_was_fitted(run_dir, ended, jaxfer, split, optimistic):
     code, printed, errors = jaxfer(run_dir, "--split", split, "--json")

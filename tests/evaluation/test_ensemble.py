@@ -59,7 +59,7 @@ def test_heads_that_all_have_are_averaged_and_scored():
     assert mean_prediction([both[0], dataclasses.replace(both[1], heads={})]).tasks == ()
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_command_scores_it_beside_its_runs(runs, jaxfer, evaluations):
     code, printed, errors = jaxfer(runs / "seed-0", runs / "seed-1", "--ensemble", "--json")
     assert code == 0, errors

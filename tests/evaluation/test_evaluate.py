@@ -337,6 +337,7 @@ def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_pat
     assert "The data are not those of the run" in found["notes"][0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_the_data_that_a_run_names_are_read_and_never_written_to(runs, trained_runs, jaxfer, monkeypatch, split):
     monkeypatch.setattr("jaxfer.data.loading.WORTH_KEEPING", 1)

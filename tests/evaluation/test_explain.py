@@ -51,6 +51,7 @@ def test_a_map_is_that_of_numerical_derivatives():
     np.testing.assert_allclose(grad_cam(model, variables, images, classes), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "make",
     [

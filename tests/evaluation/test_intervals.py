@@ -37,6 +37,7 @@ REFERENCES = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("measure", REFERENCES)
 def test_an_interval_is_scipys_for_scikit_learns_measure(measure):
     predictions = draw(400)
@@ -60,6 +61,7 @@ def test_the_interval_of_accuracy_is_near_the_exact_one():
     assert (low, high) == pytest.approx((exact.low, exact.high), abs=0.003)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("n", "p"), [(200, 0.6), (500, 0.9)])
 def test_nineteen_of_twenty_intervals_of_accuracy_hold_the_truth(n, p):
     random = np.random.default_rng(7)
@@ -148,6 +150,7 @@ def shares_of_labels_above(logits, sharpness, draws=500):
     return (errors > found["percentile_95"]).mean()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("n", [50, 500])
 def test_one_in_twenty_calibrated_networks_lies_above_what_chance_gives_and_an_uncalibrated_one_does(n):
     random = np.random.default_rng(n)

@@ -52,6 +52,7 @@ def run(leaky, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("split", COPIED)
 def test_the_images_without_a_copy_are_scored_apart(run, leaky, jaxfer, split):
     before = {path: path.stat().st_mtime_ns for path in (leaky / "faces").rglob("*")}
@@ -103,6 +104,7 @@ def test_copies_of_the_runs_images_are_found_in_other_data(run, leaky, jaxfer, t
     assert any("Every image has an exact copy" in note for note in found["notes"])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("flags", [[], ["--split", "test"], ["--views", "ten"]])
 def test_statistics_are_measured_anew_on_the_runs_own_images(run, jaxfer, flags):
     code, printed, errors = jaxfer(run, "--statistics-images", "20", "--json", *flags)

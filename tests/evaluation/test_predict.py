@@ -33,6 +33,7 @@ def logits(split):
     return variables, np.asarray(networks.logits(CONVOLUTIONAL, variables, split.images))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("parallel", [OneDevice, Sharded, Pmapped])
 @pytest.mark.parametrize("batch_size", [1, 6, 32])
 def test_every_example_is_predicted_once_and_in_order(split, logits, parallel, batch_size):

@@ -22,7 +22,7 @@ from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
 from jaxfer.inference import load_model
 from jaxfer.models import MODELS, ResNetFER
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "examples" / "train_affectnet.py"

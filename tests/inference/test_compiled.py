@@ -36,6 +36,7 @@ def assert_alike(found, expected):
         np.testing.assert_allclose(found[name], values, rtol=0, atol=3e-5 * float(np.abs(values).max(initial=0)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("variant", "options"),
     [
@@ -78,6 +79,7 @@ def test_any_number_of_images_is_answered(tiny: tuple[Any, Any], compiled, count
     assert_alike(compiled(IMAGES[rows], "one"), expected)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("views", ["flip", "five", "ten"])
 def test_views_are_averaged(tiny: tuple[Any, Any], compiled, views):
     assert_alike(compiled(IMAGES, views), outputs(*tiny, IMAGES, views))

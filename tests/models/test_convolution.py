@@ -249,6 +249,7 @@ def test_networks_side_by_side_are_those_alone_and_have_no_grouped_convolution()
     ids=lambda model: f"{model.block.__name__} {model.stage_sizes}",
 )
 # Slow: the gradient of each network is compiled with every kernel and with XLA's convolution.
+@pytest.mark.few(1)
 def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolution(model):
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), np.uint8)
     variables = networks.drawn(model, images)
@@ -268,6 +269,7 @@ def test_networks_give_the_logits_and_gradients_that_they_give_with_xlas_convolu
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-3 * largest)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("side", "kernel", "stride"), [((8, 8), 3, 1), ((9, 7), 3, 2), ((8, 8), 1, 2), ((9, 12), 7, 2)]
 )

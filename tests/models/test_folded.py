@@ -26,6 +26,7 @@ def outputs(network, variables):
 FOLDED = [name for name, make in MODELS.items() if hasattr(make(), "folded")]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "variant",
     [name if name in ("published", "small") else pytest.param(name, marks=pytest.mark.slow) for name in FOLDED],

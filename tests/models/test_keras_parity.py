@@ -90,6 +90,7 @@ def test_the_same_weights_give_the_same_logits(keras_network):
 
 
 # Slow: the published network at its full width is compiled for training, by JAX and for Keras.
+@pytest.mark.long
 def test_five_adam_steps_give_the_same_losses_and_statistics(keras_network):
     network = keras_network
     network.compile(keras.optimizers.Adam(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))

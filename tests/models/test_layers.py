@@ -37,6 +37,7 @@ def of_each(cases, window, stride, pools=(max_pool, flax_max_pool)):
     return [[value_and_gradient(pool, *case, window, stride) for case in cases] for pool in pools]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("window", "stride"), WINDOWS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
 def test_max_pool_is_flaxs_bit_for_bit_in_its_value_and_its_gradient(window, stride, dtype):

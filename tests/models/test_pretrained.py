@@ -75,7 +75,10 @@ def maps(model, variables, side):
     return numbered | {"features": last["final_norm" if "final_norm" in last else "stage4_block1"][0].mean((0, 1))}
 
 
-@pytest.mark.parametrize("side", [224, pytest.param(112, marks=pytest.mark.slow), 64])  # 112 as 224: down to odd sides
+# Down to odd sides the two large ones are alike.
+@pytest.mark.parametrize(
+    "side", [pytest.param(224, marks=pytest.mark.long), pytest.param(112, marks=pytest.mark.slow), 64]
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_activations_are_pytorchs(name, side, saved):
     # In PyTorch's form for all, and once as a program for a CPU computes it.

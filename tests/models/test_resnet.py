@@ -124,7 +124,9 @@ def test_a_config_makes_the_network_that_it_names(variant):
     [ResNetFER(), ResNetFERSmall(gray=True), ResNetFER18(num_classes=8)],
     ids=["published", "small", "resnet18"],
 )
-@pytest.mark.parametrize("side", [32, 33, 40, 44, 48, 64, 96, 112])
+@pytest.mark.parametrize(
+    "side", [32, 33, 48, 112, *(pytest.param(side, marks=pytest.mark.long) for side in (40, 44, 64, 96))]
+)
 def test_images_of_any_side_from_32_give_one_logit_per_class(model, side):
     logits = jax.eval_shape(model.apply, shapes(model), jnp.zeros((5, side, side, 3), jnp.uint8))["logits"]
     assert (logits.shape, logits.dtype) == ((5, model.num_classes), jnp.float32)
@@ -149,6 +151,7 @@ def test_images_below_32_pixels_are_refused_with_their_size(side):
 # Blocks
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("block", "channels"), [(BasicBlock, 8), (BottleneckBlock, 32)])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_a_block_is_the_identity_exactly_where_its_last_scale_is_zero(block, channels, training):
@@ -225,6 +228,7 @@ def test_luma_is_that_of_bt_601_and_of_gray_images_the_gray():
     np.testing.assert_allclose(luma(gray), gray[..., :1], rtol=0, atol=1e-7)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("standardize", [False, True])
 def test_a_gray_network_sees_the_luma_of_colours_and_one_channel_as_it_is(standardize):
     model = SMALL.clone(gray=True, standardize=standardize)
@@ -287,6 +291,7 @@ def test_standardising_takes_out_brightness_and_contrast_and_nothing_else_does(g
     assert differences[1] > 0.05
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
 def test_flat_images_and_padding_leave_everything_finite(dtype):
     model = SEEING.clone(dtype=dtype)

@@ -55,6 +55,7 @@ def variables(split):
     return networks.drawn(TwoHeads(), split.images)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("parallel", [OneDevice, Sharded, Pmapped])
 @pytest.mark.parametrize("views", ["flip", "five", "ten"])
 def test_views_are_the_means_over_views_by_hand(split, variables, views, parallel):

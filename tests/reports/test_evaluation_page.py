@@ -13,7 +13,7 @@ from jaxfer.evaluation.evaluate import compare, evaluate
 from jaxfer.reports.evaluation_page import write_evaluation
 from jaxfer.runs.load import Trained
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

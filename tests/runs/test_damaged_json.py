@@ -130,6 +130,7 @@ def try_case(made, case, folder):
 
 
 # Slow: before the first part, a run and a sweep are made with all that stands in their files.
+@pytest.mark.few(2)
 @pytest.mark.parametrize("part", range(4))
 def test_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part):
     for case in range(10 * part, 10 * part + 10):

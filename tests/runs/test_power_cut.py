@@ -124,6 +124,7 @@ def newest(folder, program, config=LONGER):
     return step
 
 
+@pytest.mark.long
 def test_whenever_the_power_goes_the_newest_checkpoint_is_whole(followed, program, tmp_path):
     disk, *_ = followed
     steps = [newest(put(left, tmp_path / str(number)), program) for number, left in enumerate(disk.left)]

@@ -6,7 +6,7 @@ import random
 import programs
 import pytest
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 
 def table(sweep_dir):

@@ -65,6 +65,7 @@ def rows_of(run_dir):
     return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
 
 
+@pytest.mark.long
 def test_every_cell_has_the_numbers_and_the_checkpoint_of_its_own_separate_run(run, data, tmp_path):
     found = run(grid(BASE, GRID))
     assert found.epochs == (8, 14)
@@ -134,6 +135,7 @@ def test_shorter_cells_of_a_run_that_diverges_later_are_finished(run, data, monk
     assert found.rows[2].reason.startswith("the validation loss became nan at step 9; the checkpoint of step 6")
 
 
+@pytest.mark.long
 def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_on(run, tmp_path, monkeypatch):
     expected = run(grid(COSINE, {"seed": (0, 1, 2)}), "whole")
     search = grid(COSINE, {"seed": (0, 1, 2)})
@@ -170,6 +172,7 @@ def test_what_ends_a_sweep_between_and_within_runs_repeats_nothing_when_it_goes_
     ]
 
 
+@pytest.mark.long
 def test_a_sweep_killed_before_the_table_of_its_last_run_writes_it_when_it_goes_on(run, tmp_path, monkeypatch):
     with monkeypatch.context() as killed:
         killed.setattr("jaxfer.sweeps.run.write_table", lambda _: None)

@@ -226,7 +226,7 @@ def test_the_network_without_it_is_the_same_as_before():
 
 
 # Slow: jaxfer's own network is compiled for training and evaluation, and trained until it has learnt.
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     _, state, history = finished
     summary = summarize(CONFIG, data, state, history)
@@ -240,7 +240,7 @@ def test_a_network_learns_them_and_its_summary_says_how_well(finished, data):
     assert low < summary["val"]["valence_ccc"] < high
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_report_shows_them_by_epoch(finished, data):
     run_dir, state, history = finished
     run = read_run(run_dir, json.dumps(summarize(CONFIG, data, state, history)))
@@ -254,7 +254,7 @@ def test_the_report_shows_them_by_epoch(finished, data):
     assert [len(line.get_xdata()) for line in axes.lines] == [20, 20]
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_flipping_averages_both_predictions(finished, data):
     trained = load_run(finished[0], "last")
     mirrored = dataclasses.replace(data.val, images=data.val.images[:, :, ::-1])
@@ -268,7 +268,7 @@ def test_flipping_averages_both_predictions(finished, data):
     assert plain.pairs.keys() == {"valence", "arousal"}
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_the_evaluation_has_them_in_numbers_predictions_groups_and_page(evaluation):
     assert set(AFFECT.measures) < set(evaluation.measures)
     assert all(group["valence_ccc"] is not None for group in evaluation.groups.values())

@@ -43,7 +43,7 @@ def expected(data):
     [
         pytest.param(OneDevice, HostFeed(), MODEL, marks=pytest.mark.slow),  # whose kernels compile for long
         (OneDevice, HostFeed(), STEM),
-        (Sharded, ResidentFeed(), STEM),
+        pytest.param(Sharded, ResidentFeed(), STEM, marks=pytest.mark.long),
         *(pytest.param(way, HostFeed(), STEM, marks=pytest.mark.slow) for way in (Sharded, Pmapped)),
         *(pytest.param(way, ResidentFeed(), STEM, marks=pytest.mark.slow) for way in (OneDevice, Pmapped)),
     ],

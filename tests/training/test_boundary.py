@@ -46,6 +46,7 @@ def batch_of(data, rows=(), label=7):
     return {**batch, "label": labels}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("label", [7, -1, 99])
 def test_a_label_that_is_no_class_is_refused_by_all_who_see_it(data, label):
     batch, words = batch_of(data, [3], label), f"has the label {label}: pass indices into its class names, 0 to 6"
@@ -71,6 +72,7 @@ def test_a_label_that_is_no_class_is_refused_by_all_who_see_it(data, label):
     assert int(train(state_of(), padding)[1].count) == int(val(state_of().variables, padding).count) == 15
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("way", "label"), [(OneDevice, -1), (OneDevice, 7), (Sharded, 7), (Pmapped, 7)])
 def test_on_a_device_an_example_without_a_label_is_padding_and_counted(data, way, label):
     parallel = way()

@@ -119,6 +119,7 @@ def test_a_checkpoint_that_is_due_is_saved_after_the_dispatch(data, programs, ex
     assert_same_to_rounding(found, expected[RESIDENT])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("feed", [HOST, ResidentFeed(steps=2), RESIDENT, ResidentFeed()], ids=str)
 def test_a_loss_that_is_not_finite_names_its_step_within_a_dispatch(data, tmp_path, feed):
     # The update of step 6 makes the parameters, and with them the loss of step 7, no numbers.

@@ -61,7 +61,7 @@ def uninterrupted(run, tmp_path_factory):
 
 
 # Restoring without a template, as `final_state` does to see what is really there, makes Orbax warn.
-pytestmark = [pytest.mark.end_to_end, pytest.mark.filterwarnings("ignore:Sharding info not provided")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:Sharding info not provided")]
 
 
 # Slow: four processes one after another, each of which imports and starts anew.

@@ -144,6 +144,7 @@ def test_a_dispatch_takes_no_more_images_from_the_host_than_a_device_has_room_fo
     assert taken(4) == [1] * 6
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("feed", [HostFeed(), HostFeed(steps=2), ResidentFeed()], ids=["host", "stacked", "resident"])
 @pytest.mark.parametrize("way", WAYS)
 def test_the_memory_of_the_state_is_reused_and_that_of_the_running_metrics_is_not(data, way, feed):

@@ -86,6 +86,7 @@ def test_a_frozen_normalisation_normalises_as_in_evaluation(variables):
     assert np.abs(outside["logits"] - expected).max() > 1e-2
 
 
+@pytest.mark.long
 def test_parts_are_unfrozen_from_the_last_on_as_if_they_had_never_been_frozen(variables):
     config = OptimizerConfig(optimizer="adamw", freeze=("stem", "stage1", "stage2"), unfreeze_epochs=(1, 2))
     states = [variables, *trained(config, variables, 3)]

@@ -168,6 +168,7 @@ def test_sam_is_two_gradients_of_a_network(model, batch):
 # Part by part
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("rows", "valid", "parts"), [(14, 14, 2), (14, 11, 3), (16, 3, 4), (14, 14, 20)])
 def test_parts_of_a_batch_add_up_to_the_whole(data, rows, valid, parts):
     batch = rows_of(data, rows, valid)
@@ -239,7 +240,8 @@ def alone(batch):
     return functools.cache(lambda case: take(CASES[case][0], OneDevice(), batch, CASES[case][1]))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.few(2)
+@pytest.mark.parametrize("case", [*CASES][::-1])
 @pytest.mark.parametrize("way", [Sharded, pytest.param(Pmapped, marks=pytest.mark.slow)])
 def test_every_way_takes_the_gradient_of_one_device(batch, alone, way, case):
     # Four devices get 4, 4, 4 and 2 rows, of which 4, 4, 3 and 0 are examples: each would weigh its parts otherwise.
@@ -292,7 +294,7 @@ def test_rho_is_a_number_of_the_run_and_parts_are_of_the_program(data):
     assert_close(moved(config(sam=0.5), data, program=program, model=None), moved(config(sam=0.5), data))
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_run_with_both_goes_on_to_the_same_bits(data, tmp_path):
     optimizer = OptimizerConfig(sam=0.05, accumulate=2, ema=0.9)
     augment = AugmentConfig(alternate_flip=True, mixup=0.2)

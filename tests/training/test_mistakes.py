@@ -270,6 +270,7 @@ def test_logits_adjusted_for_training_are_evaluated_as_they_are(data):
 # What is unusual
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("batch_size", [13, 100], ids=["prime", "more than there are"])
 def test_any_size_of_a_batch_trains_the_same_on_all_devices(data, batch_size):
     config = dataclasses.replace(CONFIG, batch_size=batch_size)
@@ -361,6 +362,7 @@ def test_data_of_other_classes_than_the_config_says_is_refused(data):
             fit(dataclasses.replace(CONFIG, data=asked), data, model=NET)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_a_transform_that_makes_nan_of_padding_changes_no_number(way):
     def standardize(key, batch):

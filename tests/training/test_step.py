@@ -42,10 +42,11 @@ def run(model, optimizer, parallel, batches, steps, **options):
 
 
 # Slow: the third network is compiled for one device and for four.
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("way", "model", "batch_size"),
     [
-        *((way, STEM, size) for way in WAYS[1:] for size in (16, 14)),
+        *((way, STEM, size) for size in (14, 16) for way in WAYS[1:]),
         *(pytest.param(way, RESNET, 14, marks=pytest.mark.slow) for way in WAYS[1:]),
     ],
 )
@@ -67,6 +68,7 @@ def test_every_way_gives_the_gradients_and_parameters_of_one_device(data, way, m
         chex.assert_trees_all_close(many_metrics, one_metrics, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_padding_changes_no_number(data, way):
     split = Split("train", data.train.images[:10], data.train.labels[:10])
@@ -97,6 +99,7 @@ def test_a_step_keeps_structure_dtypes_and_shardings_and_is_traced_once(data, wa
     assert len(traces) == 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_evaluation_covers_every_example_once_however_it_is_run(data, way):
     model, parallel = STEM, way()
@@ -128,7 +131,7 @@ def test_one_compiled_step_serves_all_hyper_parameters(data):
     assert len(traces) == 1
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_sixteen_images_are_learned_by_heart(data):
     sixteen = Split("train", data.train.images[:16], np.arange(16, dtype=np.int32)[::-1] % 7)
     model, optimizer, parallel = ResNetFER(width=16, stage_sizes=(1, 1)), optax.adam(3e-3), Sharded()

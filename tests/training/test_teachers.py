@@ -61,6 +61,7 @@ def asked(folders, data, model, parallel=None, *, config=TURNED, places=3, heads
 # What they say
 
 
+@pytest.mark.long
 def test_the_column_of_a_view_is_what_the_teacher_says_of_that_very_view(data, teachers):
     found, columns = asked(teachers["one"], data, Convolutional())
     assert {name: (rows.shape, rows.dtype) for name, rows in columns.items()} == {
@@ -90,6 +91,7 @@ def test_several_teachers_say_the_mean_of_their_log_probabilities(data, teachers
     np.testing.assert_allclose(columns["teacher_logits"], expected, rtol=2**-9)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_they_say_the_same_on_several_devices(data, teachers, way):
     one, many = (asked(teachers["one"], data, Convolutional(), kind)[1] for kind in (OneDevice(), way()))
@@ -111,7 +113,7 @@ def test_streamed_images_are_seen_too(data, teachers):
 # Who learns it
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_network_agrees_with_its_teacher_more_than_one_that_was_not_taught(tmp_path):
     # Labels that say the next class: whatever the teacher has learnt of them, the student's own labels do not say.
     train, val = bright_faces(140, "train", 0), bright_faces(140, "val", 1)
@@ -169,11 +171,13 @@ def test_weight_and_temperature_are_numbers_of_one_program(data, teachers, learn
     chex.assert_trees_all_equal(found, run(other, data, model=MODEL))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("way", "feed"), [(OneDevice, ResidentFeed(steps=2)), (Sharded, HostFeed())], ids=str)
 def test_resident_images_and_a_mesh_give_the_numbers_of_one_device(data, teachers, learnt, way, feed):
     assert_same_to_rounding(run(taught(teachers["same"]), data, parallel=two(way), feed=feed, model=MODEL), learnt)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("way", [Sharded, Pmapped])
 def test_every_way_gives_the_same_where_nothing_is_drawn(data, teachers, way):
     # Under pmap each device draws its own views: one view alone leaves nothing to draw.
@@ -237,7 +241,7 @@ class Voting(nn.Module):
         return outputs | ({"votes": nn.Dense(10, name="votes")(x)} if self.votes else {})
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_head_of_votes_is_taught_by_the_teachers_that_have_it(tmp_path, monkeypatch):
     def voted(count, name, seed):
         return bright_faces(count, name, seed, votes=np.random.default_rng(seed).multinomial(10, [0.1] * 10, count))

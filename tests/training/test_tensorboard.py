@@ -55,7 +55,7 @@ def test_tensorboard_reads_what_the_history_holds(data, program, tmp_path):
 
 
 # Slow: three processes one after another, which write event files.
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_a_killed_run_resumes_without_repeating_or_losing_a_point(tmp_path):
     run_dir = tmp_path / "run"
     for arguments, code in ((["--tensorboard", "kill", "15"], -9), (["--resume", "--tensorboard"], 0)):

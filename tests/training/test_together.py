@@ -22,7 +22,7 @@ from jaxfer.runs.checkpoints import Checkpoints
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_together
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.long
 
 RATES, SEEDS = (0.05, 0.02, 0.005), (0, 3, 0)
 FEED = ResidentFeed(steps=2)

@@ -223,12 +223,14 @@ def _find_alone(folder: Folder) -> list[Match]:
         return []
     for root in (folder.path, folder.path.parent):
         try:
-            beside = peek(root, within=folder.within_of(root))
-            found = [source for source in _sources(beside) if source.placing]
+            sources = _sources(peek(root, within=folder.within_of(root)))
+            mine = [source for source in sources if source.path == own[0].path]
+            others = [source for source in sources if source.path != own[0].path]
+            # The others are asked last: each may have to look at all that lies there.
+            if any(source.placing for source in mine) and not any(source.placing for source in others):
+                return [_match(root, mine)]
         except UserError:  # what lies above may be anything
             continue
-        if [source.path for source in found] == [own[0].path]:
-            return [_match(root, found)]
     return [_match(source.path, [source]) for source in own if source.placing]
 
 
