@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
 
 Picture = Path | str | bytes | Image.Image | np.ndarray
-"""A file, its bytes, or pixels: of Pillow, or uint8 [h, w, 3] in RGB, or [h, w] in gray."""
+"""A file, its bytes, or pixels: of Pillow, or uint8 [h, w, 3] in RGB, [h, w, 4] with opacity, or [h, w] in gray."""
 
 BATCH = 64
 """Faces that the network is shown at once."""
@@ -165,6 +165,9 @@ class Predictor:
         self._margin = margin
         self._answer: Answer | None = answer
         self._views: Views | None = views
+
+    def __repr__(self) -> str:
+        return f"Predictor({', '.join(self.names)}; faces of {self.model.image_size} pixels)"
 
     @classmethod
     def load(cls, model: Path | str = "small", **options: Any) -> Predictor:
@@ -422,10 +425,12 @@ def _readable(source: Picture) -> Any:
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if isinstance(source, np.ndarray):
-        known = source.dtype == np.uint8 and source.ndim in (2, 3) and source.shape[2:] in ((), (1,), (3,))
+        known = source.dtype == np.uint8 and source.ndim in (2, 3) and source.shape[2:] in ((), (1,), (3,), (4,))
         if not known or not source.size:
             found = f"{source.dtype} {list(source.shape)}"
             raise UnreadableError(None, f"{found} is no picture: pass uint8 [h, w, 3] in RGB, or [h, w] in gray")
+        if source.shape[2:] == (4,):
+            return Image.fromarray(source)  # transparent parts are laid on black as those of files are
         return source[..., 0] if source.shape[2:] == (1,) else source
     if not isinstance(source, Path | Image.Image) and hasattr(source, "__array__"):
         return _readable(np.asarray(source))

@@ -201,6 +201,22 @@ def test_pictures_of_all_modes(model, mode, tmp_path):
     picture.save(tmp_path / "picture.tif")
     [face] = predictor(tmp_path / "picture.tif")
     assert face.box == (0, 0, *map(float, picture.size))
+    [seen] = predictor(np.asarray(picture.convert("RGBA"))) if mode in ("RGB", "RGBA") else [face]
+    np.testing.assert_array_equal(seen.crop, face.crop)
+
+
+def test_transparent_parts_of_a_file_and_of_pixels_lie_on_black(model, tmp_path):
+    predictor = Predictor(model, detector="whole")
+    pixels = np.dstack([with_faces(4), np.full(with_faces(4).shape[:2], 0, np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    for picture in (pixels, tmp_path / "clear.png"):
+        [face] = predictor(picture)
+        assert not face.crop.any()
+
+
+def test_it_says_what_it_tells_apart(model):
+    predictor = Predictor(model, detector="whole")
+    assert repr(predictor) == f"Predictor({', '.join(predictor.names)}; faces of {model.image_size} pixels)"
 
 
 def test_boxes_of_ones_own_are_framed_by_the_box(model):
