@@ -1,6 +1,8 @@
 """Write the network of a finished run as the folder that people share, and its numbers as one JSON file.
 
-`python benchmarks/collect_weights.py RUN_DIR MODEL_DIR results/weights-NAME.json`
+`python benchmarks/collect_weights.py RUN_DIR MODEL_DIR results/weights-NAME.json [results/weights-FIRST.json]`
+
+The last is the file of the network that the run began with, if it began with one.
 
 The network is that of the last epoch, which nothing has chosen. The numbers are those of the folder as it is read
 back, its kernels rounded to float16, on the validation split of the run: of each way to show an image, of the images
@@ -20,7 +22,7 @@ from arithmetic import operations
 from contenders.case import Case
 from machine import machine
 
-from jaxfer import FaceModel, load, load_model, load_run, save_model
+from jaxfer import FaceModel, UserError, load, load_model, load_run, save_model
 from jaxfer.cli.program import run
 from jaxfer.config import Views
 from jaxfer.data.layouts.fer2013.votes import CHOICES, majority
@@ -34,7 +36,9 @@ LEFT_OUT = ("inputs", "environment", "data", "by", "checkpoint", "run", "calibra
 
 def main() -> None:
     """Save, read back, evaluate, and write the numbers."""
-    run_dir, folder, out = map(Path, sys.argv[1:])
+    run_dir, folder, out, *first = map(Path, sys.argv[1:])
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    before = _runs_before([line["sha256"] for line in lines if line["kind"] == "pretrained"], first)
     trained = load_run(run_dir, "last")
     data = load(trained.config.data)
     save_model(FaceModel.of_run(trained, data.class_names), folder)
@@ -44,13 +48,26 @@ def main() -> None:
     found = {views: evaluate(stored, data, views=views, without_copies=True) for views in get_args(Views)}
     exact = evaluate(unrounded, data).predictions
     summary = json.loads((run_dir / "summary.json").read_text())
-    config = trained.config
-    record = {
-        "machine": machine(),
-        "made": model.notes["made"],
+    config, views = trained.config, {views: _numbers(one) for views, one in found.items()}
+    last = {
+        "epochs": config.epochs,
+        "dtype": config.model.dtype,
+        "learning_rate": config.optimizer.learning_rate,
         "seconds": summary["seconds"],
-        "train": {name: summary["train"][name] for name in ("split", "examples", "accuracy")},
+        "machine": machine(),
         "versions": summary["environment"],
+        "scores": {name: views["one"][name] for name in ("accuracy", "macro_f1", "ece")}
+        | {"intervals": {"accuracy": views["one"]["intervals"]["accuracy"]}},
+        "history": [
+            {name: row[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")}
+            for row in lines
+            if row["kind"] == "epoch"
+        ],
+    }
+    record = {
+        "runs": [*before, last],
+        "made": model.notes["made"],
+        "train": {name: summary["train"][name] for name in ("split", "examples", "accuracy")},
         "network": {
             "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained.variables["params"])),
             "multiply_adds": sum(operations(Case("infer", config.model.variant, 1), trained.model).values()) // 2,
@@ -66,16 +83,19 @@ def main() -> None:
                 **({"votes": _votes_changed(exact, found["one"].predictions)} if "votes" in exact.heads else {}),
             },
         },
-        "views": {views: _numbers(one) for views, one in found.items()},
+        "views": views,
         "votes": _votes(found["one"]) if "votes" in config.model.heads else None,
-        "history": [
-            {name: row[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")}
-            for row in map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
-            if row["kind"] == "epoch"
-        ],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _runs_before(begun: list[str], first: list[Path]) -> list[dict[str, Any]]:
+    """Return the runs that led to the weights of which the run notes the checksums, as the file of these has them."""
+    files = [json.loads(path.read_text()) for path in first]
+    if begun != [file["file"]["sha256"] for file in files]:
+        raise UserError("the run began with other weights: pass the file of the network that it began with, or none")
+    return [run for file in files for run in file["runs"]]
 
 
 def _numbers(one: Evaluation) -> dict[str, Any]:

@@ -118,15 +118,16 @@ What people saw (`votes`), on the same split:
 ## How it was made
 
 - Data: FER2013's Training, {found["train"]["examples"]:,} images, all of them; FER+'s votes for the same images. Fingerprint `{made["data"]}`.
-- Selection: none. {config["epochs"]} epochs of a schedule fixed before the run began, the network of the last one, its parameters averaged
-  over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the temperature alone was fitted on it.
-- Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}, in {found["seconds"] / 60:.0f} minutes on {found["machine"]["cores"]} cores of an {found["machine"]["processor"]} with {found["machine"]["vectors"]}:
+- Selection: none. {epochs(found)} of a schedule fixed before the run began, the network of the last one, its parameters averaged
+  over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the temperature alone was fitted on it.{after_the_first(found)}
+- Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}:
 
   ```
-  python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{options(config)}
+  {command(found)}
   ```
 
-- Versions: {", ".join(f"{library} {found['versions'][library]}" for library in ("python", "jax", "flax", "optax"))}. On another processor or version the last bits of
+{chr(10).join(map(trained, found["runs"]))}
+- On another processor or version the last bits of
   every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.
 
@@ -147,10 +148,41 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 """
 
 
-def options(config: dict[str, Any]) -> str:
-    """Return the further flags with which a network was trained."""
-    seed, dtype = config["seed"], config["model"]["dtype"]
-    return (f" --seed {seed}" if seed else "") + (f" --dtype {dtype}" if dtype != "float32" else "")
+def epochs(found: dict[str, Any]) -> str:
+    """Return how long a network was trained, in words."""
+    first, *then = (f"{run['epochs']} epochs" for run in found["runs"])
+    return first + "".join(f", and from its network {more} at half the rate," for more in then)
+
+
+def after_the_first(found: dict[str, Any]) -> str:
+    """Return what chose that there are several runs, where there are."""
+    first, split = found["runs"][0], found["views"]["one"]["split"]
+    if first is found["runs"][-1]:
+        return ""
+    scored = f"{first['scores']['accuracy']:.4f}"
+    return f"\n  That the last run followed was decided when the one before had been scored on {split} ({scored}), and nothing else."
+
+
+def command(found: dict[str, Any]) -> str:
+    """Return the command that trains a network anew; one number format serves all runs of it."""
+    seed, runs = found["made"]["config"]["seed"], found["runs"]
+    then = "".join(f" --then {run['epochs']}" for run in runs[1:])
+    flags = (f" --seed {seed}" if seed else "") + (
+        f" --dtype {runs[0]['dtype']}" if runs[0]["dtype"] != "float32" else ""
+    )
+    return (
+        f"python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {runs[0]['epochs']}{then}{flags}"
+    )
+
+
+def trained(run: dict[str, Any]) -> str:
+    """Return where one of the runs was made."""
+    machine, versions = run["machine"], run["versions"]
+    with_what = ", ".join(f"{library} {versions[library]}" for library in ("python", "jax", "flax", "optax"))
+    return (
+        f"- {run['epochs']} epochs in {run['dtype']} at {run['learning_rate']:g} took {run['seconds'] / 60:.0f} minutes on "
+        f"{machine['cores']} cores of an {machine['processor']} with {machine['vectors']}, beside other work; {with_what}."
+    )
 
 
 def chance(scores: dict[str, Any]) -> str:

@@ -99,7 +99,7 @@ def main() -> None:
     sweep = swept(grid)
     save(heat_map(settings(list(sweep.fields), sweep.rows)), "results-grid.png")
     save(curves(faces["history"]), "results-curves.png")
-    save(curves(weights["history"]), "results-small.png")
+    save(curves(histories(weights["runs"])), "results-small.png")
     save(confusion_matrix(faces["summary"]["val"]), "results-confusion.png")
     before, _, rest = README.read_text().partition(BEGIN)
     README.write_text(before + BEGIN + measured_runs(drawn, faces, weights) + END + rest.partition(END)[2])
@@ -120,10 +120,15 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any], weights: dict[st
         summary = run["summary"]
         took = (summary["train"]["examples"], summary["epochs"], summary["seconds"])
         lines.append(row_of(name, took, summary["val"]))
-    took = (weights["train"]["examples"], weights["made"]["config"]["epochs"], weights["seconds"])
+    runs = weights["runs"]
+    took = (
+        weights["train"]["examples"],
+        " + ".join(str(run["epochs"]) for run in runs),
+        sum(run["seconds"] for run in runs),
+    )
     lines.append(row_of("FER2013, preset `small`: the weights that ship", took, weights["views"]["one"]))
     made_on: dict[str, list[str]] = {}
-    for name, run in (("`make train`", drawn), ("`published`", faces), ("`small`", weights)):
+    for name, run in (("`make train`", drawn), ("`published`", faces), ("`small`", runs[-1])):
         made_on.setdefault(cores(run["machine"]), []).append(name)
     machines = ", ".join(f"{' and '.join(names)} on {machine}" for machine, names in made_on.items())
     lines.append(
@@ -133,7 +138,7 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any], weights: dict[st
     return "\n".join(lines)
 
 
-def row_of(name: str, took: tuple[int, int, float], scores: dict[str, Any]) -> str:
+def row_of(name: str, took: tuple[int, int | str, float], scores: dict[str, Any]) -> str:
     """Return a row of README's table."""
     images, epochs, seconds = took
     return (
@@ -254,24 +259,35 @@ def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
         f"| `published` | 0.16 M, {PUBLISHED_MULTIPLY_ADDS / 1e6:.0f} M | {published['summary']['epochs']} | "
         f"{published['summary']['seconds'] / 60:.0f} min | one | {shown_scores(val)} |"
     ]
+    *before, last = found["runs"]
     rows += [
-        f"| `small` | {size} | {config['epochs']} | {found['seconds'] / 60:.0f} min | {views} | {shown_scores(scores)} |"
+        f"| `small` | {size} | {run['epochs']} | {minutes(run)} | one | {shown_scores(run['scores'])} |"
+        for run in before
+    ]
+    length = "".join("another " for _ in before) + str(last["epochs"])
+    rows += [
+        f"| `small` | {size} | {length} | {minutes(last)} | {views} | {shown_scores(scores)} |"
         for views, scores in found["views"].items()
     ]
     peers = "\n".join(f"| {' | '.join(row)} |" for row in PEERS)
-    clean, dtype = one["without_copies"], config["model"]["dtype"]
-    flag = f" --dtype {dtype}" if dtype != "float32" else ""
+    clean, first = one["without_copies"], found["runs"][0]
+    then = "".join(f" --then {run['epochs']}" for run in found["runs"][1:])
+    flag = f" --dtype {first['dtype']}" if first["dtype"] != "float32" else ""
     bfloat16 = (
         "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there" if flag else ""
     )
+    epochs = f"{first['epochs']} epochs" + "".join(
+        f" and then, from that network at half the rate, {run['epochs']}" for run in found["runs"][1:]
+    )
+    machines = " and ".join(dict.fromkeys(cores(run["machine"]) for run in found["runs"]))
     return f"""# FER2013: the network that ships
 
-The preset `small`, {config["epochs"]} epochs on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}: one run. The network of
+The preset `small`, {epochs} on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}: one run. The network of
 the last epoch is scored on {one["split"]}, n = {one["examples"]:,}, as it ships, with kernels in float16; {one["split"]} chose no epoch, and PrivateTest was neither
 read nor looked at. [Its card](../jaxfer/inference/weights/small/README.md) has every class, and what it must not be used for.
 
 ```
-python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {config["epochs"]}{flag}
+python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {first["epochs"]}{then}{flag}
 ```
 
 | preset | parameters, multiply-adds | epochs | time | views | accuracy | its 95% interval | macro F1 | ECE |
@@ -280,7 +296,7 @@ python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {co
 
 Views: `jaxfer evaluate --views` averages what the network says of the image, its mirror image and moved copies. Without the {clean["copies"]:,} images
 that have an exact copy in Training: {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), n = {clean["examples"]:,}. What most people saw (FER+, rule
-“majority”) it says of {votes["accuracy"]:.4f} ({between(votes["interval"])}) of {votes["examples"]:,} faces. Trained on {cores(found["machine"])}, shared with other work,
+“majority”) it says of {votes["accuracy"]:.4f} ({between(votes["interval"])}) of {votes["examples"]:,} faces. Trained on {machines}, shared with other work,
 so that the minutes are no measure of speed{bfloat16}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
 
 ![Loss and accuracy of the network that ships over the epochs](results-small.png)
@@ -295,6 +311,20 @@ easier by 1.2 points (+-0.6 from run to run; github.com/StevenHSKim/near-neutral
 | who | network | split | accuracy | how it was selected |
 |---|---|---|---|---|
 {peers}"""
+
+
+def minutes(run: dict[str, Any]) -> str:
+    """Return how long a run took."""
+    return f"{run['seconds'] / 60:.0f} min"
+
+
+def histories(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the epochs of runs that began with each other's networks as those of one."""
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        done = len(rows)
+        rows += [row | {"epoch": done + row["epoch"]} for row in run["history"]]
+    return rows
 
 
 def shown_scores(scores: dict[str, Any]) -> str:

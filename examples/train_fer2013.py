@@ -2,6 +2,7 @@
 
 python examples/train_fer2013.py fer2013.csv                                # 100 epochs, scored on PublicTest
 python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv         # a second head learns what people saw
+python examples/train_fer2013.py fer2013.csv --epochs 30 --then 24          # and a second run from its network
 python examples/train_fer2013.py fer2013.csv --run-dir runs/NAME --resume   # go on after an interruption
 
 Both files together become an npz of their rows beside the run, which jaxfer reads as FER2013 with votes.
@@ -55,6 +56,7 @@ def main() -> None:
     flags.add_argument("--run-dir", type=Path, default=Path("runs/fer2013"))
     flags.add_argument("--resume", action="store_true")
     flags.add_argument("--epochs", type=int, default=PRESETS["small"].epochs)
+    flags.add_argument("--then", type=int, default=0, metavar="EPOCHS", help="of a second run, at half the rate")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     asked = flags.parse_args()
@@ -80,13 +82,22 @@ def main() -> None:
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, heads=("votes",)))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=asked.dtype))
     print_data(data)
-    state, history = fit(config, data, run_dir=asked.run_dir, resume=asked.resume, callbacks=[ProgressBar()])
-    print_summary(finish_run(asked.run_dir, config, data, state, history))
-    print(f"Report: {asked.run_dir / 'report.html'}")
-    model = asked.run_dir / f"model-epoch-{config.epochs}"
-    if not model.exists():
-        save_model(FaceModel.of_run(load_run(asked.run_dir, "last"), data.class_names), model)
-    print(f"Model: {model}")
+    runs = [(asked.run_dir, config)]
+    if asked.then:
+        model = dataclasses.replace(config.model, pretrained=asked.run_dir / f"model-epoch-{config.epochs}")
+        rate = config.optimizer.learning_rate / 2
+        optimizer = dataclasses.replace(config.optimizer, learning_rate=rate, warmup_epochs=1.0)
+        second = dataclasses.replace(config, model=model, optimizer=optimizer, epochs=asked.then)
+        runs.append((asked.run_dir.with_name(f"{asked.run_dir.name}-then"), second))
+    for run_dir, config in runs:
+        resume = asked.resume and run_dir.exists()
+        state, history = fit(config, data, run_dir=run_dir, resume=resume, callbacks=[ProgressBar()])
+        print_summary(finish_run(run_dir, config, data, state, history))
+        print(f"Report: {run_dir / 'report.html'}")
+        saved = run_dir / f"model-epoch-{config.epochs}"
+        if not saved.exists():
+            save_model(FaceModel.of_run(load_run(run_dir, "last"), data.class_names), saved)
+        print(f"Model: {saved}")
 
 
 if __name__ == "__main__":

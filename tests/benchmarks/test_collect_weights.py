@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from formats import fer2013
 
-from jaxfer import finish_run, fit, load, load_model
+from jaxfer import UserError, finish_run, fit, load, load_model
 from jaxfer.config import Config, DataConfig, ModelConfig
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.emotions import from_word
@@ -86,3 +86,15 @@ def test_nothing_of_the_machine_is_in_it(collected, tmp_path):
     said = json.loads(found)
     assert said["network"]["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(model.variables["params"]))
     assert said["float16"]["images"] == 42
+
+
+def test_a_network_has_the_runs_of_that_which_it_began_with_and_of_no_other(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    runs_before = runpy.run_path(str(BENCHMARKS / "collect_weights.py"))["_runs_before"]
+    first = tmp_path / "first.json"
+    first.write_text(json.dumps({"file": {"sha256": "ab"}, "runs": [{"epochs": 1}, {"epochs": 2}]}))
+    assert runs_before(["ab"], [first]) == [{"epochs": 1}, {"epochs": 2}]
+    assert runs_before([], []) == []
+    for begun, files in ((["ac"], [first]), (["ab"], []), ([], [first])):
+        with pytest.raises(UserError, match="began with other weights"):
+            runs_before(begun, files)
