@@ -1,9 +1,11 @@
 """Parquet: names in the schema, splits in file names, images read lazily and in bounded memory, damage of all kinds."""
 
+import contextlib
 import io
 import json
 import math
 import random
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -21,7 +23,7 @@ from jaxfer.data.layouts import ReadOptions, detect
 from jaxfer.data.reading import parquet as parquet_images
 from jaxfer.data.reading import parquet_pages
 from jaxfer.data.reading.images import decode
-from jaxfer.data.reading.parquet_pages import largest_page
+from jaxfer.data.reading.parquet_pages import Chunk, chunks, largest_page
 from jaxfer.emotions import AFFECTNET_8
 from jaxfer.errors import UserError
 
@@ -419,12 +421,16 @@ def test_the_headers_of_pages_say_how_many_values_and_bytes_there_are(tmp_path, 
     rows = [(content_of(number % 50), [0.5] * (number % 9)) for number in range(500)]
     write_shard(path, rows, label, data_page_size=2000, write_batch_size=10, row_group_size=300, **options)
     footer = pq.read_metadata(path)
-    for group in map(footer.row_group, range(2)):
-        for chunk in map(group.column, range(3)):
-            with path.open("rb") as file:
-                assert 0 < largest_page(file, chunk, chunk.num_values) <= chunk.total_uncompressed_size
+    with path.open("rb") as file:
+        of_groups = chunks(file)
+        assert [len(group) for group in of_groups] == [3, 3]
+        for group, found in zip(map(footer.row_group, range(2)), of_groups, strict=True):
+            for theirs, chunk in zip(map(group.column, range(3)), found, strict=True):
+                places = theirs.data_page_offset, theirs.dictionary_page_offset or 0
+                assert chunk == Chunk(theirs.num_values, theirs.total_compressed_size, *places)
+                assert 0 < largest_page(file, chunk, chunk.values) <= theirs.total_uncompressed_size
                 with pytest.raises(OSError, match="more than the"):
-                    largest_page(file, chunk, chunk.num_values - 1)
+                    largest_page(file, chunk, chunk.values - 1)
 
 
 def test_an_image_that_is_said_once_and_meant_often_is_not_unpacked_often(tmp_path):
@@ -531,6 +537,18 @@ def test_no_damage_crashes_the_reader(tmp_path_factory, edits, length):
             record.image.read()
         except (OSError, ValueError):
             continue
+
+
+def test_columns_that_sizes_in_the_footer_do_not_fit_are_damage_and_end_no_process(tmp_path):
+    start = len(SHARD) - 8 - int.from_bytes(SHARD[-8:-4], "little")
+    optional = [start + found.start() for found in re.finditer(rb"[\x25\x35]\x02", SHARD[start:])]
+    assert len(optional) == 4
+    for place in optional:  # which may then not be missing
+        path = put(tmp_path / "train.parquet", SHARD[: place + 1] + b"\0" + SHARD[place + 2 :])
+        with contextlib.suppress(UserError):
+            for record in read(path):
+                with contextlib.suppress(OSError):
+                    record.image.read()
 
 
 @given(metadata=st.dictionaries(st.sampled_from([b"huggingface", b"x"]), st.binary(max_size=50)), value=st.integers())

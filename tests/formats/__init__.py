@@ -3,6 +3,7 @@
 Each module beside this file describes one layout: how to write it, and what a reader must find in it.
 """
 
+import functools
 import importlib
 import io
 import pkgutil
@@ -54,9 +55,14 @@ class Format:
 
 def face(label: str, number: int, size: int = 48) -> Image.Image:
     """Return an RGB image of the class's colour with a pattern of its own, `size` pixels a side."""
+    return Image.fromarray(_pixels(label, number, size))
+
+
+@functools.lru_cache(maxsize=5_000)  # every copy in every format has these
+def _pixels(label: str, number: int, size: int) -> np.ndarray:
     random = np.random.default_rng((AFFECTNET_8.index(label), number))
     pattern = np.kron(random.normal(0, 18, (8, 8, 1)), np.ones((-(-size // 8), -(-size // 8), 1)))[:size, :size]
-    return Image.fromarray(np.clip(np.array(COLOURS[label]) + pattern, 0, 255).astype(np.uint8))
+    return np.clip(np.array(COLOURS[label]) + pattern, 0, 255).astype(np.uint8)
 
 
 def class_shown(pixels: np.ndarray) -> str:

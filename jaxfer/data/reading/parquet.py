@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.data.reading.folder import LARGEST_IMAGE, Reach, leaves
-from jaxfer.data.reading.parquet_pages import largest_page
+from jaxfer.data.reading.parquet_pages import Chunk, chunks, largest_page
 from jaxfer.errors import UserError
 from jaxfer.files import MOST_LINES, opened, read_bytes
 
@@ -57,7 +57,8 @@ class FaceFile:
 
     Attributes:
         path: Where it is.
-        footer: What it says about its row groups, a `pyarrow.parquet.FileMetaData`.
+        footer: What it says about its row groups, a `pyarrow.parquet.FileMetaData`; no column of it may be asked for.
+        chunks: What it says about the column chunks of each row group.
         images: The name of the column of images, structs of `bytes` and `path`, or bytes.
         kinds: The type of each column, a `pyarrow.DataType`, without those that share their name.
         metadata: That of its schema.
@@ -65,6 +66,7 @@ class FaceFile:
 
     path: Path
     footer: Any
+    chunks: Sequence[Sequence[Chunk]]
     images: str
     kinds: Mapping[str, Any]
     metadata: Mapping[bytes, bytes]
@@ -127,13 +129,12 @@ class FaceFile:
         Raises:
             OSError: A page is larger than any has to be, or damaged.
         """
-        of, schema, size = self.footer.row_group(group), self.footer.schema, 1
+        rows, schema, size = self.footer.row_group(group).num_rows, self.footer.schema, 1
         with opened(self.path) as file:
-            for index in range(of.num_columns):
-                chunk = of.column(index)
-                if any(f"{chunk.path_in_schema}.".startswith(f"{column}.") for column in columns):
-                    is_list = schema.column(index).max_repetition_level > 0
-                    size += largest_page(file, chunk, of.num_rows * (MOST_IN_LIST if is_list else 1))
+            for index, chunk in enumerate(self.chunks[group]):
+                column = schema.column(index)
+                if any(f"{column.path}.".startswith(f"{name}.") for name in columns):
+                    size += largest_page(file, chunk, rows * (MOST_IN_LIST if column.max_repetition_level > 0 else 1))
         return min(most, max(1, HELD // size))
 
 
@@ -153,13 +154,17 @@ def open_file(path: Path) -> FaceFile | None:
             whole.seek(-min(8, whole.seek(0, os.SEEK_END)), os.SEEK_END)
             if int.from_bytes(whole.read(4), "little") > LARGEST_FOOTER:
                 raise OSError(f"its footer has more than {LARGEST_FOOTER >> 20} MiB")
+            of_groups = chunks(whole)
         file = parquet.ParquetFile(str(path), thrift_container_size_limit=MOST_ITEMS)
         if sum(file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)) > MOST_LINES:
             raise OSError(f"it has more than {MOST_LINES:,} rows")
+        width = len(file.metadata.schema)
+        if [len(group) for group in of_groups] != [width] * file.metadata.num_row_groups:
+            raise OSError("its footer is damaged")
         schema = file.schema_arrow
         kinds = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
         images = [column for name in IMAGES for column in kinds if column.lower() == name and _is_image(kinds[column])]
-        return FaceFile(path, file.metadata, images[0], kinds, schema.metadata or {}) if images else None
+        return FaceFile(path, file.metadata, of_groups, images[0], kinds, schema.metadata or {}) if images else None
     except Exception as error:
         raise _damaged(path, error) from error
 

@@ -151,10 +151,14 @@ def column_name(value: str) -> str:
     >>> column_name("Image name"), column_name("user.id"), column_name(" fileName")
     ('image_name', 'user_id', 'filename')
     """
-    if value.isalnum():  # as most values are that are tried as names, thousands in a line
+    # Most values that are tried as names are none: thousands of numbers in a line, or an image in one value.
+    if value.isalnum() or len(value) > LONGEST_NAME or value.replace(".", "", 1).isdecimal():
         return value.lower()
     return _BETWEEN_WORDS.sub("_", value.strip().lower())
 
+
+LONGEST_NAME = 200
+"""Characters of a column's name; longer ones are compared as they are."""
 
 _BETWEEN_WORDS = re.compile(r"[\s._-]+")
 

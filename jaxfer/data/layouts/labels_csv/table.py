@@ -187,6 +187,8 @@ def _columns(
     """Return the columns that values name, None where they do not name one of images and one of labels."""
     names = [column_name(value) for value in values]
     image = next((names.index(name) for name in image_names if name in names), None)
+    if image is None:
+        return None
     labels, splits = (
         {
             values[index] if names.count(name) == 1 else f"{values[index]} (value {index + 1})": index
@@ -196,7 +198,7 @@ def _columns(
         }
         for of in (label_names, SPLIT_COLUMNS)
     )
-    return Columns(image, labels, splits, True) if image is not None and labels else None
+    return Columns(image, labels, splits, True) if labels else None
 
 
 def _placed(values: list[str], image: int, label: int) -> Columns | None:
