@@ -118,7 +118,7 @@ What people saw (`votes`), on the same split:
 ## How it was made
 
 - Data: FER2013's Training, {found["train"]["examples"]:,} images, all of them; FER+'s votes for the same images. Fingerprint `{made["data"]}`.
-- Selection: none. {epochs(found)} of a schedule fixed before the run began, the network of the last one, its parameters averaged
+- Selection: none. {epochs(found)} of a schedule fixed before it began, the network of the last epoch, its parameters averaged
   over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the temperature alone was fitted on it.{after_the_first(found)}
 - Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}:
 
@@ -127,8 +127,7 @@ What people saw (`votes`), on the same split:
   ```
 
 {chr(10).join(map(trained, found["runs"]))}
-- On another processor or version the last bits of
-  every step differ, so that a repetition gives a network as good, not the same one.
+- On another processor or version the last bits of every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.
 
 ## The data, and its rights
@@ -151,7 +150,7 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 def epochs(found: dict[str, Any]) -> str:
     """Return how long a network was trained, in words."""
     first, *then = (f"{run['epochs']} epochs" for run in found["runs"])
-    return first + "".join(f", and from its network {more} at half the rate," for more in then)
+    return first + "".join(f", and from its network {more} at half the rate, each" for more in then)
 
 
 def after_the_first(found: dict[str, Any]) -> str:
@@ -160,7 +159,7 @@ def after_the_first(found: dict[str, Any]) -> str:
     if first is found["runs"][-1]:
         return ""
     scored = f"{first['scores']['accuracy']:.4f}"
-    return f"\n  That the last run followed was decided when the one before had been scored on {split} ({scored}), and nothing else."
+    return f"\n  That the last run followed was decided when the one before had been scored on {split} ({scored})."
 
 
 def command(found: dict[str, Any]) -> str:

@@ -282,7 +282,7 @@ def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
     machines = " and ".join(dict.fromkeys(cores(run["machine"]) for run in found["runs"]))
     return f"""# FER2013: the network that ships
 
-The preset `small`, {epochs} on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}: one run. The network of
+The preset `small`, {epochs} on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}{": one run" if not before else ""}. The network of
 the last epoch is scored on {one["split"]}, n = {one["examples"]:,}, as it ships, with kernels in float16; {one["split"]} chose no epoch, and PrivateTest was neither
 read nor looked at. [Its card](../jaxfer/inference/weights/small/README.md) has every class, and what it must not be used for.
 
