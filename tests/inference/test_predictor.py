@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_yielded_with_the_reason_and_alone_is_an_error(mo
     (tmp_path / "empty.jpg").touch()
     good = with_faces(2)
     sources = [tmp_path / "text.jpg", good, tmp_path / "empty.jpg", tmp_path / "none.jpg", tmp_path, b"", b"\xff\xd8"]
-    sources += [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(3, np.uint8)]
+    sources += [np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(3, np.uint8)]
     found = list(predictor.batch(sources))
     assert [bool(one.problem) for one in found] == [True, False] + [True] * 9
     assert found[0].problem == "not an image of a known format"
