@@ -48,7 +48,7 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # and no longer: its camera goes on
 def browser(files):
     camera = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
     with Browser(*camera, f"--use-file-for-fake-video-capture={files / 'camera.mjpeg'}") as browser:
