@@ -539,6 +539,12 @@ def test_no_damage_crashes_the_reader(tmp_path_factory, edits, length):
             continue
 
 
+def test_a_list_in_a_footer_that_is_longer_than_it_ends_at_once():
+    endless = b"\x49\xf7" + b"\xff" * 8 + b"\x7f" + b"\0"  # 2**63 - 1 numbers of eight bytes as field 4
+    with pytest.raises(OSError, match="footer is damaged"):
+        chunks(io.BytesIO(endless + len(endless).to_bytes(4, "little") + b"PAR1"))
+
+
 def test_columns_that_sizes_in_the_footer_do_not_fit_are_damage_and_end_no_process(tmp_path):
     start = len(SHARD) - 8 - int.from_bytes(SHARD[-8:-4], "little")
     optional = [start + found.start() for found in re.finditer(rb"[\x25\x35]\x02", SHARD[start:])]

@@ -136,6 +136,8 @@ def _value(data: bytes, at: int, kind: int) -> tuple[Any, int]:
         size, kind, at = data[at] >> 4, data[at] & 15, at + 1
         if size == 15:
             size, at = _natural(data, at)
+        if size > len(data) - at:  # a value has a byte at least
+            raise IndexError
         values = []
         for _ in range(size):
             value, at = _value(data, at, kind)
