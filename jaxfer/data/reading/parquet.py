@@ -154,11 +154,10 @@ def open_file(path: Path) -> FaceFile | None:
             whole.seek(-min(8, whole.seek(0, os.SEEK_END)), os.SEEK_END)
             if int.from_bytes(whole.read(4), "little") > LARGEST_FOOTER:
                 raise OSError(f"its footer has more than {LARGEST_FOOTER >> 20} MiB")
-        file = parquet.ParquetFile(str(path), thrift_container_size_limit=MOST_ITEMS)
+            file = parquet.ParquetFile(str(path), thrift_container_size_limit=MOST_ITEMS)
+            of_groups = chunks(whole)
         if sum(file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)) > MOST_LINES:
             raise OSError(f"it has more than {MOST_LINES:,} rows")
-        with opened(path) as whole:
-            of_groups = chunks(whole)
         width = len(file.metadata.schema)
         if [len(group) for group in of_groups] != [width] * file.metadata.num_row_groups:
             raise OSError("its footer is damaged")
