@@ -53,6 +53,7 @@ def main() -> None:
         "epochs": config.epochs,
         "dtype": config.model.dtype,
         "learning_rate": config.optimizer.learning_rate,
+        "teachers": len(config.distill.teachers),
         "seconds": summary["seconds"],
         "machine": machine(),
         "versions": summary["environment"],

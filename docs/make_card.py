@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training_of_weights import command, epochs
+
 from jaxfer.evaluation import wilson_interval
 from jaxfer.inference.model import SHIPPED
 from jaxfer.reports.card import MEANING, MISUSE, confusions, rows_of_classes
@@ -118,8 +120,9 @@ What people saw (`votes`), on the same split:
 ## How it was made
 
 - Data: FER2013's Training, {found["train"]["examples"]:,} images, all of them; FER+'s votes for the same images. Fingerprint `{made["data"]}`.
-- Selection: none. {epochs(found)} of a schedule fixed before it began, the network of the last epoch, its parameters averaged
-  over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the temperature alone was fitted on it.{after_the_first(found)}
+- Selection: none. {epochs(found)}, each by a schedule fixed before it began; the network
+  of the last epoch, its parameters averaged over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the
+  temperature alone was fitted on it.{after_the_first(found)}
 - Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}:
 
   ```
@@ -147,30 +150,13 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 """
 
 
-def epochs(found: dict[str, Any]) -> str:
-    """Return how long a network was trained, in words."""
-    first, *then = (f"{run['epochs']} epochs" for run in found["runs"])
-    return first + "".join(f", and from its network {more} at half the rate, each" for more in then)
-
-
 def after_the_first(found: dict[str, Any]) -> str:
     """Return what chose that there are several runs, where there are."""
-    first, split = found["runs"][0], found["views"]["one"]["split"]
-    if first is found["runs"][-1]:
-        return ""
-    scored = f"{first['scores']['accuracy']:.4f}"
-    return f"\n  That the last run followed was decided when the one before had been scored on {split} ({scored})."
-
-
-def command(found: dict[str, Any]) -> str:
-    """Return the command that trains a network anew; one number format serves all runs of it."""
-    seed, runs = found["made"]["config"]["seed"], found["runs"]
-    then = "".join(f" --then {run['epochs']}" for run in runs[1:])
-    flags = (f" --seed {seed}" if seed else "") + (
-        f" --dtype {runs[0]['dtype']}" if runs[0]["dtype"] != "float32" else ""
-    )
+    before = ", ".join(f"{run['scores']['accuracy']:.4f}" for run in found["runs"][:-1])
+    split = found["views"]["one"]["split"]
     return (
-        f"python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {runs[0]['epochs']}{then}{flags}"
+        before
+        and f"\n  That a further run followed was decided when the one before had been scored on {split} ({before})."
     )
 
 

@@ -9,6 +9,7 @@ from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
+from training_of_weights import command, epochs
 
 from jaxfer.reports.figures import confusion_matrix, curves
 from jaxfer.reports.sweep_figures import best, heat_map, settings
@@ -259,35 +260,30 @@ def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
         f"| `published` | 0.16 M, {PUBLISHED_MULTIPLY_ADDS / 1e6:.0f} M | {published['summary']['epochs']} | "
         f"{published['summary']['seconds'] / 60:.0f} min | one | {shown_scores(val)} |"
     ]
-    *before, last = found["runs"]
+    first, *after = found["runs"]
+    lengths = [str(first["epochs"])]
+    lengths += [f"another {run['epochs']}{', taught' if run.get('teachers') else ''}" for run in after]
+    *before, (length, last) = zip(lengths, found["runs"], strict=True)
     rows += [
-        f"| `small` | {size} | {run['epochs']} | {minutes(run)} | one | {shown_scores(run['scores'])} |"
-        for run in before
+        f"| `small` | {size} | {earlier} | {minutes(run)} | one | {shown_scores(run['scores'])} |"
+        for earlier, run in before
     ]
-    length = "".join("another " for _ in before) + str(last["epochs"])
     rows += [
         f"| `small` | {size} | {length} | {minutes(last)} | {views} | {shown_scores(scores)} |"
         for views, scores in found["views"].items()
     ]
     peers = "\n".join(f"| {' | '.join(row)} |" for row in PEERS)
-    clean, first = one["without_copies"], found["runs"][0]
-    then = "".join(f" --then {run['epochs']}" for run in found["runs"][1:])
-    flag = f" --dtype {first['dtype']}" if first["dtype"] != "float32" else ""
-    bfloat16 = (
-        "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there" if flag else ""
-    )
-    epochs = f"{first['epochs']} epochs" + "".join(
-        f" and then, from that network at half the rate, {run['epochs']}" for run in found["runs"][1:]
-    )
+    clean = one["without_copies"]
+    bfloat16 = "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there"
     machines = " and ".join(dict.fromkeys(cores(run["machine"]) for run in found["runs"]))
     return f"""# FER2013: the network that ships
 
-The preset `small`, {epochs} on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}{": one run" if not before else ""}. The network of
+The preset `small`, {epochs(found)} on Training, {found["train"]["examples"]:,} images, FER+'s votes as a second head, seed {config["seed"]}{": one run" if not after else ""}. The network of
 the last epoch is scored on {one["split"]}, n = {one["examples"]:,}, as it ships, with kernels in float16; {one["split"]} chose no epoch, and PrivateTest was neither
 read nor looked at. [Its card](../jaxfer/inference/weights/small/README.md) has every class, and what it must not be used for.
 
 ```
-python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {first["epochs"]}{then}{flag}
+{command(found)}
 ```
 
 | preset | parameters, multiply-adds | epochs | time | views | accuracy | its 95% interval | macro F1 | ECE |
@@ -297,7 +293,7 @@ python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv --epochs {fi
 Views: `jaxfer evaluate --views` averages what the network says of the image, its mirror image and moved copies. Without the {clean["copies"]:,} images
 that have an exact copy in Training: {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), n = {clean["examples"]:,}. What most people saw (FER+, rule
 “majority”) it says of {votes["accuracy"]:.4f} ({between(votes["interval"])}) of {votes["examples"]:,} faces. Trained on {machines}, shared with other work,
-so that the minutes are no measure of speed{bfloat16}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
+so that the minutes are no measure of speed{bfloat16 if first["dtype"] == "bfloat16" else ""}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
 
 ![Loss and accuracy of the network that ships over the epochs](results-small.png)
 

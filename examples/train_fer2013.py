@@ -3,6 +3,7 @@
 python examples/train_fer2013.py fer2013.csv                                # 100 epochs, scored on PublicTest
 python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv         # a second head learns what people saw
 python examples/train_fer2013.py fer2013.csv --epochs 30 --then 24          # and a second run from its network
+python examples/train_fer2013.py fer2013.csv --born-again 30                # and one that the run before teaches
 python examples/train_fer2013.py fer2013.csv --run-dir runs/NAME --resume   # go on after an interruption
 
 Both files together become an npz of their rows beside the run, which jaxfer reads as FER2013 with votes.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxfer import PRESETS, UserError
+from jaxfer import PRESETS, Config, UserError
 from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.files import write
@@ -48,6 +49,19 @@ def join(faces: Path, votes: Path, joined: Path) -> None:
     write(npz.getvalue(), joined)
 
 
+def following(run_dir: Path, config: Config, epochs: int, taught: bool) -> Config:
+    """Return the config of a run at half the preset's rate from the network of another, which may teach it as well."""
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, pretrained=run_dir / f"model-epoch-{config.epochs}"),
+        optimizer=dataclasses.replace(
+            config.optimizer, learning_rate=PRESETS["small"].optimizer.learning_rate / 2, warmup_epochs=1.0
+        ),
+        distill=dataclasses.replace(config.distill, teachers=(run_dir,) if taught else ()),
+        epochs=epochs,
+    )
+
+
 def main() -> None:
     """Join, load, train, evaluate, report, save."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,7 +70,12 @@ def main() -> None:
     flags.add_argument("--run-dir", type=Path, default=Path("runs/fer2013"))
     flags.add_argument("--resume", action="store_true")
     flags.add_argument("--epochs", type=int, default=PRESETS["small"].epochs)
-    flags.add_argument("--then", type=int, default=0, metavar="EPOCHS", help="of a second run, at half the rate")
+    flags.add_argument(
+        "--then", type=int, default=0, metavar="EPOCHS", help="of a run from its network, at half the rate"
+    )
+    flags.add_argument(
+        "--born-again", type=int, default=0, metavar="EPOCHS", help="of such a run that the one before teaches, too"
+    )
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     asked = flags.parse_args()
@@ -83,12 +102,9 @@ def main() -> None:
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=asked.dtype))
     print_data(data)
     runs = [(asked.run_dir, config)]
-    if asked.then:
-        model = dataclasses.replace(config.model, pretrained=asked.run_dir / f"model-epoch-{config.epochs}")
-        rate = config.optimizer.learning_rate / 2
-        optimizer = dataclasses.replace(config.optimizer, learning_rate=rate, warmup_epochs=1.0)
-        second = dataclasses.replace(config, model=model, optimizer=optimizer, epochs=asked.then)
-        runs.append((asked.run_dir.with_name(f"{asked.run_dir.name}-then"), second))
+    for name, epochs, taught in (("then", asked.then, False), ("born-again", asked.born_again, True)):
+        if epochs:
+            runs.append((asked.run_dir.with_name(f"{asked.run_dir.name}-{name}"), following(*runs[-1], epochs, taught)))
     for run_dir, config in runs:
         resume = asked.resume and run_dir.exists()
         state, history = fit(config, data, run_dir=run_dir, resume=resume, callbacks=[ProgressBar()])

@@ -20,4 +20,6 @@ def script():
         specification.loader.exec_module(module)
         return module
 
-    return load
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS)  # where a script finds what it shares with others
+        yield load

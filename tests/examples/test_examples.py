@@ -270,7 +270,7 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     assert (model.answer, model.image_size, model.names("expression")) == ("votes", 32, AFFECTNET_7)
     assert str(tmp_path) not in (tmp_path / "run" / "model-epoch-1" / "config.json").read_text()
     arguments = ["faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run", "--epochs", "1"]
-    monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments, "--then", "2", "--resume"])
+    monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments, "--then", "2", "--born-again", "1", "--resume"])
     runpy.run_path(str(ROOT / "examples" / "train_fer2013.py"), run_name="__main__")
     second = json.loads((tmp_path / "run-then" / "summary.json").read_text())
     assert (second["epochs"], second["config"]["optimizer"]["learning_rate"]) == (2, 0.05)
@@ -278,6 +278,10 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     [begun] = [line for line in map(json.loads, lines) if line["kind"] == "pretrained"]
     assert (begun["source"], begun["origin"]) == ("run/model-epoch-1/model.safetensors", "jaxfer's own")
     assert load_model(tmp_path / "run-then" / "model-epoch-2").answer == "votes"
+    born_again = json.loads((tmp_path / "run-born-again" / "summary.json").read_text())
+    assert born_again["epochs"] == 1
+    assert born_again["config"]["distill"]["teachers"] == ["run-then"]
+    assert born_again["config"]["model"]["pretrained"] == "run-then/model-epoch-2"
 
 
 def test_votes_of_other_rows_than_fer2013s_are_refused(tmp_path, refused):
