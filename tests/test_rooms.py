@@ -4,6 +4,7 @@ Read from the source of every file, so that an import inside a function or under
 """
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -38,17 +39,26 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Return all that a file's source consists of, the whole first."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once():
+    yield
+    nodes_of.cache_clear()
 
 
 MODULES = {module_of(path) for path in FILES}
 
 
-def imports_of(tree: ast.Module, path: Path) -> list[tuple[int, str]]:
+@cache
+def imports_of(path: Path) -> list[tuple[int, str]]:
     """Return the line and the name of each module of jaxfer that a file imports, wherever in it that stands."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] == "jaxfer"]
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -72,14 +82,16 @@ def test_every_file_belongs_to_a_room():
     assert there <= ORDER.keys()
     assert set(ROOMS) <= there
     for name in ROOMS:
-        assert ast.get_docstring(tree_of(ROOT / name / "__init__.py")), name
+        whole = nodes_of(ROOT / name / "__init__.py")[0]
+        assert isinstance(whole, ast.Module)
+        assert ast.get_docstring(whole), name
 
 
 def test_rooms_import_what_is_below_them():
     upwards = []
     for path in FILES:
         own = room_of(module_of(path))
-        for line, imported in imports_of(tree_of(path), path):
+        for line, imported in imports_of(path):
             other = room_of(imported)
             if ORDER[other] > ORDER[own]:
                 upwards.append(f"{path.relative_to(ROOT.parent)}:{line}: {own} imports {other} ({imported})")
@@ -90,7 +102,7 @@ def test_no_modules_import_each_other_in_a_circle():
     graph = {}
     for path in FILES:
         module = module_of(path)
-        graph[module] = {name for _, name in imports_of(tree_of(path), path)} - {module}
+        graph[module] = {name for _, name in imports_of(path)} - {module}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -98,7 +110,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 def test_the_front_door_names_rooms_that_are_there():
-    names = {room_of(name) for _, name in imports_of(tree_of(ROOT / "__init__.py"), ROOT / "__init__.py")}
+    names = {room_of(name) for _, name in imports_of(ROOT / "__init__.py")}
     assert names <= ORDER.keys()
 
 
@@ -107,9 +119,7 @@ def lines_with(*, outside: tuple[str, ...], holds) -> list[str]:
     found = []
     for path in FILES:
         if room_of(module_of(path)) not in outside:
-            found += [
-                f"{path.relative_to(ROOT.parent)}:{node.lineno}" for node in ast.walk(tree_of(path)) if holds(node)
-            ]
+            found += [f"{path.relative_to(ROOT.parent)}:{node.lineno}" for node in nodes_of(path) if holds(node)]
     return found
 
 

@@ -65,6 +65,7 @@ def test_its_accuracies_are_those_of_the_folder(collected, views):
     assert (said["split"], said["examples"], said["without_copies"]["copies"]) == ("PublicTest", 42, 0)
 
 
+@pytest.mark.long
 def test_what_most_people_saw_is_told_by_both_rules(collected):
     data, model, found = collected
     predicted = np.array(model.names("votes"))[model.probabilities(data.val.images, "votes").argmax(1)]
@@ -79,6 +80,7 @@ def test_what_most_people_saw_is_told_by_both_rules(collected):
         assert sum(one["examples"] for one in said[rule]["recall"].values()) == kept.sum()
 
 
+@pytest.mark.long
 def test_nothing_of_the_machine_is_in_it(collected, tmp_path):
     _, model, found = collected
     for text in (found, json.dumps(dict(model.notes))):

@@ -46,6 +46,7 @@ def test_a_sound_installation_passes_its_self_test(found):
     assert found["machine"]["memory_granted"] > 2**28
 
 
+@pytest.mark.long
 def test_it_is_json_as_it_is(found):
     assert json.loads(json.dumps(found)) == found
 

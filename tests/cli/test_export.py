@@ -122,6 +122,7 @@ def test_a_network_of_ones_own_is_named(tmp_path):
         run("export", folder, tmp_path / "faces.onnx", "--format", "onnx", "--network", "networks:Linear")
 
 
+@pytest.mark.long
 def test_eight_bits_are_measured_by_the_runs_own_images(unfinished, saved, tmp_path, capsys):
     run("export", unfinished, tmp_path / "int8.onnx", "--format", "onnx", "--int8")
     written, names, cost = capsys.readouterr().out.splitlines()

@@ -121,6 +121,7 @@ def test_the_help_shows_examples_and_a_presets_defaults(capsys):
         assert words in text
 
 
+@pytest.mark.long
 def test_a_sweep_prints_its_table_as_json_and_nothing_else(tmp_path, monkeypatch, capsys):
     arguments = [
         "--over",

@@ -444,6 +444,7 @@ content = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(content=content, landmarks=st.booleans())
 @example(content=f"{HEADER}\n{ROW}\n{ROW}".encode().replace(b"7/a", b"7/a\0", 1), landmarks=True)
 def test_no_list_crashes_the_reader_or_makes_up_a_label(content, landmarks):

@@ -340,6 +340,7 @@ def npy_files(draw):
     return draw(st.sampled_from([content, content[:position] + damage + content[position + len(damage) :], damage]))
 
 
+@pytest.mark.long
 @given(contents=st.lists(npy_files(), min_size=4, max_size=4))
 def test_no_npy_file_crashes_the_reader_or_makes_up_a_label(contents):
     with tempfile.TemporaryDirectory() as folder:

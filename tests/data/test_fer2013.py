@@ -536,6 +536,7 @@ def check_outcome(path):
             assert record.image.shape == (48, 48)
 
 
+@pytest.mark.long
 @given(header=st.sampled_from([HEADER, "", "\ufeff" + HEADER]), lines=LINES)
 def test_no_csv_crashes_the_reader(tmp_path_factory, header, lines):
     path = tmp_path_factory.getbasetemp() / "arbitrary.csv"
@@ -543,6 +544,7 @@ def test_no_csv_crashes_the_reader(tmp_path_factory, header, lines):
     check_outcome(path)
 
 
+@pytest.mark.long
 @given(votes=st.one_of(LINES.map("\n".join).map(str.encode), st.binary(max_size=200)), headed=st.booleans())
 def test_no_votes_crash_the_reader(tmp_path_factory, votes, headed):
     folder = tmp_path_factory.getbasetemp() / "votes"
@@ -566,6 +568,7 @@ def mutated(content, mutations, keep=1.0):
     return bytes(content[: round(keep * len(content))])
 
 
+@pytest.mark.long
 @given(mutations=MUTATIONS, keep=st.sampled_from([1.0, 0.99, 0.5]), name=st.sampled_from(["fer2013.npz", "any.npz"]))
 def test_no_damaged_archive_crashes_the_reader(tmp_path_factory, mutations, keep, name):
     buffer = io.BytesIO()
@@ -575,6 +578,7 @@ def test_no_damaged_archive_crashes_the_reader(tmp_path_factory, mutations, keep
     check_outcome(path)
 
 
+@pytest.mark.long
 @given(key=st.sampled_from(["images", "labels", "usage", "ferplus_votes"]), mutations=MUTATIONS)
 @example("labels", [(0.2, b"\xff"), (0.3, b"\x00")])
 @example("labels", [(0.05, b"\x02")])

@@ -76,6 +76,7 @@ def test_the_program_for_a_model_runs(folder, answer, monkeypatch):
     np.testing.assert_allclose(shares, list(answer.values()), atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_program_for_the_hub_runs(folder, answer, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "huggingface_hub", Hub(tmp_path))
     monkeypatch.chdir(folder)

@@ -30,6 +30,7 @@ def answers(path, images):
     return dict(zip(["expression", "affect"], running.run(None, {"images": images}), strict=True)), said
 
 
+@pytest.mark.long
 def test_the_file_says_what_onnx_runtime_finds(model, images, tmp_path):
     labels = model.probabilities(images).argmax(1)
     labels[::7] = 0

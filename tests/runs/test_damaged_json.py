@@ -129,19 +129,21 @@ def try_case(made, case, folder):
             raise AssertionError(f"case {case}: {name}: {file.read_bytes()[:300]!r}") from error
 
 
-# Slow: before the first part, a run and a sweep are made with all that stands in their files.
-@pytest.mark.few(2)
+# Long, as all that read what `made` makes: a run and a sweep with all that stands in their files.
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_damaged_json_is_refused_in_a_sentence_or_read(made, tmp_path, part):
     for case in range(10 * part, 10 * part + 10):
         try_case(made, case, tmp_path / str(case))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", [1002, 1135, 1165, 1453])
 def test_what_once_ended_in_a_traceback_is_refused_or_read(made, tmp_path, case):
     try_case(made, case, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "value"), [("top2_accuracy", [1]), ("kappa", "x"), ("unlabelled", 1.5), ("a_measure_of_ones_own", {})]
 )

@@ -214,6 +214,7 @@ def damage(path, kind, dice):
         path.write_bytes(changed)
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_is_a_sentence_and_nothing_else_or_is_read_as_it_was_saved(
     finished, run_dir, tmp_path, capfd
 ):

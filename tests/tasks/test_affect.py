@@ -293,6 +293,7 @@ def test_the_figure_counts_the_images_where_they_were_predicted_and_are():
     assert counts.sum() == 3
 
 
+@pytest.mark.long
 def test_seeds_are_averaged(evaluation):
     found = compare([evaluation, dataclasses.replace(evaluation)])["over_runs"]
     assert found["valence_ccc"]["mean"] == pytest.approx(evaluation.scores["valence_ccc"])
