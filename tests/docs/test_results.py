@@ -19,7 +19,7 @@ def make_results(script):
 
 @pytest.fixture(scope="module")
 def measured():
-    names = ("drawn-demo.json", "fer2013-seed.json", "weights-small.json", "fer2013-grid.json")
+    names = ("drawn-demo.json", "fer2013-published.json", "weights-small.json", "fer2013-grid.json")
     return [json.loads((RESULTS / name).read_text()) for name in names]
 
 
