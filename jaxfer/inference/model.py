@@ -226,12 +226,14 @@ def _framing(run_dir: Path) -> Framing | None:
 
 
 def _checked(images: Any) -> np.ndarray:
-    """Return images on the host, where what they hold can be seen."""
+    """Return images on the host, where what they hold can be seen, in one of the two types that are compiled for."""
     images = np.asarray(images)
     if images.ndim != 4:
         raise UserError(f"images have the shape {list(images.shape)}: pass [b, h, w, 3], one image as image[None]")
     check_range(images)
-    return images
+    if images.dtype == np.uint16:  # whose range the network itself refuses
+        return images
+    return images.astype(np.uint8 if images.dtype.kind in "ui" else np.float32, copy=False)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
