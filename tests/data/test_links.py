@@ -41,6 +41,7 @@ def into_store(root, store):
             path.symlink_to(os.path.relpath(kept, path.parent))
 
 
+@pytest.mark.few(len(FORMATS))  # each in the first of the two
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 @pytest.mark.parametrize(
     ("store", "data"), [("blobs", "snapshots/1a2b"), (".git/annex/objects", "faces")], ids=["hub", "annex"]

@@ -31,6 +31,7 @@ def check(model, batches=(5,)):
         check_answers(answers(content, images), expected(model, said), 1e-5)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_answers_as_it_does_in_jax(variant):
     check(model_of(variant))
