@@ -50,8 +50,12 @@ def main() -> None:
     asked = made.parse_args()
     if asked.part == "accuracy" and not (asked.data and asked.runs):
         made.error("accuracy is that of runs on FER2013: pass its npz (--data) and a folder for the runs (--runs)")
+    if asked.data and not Path(asked.data).exists():
+        made.error(f"{asked.data} does not exist: pass an npz of FER2013 (--data)")
+    if asked.minutes <= 0:
+        made.error(f"--minutes is {asked.minutes:g}: pass how many to measure for")
     results = asked.tried or HERE / "results"
-    results.mkdir(exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     for script in PARTS[asked.part]:
         if asked.tried and script not in LITTLE:
@@ -72,7 +76,8 @@ def main() -> None:
             command = [sys.executable, HERE / f"{script}.py", out, *options, *little]
             done = subprocess.run(command, timeout=left, check=False)
         except subprocess.TimeoutExpired:
-            sys.exit(f"{script}.py did not end in time: what it had measured by then is in {out}")
+            kept = f"what it had measured by then is in {out}" if out.exists() else "nothing was measured by then"
+            sys.exit(f"{script}.py did not end in time: {kept}")
         if done.returncode:
             sys.exit(done.returncode)
 

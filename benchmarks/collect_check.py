@@ -5,12 +5,11 @@ for copies in each pair of splits, without any path or picture.
 """
 
 import json
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 from machine import machine, versions
+from places import places
 
 from jaxfer.cli.program import run
 from jaxfer.data import check
@@ -19,7 +18,7 @@ from jaxfer.reports import images_bar
 
 def main() -> None:
     """Check and count."""
-    data_dir, out = map(Path, sys.argv[1:])
+    data_dir, out = places(__doc__, "data_dir", "out")
     start = time.perf_counter()
     found = check(data_dir, watch=images_bar).to_dict()
     seconds = time.perf_counter() - start

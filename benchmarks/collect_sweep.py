@@ -7,11 +7,11 @@ have ended are added to it, so that a grid can be trained in parts, on several m
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from machine import machine
+from places import places
 
 from jaxfer.cli.program import run
 from jaxfer.errors import UserError
@@ -25,7 +25,7 @@ SAME = ("environment", "fingerprint", "images", "train_split", "base", "search")
 
 def main() -> None:
     """Read the sweep, leave out what belongs to this machine alone, and write the rest or add it to the file."""
-    sweep_dir, out = map(Path, sys.argv[1:])
+    sweep_dir, out = places(__doc__, "sweep_dir", "out")
     record = collected(read_sweep(sweep_dir))
     if out.exists():
         record = added(record, json.loads(out.read_text()), out)

@@ -12,7 +12,6 @@ the tables in the documentation are made from the file, which holds no paths of 
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -21,6 +20,7 @@ import numpy as np
 from arithmetic import operations
 from contenders.case import Case
 from machine import machine
+from places import places
 
 from jaxfer import FaceModel, UserError, load, load_model, load_run, save_model
 from jaxfer.cli.program import run
@@ -36,9 +36,9 @@ LEFT_OUT = ("inputs", "environment", "data", "by", "checkpoint", "run", "calibra
 
 def main() -> None:
     """Save, read back, evaluate, and write the numbers."""
-    run_dir, folder, out, *first = map(Path, sys.argv[1:])
+    run_dir, folder, out, first = places(__doc__, "run_dir", "model_dir", "out", "first?")
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    before = _runs_before([line["sha256"] for line in lines if line["kind"] == "pretrained"], first)
+    before = _runs_before([line["sha256"] for line in lines if line["kind"] == "pretrained"], [first] if first else [])
     trained = load_run(run_dir, "last")
     data = load(trained.config.data)
     save_model(FaceModel.of_run(trained, data.class_names), folder)
@@ -87,7 +87,6 @@ def main() -> None:
         "views": views,
         "votes": _votes(found["one"]) if "votes" in config.model.heads else None,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from contenders.case import Case
 from machine import accelerator, machine
+from places import to_write
 from turns import CONTENDERS, line, measure
 
 SLOW = ("Flax", "Keras on JAX")
@@ -22,7 +23,9 @@ SLOW = ("Flax", "Keras on JAX")
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of what every script takes: where to write, and whether after the runs that are there."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("out", type=Path, nargs="?", help="JSON file to write; without it the numbers are only printed")
+    made.add_argument(
+        "out", type=to_write, nargs="?", help="JSON file to write; without it the numbers are only printed"
+    )
     made.add_argument("--append", action="store_true", help="keep the runs that the file has, and add this one")
     return made
 
@@ -42,9 +45,9 @@ def compare(description: str | None, cases: Sequence[Case], contenders: Sequence
     made = parser(description)
     made.add_argument("--peers", default=sys.executable, help="the Python of the peers, by default this one")
     made.add_argument("--rounds", type=int, default=5, help="turns that each contender takes")
-    made.add_argument("--network", nargs="+", default=sorted({case.network for case in cases}))
-    made.add_argument("--batch", nargs="+", type=int, default=sorted({case.batch for case in cases}))
-    made.add_argument("--dtype", nargs="+", default=sorted({case.dtype for case in cases}))
+    made.add_argument("--network", nargs="+", **among({case.network for case in cases}))
+    made.add_argument("--batch", nargs="+", type=int, **among({case.batch for case in cases}))
+    made.add_argument("--dtype", nargs="+", **among({case.dtype for case in cases}))
     made.add_argument("--contender", nargs="+", choices=CONTENDERS, default=list(contenders))
     made.add_argument("--minutes", type=float, default=math.inf, help="begin no further case after so many")
     made.add_argument("--missing", action="store_true", help="with --append: leave out what the file's runs have")
@@ -67,6 +70,11 @@ def compare(description: str | None, cases: Sequence[Case], contenders: Sequence
         measured.append(measure(case, names, rounds=asked.rounds, peers=asked.peers))
         print(line(measured[-1]), flush=True)
         keep(asked, {"cases": measured} | beside)  # an accelerator may be taken away before the last case
+
+
+def among(there: set[Any]) -> dict[str, Any]:
+    """Return the options of an argument of which all that is there is asked for, unless some of it is."""
+    return {"choices": sorted(there), "default": sorted(there)}
 
 
 def arithmetic(cases: Sequence[Case]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine, versions
 from PIL import Image
+from places import places
 
 from jaxfer.emotions import AFFECTNET_7
 
@@ -40,6 +41,7 @@ print(json.dumps({{"images": images, "seconds": seconds, "own": own, "each": eac
 
 def main() -> None:
     """Measure, print and write."""
+    (out,) = places(__doc__, "out")
     result = {
         "what": "seconds, and greatest resident memory in MiB: of all processes together",
         "runs": [run for count in COUNTS for run in measure(count)],
@@ -47,7 +49,7 @@ def main() -> None:
         "versions": versions("jaxfer", "numpy", "pillow", "tensorflow-datasets", "array-record"),
     }
     print(json.dumps(result, indent=1))
-    Path(sys.argv[1]).write_text(json.dumps(result, indent=1) + "\n")
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def measure(count: int) -> list[dict[str, str | float]]:

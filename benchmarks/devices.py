@@ -8,10 +8,10 @@ import json
 import statistics
 import sys
 from functools import partial
-from pathlib import Path
 
 import jax
 from machine import machine, versions
+from places import places
 from turns import in_turn, timed
 
 from jaxfer.config import PRESETS, DataConfig
@@ -35,6 +35,7 @@ ROUNDS, IMAGES = 11, 512
 
 def main() -> None:
     """Measure, print and write."""
+    (out,) = places(__doc__, "out")
     tune_for_cpu()
     if jax.device_count() < 2:
         sys.exit("there is one device: nothing to compare")
@@ -49,7 +50,7 @@ def main() -> None:
         "versions": versions("jax", "flax", "optax", "numpy"),
     }
     print(json.dumps(result, indent=1))
-    Path(sys.argv[1]).write_text(json.dumps(result, indent=1) + "\n")
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def measure(train, size: int) -> dict[str, float | list[float]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from machine import machine, versions
+from places import places
 
 from jaxfer import FaceModel, export_model, load, load_model
 from jaxfer.config import DataConfig
@@ -67,7 +68,7 @@ for line in sys.stdin:
 
 def main() -> None:
     """Measure, and write the numbers."""
-    out, data = map(Path, sys.argv[1:])
+    out, data = places(__doc__, "out", "fer2013")
     model = load_model("small")
     found: dict[str, Any] = {
         "machine": machine(),

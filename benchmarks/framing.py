@@ -9,14 +9,13 @@ not found counts as wrong.
 """
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import machine
 from PIL import Image
+from places import places
 
 from jaxfer import Predictor, load
 from jaxfer.cli.program import run
@@ -41,7 +40,7 @@ DRAWN = 1200
 
 def main() -> None:
     """Measure, and write the numbers."""
-    demo, out, *fer2013 = map(Path, sys.argv[1:])
+    demo, out, fer2013 = places(__doc__, "demo_run", "out", "fer2013?")
     start_jax()
     labels = np.arange(DRAWN, dtype=np.int32) % 7
     predictor = Predictor.load(demo, answer="expression")
@@ -50,7 +49,7 @@ def main() -> None:
     found = {"drawn": measured(predictor, faces, labels, large)}
     if fer2013:
         shipped = Predictor.load(answer="expression")
-        config = DataConfig(data_dir=fer2013[0], image_size=48)
+        config = DataConfig(data_dir=fer2013, image_size=48)
         split = load(config, only="val", keep=False).split("val")
         wanted = np.array([shipped.names.index(name) for name in config.vocabulary])[split.labels]
         images = split.images[np.arange(len(split))]
@@ -111,8 +110,8 @@ def _predicted(predictor: Predictor, pictures: Iterator[tuple[np.ndarray, list[t
     middles: list[list[tuple[float, float]]] = []
 
     def only_pictures() -> Iterator[np.ndarray]:
-        for picture, places in pictures:
-            middles.append(places)
+        for picture, centres in pictures:
+            middles.append(centres)
             yield picture
 
     for number, photograph in enumerate(predictor.batch(only_pictures())):

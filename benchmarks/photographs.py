@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from machine import machine, versions
 from PIL import Image
+from places import places
 
 from jaxfer.data.synthetic import draw_faces
 
@@ -55,13 +56,13 @@ for line in sys.stdin:
 
 def main() -> None:
     """Measure, and write the numbers."""
-    out, *fer = map(Path, sys.argv[1:])
+    out, fer = places(__doc__, "out", "fer_python?")
     with tempfile.TemporaryDirectory() as folder:
         paths, faces = draw(Path(folder))
-        programs = {"jaxfer": (sys.executable, OURS)} | ({"fer": (str(fer[0]), FER)} if fer else {})
+        programs = {"jaxfer": (sys.executable, OURS)} | ({"fer": (str(fer), FER)} if fer else {})
         found: dict[str, Any] = {
             "machine": machine(),
-            "versions": versions("jaxfer", "jax", "opencv-python-headless", "pillow") | (_fer(fer[0]) if fer else {}),
+            "versions": versions("jaxfer", "jax", "opencv-python-headless", "pillow") | (_fer(fer) if fer else {}),
             "photographs": {"count": COUNT, "size": SIZE, "faces": faces},
             "load": os.getloadavg()[0],
             "passes": in_turns(programs, paths),

@@ -14,7 +14,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from typing import IO, Any, cast
 import numpy as np
 from machine import machine, versions
 from PIL import Image
+from places import places
 from prepare_peer import processor_seconds
 from turns import in_turn
 
@@ -47,7 +47,7 @@ Round = dict[str, float]
 
 def main() -> None:
     """Measure, print and write."""
-    result_path, peer_python = Path(sys.argv[1]), sys.argv[2]
+    result_path, peer_python = places(__doc__, "out", "peer_python")
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary) / "train"
         size = write_images(folder)
@@ -57,7 +57,7 @@ def main() -> None:
             contenders[f"{ours} check"] = partial(once, check_images, folder.parent, decoder)
             contenders[f"{ours} load"] = partial(once, load_images, folder.parent, decoder)
         for kind in ("float32", "uint8"):
-            contenders[f"peer {kind}"], peer_versions = peer(stack, peer_python, folder, kind)
+            contenders[f"peer {kind}"], peer_versions = peer(stack, str(peer_python), folder, kind)
         rounds = {name: turns[1:] for name, turns in in_turn(contenders, ROUNDS + 1).items()}  # the first warms up
     rates = {name: [turn["images"] / turn["seconds"] for turn in turns] for name, turns in rounds.items()}
     per_second = {name: [turn["images"] / turn["processor"] for turn in turns] for name, turns in rounds.items()}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxfer.files import MOST_LINES
+
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 
@@ -21,8 +23,9 @@ DOLLARS, PRICED_BY = 4.5, "https://www.mercatus-ai.com/blog/cloud-gpu-pricing"
 """An hour of one H200, and who says so: rented by the hour, $2.50 to $7.00 in May 2026."""
 LINK, HOP = 50e9, 5e-6
 """Bytes a second of a chip to others (400 Gb/s), and seconds of a message: assumed, as nothing here had such a network."""
-DEVICE_BYTES, SHARE = 139 * 2**30, 0.5
-"""Memory of an H200, and the share of it that jaxfer lets images take (`jaxfer.training.feed.SHARE`)."""
+DEVICE_BYTES, GIVEN, SHARE = 139 * 2**30, 0.75, 0.5
+"""Memory of an H200, the share of it that JAX takes unless told otherwise, and the share of that which jaxfer lets images
+take (`jaxfer.training.feed.SHARE`)."""
 NAME_BYTES, ORDERS = 90, 2
 """A name of 30 letters as Python keeps it, and how many epochs' orders a process keeps."""
 
@@ -37,6 +40,7 @@ class Parts:
     gathered: Faces a second that one process gathers into batches from a mapped file.
     prepared: Faces a second prepared from JPEG files, and seconds of a processor for one.
     jpeg_bytes: Of such a file.
+    growth: How many times as long preparing ten times as many files took.
     record_bytes: By which the memory of preparing grows with each face.
     saves: Megabytes of a training state and the seconds until its checkpoint is on the disk, by network.
     sums: All-reduces of a step on an accelerator.
@@ -52,6 +56,7 @@ class Parts:
     prepared: float
     processor_s: float
     jpeg_bytes: float
+    growth: float
     record_bytes: float
     saves: dict[str, tuple[float, float]]
     sums: int
@@ -87,6 +92,7 @@ def measured() -> Parts:
         prepared=prepare["images_per_second"]["jaxfer"]["median"],
         processor_s=prepare["processor_ms_per_image"]["jaxfer"]["median"] / 1e3,
         jpeg_bytes=1e3 * float(jpeg[1]),
+        growth=many["seconds"] / few["seconds"],
         record_bytes=(many["memory_mib"] - few["memory_mib"]) * 2**20 / (many["images"] - few["images"]),
         saves={row["network"]: (row["megabytes"], row["synced"]) for row in found["saving"]["runs"][-1]["saves"]},
         sums=exchange["xla"]["sums"],
@@ -118,14 +124,25 @@ def step_s(parts: Parts, chips: int, *, resident: bool) -> float:
     return (parts.resident_s if resident else parts.host_s) + exchange
 
 
+def epoch_s(parts: Parts, faces: int, chips: int) -> float:
+    """Return the seconds of an epoch of so many faces on many chips."""
+    return math.ceil(faces / chips / BATCH_OF_A_CHIP) * step_s(parts, chips, resident=is_resident(faces))
+
+
+def saving(parts: Parts, chips: int) -> str:
+    """Return what to say where saving the published network takes longer than an epoch of the fewest faces."""
+    longer = parts.saves["published"][1] > epoch_s(parts, FACES[0], chips)
+    return ", but saving takes longer than an epoch" if longer else ""
+
+
 def is_resident(faces: int) -> bool:
     """Return whether all faces find room on each chip."""
-    return faces * FACE_BYTES <= SHARE * DEVICE_BYTES
+    return faces * FACE_BYTES <= SHARE * GIVEN * DEVICE_BYTES
 
 
 def page(parts: Parts) -> str:
     """Return docs/scale.md."""
-    largest = math.floor(SHARE * DEVICE_BYTES / FACE_BYTES / 1e5) / 10
+    largest = math.floor(SHARE * GIVEN * DEVICE_BYTES / FACE_BYTES / 1e5) / 10
     seconds, images = parts.small_epoch
     batch = max(CHIPS) * BATCH_OF_A_CHIP
     last = FACES[-1]
@@ -182,7 +199,9 @@ Whether a batch of {batch:,} still learns is another question, and nothing here 
 ## What many faces ask for
 
 Computed: {FACE_BYTES:,} bytes a prepared face ({SIDE} x {SIDE} x 3); JPEG files and seconds of a core as measured; {ORDERS} orders of 8 bytes a face in every
-process; labels of 4 bytes; assumed, {NAME_BYTES} bytes a name. Images stay on the chips, each of which holds all, up to {largest:.1f} million faces (half of {DEVICE_BYTES / 2**30:.0f} GiB).
+process; labels of 4 bytes; assumed, {NAME_BYTES} bytes a name. Images stay on the chips, each of which holds all, up to {largest:.1f} million faces (half of
+what JAX takes, {GIVEN:.0%} of {DEVICE_BYTES / 2**30:.0f} GiB). Preparing was measured with 12,000 files on a disk's cache; 200,000 took {parts.growth:.1f} times as long as a tenth of them, so
+that the hours of a billion are at least so many.
 
 | faces | JPEG files | prepared | preparing, as measured | core-hours | memory of preparing | orders, a process | names and labels, a process | images |
 |---|---|---|---|---|---|---|---|---|
@@ -190,7 +209,8 @@ process; labels of 4 bytes; assumed, {NAME_BYTES} bytes a name. Images stay on t
 
 ## Both
 
-Computed: steps = faces / batch, rounded up; readers = faces a second of a host / {parts.gathered:,.0f}; bytes = faces a second x {FACE_BYTES:,}. Where images stay on the chips
+Computed: steps = faces / batch, rounded up; readers = faces a second of a host / {parts.gathered:,.0f}, which was measured with 20,000 faces
+that the memory held: where the disk is slower, its GB/s decide; bytes = faces a second x {FACE_BYTES:,}. Where images stay on the chips
 nothing is read after the start. A checkpoint of the published network takes {parts.saves["published"][1]:.2f} s whatever the faces and chips; training waits for it only
 where the next is due sooner.
 
@@ -206,19 +226,20 @@ In jaxfer as it is:
 
 | faces | 8 chips | 64 chips | 512 chips |
 |---|---|---|---|
-| {FACES[0]:,} | nothing | the batch: {math.ceil(FACES[0] / 64 / BATCH_OF_A_CHIP)} steps an epoch, and saving takes longer than an epoch | the batch of {batch:,} is more than there are faces |
+| {FACES[0]:,} | nothing{saving(parts, 8)} | the batch: {math.ceil(FACES[0] / 64 / BATCH_OF_A_CHIP)} steps an epoch{saving(parts, 64)} | the batch of {batch:,} is more than there are faces |
 | {FACES[1]:,} | the host: beyond {largest:.1f} million faces nothing stays on the chips, and one process a host must gather {rate(parts, 8):,.1f} GB/s | the store, which all hosts read at {rate(parts, 64):,.0f} GB/s unless each has its copy of {size(FACES[1] * FACE_BYTES)} | likewise, {rate(parts, 512):,.0f} GB/s; {math.ceil(FACES[1] / batch)} steps an epoch |
 | {FACES[2]:,} | reading the data: every process does, all of it, and keeps {size(last * (NAME_BYTES + 4))} of names and labels, beside {size(ORDERS * 8 * last)} of orders | the same, 8 times | the same, 64 times |
 
 In the order in which it comes as faces grow:
 
-1. **One process a host gathers** what {CHIPS_OF_A_HOST} chips need ([one process sees all GPUs](devices.md)); a process a chip, as under SLURM, needs no other code.
-2. **One folder.** A prepared data set is one folder, `.jaxfer` lies beside it, and every process compares a fingerprint of all data at its start.
-3. **One ledger.** Preparing decides about copies in one place, in order: {size(parts.record_bytes * last)} of memory for {last:,} faces, and more in the pipeline of Beam, where a list of all records passes
+1. **One table of images.** A csv list may have {MOST_LINES:,} lines, and parquet files that many rows in all; more is refused. Class folders have no such bound.
+2. **One process a host gathers** what {CHIPS_OF_A_HOST} chips need ([one process sees all GPUs](devices.md)); a process a chip, as under SLURM, needs no other code.
+3. **One folder.** A prepared data set is one folder, `.jaxfer` lies beside it, and every process compares a fingerprint of all data at its start.
+4. **One ledger.** Preparing decides about copies in one place, in order: {size(parts.record_bytes * last)} of memory for {last:,} faces, and more in the pipeline of Beam, where a list of all records passes
    through one worker.
-4. **Names, labels and the order of an epoch** lie in the memory of every process.
-5. **Evaluation.** Validation is shared by all chips, but every process ends with the predictions of the whole split: keep it to some 100,000 faces.
-6. **One run folder** that all hosts share; process 0 writes its report while the others wait.
+5. **Names, labels and the order of an epoch** lie in the memory of every process.
+6. **Evaluation.** Validation is shared by all chips, but every process ends with the predictions of the whole split: keep it to some 100,000 faces.
+7. **One run folder** that all hosts share; process 0 writes its report while the others wait.
 
 ## Which engine then takes over
 
@@ -286,7 +307,7 @@ def table_of_scaling(run: dict[str, Any]) -> str:
         rows.append(
             f"| {row['way']} | {row['processes']}{shared} | {row['batch'] // row['processes']} "
             f"| {alone['processor_ms']:.0f} | {together['processor_ms']:.0f} | {max(0.0, more / alone['processor_ms']):.2f} "
-            f"| {ring(exchange_of(run), row['processes']) / 1e6:.2f} | {together['wall_ms']:.0f} | {row['memory_mib']:,} |"
+            f"| {ring(exchange_of(run), row['processes']) / 1e6:.2f} | {alone['wall_ms']:.0f}, {together['wall_ms']:.0f} | {row['memory_mib']:,} |"
         )
     return f"""Measured by `benchmarks/scaling.py` (`scaling.json`): the published network at {run["side"]} pixels, processes that `join_processes` joins over loopback, one
 device each, on {machine["cores"]} cores of an {machine["processor"]} that other work shared; jax {versions["jax"]}. Strong: {run["scaling"][0]["batch"]} faces for all; weak: as many for each. In turns each process
@@ -295,7 +316,7 @@ With one process both are the same work, and differ by what the measurement is w
 sum, so that milliseconds of the clock say nothing of more machines. Two processes spend {per_sum:.1f} ms of a processor on each of the {two["sums"]} sums: on
 this network, and such machines, more processes gain nothing; one process uses all cores of a machine ([how](devices.md)).
 
-| scaling | processes | faces of each | alone, ms of a processor | together | communication / work | sent by each, at least, MB | together, ms of the clock | memory, MiB |
+| scaling | processes | faces of each | alone, ms of a processor | together | communication / work | sent by each, at least, MB | alone, together, ms of the clock | memory, MiB |
 |---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}"""
 
@@ -327,8 +348,8 @@ def faces_row(parts: Parts, faces: int) -> str:
 def both_row(parts: Parts, faces: int, chips: int) -> str:
     """Return how so many chips train on so many faces."""
     resident, batch, hosts = is_resident(faces), chips * BATCH_OF_A_CHIP, chips // CHIPS_OF_A_HOST
-    step, steps = step_s(parts, chips, resident=resident), math.ceil(faces / batch)
-    epoch = steps * step
+    step, epoch = step_s(parts, chips, resident=resident), epoch_s(parts, faces, chips)
+    steps = math.ceil(faces / batch)
     dollars = epoch / 3600 * chips * DOLLARS
     fed = batch / step / hosts
     reading = (

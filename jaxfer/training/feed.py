@@ -14,6 +14,7 @@ from jax import lax
 from jaxfer.data.batches import Batch, Batches, Rows, columns, evaluation_rows, gather, stack
 from jaxfer.data.dataset import Dataset, Split
 from jaxfer.devices.placement import Parallel
+from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics
 from jaxfer.training.state import TrainState
 from jaxfer.training.step import evaluate_split
@@ -90,9 +91,15 @@ class HostFeed:
         steps: Most steps in a dispatch, whose batches take at most 32 MiB together. Several spread its cost, in a
             `lax.scan`; signals, checkpoints and the progress bar wait for its end. On a CPU 1, since XLA runs a
             convolution in a loop twenty times slower there.
+
+    Raises:
+        UserError: `steps` is no whole number from 1.
     """
 
     steps: int = 1
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
         """Return steps that take their batches from the host.
@@ -155,9 +162,15 @@ class ResidentFeed:
     Attributes:
         steps: Most steps in a dispatch. Many spread its cost. But signals, checkpoints and the progress bar wait for
             its end: with 64 that is some seconds even for a large network, at 50 ms a step.
+
+    Raises:
+        UserError: `steps` is no whole number from 1.
     """
 
     steps: int = 64
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
 
     def training(self, step: TrainFunction, split: Split, parallel: Parallel, *, axis: int = 0) -> Training:
         """Put the images on the devices, and return steps that take rows, many steps at a time.
@@ -205,6 +218,11 @@ class ResidentFeed:
 
         compiled = _once(step, partial(parallel.compile, scan, donate=False, axis=1), type(self), parallel, shape)
         return lambda variables, *more: compiled(variables, rows, held, *more)
+
+
+def _check_steps(steps: int) -> None:
+    if not isinstance(steps, int) or steps < 1:
+        raise UserError(f"a feed takes {steps!r} steps a dispatch: pass a whole number from 1")
 
 
 def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:

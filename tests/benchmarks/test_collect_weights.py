@@ -36,6 +36,7 @@ def with_votes(path):
 def collected(tmp_path_factory):
     root = tmp_path_factory.mktemp("weights")
     fer2013.npz(root, 6)
+    (root / "results").mkdir()
     with_votes(root / "fer2013.npz")
     config = Config(
         data=DataConfig(data_dir=root / "fer2013.npz", image_size=32),

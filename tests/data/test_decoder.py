@@ -188,6 +188,13 @@ def test_a_decoder_that_is_not_installed_is_a_sentence(tmp_path, faces, monkeypa
     assert len(load(DataConfig(data_dir=made, classes=CLASSES, decoder="simplejpeg")).train) == 2
 
 
+def test_a_decoder_that_cannot_be_imported_is_a_sentence_and_makes_no_image_unreadable(tmp_path, faces, monkeypatch):
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    with pytest.raises(UserError, match=r"simplejpeg, .* cannot be imported \(.*\): pip install 'jaxfer\[jpeg\]'"):
+        prepare(faces, tmp_path / "out", PrepareConfig(decoder="simplejpeg"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_process_that_decodes_for_prepare_imports_neither_tfds_nor_jax():
     program = "import sys, jaxfer.data.prepared.decoding; print({'jax', 'tensorflow_datasets'} & set(sys.modules))"
     assert (

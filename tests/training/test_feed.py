@@ -18,6 +18,7 @@ from jaxfer.config import AugmentConfig
 from jaxfer.data.batches import Batches
 from jaxfer.data.dataset import Split
 from jaxfer.devices import OneDevice, Pmapped, Sharded
+from jaxfer.errors import UserError
 from jaxfer.metrics.metrics import Metrics
 from jaxfer.models import ResNetFER
 from jaxfer.training import HostFeed, Objective, ResidentFeed, choose_feed, create_state
@@ -181,3 +182,10 @@ def test_images_stay_on_accelerators_that_have_room_for_them(data):
     train = dataclasses.replace(data.train, images=Streamed())
     streamed = dataclasses.replace(data, splits={"train": train, "val": data.val})
     assert choose_feed(streamed, OneDevice(roomy)) == HostFeed(16)
+
+
+@pytest.mark.parametrize("feed", [HostFeed, ResidentFeed])
+@pytest.mark.parametrize("steps", [0, -3, 2.5, float("nan"), "3", None])
+def test_a_dispatch_of_less_than_a_step_is_refused(feed, steps):
+    with pytest.raises(UserError, match=r"steps a dispatch: pass a whole number from 1"):
+        feed(steps=steps)

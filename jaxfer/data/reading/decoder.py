@@ -17,14 +17,22 @@ SMALLEST = 16
 
 
 def check_decoder(decoder: Decoder) -> None:
-    """Refuse a decoder whose library is not installed.
+    """Refuse a decoder whose library is not installed, or cannot be imported: every image would seem unreadable.
 
     Raises:
-        UserError: It is not.
+        UserError: It is so.
     """
-    if decoder != "pillow" and not decoder_versions(decoder):
+    if decoder == "pillow":
+        return
+    problem = "" if decoder_versions(decoder) else "is not installed"
+    if not problem:
+        try:
+            import simplejpeg  # noqa: F401 - the one that is not Pillow
+        except ImportError as error:
+            problem = f"cannot be imported ({error})"
+    if problem:
         raise UserError(
-            f"{decoder}, which was chosen to decode JPEG files (--decoder), is not installed: "
+            f"{decoder}, which was chosen to decode JPEG files (--decoder), {problem}: "
             "pip install 'jaxfer[jpeg]', or choose pillow"
         )
 
