@@ -274,8 +274,8 @@ No accelerator is needed to use or to test jaxfer, and one was at hand for minut
 | what | part | measured on |
 |---|---|---|{rows}
 
-No command has yet: a profile of a step at batch 32 and 1,024 by kernel, and max-pool's gradient by the winner's index and normalisation in
-bfloat16 on a GPU, which are what they are for a CPU until a GPU says what they cost there.
+No command has yet: a profile of a step at batch 32 and 1,024 by kernel. Max-pool's gradient by the winner's index, and normalisation in
+bfloat16 with fewer passes, were not tried on a GPU.
 
 Until then the loop's way to feed an accelerator from the host (up to 16 steps a dispatch, see [training](training.md#devices)) is tested for its
 numbers alone, on CPU devices, and the row `jaxfer` of the table with H200 above is that of one step a dispatch."""

@@ -216,7 +216,7 @@ Training columns are averages over the epoch's batches as they were trained on, 
 term. Evaluated after the last epoch, in evaluation mode, the training split itself has accuracy {train["accuracy"]:.4f} and
 loss {train["loss"]:.4f}: the network is the same, but normalises by its running statistics in place of the batch's own, and
 these lag behind parameters that move at a constant learning rate. The swings of the validation curve have the same cause. With
-statistics measured anew on {anew["images"]:,} training images (`jaxfer evaluate --statistics-images {anew["images"]}`) the final model has accuracy
+statistics measured anew on {anew["statistics_images"]:,} training images (`jaxfer evaluate --statistics-images {anew["statistics_images"]}`) the final model has accuracy
 {anew["accuracy"]:.4f} ({between(anew["intervals"]["accuracy"])}) on {val["split"]}, in place of {val["accuracy"]:.4f}, macro F1 {anew["macro_f1"]:.4f} in place of {val["macro_f1"]:.4f}, and cross entropy {anew["cross_entropy"]:.4f}
 in place of {val["cross_entropy"]:.4f}: the parameters are the same. The best epoch was chosen by {val["split"]} accuracy, so that its own {val["split"]} numbers are
 optimistic: they select a model, they do not score one.
@@ -283,7 +283,11 @@ def weights_section(found: dict[str, Any], published: dict[str, Any]) -> str:
     ]
     peers = "\n".join(f"| {' | '.join(row)} |" for row in PEERS)
     clean = one["without_copies"]
-    bfloat16 = "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there"
+    bfloat16 = (
+        "; bfloat16 takes [two flags of XLA's](performance.md#bfloat16-on-a-cpu) to be fast there"
+        if first["dtype"] == "bfloat16"
+        else ""
+    )
     machines = " and ".join(dict.fromkeys(cores(run["machine"]) for run in found["runs"]))
     return f"""# FER2013: the network that ships
 
@@ -302,7 +306,7 @@ read nor looked at. [Its card](../jaxfer/inference/weights/small/README.md) has 
 Views: `jaxfer evaluate --views` averages what the network says of the image, its mirror image and moved copies. Without the {clean["copies"]:,} images
 that have an exact copy in Training: {clean["accuracy"]:.4f} ({between(clean["intervals"]["accuracy"])}), n = {clean["examples"]:,}. What most people saw (FER+, rule
 “majority”) it says of {votes["accuracy"]:.4f} ({between(votes["interval"])}) of {votes["examples"]:,} faces. Trained on {machines}, shared with other work,
-so that the minutes are no measure of speed{bfloat16 if first["dtype"] == "bfloat16" else ""}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
+so that the minutes are no measure of speed{bfloat16}. The row `published` is [the run below](#the-published-recipe-on-fer2013).
 
 ![Loss and accuracy of the network that ships over the epochs](results-small.png)
 

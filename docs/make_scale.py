@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxfer.files import MOST_LINES
+from jaxfer.training.feed import SHARE
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
@@ -23,9 +24,8 @@ DOLLARS, PRICED_BY = 4.5, "https://www.mercatus-ai.com/blog/cloud-gpu-pricing"
 """An hour of one H200, and who says so: rented by the hour, $2.50 to $7.00 in May 2026."""
 LINK, HOP = 50e9, 5e-6
 """Bytes a second of a chip to others (400 Gb/s), and seconds of a message: assumed, as nothing here had such a network."""
-DEVICE_BYTES, GIVEN, SHARE = 139 * 2**30, 0.75, 0.5
-"""Memory of an H200, the share of it that JAX takes unless told otherwise, and the share of that which jaxfer lets images
-take (`jaxfer.training.feed.SHARE`)."""
+DEVICE_BYTES, GIVEN = 139 * 2**30, 0.75
+"""Memory of an H200, and the share of it that JAX takes unless told otherwise."""
 NAME_BYTES, ORDERS = 90, 2
 """A name of 30 letters as Python keeps it, and how many epochs' orders a process keeps."""
 

@@ -95,7 +95,7 @@ def test_neither_help_nor_a_wrong_flag_imports_jax():
 
 def test_importing_starts_no_backend_changes_no_setting_and_needs_no_library_for_annotations():
     names = sorted(str(path.relative_to(ROOT).with_suffix("")) for path in (ROOT / "jaxfer").rglob("*.py"))
-    modules = [name.replace(os.sep, ".").removesuffix(".__init__") for name in names if "__main__" not in name]
+    modules = [name.replace(os.sep, ".").removesuffix(".__init__") for name in names]
     program = f"""
 import importlib, os, sys, warnings, jax
 from jax._src import xla_bridge

@@ -221,7 +221,7 @@ class ResidentFeed:
 
 
 def _check_steps(steps: int) -> None:
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, int | np.integer) or steps < 1:
         raise UserError(f"a feed takes {steps!r} steps a dispatch: pass a whole number from 1")
 
 

@@ -343,7 +343,7 @@ def _multiply_bfloat16(patches: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _multiply_bfloat16_forward(patches: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
-    return jnp.dot(patches, kernel), (patches, kernel)
+    return _multiply_bfloat16(patches, kernel), (patches, kernel)
 
 
 def _multiply_bfloat16_backward(residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
