@@ -152,20 +152,20 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 
 def after_the_first(found: dict[str, Any]) -> str:
     """Return what chose that there are several runs, where there are."""
-    before = ", ".join(f"{run['scores']['accuracy']:.4f}" for run in found["runs"][:-1])
+    before = [f"{run['scores']['accuracy']:.4f}" for run in found["runs"][:-1]]
     split = found["views"]["one"]["split"]
-    return (
-        before
-        and f"\n  That a further run followed was decided when the one before had been scored on {split} ({before})."
-    )
+    each = " each time" if before[1:] else ""
+    words = f"That a further run followed was decided{each} when the one before had been scored on {split}"
+    return f"\n  {words} ({', '.join(before)})." if before else ""
 
 
 def trained(run: dict[str, Any]) -> str:
     """Return where one of the runs was made."""
     machine, versions = run["machine"], run["versions"]
     with_what = ", ".join(f"{library} {versions[library]}" for library in ("python", "jax", "flax", "optax"))
+    taught = ", taught by the run before," if run.get("teachers") else ""
     return (
-        f"- {run['epochs']} epochs in {run['dtype']} at {run['learning_rate']:g} took {run['seconds'] / 60:.0f} minutes on "
+        f"- {run['epochs']} epochs in {run['dtype']} at {run['learning_rate']:g}{taught} took {run['seconds'] / 60:.0f} minutes on "
         f"{machine['cores']} cores of an {machine['processor']} with {machine['vectors']}, beside other work; {with_what}."
     )
 

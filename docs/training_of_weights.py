@@ -17,8 +17,8 @@ def command(found: dict[str, Any]) -> str:
 def epochs(found: dict[str, Any]) -> str:
     """Return how long a network was trained, in words."""
     first, *after = found["runs"]
-    taught = (", taught by it" if run.get("teachers") else "" for run in after)
+    taught = (" and taught by it" if run.get("teachers") else "" for run in after)
     return f"{first['epochs']} epochs" + "".join(
-        f" and then, from that network{how} at half the rate, {run['epochs']}"
+        f" and then, from that network at half the rate{how}, {run['epochs']}"
         for how, run in zip(taught, after, strict=True)
     )
