@@ -178,7 +178,8 @@ def read_config(path: Path, advice: str = "pass the folder of one") -> Config:
     if not file.is_file():
         raise UserError(f"{path} holds no run (no config.json): {advice}")
     text = read_text(file, "copy the run again")
-    parse(text, str(file), dict, "copy the run again")
+    if "class_names" in parse(text, str(file), dict, "copy the run again"):
+        raise UserError(f"{path} holds no run but a model that was saved: {advice}")
     return following_no_links(from_json(text, str(file)))
 
 

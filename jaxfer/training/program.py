@@ -350,10 +350,10 @@ def _shapes(model: Network, image_size: int) -> Any:
 
 
 def _weights(path: Path) -> Weights:
-    """Return the weights of a file, a saved model, or a run, whose best checkpoint they are."""
+    """Return the weights of a file, a saved model, or a run, of which they are the last."""
     if not is_run(path):
         return read_weights(path)
-    run = load_run(path, "best")
+    run = load_run(path)
     variables = jax.device_get(run.variables)
     network = dataclasses.asdict(run.config.model)
     return weights_of(variables, str(path), network, class_names=run.class_names)
@@ -381,7 +381,7 @@ def _check_examples(data: Dataset) -> None:
 def _check_present(config: Config, data: Dataset) -> None:
     """Refuse training images without one of the classes, where the config mixes or evens out classes."""
     reasons = {
-        "--sampling balanced": config.data.sampling == "balanced",
+        f"--sampling {config.data.sampling}": config.data.sampling != "uniform",
         "--mixup": config.augment.mixup,
         "--cutmix": config.augment.cutmix,
     }

@@ -130,7 +130,7 @@ class Teachers:
 
 
 def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
-    """Return the teachers that a config names, each with its best checkpoint.
+    """Return the teachers that a config names, each as it was after its last epoch, which no validation split chose.
 
     Args:
         config: The config of the run that learns, which names its network.
@@ -138,14 +138,12 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
         model: Its network. A teacher whose network is not one of jaxfer's is taken to be of the same.
 
     Raises:
-        UserError: A folder holds no run, or one of other classes, of images of another size, or of a network that
-            is neither jaxfer's nor that of the run.
+        UserError: A folder holds no run, or one of other classes, of images of another size, of a network that is
+            neither jaxfer's nor that of the run, or one that has not finished its epochs.
     """
     runs, notes = [], []
     for folder in config.distill.teachers:
-        if not (folder / "config.json").is_file():
-            raise UserError(f"the teacher {folder} is no run (no config.json): pass the folder of one (--teachers)")
-        own = read_config(folder)
+        own = read_config(folder, "pass the folder of a finished run (--teachers)")
         if own.data.vocabulary != data.class_names:
             raise UserError(
                 f"the teacher {folder} tells {', '.join(own.data.vocabulary)}, and {data.source} has "
@@ -163,7 +161,12 @@ def load_teachers(config: Config, data: Dataset, model: Network) -> Teachers:
                 f"the teacher {folder} has the network {own.model.variant}, which is neither jaxfer's nor that of this "
                 "run: pass teachers of these (--teachers)"
             )
-        run = load_run(folder, "best", model=None if is_ours else model)
+        run = load_run(folder, model=None if is_ours else model)
+        if run.epoch < own.epochs:
+            raise UserError(
+                f"the teacher {folder} has finished {run.epoch} of its {own.epochs} epochs: resume it first, or pass "
+                "finished runs (--teachers)"
+            )
         # Not on a device meanwhile, whose memory the run needs.
         runs.append(dataclasses.replace(run, variables=jax.device_get(run.variables)))
         if run.fingerprint != data.fingerprint:

@@ -66,7 +66,7 @@ def test_a_run_is_born_again_and_resumed(jaxfer, tmp_path):
     (tmp_path / "first").rename(tmp_path / "moved")
     code, _, error = jaxfer(*resume)
     assert code == 2
-    assert "error: the teacher first is no run (no config.json): pass the folder of one (--teachers)" in error
+    assert "error: first holds no run (no config.json): pass the folder of a finished run (--teachers)" in error
     assert jaxfer(*resume, "--teachers", "moved")[0] == 0
 
 

@@ -235,6 +235,7 @@ def test_balanced_weights_need_every_class(data):
     ("section", "fields", "words"),
     [
         ("data", {"sampling": "balanced"}, "train of small data has no image of anger, and --sampling balanced needs"),
+        ("data", {"sampling": "sqrt"}, "train of small data has no image of anger, and --sampling sqrt needs"),
         ("augment", {"mixup": 0.2}, "has no image of anger, and --mixup needs some of every class: pass data that"),
         ("augment", {"cutmix": 1.0}, "has no image of anger, and --cutmix needs some of every class: pass data that"),
         ("loss", {"logit_adjustment": 1.0}, "there is none of class 6: pass data that has them all, or 0"),

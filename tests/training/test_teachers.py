@@ -22,6 +22,7 @@ from jaxfer.devices.consensus import Agreement
 from jaxfer.emotions import AFFECTNET_7
 from jaxfer.errors import UserError
 from jaxfer.models import unit_range
+from jaxfer.models.pretrained import SHIPPED
 from jaxfer.runs.load import load_run
 from jaxfer.tasks import Votes
 from jaxfer.training import Callback, HostFeed, Program, ResidentFeed, Run, fit, fit_together
@@ -70,7 +71,7 @@ def test_the_column_of_a_view_is_what_the_teacher_says_of_that_very_view(data, t
     train = dataclasses.replace(data.train, columns=columns)
     batch = Batches(train, 44, seed=0)[0]
     shown = show_views(jax.random.key(1), batch, found.views)
-    variables = load_run(teachers["one"], "best", model=Convolutional()).variables
+    variables = load_run(teachers["one"], model=Convolutional()).variables
     logits = Convolutional().apply(variables, shown["image"])["logits"]
     # The digits of float16.
     np.testing.assert_allclose(shown["teacher_logits"], jax.nn.log_softmax(logits), rtol=2**-10)
@@ -129,7 +130,7 @@ def test_a_network_agrees_with_its_teacher_more_than_one_that_was_not_taught(tmp
             notes.extend(run.notes)
 
     states = [fit(one, dataset_of(train, val), model=Linear(), callbacks=[Notes()])[0] for one in (student, config)]
-    says = [load_run(tmp_path / "teacher", "best", model=Linear()).variables, *(state.variables for state in states)]
+    says = [load_run(tmp_path / "teacher", model=Linear()).variables, *(state.variables for state in states)]
     said = [np.asarray(Linear().apply(v, val.images)["logits"]).argmax(axis=1) for v in says]
     agreement = [(said[0] == other).mean() for other in said[1:]]
     assert agreement[0] > 0.6 > 0.3 > agreement[1], agreement
@@ -204,7 +205,7 @@ def test_runs_side_by_side_are_taught_as_alone(data, teachers):
 
 def test_a_transform_of_ones_own_that_writes_the_column_is_a_teacher(data, teachers):
     config = dataclasses.replace(CONFIG, augment=AugmentConfig())
-    variables = load_run(teachers["same"], "best", model=MODEL).variables
+    variables = load_run(teachers["same"], model=MODEL).variables
 
     def teacher(key, batch):
         return batch | {"teacher_logits": MODEL.apply(variables, batch["image"])["logits"]}
@@ -256,8 +257,8 @@ def test_a_head_of_votes_is_taught_by_the_teachers_that_have_it(tmp_path, monkey
     _, columns = asked(tmp_path / "classes", data, Voting(votes=False), heads=heads)
     assert set(columns) == {"teacher_logits"}
     # Of several, those that have the head: as load_run would return them for networks of jaxfer's own.
-    networks = {name: load_run(tmp_path / name, "best", model=Voting(name == "both")) for name in ("both", "classes")}
-    monkeypatch.setattr(home, "load_run", lambda folder, checkpoint, model: networks[folder.name])
+    networks = {name: load_run(tmp_path / name, model=Voting(name == "both")) for name in ("both", "classes")}
+    monkeypatch.setattr(home, "load_run", lambda folder, model: networks[folder.name])
     _, alone = asked(tmp_path / "both", data, Voting(), heads=heads)
     _, mixed = asked([tmp_path / "both", tmp_path / "classes"], data, Voting(), heads=heads)
     np.testing.assert_array_equal(mixed["teacher_votes"], alone["teacher_votes"])
@@ -404,9 +405,13 @@ def test_teachers_that_are_none_are_refused_in_a_sentence_and_nothing_is_begun(d
     order = changed(same, tmp_path / "order", "data", classes=AFFECTNET_7[::-1])
     size = changed(same, tmp_path / "large", "data", image_size=64)
     ours = changed(same, tmp_path / "ours", "model", variant="published")
+    unfinished = shutil.copytree(same, tmp_path / "unfinished")
+    (unfinished / "config.json").write_text(to_json(dataclasses.replace(load_run(same, model=MODEL).config, epochs=50)))
     for folder, words in {
-        tmp_path / "nowhere": r"the teacher .*nowhere is no run \(no config\.json\): pass the folder of one",
-        empty: r"the teacher .*empty is no run \(no config\.json\): pass the folder of one \(--teachers\)",
+        tmp_path / "nowhere": r"nowhere holds no run \(no config\.json\): pass the folder of a finished run",
+        empty: r"empty holds no run \(no config\.json\): pass the folder of a finished run \(--teachers\)",
+        SHIPPED["small"]: r"small holds no run but a model that was saved: pass the folder of .* \(--teachers\)",
+        unfinished: r"has finished 2 of its 50 epochs: resume it first, or pass finished runs \(--teachers\)",
         begun: "has no checkpoint yet: train it for at least one epoch",
         classes: "tells neutral, .*, anger, contempt, and noise has neutral, .*, anger: pass teachers of the same",
         order: "tells anger, .*, neutral, and noise has neutral, .*, anger: pass teachers of the same classes in",
