@@ -13,6 +13,7 @@ import json
 from machine import machine
 from places import places
 
+from jaxfer import UserError
 from jaxfer.cli.program import run
 from jaxfer.reports.finished_run import read_run
 
@@ -31,6 +32,9 @@ def main() -> None:
     record = {"machine": machine(), "summary": summary, "history": run.history}
     if evaluation:
         found = json.loads(evaluation.read_text())
+        same = ("split", "examples")
+        if not found["statistics_images"] or [found[name] for name in same] != [summary["val"][name] for name in same]:
+            raise UserError(f"{evaluation} is no evaluation of {run_dir} with --statistics-images on its own split")
         record["measured_anew"] = {name: found[name] for name in MEASURED_ANEW}
     out.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -26,9 +26,14 @@ from jaxfer import FaceModel, UserError, load, load_model, load_run, save_model
 from jaxfer.cli.program import run
 from jaxfer.config import Views
 from jaxfer.data.layouts.fer2013.votes import CHOICES, majority
+from jaxfer.data.transforms import ViewGrid
 from jaxfer.emotions import AFFECTNET_8, from_word
 from jaxfer.evaluation import Evaluation, Predictions, evaluate, wilson_interval
 from jaxfer.inference.model import WEIGHTS
+from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.runs.folder import CHECKPOINTS
+from jaxfer.runs.load import Trained
+from jaxfer.training.teachers import Teachers
 
 LEFT_OUT = ("inputs", "environment", "data", "by", "checkpoint", "run", "calibration")
 """What of an evaluation is said elsewhere in the file, or belongs to the machine."""
@@ -38,7 +43,8 @@ def main() -> None:
     """Save, read back, evaluate, and write the numbers."""
     run_dir, folder, out, first = places(__doc__, "run_dir", "model_dir", "out", "first?")
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    before = _runs_before([line["sha256"] for line in lines if line["kind"] == "pretrained"], [first] if first else [])
+    begun = [line for line in lines if line["kind"] == "pretrained"]
+    before = _runs_before([line["sha256"] for line in begun], [first] if first else [])
     trained = load_run(run_dir, "last")
     data = load(trained.config.data)
     save_model(FaceModel.of_run(trained, data.class_names), folder)
@@ -53,7 +59,8 @@ def main() -> None:
         "epochs": config.epochs,
         "dtype": config.model.dtype,
         "learning_rate": config.optimizer.learning_rate,
-        "teachers": len(config.distill.teachers),
+        "drawn_anew": _layers([name for line in begun for name in line["missing"]]),
+        "teachers": _teachers(trained),
         "seconds": summary["seconds"],
         "machine": machine(),
         "versions": summary["environment"],
@@ -98,6 +105,30 @@ def _runs_before(begun: list[str], first: list[Path]) -> list[dict[str, Any]]:
     return [run for file in files for run in file["runs"]]
 
 
+def _layers(arrays: list[str]) -> list[str]:
+    """Return the layers of arrays such as `params/head/bias`, each once."""
+    return list(dict.fromkeys(name.split("/")[1] for name in arrays))
+
+
+def _teachers(trained: Trained) -> list[dict[str, Any]]:
+    """Return which checkpoint of each teacher taught a run, as the hash that its own checkpoint holds has them.
+
+    Releases before took the best checkpoint by validation accuracy, those of today take the last one.
+    """
+    folders, views = trained.config.distill.teachers, ViewGrid.of(trained.config.augment, 1)
+    if not folders:
+        return []
+    with Checkpoints(trained.run_dir / CHECKPOINTS, read_only=True) as checkpoints:
+        taught_by = checkpoints.notes(trained.step)["teachers"]
+    for choice in ("last", "best"):
+        runs = tuple(load_run(folder, choice) for folder in folders)
+        if taught_by == Teachers(runs, views).fingerprint:
+            return [{"epoch": run.epoch, "of": run.config.epochs, "chosen": run.chosen} for run in runs]
+    raise UserError(
+        "the run was taught by other teachers than its config names: put back the folders that it began with"
+    )
+
+
 def _numbers(one: Evaluation) -> dict[str, Any]:
     return {name: value for name, value in one.to_dict().items() if name not in LEFT_OUT}
 
@@ -111,18 +142,28 @@ def _votes(one: Evaluation) -> dict[str, Any]:
 
     `majority` keeps the faces of which more than half of the votes are for one expression, single votes left out;
     `plurality` those of which no answer has more votes than an expression, the first in FER+'s order among equals.
+    And `share`: how probable the network calls its own answer on average, beside the share of people who gave it.
     """
     counts = np.nan_to_num(cast(np.ndarray, one.split.columns["votes"])).astype(int)  # [n, 10]; NaN where unknown
     names = np.array([from_word(choice) or "" for choice in CHOICES])
-    predicted = names[one.predictions.heads["votes"][:, :8].argmax(1)]
+    logits = one.predictions.heads["votes"][:, :8]  # of the expressions alone, as a model answers
+    rows, top = np.arange(len(logits)), logits.argmax(1)
     seen = {
         "majority": np.array([from_word(majority(row) or "") for row in counts.tolist()]),
         "plurality": np.where(counts.any(axis=1), names[counts.argmax(axis=1)], ""),
     }
     labels = np.array(one.data.class_names)[one.split.labels]
+    kept = np.where(counts > 1, counts, 0)[:, :8]  # as they are learnt
+    voted, people = kept.any(axis=1), kept / np.maximum(kept.sum(axis=1, keepdims=True), 1)
+    said = np.asarray(jax.nn.softmax(logits))
     return {
-        "network": {rule: _agreement(predicted, classes) for rule, classes in seen.items()},
+        "network": {rule: _agreement(names[top], classes) for rule, classes in seen.items()},
         "label": {rule: _agreement(labels, classes) for rule, classes in seen.items()},
+        "share": {
+            "examples": int(voted.sum()),
+            "said": float(said[rows, top][voted].mean()),
+            "people": float(people[rows, top][voted].mean()),
+        },
     }
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training_of_weights import command, epochs
+from training_of_weights import command, epochs, selection, unlike_the_command
 
 from jaxfer.evaluation import wilson_interval
 from jaxfer.inference.model import SHIPPED
@@ -23,6 +23,8 @@ SHOWN = {
     "ten": "those five and their mirror images",
 }
 """What the network is shown, in words; see `jaxfer.models.views`."""
+
+NEWLINE = "\n"
 
 
 def main() -> None:
@@ -41,7 +43,7 @@ def card(name: str, found: dict[str, Any]) -> str:
     made, one, votes = found["made"], found["views"]["one"], found["votes"]["network"]
     config, network, file = made["config"], found["network"], found["file"]
     clean = one["without_copies"]
-    warm = one["temperature"]
+    warm, apart, share = one["temperature"], unlike_the_command(found), found["votes"].get("share")
     return f"""---
 license: apache-2.0
 library_name: jaxfer
@@ -77,7 +79,8 @@ luma, 0.299 red + 0.587 green + 0.114 blue; each image is standardised inside of
 ## Two answers, and which one to use
 
 The network was taught two things about the same faces. FER2013's own label says with which word an image was searched for;
-what most people see in the face is that label in {found["votes"]["label"]["plurality"]["accuracy"]:.0%} of them. FER+'s votes are what ten people saw.
+what most people see in the face (rule “plurality” below) is that label in {found["votes"]["label"]["plurality"]["accuracy"]:.0%} of {found["votes"]["label"]["plurality"]["examples"]:,} faces of {one["split"]}. FER+'s
+votes are what ten people saw.
 
 | answer | what it predicts | use it for |
 |---|---|---|
@@ -112,7 +115,7 @@ What people saw (`votes`), on the same split:
 |---|---|---|---|
 | majority: more than half of the votes for one expression, single votes left out | {votes["majority"]["examples"]:,} | {votes["majority"]["accuracy"]:.4f} | {between(votes["majority"]["interval"])} |
 | plurality: most votes for an expression, the first of equals | {votes["plurality"]["examples"]:,} | {votes["plurality"]["accuracy"]:.4f} | {between(votes["plurality"]["interval"])} |
-
+{f"{NEWLINE}Probabilities of `votes` are meant as shares of people: the network gives its own answer {share['said']:.3f} on average, and {share['people']:.3f} of the{NEWLINE}people gave it, single votes left out (n = {share['examples']:,}). No temperature was fitted to them.{NEWLINE}" if share else ""}
 | expression (majority) | recall | interval | faces |
 |---|---|---|---|
 {rows_of_votes(votes["majority"]["recall"])}
@@ -120,15 +123,16 @@ What people saw (`votes`), on the same split:
 ## How it was made
 
 - Data: FER2013's Training, {found["train"]["examples"]:,} images, all of them; FER+'s votes for the same images. Fingerprint `{made["data"]}`.
-- Selection: none. {epochs(found)}, each by a schedule fixed before it began; the network
-  of the last epoch, its parameters averaged over steps (decay {config["optimizer"]["ema"]}). {one["split"]} chose no epoch and stopped nothing; the
-  temperature alone was fitted on it.{after_the_first(found)}
+- Runs: {epochs(found)}, each by a schedule fixed before it began; the network of the last epoch,
+  its parameters averaged over steps (decay {config["optimizer"]["ema"]}, from less in the first steps), its statistics of normalisation measured anew on
+  {config["optimizer"]["statistics_images"]:,} training images. Labels smoothed by {config["loss"]["label_smoothing"]:g}; mirror images, crops, turns, scales, light, and an erased patch.
+- Selection: {selection(found)} The temperature was fitted on it.
 - Recipe: the preset `small` of jaxfer {made["version"]}, seed {config["seed"]}:
 
   ```
   {command(found)}
   ```
-
+{f"{NEWLINE}  The runs that were made differ from those of this command: {apart}.{NEWLINE}" if apart else ""}
 {chr(10).join(map(trained, found["runs"]))}
 - On another processor or version the last bits of every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.
@@ -150,20 +154,11 @@ that the photographs' rights are not cleared is yours to judge. No image is part
 """
 
 
-def after_the_first(found: dict[str, Any]) -> str:
-    """Return what chose that there are several runs, where there are."""
-    before = [f"{run['scores']['accuracy']:.4f}" for run in found["runs"][:-1]]
-    split = found["views"]["one"]["split"]
-    each = " each time" if before[1:] else ""
-    words = f"That a further run followed was decided{each} when the one before had been scored on {split}"
-    return f"\n  {words} ({', '.join(before)})." if before else ""
-
-
 def trained(run: dict[str, Any]) -> str:
     """Return where one of the runs was made."""
     machine, versions = run["machine"], run["versions"]
     with_what = ", ".join(f"{library} {versions[library]}" for library in ("python", "jax", "flax", "optax"))
-    taught = ", taught by the run before," if run.get("teachers") else ""
+    taught = ", taught by the run before," if run["teachers"] else ""
     return (
         f"- {run['epochs']} epochs in {run['dtype']} at {run['learning_rate']:g}{taught} took {run['seconds'] / 60:.0f} minutes on "
         f"{machine['cores']} cores of an {machine['processor']} with {machine['vectors']}, beside other work; {with_what}."

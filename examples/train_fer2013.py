@@ -3,14 +3,13 @@
 python examples/train_fer2013.py fer2013.csv                                # 100 epochs, scored on PublicTest
 python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv         # a second head learns what people saw
 python examples/train_fer2013.py fer2013.csv --epochs 30 --then 24          # and a second run from its network
-python examples/train_fer2013.py fer2013.csv --born-again 30                # and one that the run before teaches
+python examples/train_fer2013.py fer2013.csv --then-taught 30               # and one that the run before teaches
 python examples/train_fer2013.py fer2013.csv --run-dir runs/NAME --resume   # go on after an interruption
 
 Both files together become an npz of their rows beside the run, which jaxfer reads as FER2013 with votes.
 """
 
 import argparse
-import csv
 import dataclasses
 import io
 from pathlib import Path
@@ -22,28 +21,29 @@ from jaxfer.cli.program import run
 from jaxfer.cli.start import start_jax
 from jaxfer.files import write
 
-CHOICES = 10  # columns of votes, the last of fer2013new.csv
-
 
 def join(faces: Path, votes: Path, joined: Path) -> None:
     """Write the rows of `fer2013.csv` and the votes of `fer2013new.csv`, one line for each of them, as one npz."""
     from jaxfer.data.layouts.fer2013.csv_file import USAGES, rows
+    from jaxfer.data.layouts.fer2013.votes_file import votes_in
 
-    found = list(rows(faces))
-    for row in found:
+    if faces.suffix == ".npz":
+        raise UserError(f"{faces} is an npz, which has its votes inside, if any: leave out --votes")
+    found, voted = list(rows(faces)), votes_in(votes)
+    if len(voted) != len(found):
+        raise UserError(f"{votes} has {len(voted):,} rows and {faces} has {len(found):,}: pass the files as published")
+    for row, vote in zip(found, voted, strict=True):
         if row.image is None or row.code not in range(7) or row.usage not in USAGES:
             raise UserError(f"{faces} line {row.line} is not as published ({row.damage or 'another code or usage'})")
-    with votes.open(newline="") as lines:
-        counts = np.array([line[-CHOICES:] for line in list(csv.reader(lines))[1:]], np.uint8)
-    if len(counts) != len(found):
-        raise UserError(f"{votes} has {len(counts):,} rows and {faces} has {len(found):,}: pass the files as published")
+        if vote.counts is None:
+            raise UserError(f"{votes} line {vote.line} is not as published: its ten last values are no counts of votes")
     npz = io.BytesIO()
     np.savez_compressed(
         npz,
         images=np.array([row.image for row in found]),
         labels=np.array([row.code for row in found], np.uint8),
         usage=np.array([USAGES.index(row.usage) for row in found], np.uint8),
-        ferplus_votes=counts,
+        ferplus_votes=np.array([vote.counts for vote in voted], np.uint8),
     )
     joined.parent.mkdir(parents=True, exist_ok=True)
     write(npz.getvalue(), joined)
@@ -74,7 +74,7 @@ def main() -> None:
         "--then", type=int, default=0, metavar="EPOCHS", help="of a run from its network, at half the rate"
     )
     flags.add_argument(
-        "--born-again", type=int, default=0, metavar="EPOCHS", help="of such a run that the one before teaches, too"
+        "--then-taught", type=int, default=0, metavar="EPOCHS", help="of such a run that the one before teaches, too"
     )
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -87,7 +87,7 @@ def main() -> None:
     faces = asked.faces
     if asked.votes is not None:
         faces = asked.run_dir.with_name(f"{asked.run_dir.name}-fer2013.npz")
-        if not faces.exists():
+        if not (asked.resume and faces.exists()):
             join(asked.faces, asked.votes, faces)
     config = PRESETS["small"]
     config = dataclasses.replace(
@@ -97,12 +97,17 @@ def main() -> None:
         seed=asked.seed,
     )
     data = load(config.data)
+    if data.source.startswith("FER+"):
+        raise UserError(
+            f"{asked.faces} has FER+'s votes beside it, whose majority would be its labels in place of FER2013's: name "
+            "them (--votes), or move them away"
+        )
     if "votes" in data.train.columns:
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, heads=("votes",)))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=asked.dtype))
     print_data(data)
     runs = [(asked.run_dir, config)]
-    for name, epochs, taught in (("then", asked.then, False), ("born-again", asked.born_again, True)):
+    for name, epochs, taught in (("then", asked.then, False), ("then-taught", asked.then_taught, True)):
         if epochs:
             runs.append((asked.run_dir.with_name(f"{asked.run_dir.name}-{name}"), following(*runs[-1], epochs, taught)))
     for run_dir, config in runs:

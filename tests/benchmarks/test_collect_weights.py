@@ -79,6 +79,15 @@ def test_what_most_people_saw_is_told_by_both_rules(collected):
         labels = np.array(data.class_names)[data.val.labels[kept]]
         assert json.loads(found)["votes"]["label"][rule]["accuracy"] == pytest.approx(np.mean(labels == seen))
         assert sum(one["examples"] for one in said[rule]["recall"].values()) == kept.sum()
+    kept = np.where(votes > 1, votes, 0)[:, :8]
+    known, answers = kept.any(1), model.probabilities(data.val.images, "votes").argmax(1)
+    # In FER+'s order, which is not that of a model's names.
+    order = [model.names("votes").index(from_word(choice)) for choice in CHOICES[:8]]
+    people = kept[np.arange(len(kept)), np.argsort(order)[answers]] / np.maximum(kept.sum(1), 1)
+    share = json.loads(found)["votes"]["share"]
+    assert share["examples"] == known.sum()
+    assert share["people"] == pytest.approx(people[known].mean())
+    assert share["said"] == pytest.approx(model.probabilities(data.val.images, "votes").max(1)[known].mean(), rel=1e-5)
 
 
 @pytest.mark.long

@@ -47,6 +47,33 @@ def test_the_table_in_the_readme_is_what_the_measured_files_say(make_results, me
     assert make_results.measured_runs(*measured[:3]) in (ROOT / "README.md").read_text()
 
 
+def test_the_calibration_errors_are_what_the_measured_files_say(make_results, measured):
+    assert make_results.calibration_errors(*measured[1:3]) in (ROOT / "docs" / "calibration.md").read_text()
+
+
+def test_what_chose_a_network_and_how_it_was_made_otherwise_is_said(script):
+    words = script("training_of_weights")
+    best = {"epoch": 23, "of": 24, "chosen": "best"}
+    runs = [
+        {"epochs": 30, "dtype": "bfloat16", "drawn_anew": [], "teachers": [], "scores": {"accuracy": 0.68}},
+        {"epochs": 24, "dtype": "float32", "drawn_anew": ["head"], "teachers": [], "scores": {"accuracy": 0.69}},
+        {"epochs": 20, "dtype": "float32", "drawn_anew": [], "teachers": [best], "scores": {"accuracy": 0.7}},
+    ]
+    found = {"runs": runs, "views": {"one": {"split": "PublicTest"}}, "made": {"config": {"seed": 2}}}
+    assert words.command(found).endswith("--epochs 30 --then 24 --then-taught 20 --seed 2")
+    assert words.unlike_the_command(found) == (
+        "run 1 computed in bfloat16; run 2 drew its last layers anew (head); "
+        "run 3 was taught by epoch 23 of 24, the best on PublicTest, in place of the last"
+    )
+    chosen = words.selection(found)
+    assert "It chose the epoch of the teacher, 23 of 24." in chosen
+    assert "had been scored on PublicTest (0.6800, 0.6900), so that the number is a little optimistic" in chosen
+    alone = found | {"runs": [runs[0] | {"dtype": "bfloat16"}]}
+    assert words.command(alone).endswith("--epochs 30 --seed 2 --dtype bfloat16")
+    assert words.unlike_the_command(alone) == ""
+    assert words.selection(alone).endswith("whose last one is scored.")
+
+
 def test_measured_files_name_no_path_of_the_machine_they_come_from():
     for file in RESULTS.glob("*.json"):
         assert not re.search(r"/(home|root|tmp|work)/", file.read_text())

@@ -248,7 +248,8 @@ def fer2013(folder, rows=42, votes=42):
         for row in range(votes):
             counts = [0] * 10
             counts[row % 8] = 10
-            file.write(f"Training,fer{row:07d}.png,{','.join(map(str, counts))}\n")
+            usage = "PublicTest" if row >= rows // 2 else "Training"
+            file.write(f"{usage},fer{row:07d}.png,{','.join(map(str, counts))}\n")
 
 
 def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monkeypatch, capsys):
@@ -270,7 +271,7 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     assert (model.answer, model.image_size, model.names("expression")) == ("votes", 32, AFFECTNET_7)
     assert str(tmp_path) not in (tmp_path / "run" / "model-epoch-1" / "config.json").read_text()
     arguments = ["faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run", "--epochs", "1"]
-    monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments, "--then", "2", "--born-again", "1", "--resume"])
+    monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments, "--then", "2", "--then-taught", "1", "--resume"])
     runpy.run_path(str(ROOT / "examples" / "train_fer2013.py"), run_name="__main__")
     second = json.loads((tmp_path / "run-then" / "summary.json").read_text())
     assert (second["epochs"], second["config"]["optimizer"]["learning_rate"]) == (2, 0.05)
@@ -278,10 +279,28 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     [begun] = [line for line in map(json.loads, lines) if line["kind"] == "pretrained"]
     assert (begun["source"], begun["origin"]) == ("run/model-epoch-1/model.safetensors", "jaxfer's own")
     assert load_model(tmp_path / "run-then" / "model-epoch-2").answer == "votes"
-    born_again = json.loads((tmp_path / "run-born-again" / "summary.json").read_text())
-    assert born_again["epochs"] == 1
-    assert born_again["config"]["distill"]["teachers"] == ["run-then"]
-    assert born_again["config"]["model"]["pretrained"] == "run-then/model-epoch-2"
+    taught = json.loads((tmp_path / "run-then-taught" / "summary.json").read_text())
+    assert taught["epochs"] == 1
+    assert taught["config"]["distill"]["teachers"] == ["run-then"]
+    assert taught["config"]["model"]["pretrained"] == "run-then/model-epoch-2"
+
+
+def test_files_that_are_no_votes_for_these_faces_are_refused(tmp_path, refused):
+    fer2013(tmp_path / "faces")
+    lines = (tmp_path / "faces" / "fer2013new.csv").read_text().splitlines()
+    (tmp_path / "damaged.csv").write_text("\n".join([*lines[:4], lines[4].replace("10", "ten"), *lines[5:]]))
+    script, faces = ROOT / "examples" / "train_fer2013.py", "faces/fer2013.csv"
+    for arguments, words in {
+        (faces, "--votes", "nowhere.csv"): "nowhere.csv",
+        (faces, "--votes", "damaged.csv"): "damaged.csv line 5 is not as published: its ten last values are no counts",
+        (faces, "--votes", faces): f"{faces} does not name its columns: add the header Usage,Image name,neutral",
+        ("some.npz", "--votes", "faces/fer2013new.csv"): "some.npz is an npz, which has its votes inside, if any",
+        (faces,): "has FER+'s votes beside it, whose majority would be its labels in place of FER2013's: name them",
+    }.items():
+        errors = refused(script, *arguments, "--run-dir", "run")
+        assert words in errors, errors
+        assert "Traceback" not in errors
+        assert not (tmp_path / "run").exists()
 
 
 def test_votes_of_other_rows_than_fer2013s_are_refused(tmp_path, refused):
