@@ -59,7 +59,7 @@ class Run:
     summary: dict[str, Any]
 
     def tells(self, name: str) -> bool:
-        """Return whether every epoch has this number, which releases before may not have logged."""
+        """Return whether every epoch has this number, which the run may not have known, or its release not logged."""
         return all(name in line for line in self.history)
 
     @property

@@ -103,7 +103,7 @@ def fit(
     Returns:
         The final state, and one row for each epoch. A row has:
 
-        - `epoch`, `step`, `seconds` since the start, and `learning_rate`;
+        - `epoch`, `step`, `seconds` since the start, and, unless `optimizer` is passed, `learning_rate`;
         - `loss` and `accuracy` of the training batches, in training mode;
         - `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the whole validation split after the
           epoch;
@@ -287,7 +287,7 @@ class _Going:
         # The losses of training are those before each update: what the last one did is seen here alone.
         self.failure = self.failure or divergence(done, np.array([val.loss]), self.history.saved_step, "validation ")
         if self.failure is None:
-            rate = float(jnp.asarray(self._rate(done - 1)))
+            rate = None if self._rate is None else float(jnp.asarray(self._rate(done - 1)))
             self.history.add(epoch_row(done, per_epoch, self.history.seconds, rate, trained, val))
 
     def save(self, done: int, per_epoch: int, state: TrainState, running: Metrics) -> None:
@@ -382,7 +382,7 @@ def divergence(
 
 
 def epoch_row(
-    step: int, per_epoch: int, seconds: float, learning_rate: float, trained: Scores, val: Scores
+    step: int, per_epoch: int, seconds: float, learning_rate: float | None, trained: Scores, val: Scores
 ) -> dict[str, Any]:
     """Return the row of an epoch, as in `metrics.jsonl`.
 
@@ -390,12 +390,13 @@ def epoch_row(
         step: Number of steps done, at the end of the epoch.
         per_epoch: Steps in an epoch.
         seconds: Seconds of training so far.
-        learning_rate: That of the epoch's last step.
+        learning_rate: That of the epoch's last step; None, where it is not known, leaves it out.
         trained: Scores of the epoch's training batches.
         val: Scores of the validation split after it.
     """
     row = {"kind": "epoch", "epoch": step // per_epoch, "step": step, "seconds": round(seconds, 2)}
-    row |= {"learning_rate": learning_rate, "loss": trained.loss, "accuracy": trained.accuracy}
+    row |= {} if learning_rate is None else {"learning_rate": learning_rate}
+    row |= {"loss": trained.loss, "accuracy": trained.accuracy}
     measured = {name: getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")} | val.tasks
     return row | {f"val_{name}": value for name, value in measured.items() if not name.endswith("_examples")}
 
