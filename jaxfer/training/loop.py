@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxfer.config import Config, without_places
+from jaxfer.config import Config, ModelConfig, without_places
 from jaxfer.data.batches import Batches, Rows, stack
 from jaxfer.data.dataset import Dataset
 from jaxfer.data.transforms import Transform
@@ -24,7 +24,7 @@ from jaxfer.devices.placement import Parallel
 from jaxfer.errors import Diverged, Interrupted, UserError
 from jaxfer.interrupt import stop_on_signals
 from jaxfer.metrics import Metrics, Scores
-from jaxfer.models import Network
+from jaxfer.models import Network, name_of
 from jaxfer.runs.history import History
 from jaxfer.tasks import Task
 from jaxfer.training.callbacks import Begun, Callback
@@ -114,11 +114,14 @@ def fit(
     Raises:
         Interrupted: SIGINT or SIGTERM came. It has what there is by then: `state, rows = interrupted.outcomes[0]`.
         Diverged: The loss is no longer finite.
-        UserError: The disk fails, the config does not fit the data, or a transform makes labels that are no class.
+        UserError: The disk fails, the config does not fit the data, or says of `model` what that has no field for, or a
+            transform makes labels that are no class.
         ValueError: `program` does not serve this run.
 
     Whatever is raised, the checkpoints are intact.
     """
+    if model is not None and not resume:
+        _check_obeyed(config.model, model)
     if program is None:
         options = {"parallel": parallel, "feed": feed, "model": model, "optimizer": optimizer}
         program = Program(config, data, **options, tasks=tasks, transforms=transforms, gradient=gradient)
@@ -130,6 +133,18 @@ def fit(
     if isinstance(outcome, Diverged):
         raise outcome
     return outcome
+
+
+def _check_obeyed(config: ModelConfig, model: Network) -> None:
+    """Refuse what a config says of a network that has no such field: its run would claim what nobody did."""
+    # Of a run that goes on it is taken as it is: releases before did not refuse it.
+    for name, default in (("dropout", 0.0), ("dtype", "float32")):
+        value = getattr(config, name)
+        if value != default and not hasattr(model, name):
+            raise UserError(
+                f"{name} is {value} in the config, and {name_of(model)} has no field {name} and so does not know it: "
+                f"leave it {default}, and let the network decide"
+            )
 
 
 def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverged]:
