@@ -388,6 +388,24 @@ def test_a_config_that_says_what_a_network_of_ones_own_decides_is_refused(data, 
         fit(config, data, model=Tiny())
 
 
+@pytest.mark.parametrize("fields", [{"dropout": 0.5}, {"dtype": "bfloat16"}], ids=str)
+def test_a_config_that_says_what_a_network_of_ones_own_does_not_know_is_refused_where_a_run_begins(
+    data, fields, tmp_path
+):
+    ((name, value),) = fields.items()
+    config = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, **fields), epochs=1)
+    with pytest.raises(UserError, match=rf"{name} is {value} in the config, and .*:Tiny has no field {name}"):
+        fit(config, data, model=Tiny(), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # As releases before began it: it is read and goes on.
+    program = Program(config, data, model=Tiny())
+    fit(config, data, program=program, run_dir=tmp_path / "run")
+    assert getattr(load_run(tmp_path / "run", model=Tiny()).config.model, name) == value
+    longer = dataclasses.replace(config, epochs=2)
+    _, rows = fit(longer, data, model=Tiny(), run_dir=tmp_path / "run", resume=True)
+    assert len(rows) == 2
+
+
 # One program for many runs
 
 

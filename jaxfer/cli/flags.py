@@ -94,7 +94,10 @@ class ConfigFlags:
             raise UserError(f"--resume needs the folder to go on with: pass {flag}")
         config = cls.begun_with(known.folder) if known.resume else PRESETS[known.preset]
         if known.network is not None:
-            config = dataclasses.replace(config, model=config.model.naming(known.network))
+            model = config.model.naming(known.network)
+            # A preset says these of its own network. A run that goes on has to say what it said when it began.
+            model = model if known.resume else dataclasses.replace(model, dropout=0.0, dtype="float32")
+            config = dataclasses.replace(config, model=model)
         fields: dict[str, Any] = {cls.FOLDER: known.folder}
         return cls(config=config, preset=known.preset, resume=known.resume, network=known.network, **fields)
 

@@ -98,29 +98,6 @@ class Split:
         """The share of the class with the most faces, which is what always answering it scores; NaN without a face."""
         return float(np.bincount(self.labels).max() / len(self)) if len(self) else math.nan
 
-    @property
-    def valence(self) -> np.ndarray | None:
-        """That column; None where the data has none."""
-        return self.columns.get("valence")
-
-    @property
-    def arousal(self) -> np.ndarray | None:
-        """That column; None where the data has none."""
-        return self.columns.get("arousal")
-
-    @property
-    def soft_labels(self) -> np.ndarray | None:
-        """The column `soft_label`; None where labels are to be learnt as they are."""
-        return self.columns.get("soft_label")
-
-    @property
-    def affect(self) -> np.ndarray | None:
-        """Valence and arousal, float32 [n, 2], NaN where the data does not say; None where it never does."""
-        if self.valence is None and self.arousal is None:
-            return None
-        unknown = np.full(len(self), np.nan, np.float32)
-        return np.stack([unknown if values is None else values for values in (self.valence, self.arousal)], axis=1)
-
 
 class LazySplits(Mapping[str, Split]):
     """Splits of which some are decoded when they are asked for, and then kept.

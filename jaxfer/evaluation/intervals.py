@@ -5,6 +5,13 @@ the percentile interval: Efron, "Bootstrap Methods: Another Look at the Jackknif
 and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. It says what other images of the same kind would
 change. It does not say what another seed would change: train several for that. Images that are copies of each other
 make it too narrow.
+
+A percentile interval is as biased as its resamples, and of few images a score can lie above its own. R2 of a resample
+is measured against the resample's class shares, which fit it better than those of the split do: it is lower on average,
+by about (1 - R2) / n, and more where classes are rare. And a class that a resample has not drawn scores 0 in its R2 and
+its macro F1. As n grows the bias vanishes beside the length, but not for R2 of a network that always answers the class
+shares, which varies by no more than its bias. The intervals are left as they are: Efron's correction of the bias has no
+end where all resamples lie on one side.
 """
 
 from __future__ import annotations

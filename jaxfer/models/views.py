@@ -57,8 +57,9 @@ def over_views(
         views: Which views of them.
 
     Returns:
-        The outputs: of the further heads the mean, and `logits` whose softmax is the mean of the probabilities. Of
-        one view, they are what `predict` returns.
+        The outputs: of the further heads the mean, and `logits` whose softmax is the mean of the probabilities. Where
+        a further head has logits too, as that of the votes, the mean of these is, after the softmax, the normalised
+        geometric mean of the probabilities. Of one view, they are what `predict` returns.
     """
     if views == "one":
         return predict(images)

@@ -59,7 +59,7 @@ class Run:
     summary: dict[str, Any]
 
     def tells(self, name: str) -> bool:
-        """Return whether every epoch has this number, which releases before may not have logged."""
+        """Return whether every epoch has this number, which the run may not have known, or its release not logged."""
         return all(name in line for line in self.history)
 
     @property
@@ -83,7 +83,10 @@ def read_run(run_dir: Path, summary: str | None = None) -> Run:
     history = _read_history(run_dir / "metrics.jsonl")
     where = run_dir / "summary.json"
     if summary is None and not where.exists():
-        raise UserError(f"{where} does not exist: the run has not ended. Let it finish, or resume it, first.")
+        raise UserError(
+            f"{where} does not exist: the run has not ended. Let it finish, or resume it, first; after `fit` in "
+            "Python, `jaxfer.finish_run` ends it."
+        )
     found = read(where, _SUMMARY, _WHOSE) if summary is None else parse(summary, str(where), _SUMMARY)
     found = without_nan(found)
     if found.get("temperature") is not None:  # a run of a release before, or one that diverged, has none

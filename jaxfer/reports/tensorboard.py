@@ -54,7 +54,8 @@ class TensorBoard(Callback):
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Write the point of an epoch, where TensorBoard finds it at once."""
-        train = {name: row[name] for name in _TRAINING}
+        # An optimizer of one's own keeps its learning rate to itself.
+        train = {name: row[name] for name in _TRAINING if name in row}
         val = {name.removeprefix("val_"): value for name, value in row.items() if name.startswith("val_")}
         for split, values in (("train", train), ("val", val)):
             for name, value in values.items():

@@ -207,7 +207,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 _EPOCH = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "learning_rate")
-"""Numbers that the row of every epoch has."""
+"""Numbers of an epoch's row: the first four are in each, the others wherever the run knew them."""
 
 
 def parse_row(line: str, where: str) -> dict[str, Any]:

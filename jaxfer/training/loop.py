@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxfer.config import Config, without_places
+from jaxfer.config import Config, ModelConfig, without_places
 from jaxfer.data.batches import Batches, Rows, stack
 from jaxfer.data.dataset import Dataset
 from jaxfer.data.transforms import Transform
@@ -24,7 +24,7 @@ from jaxfer.devices.placement import Parallel
 from jaxfer.errors import Diverged, Interrupted, UserError
 from jaxfer.interrupt import stop_on_signals
 from jaxfer.metrics import Metrics, Scores
-from jaxfer.models import Network
+from jaxfer.models import Network, name_of
 from jaxfer.runs.history import History
 from jaxfer.tasks import Task
 from jaxfer.training.callbacks import Begun, Callback
@@ -103,7 +103,7 @@ def fit(
     Returns:
         The final state, and one row for each epoch. A row has:
 
-        - `epoch`, `step`, `seconds` since the start, and `learning_rate`;
+        - `epoch`, `step`, `seconds` since the start, and, unless `optimizer` is passed, `learning_rate`;
         - `loss` and `accuracy` of the training batches, in training mode;
         - `val_loss`, `val_accuracy`, `val_macro_f1`, `val_mse` and `val_r2` of the whole validation split after the
           epoch;
@@ -114,11 +114,14 @@ def fit(
     Raises:
         Interrupted: SIGINT or SIGTERM came. It has what there is by then: `state, rows = interrupted.outcomes[0]`.
         Diverged: The loss is no longer finite.
-        UserError: The disk fails, the config does not fit the data, or a transform makes labels that are no class.
+        UserError: The disk fails, the config does not fit the data, or says of `model` what that has no field for, or a
+            transform makes labels that are no class.
         ValueError: `program` does not serve this run.
 
     Whatever is raised, the checkpoints are intact.
     """
+    if model is not None and not resume:
+        _check_obeyed(config.model, model)
     if program is None:
         options = {"parallel": parallel, "feed": feed, "model": model, "optimizer": optimizer}
         program = Program(config, data, **options, tasks=tasks, transforms=transforms, gradient=gradient)
@@ -130,6 +133,18 @@ def fit(
     if isinstance(outcome, Diverged):
         raise outcome
     return outcome
+
+
+def _check_obeyed(config: ModelConfig, model: Network) -> None:
+    """Refuse what a config says of a network that has no such field: its run would claim what nobody did."""
+    # Of a run that goes on it is taken as it is: releases before did not refuse it.
+    for name, default in (("dropout", 0.0), ("dtype", "float32")):
+        value = getattr(config, name)
+        if value != default and not hasattr(model, name):
+            raise UserError(
+                f"{name} is {value} in the config, and {name_of(model)} has no field {name} and so does not know it: "
+                f"leave it {default}, and let the network decide"
+            )
 
 
 def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverged]:
@@ -287,7 +302,7 @@ class _Going:
         # The losses of training are those before each update: what the last one did is seen here alone.
         self.failure = self.failure or divergence(done, np.array([val.loss]), self.history.saved_step, "validation ")
         if self.failure is None:
-            rate = float(jnp.asarray(self._rate(done - 1)))
+            rate = None if self._rate is None else float(jnp.asarray(self._rate(done - 1)))
             self.history.add(epoch_row(done, per_epoch, self.history.seconds, rate, trained, val))
 
     def save(self, done: int, per_epoch: int, state: TrainState, running: Metrics) -> None:
@@ -382,7 +397,7 @@ def divergence(
 
 
 def epoch_row(
-    step: int, per_epoch: int, seconds: float, learning_rate: float, trained: Scores, val: Scores
+    step: int, per_epoch: int, seconds: float, learning_rate: float | None, trained: Scores, val: Scores
 ) -> dict[str, Any]:
     """Return the row of an epoch, as in `metrics.jsonl`.
 
@@ -390,12 +405,13 @@ def epoch_row(
         step: Number of steps done, at the end of the epoch.
         per_epoch: Steps in an epoch.
         seconds: Seconds of training so far.
-        learning_rate: That of the epoch's last step.
+        learning_rate: That of the epoch's last step; None, where it is not known, leaves it out.
         trained: Scores of the epoch's training batches.
         val: Scores of the validation split after it.
     """
     row = {"kind": "epoch", "epoch": step // per_epoch, "step": step, "seconds": round(seconds, 2)}
-    row |= {"learning_rate": learning_rate, "loss": trained.loss, "accuracy": trained.accuracy}
+    row |= {} if learning_rate is None else {"learning_rate": learning_rate}
+    row |= {"loss": trained.loss, "accuracy": trained.accuracy}
     measured = {name: getattr(val, name) for name in ("loss", "accuracy", "macro_f1", "mse", "r2")} | val.tasks
     return row | {f"val_{name}": value for name, value in measured.items() if not name.endswith("_examples")}
 

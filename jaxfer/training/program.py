@@ -284,13 +284,18 @@ class Program:
         """Return the number of steps in an epoch of a run."""
         return -(-len(self.data.train) // config.batch_size)
 
-    def rate(self, config: Config, peak: Any = None) -> optax.Schedule:
+    def rate(self, config: Config, peak: Any = None) -> optax.Schedule | None:
         """Return the learning rate of a run as a function of the step, counted from 0.
 
         Args:
             config: The config of the run.
             peak: As for `make_schedule`.
+
+        Returns:
+            The function; None with an optimizer of one's own, which keeps its rate to itself.
         """
+        if self._given_optimizer is not None:
+            return None
         per_epoch = self.steps_per_epoch(config)
         return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
 

@@ -32,8 +32,11 @@ def measure_statistics(
     """Return the statistics of a network's normalisation: means over batches of images, of equal weight for each image.
 
     The running averages of training are those of parameters that have changed meanwhile, and not at all those of a
-    moving average of parameters. Wu and Johnson (2021), section 3, https://arxiv.org/abs/2105.07576, call these means
-    PreciseBN. With several processes all must call this.
+    moving average of parameters. It is the PreciseBN of Wu and Johnson (2021), section 3,
+    https://arxiv.org/abs/2105.07576, but for the variance: theirs is that of the population, the mean of the batches'
+    variances and the variance of the batches' means added. This is the first alone, which the running averages of
+    training estimate, too: it is smaller by at most about one in the number of a batch's images.
+    With several processes all must call this.
 
     Args:
         model: The network. What its collection `batch_stats` holds besides averages with exponentially falling

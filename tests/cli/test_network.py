@@ -45,10 +45,13 @@ def test_who_names_a_network_has_it_imported_and_no_config_does(flag, tmp_path):
     flags = parse(["train", flag, "mine:Net"])
     assert (flags.network, flags.config.model.variant) == ("mine:Net", "mine:Net")
     assert parse(["train", "--variant", "resnet18"]).network is None
-    (tmp_path / "config.json").write_text(to_json(Config(model=ModelConfig(variant="mine:Net"))))
+    assert parse(["train", flag, "mine:Net", "--preset", "small"]).config.model == ModelConfig(variant="mine:Net")
+    (tmp_path / "config.json").write_text(to_json(Config(model=ModelConfig(variant="mine:Net", dropout=0.2))))
     resumed = parse(["train", "--run-dir", str(tmp_path), "--resume"])
     assert (resumed.network, resumed.config.model.variant) == (None, "mine:Net")
+    assert resumed.config.model.dropout == 0.2, "a run of a release before goes on as it began"
     again = parse(["train", "--run-dir", str(tmp_path), "--resume", "--network", "mine:Net"])
+    assert again.config == resumed.config
     assert "--resume --network mine:Net" in again.resume_command("jaxfer train")
 
 

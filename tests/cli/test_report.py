@@ -102,7 +102,10 @@ def test_a_sweep_without_a_finished_cell_has_a_page_and_no_figure(tmp_path, caps
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        ("summary.json", "the run has not ended. Let it finish, or resume it, first."),
+        (
+            "summary.json",
+            "first; after `fit` in Python, `jaxfer.finish_run` ends it.",
+        ),
         ("metrics.jsonl", "metrics.jsonl"),
         ("config.json", "pass the folder of a run that jaxfer trained"),
     ],

@@ -138,7 +138,7 @@ def test_votes_for_classes_that_are_left_out_do_not_count_and_those_for_merged_o
     options = {"soft_labels": True, "merge": ("sad=low", "fear=low"), "classes": ("low", "neutral", "happy")}
     data = loaded(tmp_path, **options)
     expected = {"neutral": [0.5, 0.5, 0], "happy": [0, 0, 1], "low": [1, 0, 0]}
-    for label, row in zip(data.train.labels, data.train.soft_labels, strict=True):
+    for label, row in zip(data.train.labels, data.train.columns["soft_label"], strict=True):
         np.testing.assert_array_equal(row, np.float32(expected[data.class_names[label]]))
 
 

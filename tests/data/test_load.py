@@ -73,8 +73,7 @@ def test_images_and_labels_of_both_splits_arrive_in_affectnets_order(tmp_path):
     assert data.unreadable == ()
     assert data.train.images.dtype == np.uint8
     assert data.train.labels.dtype == np.int32
-    assert data.train.valence is None
-    assert data.train.arousal is None
+    assert data.train.columns == {}
     assert sorted(identities(data.train)) == [(label, number) for label in range(7) for number in range(2)]
     assert sorted(identities(data.val)) == [(label, 0) for label in range(7)]
 
@@ -96,9 +95,9 @@ def test_valence_and_arousal_are_kept_with_nan_for_invalid(tmp_path):
             for name, value in (("exp", str(code)), ("val", valence), ("aro", "-0.25")):
                 np.save(tmp_path / split / "annotations" / f"{code}_{name}.npy", np.array([value]))
     data = loaded(tmp_path, num_classes=8)
-    np.testing.assert_array_equal(data.train.valence, np.full(8, 0.5, np.float32))
-    assert data.val.valence is None, "all of them are invalid"
-    np.testing.assert_array_equal(data.val.arousal, np.full(8, -0.25, np.float32))
+    np.testing.assert_array_equal(data.train.columns["valence"], np.full(8, 0.5, np.float32))
+    assert "valence" not in data.val.columns, "all of them are invalid"
+    np.testing.assert_array_equal(data.val.columns["arousal"], np.full(8, -0.25, np.float32))
     assert data.train.labels.tolist() == list(range(8))
 
 

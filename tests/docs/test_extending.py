@@ -20,14 +20,18 @@ def test_its_programs_run(tmp_path, monkeypatch):
     for name, module in loggers.items():
         monkeypatch.setitem(sys.modules, name, module)
     programs = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(programs) == 10
+    assert len(programs) == 13
     names = {}
     for program in programs:
         exec(compile(program, "docs/extending.md", "exec"), names)
         assert np.isfinite(names["rows"][-1]["val_loss"])
     low, high = names["val"]["intervals"]["brightness_mae"]
     assert low <= names["val"]["brightness_mae"] <= high
-    assert names["val"]["brightness_examples"] == 70
+    assert names["val"]["brightness_examples"] == 56
+    assert (names["maps"].shape, names["maps"].min() >= 0) == ((2, 16, 16), True)
+    assert {"summary.json", "report.html"} <= {path.name for path in (tmp_path / "runs/bright").iterdir()}
+    assert "brightness_mae" in names["found"].scores
+    assert [row.status for row in names["swept"].rows] == ["finished", "finished"]
     assert 0 < names["best"].accuracy <= 1
     (logged,), at = loggers["wandb"].init.return_value.log.call_args
     assert (logged["val_accuracy"], at) == (logged["val_accuracy"], {"step": logged["step"]})

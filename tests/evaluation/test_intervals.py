@@ -99,6 +99,17 @@ def test_more_examples_make_shorter_intervals_around_the_score():
         assert lengths[0][name] / lengths[1][name] == pytest.approx(4, rel=0.3), name
 
 
+def test_r2_lies_above_its_interval_where_few_images_have_the_class_shares_that_are_always_answered():
+    labels = np.arange(35, dtype=np.int32) % 7
+    shares = Predictions(np.zeros((35, 7), np.float32), labels)
+    assert REFERENCES["r2"](shares) == pytest.approx(0, abs=1e-6)
+    low, high = intervals(shares)["r2"]
+    assert low < high < 0, "each resample has other shares, which fit it better"
+    many = draw(1400)
+    low, high = intervals(many)["r2"]
+    assert low < REFERENCES["r2"](many) < high
+
+
 def test_one_example_has_intervals_without_length_and_no_r2():
     found = intervals(Predictions(np.array([[0.0, 1.0, 3.0]], np.float32), np.array([2], np.int32)))
     assert found["accuracy"] == found["balanced_accuracy"] == [1, 1]

@@ -12,6 +12,7 @@ import optax
 import pytest
 import scipy.special
 from small_data import bright_faces, dataset_of, split_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxfer.config import Config, DataConfig, LossConfig, OptimizerConfig
 from jaxfer.data.batches import Batches
@@ -23,7 +24,7 @@ from jaxfer.evaluation.explain import grad_cam
 from jaxfer.evaluation.predict import predict_split
 from jaxfer.metrics.scores import Measure
 from jaxfer.models import Head, unit_range
-from jaxfer.reports import write_evaluation
+from jaxfer.reports import ProgressBar, TensorBoard, finish_run, write_evaluation
 from jaxfer.runs import load_run
 from jaxfer.tasks import Task
 from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step, plain, sam
@@ -209,6 +210,21 @@ def test_a_run_goes_on_with_pieces_of_the_same_names_alone(data, tmp_path):
 def test_an_optimizer_may_go_by_the_loss(data):
     _, rows = fit(CONFIG, data, model=NET, optimizer=optax.polyak_sgd(max_learning_rate=0.1))
     assert all(np.isfinite(row["val_loss"]) for row in rows)
+
+
+def test_a_learning_rate_that_an_optimizer_of_ones_own_does_not_use_is_told_nowhere(data, tmp_path):
+    observers = [TensorBoard(tmp_path), ProgressBar()]
+    state, rows = fit(CONFIG, data, model=NET, optimizer=optax.sgd(1e-9), run_dir=tmp_path, callbacks=observers)
+    assert all("learning_rate" not in row for row in rows)
+    assert "learning_rate" not in (tmp_path / "metrics.jsonl").read_text()
+    events = EventAccumulator(str(tmp_path / "tensorboard/train"))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["loss", "accuracy"]
+    finish_run(tmp_path, CONFIG, data, state, rows, model=NET)
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Speed</h2>" in page
+    assert "Learning rate" not in page
+    assert load_run(tmp_path, model=NET).step == 3
 
 
 def test_a_state_of_another_network_is_not_summarised(data):

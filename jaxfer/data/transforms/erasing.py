@@ -20,7 +20,9 @@ def erase(
 
     The rectangle lies wholly inside the image, at an aspect ratio from 0.3 to 3.3: Zhong et al., "Random Erasing Data
     Augmentation" (2020), https://arxiv.org/abs/1708.04896. By default it covers at most 20% of the image, and not 40%
-    as theirs does, which would often hide the mouth and the eyes together.
+    as theirs does, which would often hide the mouth and the eyes together. The aspect ratio is uniform in its
+    logarithm, so that tall and wide ones are as likely; theirs is uniform itself, which has three in four longer along
+    one axis. Where a rectangle does not fit, theirs is drawn anew, and this one cut to the image.
 
     Args:
         key: Of who is chosen, of the rectangles and of the noise.

@@ -123,7 +123,8 @@ def changed_in_one_way(key: jax.Array, places: Places, strength: float) -> Place
 
     Müller & Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation" (2021),
     https://arxiv.org/abs/2103.10158. The ways are none, a shear along x or y, a shift along x or y, and a turn, each as
-    likely. The amount is uniform either way, where the paper draws one of 31.
+    likely. The amount is uniform either way, where the paper draws one of 31 and a sign. The largest amounts are ours,
+    for faces: the paper's widest are a shear of 0.99, a shift of 32 pixels, whatever the side, and 135 degrees.
 
     Args:
         key: Of the ways and the amounts.

@@ -24,7 +24,9 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
     Returns:
         The batch with `soft_label` float32 [b, c] mixed, and in `label` the class of the larger share. What is not
         known of either example is not known of the mixture. Columns of whole numbers or of truth values, which cannot
-        be mixed, are those of the larger share, as the label is.
+        be mixed, are those of the larger share, as the label is. What teachers say is mixed as it is there, in
+        logarithms: after the softmax of the loss it is the normalised geometric mean of their probabilities, with the
+        shares as weights, while labels are mixed as an arithmetic mean.
     """
     pair_key, share_key = jax.random.split(key)
     partner = _partners(pair_key, batch["mask"])
