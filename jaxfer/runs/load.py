@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import numpy as np
 
 from jaxfer.config import Config
 from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
 from jaxfer.json_text import read
 from jaxfer.metrics.temperature import Temperature
-from jaxfer.models import Network
+from jaxfer.models import Network, variable_shapes
 from jaxfer.runs.folder import CHECKPOINTS, SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
 
@@ -137,8 +135,7 @@ def _temperature(summary: Path, step: int) -> Temperature | None:
 
 def _shapes(model: Network, image_size: int) -> Any:
     """Return the shapes of a network's variables, all to be placed on one device."""
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    shapes = jax.eval_shape(partial(model.init, train=False, mask=None), jax.random.key(0), images)
+    shapes = variable_shapes(model, image_size)
     sharding = jax.sharding.SingleDeviceSharding(OneDevice().device)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
 
