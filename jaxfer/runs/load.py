@@ -12,7 +12,7 @@ from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
 from jaxfer.json_text import read
 from jaxfer.metrics.temperature import Temperature
-from jaxfer.models import Network, variable_shapes
+from jaxfer.models import Network, name_of, variable_shapes
 from jaxfer.runs.folder import CHECKPOINTS, SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
 
@@ -87,12 +87,12 @@ def load_run(
 
     Raises:
         UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; its network is not one of jaxfer's
-            and was not passed; or its `summary.json` is damaged.
+            and was not passed; another one was passed; or its `summary.json` is damaged.
     """
     # Orbax takes long to import: only who reads a run needs it.
-    from jaxfer.runs.checkpoints import Checkpoints
+    from jaxfer.runs.checkpoints import Checkpoints, OtherNetwork
 
-    run_dir = Path(run_dir)
+    run_dir, own = Path(run_dir), model is not None
     config = read_config(run_dir)
     model = make_network(config.model, len(config.data.vocabulary)) if model is None else model
     with Checkpoints(run_dir / CHECKPOINTS, read_only=True) as checkpoints:
@@ -101,7 +101,16 @@ def load_run(
         params = "params" if config.optimizer.ema is None else "ema"
         shapes = _shapes(model, config.data.image_size)
         wanted = {params: shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-        saved = checkpoints.restore(step, {"state": wanted})
+        try:
+            saved = checkpoints.restore(step, {"state": wanted})
+        except OtherNetwork as error:
+            begun = config.model.variant
+            if not own or name_of(model) == begun:
+                raise
+            raise UserError(
+                f"{run_dir} was begun with the network {begun}, and this is {name_of(model)} ({error.difference}): "
+                "pass the one that it began with"
+            ) from error
         fingerprint = checkpoints.notes(step).get("fingerprint", "")
     return Trained(
         run_dir=run_dir,
