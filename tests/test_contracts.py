@@ -359,7 +359,7 @@ def test_a_network_is_imported_as_a_class_a_factory_or_an_instance(own_module, a
     [
         ("own_networks:nothing", "cannot be imported .*: pass module:attribute"),
         ("no_such_module:Tiny", "cannot be imported .*: pass module:attribute"),
-        ("own_networks", "cannot be imported .*: pass module:attribute"),
+        ("own_networks", r"own_networks names a module alone \(no colon\): pass module:attribute, as own_networks:"),
         (":Tiny", "cannot be imported .*: pass module:attribute"),
         (".own_networks:Tiny", "cannot be imported .*: pass module:attribute"),
         ("own_networks:number", "own_networks:number is no network but int: pass a linen module"),

@@ -26,6 +26,8 @@ from jaxfer.models.resnet import (
     initializer,
     l2_kernels,
     name_of,
+    output_shapes,
+    variable_shapes,
 )
 from jaxfer.models.variants import MODELS, make_model
 
@@ -67,6 +69,8 @@ __all__ = [
     "make_model",
     "name_of",
     "normalized",
+    "output_shapes",
     "standardized",
     "unit_range",
+    "variable_shapes",
 ]

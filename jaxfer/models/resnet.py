@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 
 from jaxfer.errors import UserError
 from jaxfer.models.batch_norm import BatchNorm, Folded
@@ -67,7 +68,9 @@ def checked_outputs(outputs: Any, rows: int) -> Outputs:
     """
     promise = "return a dict with the float32 logits [b, classes], and an entry [b, ...] for each further head"
     if not isinstance(outputs, Mapping) or "logits" not in outputs:
-        found = f"a dict of {', '.join(outputs)}" if isinstance(outputs, Mapping) else type(outputs).__name__
+        # While it is traced, an array is an object of JAX whose class says nothing to a person.
+        kind = "an array" if hasattr(outputs, "shape") else type(outputs).__name__
+        found = f"a dict of {', '.join(outputs)}" if isinstance(outputs, Mapping) else kind
         raise UserError(f"the network returned {found} and so no logits: {promise}")
     for name, values in outputs.items():
         shape, dtype = jnp.shape(values), jnp.result_type(values)
@@ -75,6 +78,67 @@ def checked_outputs(outputs: Any, rows: int) -> Outputs:
         if not fits or not jnp.issubdtype(dtype, jnp.floating) or jnp.finfo(dtype).bits < 32:
             raise UserError(f"the network returned {name} as {dtype} {list(shape)} for {rows} images: {promise}")
     return dict(outputs)
+
+
+def variable_shapes(model: Network, image_size: int) -> Any:
+    """Return the shapes of a network's variables; nothing is computed.
+
+    Args:
+        model: The network, which may be anything that somebody has passed for one.
+        image_size: Height and width of the images in pixels.
+
+    Raises:
+        UserError: It is no network, or not one that can be called as `Network` promises.
+    """
+    if isinstance(model, type):
+        raise UserError(
+            f"the network {model.__module__}:{model.__qualname__} is a class: pass an instance of it, such as "
+            f"{model.__name__}()"
+        )
+    if not isinstance(model, nn.Module):
+        raise UserError(f"{type(model).__name__} was passed for a network: pass {_NETWORK}")
+    try:
+        # Its signature, and not what happens in a call: a TypeError can come from anywhere inside.
+        inspect.signature(model.__call__).bind(None, train=False, mask=None)
+    except (AttributeError, TypeError) as error:
+        raise UserError(
+            f"the network {name_of(model)} cannot be called with images, train and mask ({error}): let it be {_NETWORK}"
+        ) from error
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    return jax.eval_shape(initializer(model), jax.random.key(0), images)
+
+
+_NETWORK = (
+    "a linen module whose __call__(images, *, train, mask) returns a dict with the float32 logits [b, classes], and an "
+    "entry [b, ...] for each further head"
+)
+
+
+def output_shapes(model: Network, variables: Any, images: Any) -> Any:
+    """Return the shapes of what a network says of images in evaluation; nothing is computed.
+
+    Args:
+        model: The network.
+        variables: Its variables, or their shapes. Of their collections it gets what training keeps.
+        images: Images as it takes them [b, h, w, c], or their shape.
+
+    Raises:
+        UserError: As for `checked_outputs`; or it needs more collections than training keeps.
+    """
+    kept = {name: variables[name] for name in ("params", "batch_stats") if name in variables}
+    try:
+        found = jax.eval_shape(
+            lambda variables, images: model.apply(variables, images, train=False, mask=None), kept, images
+        )
+    except FlaxError as error:
+        others = [name for name in variables if name not in kept]
+        if not others:
+            raise
+        raise UserError(
+            f"the network {name_of(model)} needs the collection {others[0]!r}, and training keeps params and "
+            "batch_stats alone: keep in batch_stats what changes besides the parameters"
+        ) from error
+    return checked_outputs(found, images.shape[0])
 
 
 def count_classes(model: Network, variables: Any, images: Any) -> int:
@@ -86,12 +150,9 @@ def count_classes(model: Network, variables: Any, images: Any) -> int:
         images: Images as it takes them [b, h, w, c], or their shape.
 
     Raises:
-        UserError: As for `checked_outputs`.
+        UserError: As for `output_shapes`.
     """
-    found = jax.eval_shape(
-        lambda variables, images: model.apply(variables, images, train=False, mask=None), variables, images
-    )
-    return checked_outputs(found, images.shape[0])["logits"].shape[1]
+    return output_shapes(model, variables, images)["logits"].shape[1]
 
 
 @lru_cache(maxsize=8)
@@ -515,6 +576,10 @@ def import_network(name: str, num_classes: int) -> Network:
         UserError: There is no such module or attribute, or it is no network.
     """
     module, _, attribute = name.partition(":")
+    if not attribute:
+        raise UserError(
+            f"the network {name} names a module alone (no colon): pass module:attribute, as {module}:Network"
+        )
     try:
         found = attrgetter(attribute)(importlib.import_module(module))
     except (ImportError, ValueError, TypeError, AttributeError) as error:

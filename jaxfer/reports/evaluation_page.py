@@ -180,7 +180,7 @@ def _render(
         links=other,
         role=evaluation.role,
         measures=shown,
-        tiles={name: where(scores, network, name) for name in evaluation.measures[1:]},
+        tiles={name: where(scores, network, shown[name].of) for name in evaluation.measures[1:]},
         shown=SHOWN[evaluation.views],
         together=together,
         comparison=comparison and _comparison(comparison, shown),
@@ -247,7 +247,7 @@ def _pairs(evaluation: Evaluation, pairs: Pairs, measures: Measures) -> Iterator
             "name": name,
             "known": int(known.sum()),
             "score": score,
-            "basis": where(evaluation.scores, _network(evaluation), name),
+            "basis": where(evaluation.scores, _network(evaluation), measures[score].of or name),
             "drawing": figures.embed(partial(figures.predicted_by_actual, actual[known], predicted[known])),
         }
 

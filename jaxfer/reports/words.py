@@ -198,16 +198,16 @@ def known_of(split: Mapping[str, Any]) -> dict[str, int]:
     return {name.removesuffix("_examples"): n for name, n in split.items() if name.endswith("_examples")}
 
 
-def where(split: Mapping[str, Any], network: str, name: str = "") -> str:
+def where(split: Mapping[str, Any], network: str, of: str = "") -> str:
     """Return what belongs beside every number: the split, the number of its images, and which network it is of.
 
     Args:
         split: A split of `summary.json`, or `Evaluation.scores`.
         network: Whose number it is, such as the epoch of the checkpoint.
-        name: Of the score; where it is one of a quantity that some images lack, such as `valence_ccc`, the images that
-            have it are counted.
+        of: What is measured, as `Measure.of` says it; where some images lack it, such as `valence`, the images that
+            have it are counted. Empty for the expression.
     """
-    examples = known_of(split).get(name.partition("_")[0], split["examples"])
+    examples = known_of(split).get(of, split["examples"])
     return f"{split['split']}, n\u00a0=\u00a0{examples:,}, {network}"
 
 

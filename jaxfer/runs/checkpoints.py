@@ -31,6 +31,19 @@ PATIENCE_SECONDS = 300
 """How long processes wait for each other to save, after which those whose disks work give up on one whose does not."""
 
 
+class OtherNetwork(UserError):
+    """A checkpoint holds other arrays than were asked for.
+
+    Args:
+        message: What is wrong.
+        difference: The first of these arrays, in words.
+    """
+
+    def __init__(self, message: str, difference: str) -> None:
+        super().__init__(message)
+        self.difference = difference
+
+
 class Checkpoints:
     """The checkpoints of one run: the latest, the one of best validation accuracy, and those saved to be kept.
 
@@ -166,7 +179,8 @@ class Checkpoints:
             The pytree, with the bits that were saved.
 
         Raises:
-            UserError: The checkpoint cannot be read, holds another tree, or holds other bits than were saved.
+            UserError: The checkpoint cannot be read, or holds other bits than were saved.
+            OtherNetwork: It holds another tree, or arrays of other shapes.
         """
         checksums = self.notes(step)["checksums"]
         wanted = {_name(path) for path, _ in jax.tree.leaves_with_path(like)}
@@ -174,7 +188,8 @@ class Checkpoints:
         branches = {_branch(name) for name in wanted}
         saved = {name for name in checksums if not self._read_only or _branch(name) in branches}
         if wanted != saved:
-            raise self._unreadable(step)
+            first = min(wanted ^ saved)
+            raise self._of_other(step, f"{'this one' if first in wanted else 'that'} alone has {_shown(first)}")
         base = (self.directory.absolute() / str(step) / "state").as_uri()
 
         def read(path: Any, leaf: Any) -> jax.Array:
@@ -183,9 +198,11 @@ class Checkpoints:
             array = tensorstore.open({"driver": "zarr3", "kvstore": store}, open=True, read=True).result()
             like, chunk = jax.eval_shape(_plain, leaf), array.chunk_layout.write_chunk.shape or ()
             # Before it is read, for which there may be no memory.
-            if (array.shape, array.dtype.numpy_dtype) != (like.shape, like.dtype) or any(
-                part > max(side, 1) for part, side in zip(chunk, like.shape, strict=True)
-            ):
+            forms = (array.shape, array.dtype.numpy_dtype), (like.shape, like.dtype)
+            if forms[0] != forms[1]:
+                there, here = (f"{dtype} {list(shape)}" for shape, dtype in forms)
+                raise self._of_other(step, f"{_shown(_name(path))} is {there} in that and {here} in this one")
+            if any(part > max(side, 1) for part, side in zip(chunk, like.shape, strict=True)):
                 raise ValueError("another form than was saved")
             return _placed(array.read().result(), leaf, checksums[_name(path)])
 
@@ -193,6 +210,8 @@ class Checkpoints:
         # the others to write tracebacks of their own into the terminal, from other threads and at any later moment.
         try:
             return jax.tree.map_with_path(read, like)
+        except OtherNetwork:
+            raise
         except (OSError, ValueError, KeyError) as error:
             raise self._unreadable(step) from error
 
@@ -227,6 +246,18 @@ class Checkpoints:
             f"a checkpoint could not be saved in {self.directory} ({reason}); {kept}. {advice} with --resume"
         )
 
+    def _of_other(self, step: int, difference: str) -> OtherNetwork:
+        advice = (
+            "Pass the network that it is of, or choose another one of the run"
+            if self._read_only
+            else "Continue with the network, its sizes, and the optimizer that the run began with, or start a new run"
+        )
+        return OtherNetwork(
+            f"the checkpoint {self.directory / str(step)} cannot be read: it is damaged, or of another network "
+            f"({difference}). {advice}",
+            difference,
+        )
+
     def _unreadable(self, step: int) -> UserError:
         advice = (
             "Choose another one of the run, or train it again"
@@ -257,6 +288,11 @@ def _refuse_traps(checkpoint: Path) -> None:
 
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _shown(name: str) -> str:
+    """Return the name of an array as its network calls it."""
+    return name.removeprefix("state/")
 
 
 def _branch(name: str) -> tuple[str, ...]:

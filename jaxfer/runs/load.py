@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import numpy as np
 
 from jaxfer.config import Config
 from jaxfer.devices.placement import OneDevice
 from jaxfer.errors import UserError
 from jaxfer.json_text import read
 from jaxfer.metrics.temperature import Temperature
-from jaxfer.models import Network
+from jaxfer.models import Network, name_of, variable_shapes
 from jaxfer.runs.folder import CHECKPOINTS, SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
 
@@ -89,12 +87,12 @@ def load_run(
 
     Raises:
         UserError: `run_dir` holds no run, not that checkpoint, or a damaged one; its network is not one of jaxfer's
-            and was not passed; or its `summary.json` is damaged.
+            and was not passed; another one was passed; or its `summary.json` is damaged.
     """
     # Orbax takes long to import: only who reads a run needs it.
-    from jaxfer.runs.checkpoints import Checkpoints
+    from jaxfer.runs.checkpoints import Checkpoints, OtherNetwork
 
-    run_dir = Path(run_dir)
+    run_dir, own = Path(run_dir), model is not None
     config = read_config(run_dir)
     model = make_network(config.model, len(config.data.vocabulary)) if model is None else model
     with Checkpoints(run_dir / CHECKPOINTS, read_only=True) as checkpoints:
@@ -103,7 +101,16 @@ def load_run(
         params = "params" if config.optimizer.ema is None else "ema"
         shapes = _shapes(model, config.data.image_size)
         wanted = {params: shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-        saved = checkpoints.restore(step, {"state": wanted})
+        try:
+            saved = checkpoints.restore(step, {"state": wanted})
+        except OtherNetwork as error:
+            begun = config.model.variant
+            if not own or name_of(model) == begun:
+                raise
+            raise UserError(
+                f"{run_dir} was begun with the network {begun}, and this is {name_of(model)} ({error.difference}): "
+                "pass the one that it began with"
+            ) from error
         fingerprint = checkpoints.notes(step).get("fingerprint", "")
     return Trained(
         run_dir=run_dir,
@@ -137,8 +144,7 @@ def _temperature(summary: Path, step: int) -> Temperature | None:
 
 def _shapes(model: Network, image_size: int) -> Any:
     """Return the shapes of a network's variables, all to be placed on one device."""
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    shapes = jax.eval_shape(partial(model.init, train=False, mask=None), jax.random.key(0), images)
+    shapes = variable_shapes(model, image_size)
     sharding = jax.sharding.SingleDeviceSharding(OneDevice().device)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
 

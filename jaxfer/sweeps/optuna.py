@@ -23,7 +23,7 @@ def optuna_objective(
     fields: Mapping[str, Sequence[Any] | Range],
     data: Dataset,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     model: Network | None = None,
     tasks: Sequence[Task] = (),
     transforms: Sequence[Transform] = (),
@@ -73,7 +73,7 @@ def optuna_objective(
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
-        run_dir = None if folder is None else folder / f"trial-{trial.number:04}"
+        run_dir = None if folder is None else Path(folder) / f"trial-{trial.number:04}"
         if run_dir is not None:
             refuse_links(run_dir)
         _, history = fit(config, data, run_dir=run_dir, program=programs[0], callbacks=[Pruner()])

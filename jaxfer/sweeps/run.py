@@ -34,7 +34,7 @@ from jaxfer.training.program import Program
 
 def sweep(
     search: Search,
-    sweep_dir: Path,
+    sweep_dir: Path | str,
     *,
     load: Callable[[DataConfig], Dataset] | None = None,
     resume: bool = False,
@@ -82,6 +82,7 @@ def sweep(
     """
     if load is None:
         from jaxfer.data import load  # here, since reading takes libraries that whoever plans does without
+    sweep_dir = Path(sweep_dir)
     objects = {"model": model, "tasks": tasks, "transforms": transforms, "gradient": gradient}
     if side_by_side < 1:
         raise UserError(f"{side_by_side} runs cannot be trained side by side: pass --side-by-side 1 or more")

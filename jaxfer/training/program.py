@@ -21,11 +21,12 @@ from jaxfer.devices.placement import Parallel, choose_parallel
 from jaxfer.errors import UserError
 from jaxfer.metrics import Metrics, Scores
 from jaxfer.metrics.labels import check_labels
-from jaxfer.models import Loaded, Network, checked_outputs, initializer, load_pretrained, name_of
+from jaxfer.models import Loaded, Network, load_pretrained, variable_shapes
 from jaxfer.models.pretrained import Weights, read_weights, weights_of
 from jaxfer.runs.folder import is_run
 from jaxfer.runs.load import load_run
 from jaxfer.tasks import Task, make_network, naming, tasks_of
+from jaxfer.training.contracts import check_gradient, check_kinds, check_network, check_transforms
 from jaxfer.training.feed import Feed, ResidentFeed, Training, choose_feed
 from jaxfer.training.finetuning import Tuning
 from jaxfer.training.gradients import Gradient, plain
@@ -97,17 +98,21 @@ class Program:
         transforms: Sequence[Transform] = (),
         gradient: Gradient = plain,
     ) -> None:
+        check_kinds(optimizer, tasks, transforms, gradient)
         self.own_tasks = tuple(tasks)
         self.tasks = (*tasks_of(config.model), *tasks)
         _check_examples(data)
         _check_classes(config, data)
         _check_present(config, data)
         _check_names(self.tasks, data)
-        _check_known(self.tasks, data)
-        if model is not None:
-            _check_network(model, self.tasks, config.data.image_size, data)
+        _check_known(self.tasks, self.own_tasks, data)
         self.data = data
         self.model: Network = make_network(config.model, len(data.class_names)) if model is None else model
+        shapes = variable_shapes(self.model, config.data.image_size)
+        if model is not None or tasks:
+            check_network(self.model, shapes, self.tasks, config.data.image_size, data)
+        check_gradient(gradient, shapes, config, data)
+        check_transforms(transforms, config, data)
         self._asked = config.model
         self._config, self._given_optimizer = naming(self.model, config, len(data.class_names)), optimizer
         self.parallel = parallel or choose_parallel(config.batch_size, self.model, config.data.image_size)
@@ -115,7 +120,6 @@ class Program:
         self._transforms, self._gradient, self._own_model = transforms, gradient, model is not None
         self._teachers = load_teachers(self._config, data, self.model) if config.distill.is_on else None
         self._taught: dict[str, np.ndarray] | None = None
-        shapes = _shapes(self.model, config.data.image_size)
         self._weights = None if config.model.pretrained is None else _weights(config.model.pretrained)
         self.loaded: Loaded | None = None
         if self._weights is not None:
@@ -318,13 +322,14 @@ _IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
 """The columns of a split that `Dataset.fingerprint` covers."""
 
 
-def _check_known(tasks: Sequence[Task], data: Dataset) -> None:
+def _check_known(tasks: Sequence[Task], own: Sequence[Task], data: Dataset) -> None:
     known = columns(data.train)
     for task in tasks:
         if not task.known(known):
+            place = "of `tasks`, or give the data one of these columns" if task in own else "(--heads)"
             raise UserError(
                 f"{data.source} says nothing of its faces in {data.train.name} that the head {task.name!r} could learn "
-                f"({' or '.join(task.columns)}): leave it out (--heads)"
+                f"({' or '.join(task.columns)}): leave it out {place}"
             )
 
 
@@ -347,11 +352,6 @@ def _check_names(tasks: Sequence[Task], data: Dataset) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise UserError(f"the name of a {what}, {twice[0]!r}, is taken already: give it another")
-
-
-def _shapes(model: Network, image_size: int) -> Any:
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    return jax.eval_shape(initializer(model), jax.random.key(0), images)
 
 
 def _weights(path: Path) -> Weights:
@@ -396,24 +396,4 @@ def _check_present(config: Config, data: Dataset) -> None:
         raise UserError(
             f"{data.train.name} of {data.source} has no image of {data.class_names[missing[0]]}, and {asked[0]} needs "
             f"some of every class: pass data that has them all, or leave out {asked[0]}"
-        )
-
-
-def _check_network(model: Network, tasks: Sequence[Task], image_size: int, data: Dataset) -> None:
-    """Refuse a network of the user's own whose outputs do not fit the data and the tasks; nothing is computed."""
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    found = jax.eval_shape(
-        lambda images: model.init_with_output(jax.random.key(0), images, train=False, mask=None)[0], images
-    )
-    outputs, classes = checked_outputs(found, 1), len(data.class_names)
-    if outputs["logits"].shape[1] != classes:
-        raise UserError(
-            f"the network {name_of(model)} has {outputs['logits'].shape[1]} logits, and {data.source} has {classes} "
-            "classes: give it one for each"
-        )
-    missing = [task.name for task in tasks if task.name not in outputs]
-    if missing:
-        raise UserError(
-            f"the network {name_of(model)} has no head {missing[0]!r}, which it is to learn: let it return one, or "
-            "leave the task out"
         )

@@ -23,7 +23,7 @@ from jaxfer.training.hyperparameters import Hyperparameters
 from jaxfer.training.objective import Objective, make_objective
 from jaxfer.training.optimizers import make_optimizer, make_schedule
 from jaxfer.training.state import TrainState
-from jaxfer.training.step import eval_function, sparing_padding, train_function
+from jaxfer.training.step import checked_gradient, eval_function, sparing_padding, train_function
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,20 +124,20 @@ class Recipe:
 
 def _make_train_function(recipe: Recipe, several: bool) -> TrainFunction:
     model, axis_name = recipe.compiled_model(several=several), recipe.parallel.axis_name
-    transform = compose(
-        *transforms_of(recipe.augment, len(recipe.counts), recipe.views), *map(sparing_padding, recipe.transforms)
-    )
+    classes, given = len(recipe.counts), checked_gradient(recipe.gradient)
+    own_transforms = [sparing_padding(transform, classes) for transform in recipe.transforms]
+    transform = compose(*transforms_of(recipe.augment, classes, recipe.views), *own_transforms)
 
     def step(state: TrainState, batch: Batch, hyper: Hyperparameters) -> tuple[TrainState, Metrics]:
         def gradient(evaluate: Any) -> Any:
             # Accumulation innermost: SAM then moves along the gradient of the whole batch.
             parts = recipe.optimizer.accumulate
-            own = recipe.gradient(evaluate if parts == 1 else accumulate(parts)(evaluate))
+            own = given(evaluate if parts == 1 else accumulate(parts)(evaluate))
             return own if hyper.sam is None else sam(hyper.sam)(own)
 
         options = {"axis_name": axis_name, "transform": transform, "gradient": gradient}
         options |= {"ema": recipe.optimizer.ema, "ema_warmup": recipe.optimizer.ema_warmup}
-        options |= {"freezing": recipe.tuning and recipe.tuning.freezing, "classes": len(recipe.counts)}
+        options |= {"freezing": recipe.tuning and recipe.tuning.freezing, "classes": classes}
         made = train_function(model, recipe.make_optimizer(hyper), recipe.objective(hyper), **options)
         return made(state, batch)
 

@@ -23,7 +23,7 @@ from jaxfer.metrics.labels import check_labels, is_class
 from jaxfer.models import Network, check_range, checked_outputs, compiled_for, count_classes
 from jaxfer.tasks import Task, sums_of
 from jaxfer.training.finetuning import Freezing
-from jaxfer.training.gradients import Found, Gradient, plain
+from jaxfer.training.gradients import Evaluate, Found, Gradient, plain
 from jaxfer.training.objective import Objective
 from jaxfer.training.state import TrainState
 
@@ -73,7 +73,7 @@ def make_train_step(
     """
     parallel = parallel or OneDevice()
     model = compiled_for(model, parallel.devices[0].platform, axis_name=parallel.axis_name)
-    transform = transform and sparing_padding(transform)
+    transform, gradient = transform and sparing_padding(transform), checked_gradient(gradient)
     options = {"axis_name": parallel.axis_name, "transform": transform, "ema": ema, "ema_warmup": ema_warmup}
     options["freezing"] = freezing
 
@@ -174,25 +174,88 @@ def train_function(
     return step
 
 
-def sparing_padding(transform: Transform) -> Transform:
+def sparing_padding(transform: Transform, classes: int | None = None) -> Transform:
     """Return a transform of one's own with black images in rows of padding, whatever it makes of them.
 
     NaN there, as of a division by their deviation, would reach the gradients, however little a row counts. jaxfer's
-    own transforms make none, and keep the bits that they have always had.
+    own transforms make none, and keep the bits that they have always had. What is no batch is refused while tracing.
+
+    Args:
+        transform: The transform.
+        classes: How many columns `soft_label` has; None where that is not known.
     """
 
     def spared(key: jax.Array, batch: Batch) -> Batch:
         changed = transform(key, batch)
-        try:
-            _check(changed)
-        except AssertionError as error:
-            raise UserError(
-                f"the transform {piece_name(transform)} returned a batch of other shapes than image [b, h, w, c], "
-                f"label int [b] and mask bool [b] ({error}): return these"
-            ) from error
+        _check_changed(transform, batch, changed, classes)
         return {**changed, "image": jnp.where(changed["mask"][:, None, None, None], changed["image"], 0)}
 
     return spared
+
+
+def _check_changed(transform: Transform, batch: Batch, changed: Any, classes: int | None) -> None:
+    """Refuse, while tracing, what a transform has returned in place of a batch that a network can learn from."""
+    name = f"the transform {piece_name(transform)}"
+    if not isinstance(changed, Mapping):
+        kind = "None" if changed is None else type(changed).__name__
+        raise UserError(f"{name} returned {kind} in place of a batch: return the batch")
+    missing = [column for column in ("image", "label", "mask") if column not in changed]
+    if missing:
+        raise UserError(f"{name} returned a batch without {missing[0]!r}: return all of its columns, {{**batch, ...}}")
+    try:
+        _check(cast(Batch, changed))
+    except AssertionError as error:
+        raise UserError(
+            f"{name} returned a batch of other shapes than image [b, h, w, c], label int [b] and mask bool [b] "
+            f"({_line(error)}): return these"
+        ) from error
+    size, made = (jnp.shape(each["image"])[1:3] for each in (batch, changed))
+    if size != made:
+        raise UserError(
+            f"{name} made images of {made[0]}x{made[1]} pixels of those of {size[0]}x{size[1]}, the size in which the "
+            "network is evaluated: return images of the size that came"
+        )
+    soft = changed.get("soft_label")
+    if soft is not None:
+        shape, dtype = jnp.shape(soft), jnp.result_type(soft)
+        fits = len(shape) == 2 and shape[0] == len(changed["label"]) and shape[1] == (classes or shape[1])
+        if not fits or not jnp.issubdtype(dtype, jnp.floating):
+            wanted = f"[{len(changed['label'])}, {classes or 'classes'}]"
+            raise UserError(f"{name} returned soft_label as {dtype} {list(shape)}: return float32 {wanted}")
+
+
+def _line(error: Exception) -> str:
+    """Return an error of Chex, which can be of several lines, in one."""
+    return " ".join(str(error).split())
+
+
+def checked_gradient(gradient: Gradient) -> Gradient:
+    """Return a gradient of one's own that refuses, while tracing, to return anything else than `Evaluate` promises.
+
+    Args:
+        gradient: The gradient.
+    """
+    promise = "return ((loss, found), gradients), as the function does that it is given"
+
+    def checked(evaluate: Evaluate) -> Evaluate:
+        name = f"the gradient {piece_name(gradient)}"
+        changed = gradient(evaluate)
+        if not callable(changed):
+            raise UserError(f"{name} returned {type(changed).__name__} in place of a function: {promise} from one")
+
+        def called(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Any:
+            returned = changed(params, batch_stats, batch, key)
+            two = isinstance(returned, tuple) and len(returned) == 2
+            beside = returned[0] if two else None
+            if not (isinstance(beside, tuple) and len(beside) == 2 and isinstance(beside[1], Found)):
+                raise UserError(f"{name} did not return loss and outputs beside the gradients: {promise}")
+            if jax.tree.structure(returned[1]) != jax.tree.structure(params):
+                raise UserError(f"{name} returned gradients of another structure than the parameters: {promise}")
+            return returned
+
+        return called
+
+    return gradient if gradient is plain else checked
 
 
 def piece_name(piece: Any) -> str:
@@ -269,8 +332,6 @@ def eval_function(
 
 def _check(batch: Batch) -> None:
     """Refuse, while tracing, a batch of other shapes than those promised: broadcasting would hide them."""
-    if not isinstance(batch, Mapping):
-        raise UserError(f"a transform returned {type(batch).__name__} in place of a batch: return the batch")
     chex.assert_rank([batch["image"], batch["label"], batch["mask"]], [4, 1, 1])
     chex.assert_equal_shape_prefix([batch["image"], batch["label"], batch["mask"]], 1)
     chex.assert_type([batch["label"], batch["mask"]], [int, bool])

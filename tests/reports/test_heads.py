@@ -145,7 +145,8 @@ def test_pairs_are_columns_of_the_predictions_and_figures_of_the_page(evaluation
     pairs = {"yaw": (np.linspace(1, 9, N), actual), "pitch": (np.zeros(N), None)}
 
     class Gaze(Task):
-        name, columns, measures = "gaze", ("yaw",), GAZE
+        name, columns = "gaze", ("yaw",)
+        measures = GAZE | {"eye_gap_error": Measure("error", of="eye_gap")}
 
         def pairs(self, outputs, batch):
             return pairs
@@ -154,12 +155,12 @@ def test_pairs_are_columns_of_the_predictions_and_figures_of_the_page(evaluation
             return np.zeros((N, 1))
 
         def scores(self, sums):
-            return {name: np.full(len(sums), 0.25) if sums.ndim > 1 else 0.25 for name in GAZE}
+            return {name: np.full(len(sums), 0.25) if sums.ndim > 1 else 0.25 for name in self.measures}
 
     predictions = evaluation.predictions
     predictions = Predictions(predictions.logits, predictions.labels, {}, {"yaw": actual}, (Gaze(),))
     evaluation = dataclasses.replace(evaluation, predictions=predictions, by=None)
-    evaluation.scores.update({"yaw_error": 0.25, "yaw_examples": 30})
+    evaluation.scores.update({"yaw_error": 0.25, "yaw_examples": 30, "eye_gap_error": 0.5, "eye_gap_examples": 23})
     evaluation.scores["intervals"]["yaw_error"] = [0.125, 0.5]
     folder = write_evaluation(evaluation)
     with (folder / "predictions.csv").open(newline="") as file:
@@ -171,6 +172,7 @@ def test_pairs_are_columns_of_the_predictions_and_figures_of_the_page(evaluation
     assert "Predicted by actual yaw of 30 images, whose error is 0.250." in text
     assert "n = 30, epoch 2): the darker, the more images." in text
     assert "Yaw, angular error 0.250 95%: 0.125 to 0.500" in text
+    assert "n = 23, epoch 2" in text, "of a name with an underscore, too"
     assert "pitch" not in text
     print_evaluation(evaluation)
     assert "yaw is known of n = 30" in capsys.readouterr().out

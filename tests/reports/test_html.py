@@ -54,8 +54,8 @@ def test_a_score_without_a_measure_is_called_by_its_name():
     split = {"split": "val", "examples": 9, "votes_examples": 7, "votes_kl": 0.5, "per_class": {}, "own": True}
     assert measures.names(split, split) == ["votes_kl"]
     assert measures.names() == []
-    assert where(split, "epoch 3", "votes_kl").replace("\u00a0", " ") == "val, n = 7, epoch 3"
-    assert where(split, "epoch 3", "accuracy").replace("\u00a0", " ") == "val, n = 9, epoch 3"
+    assert where(split, "epoch 3", "votes").replace("\u00a0", " ") == "val, n = 7, epoch 3"
+    assert where(split, "epoch 3").replace("\u00a0", " ") == "val, n = 9, epoch 3"
     assert between((None, 0.25)) == "n/a to 0.250"
 
 

@@ -12,6 +12,7 @@ import flax.linen as nn
 import numpy as np
 import pytest
 import tensorstore
+from networks import Linear
 
 from jaxfer.config import Config, DataConfig, LossConfig, ModelConfig, to_json
 from jaxfer.data import load
@@ -147,8 +148,20 @@ def test_a_network_with_fewer_layers_than_were_saved_is_refused(tmp_path):
     config = dataclasses.replace(CONFIG, model=ModelConfig())
     fit(config, load(config.data), run_dir=run_dir, model=More(both=True))
     assert load_run(run_dir, model=More(both=True)).step == 4
-    with pytest.raises(UserError, match="damaged, or of another network"):
+    with pytest.raises(
+        UserError, match=r"damaged, or of another network \(that alone has params/second/bias\)\. Pass the network that"
+    ):
         load_run(run_dir, model=More(both=False))
+    words = (
+        r"both was begun with the network \S+:More, and this is networks:Linear \(that alone has params/second/bias\)"
+    )
+    with pytest.raises(UserError, match=words):
+        load_run(run_dir, model=Linear())
+    words = (
+        r"another network \(that alone has opt_state/\S+\)\. Continue with the network, its sizes, and the optimizer"
+    )
+    with pytest.raises(UserError, match=words):
+        fit(config, load(config.data), run_dir=run_dir, model=More(both=False), resume=True)
 
 
 def test_a_pipe_in_the_place_of_a_file_of_a_checkpoint_is_not_waited_for(run_dir):

@@ -219,7 +219,7 @@ def test_data_that_cannot_be_loaded_leaves_no_trace(tmp_path):
         raise UserError("no such folder")
 
     with pytest.raises(UserError, match="no such folder"):
-        sweep(grid(BASE, {"seed": (0,)}), tmp_path / "sweep", load=load)
+        sweep(grid(BASE, {"seed": (0,)}), str(tmp_path / "sweep"), load=load)  # a text serves as a path does
     assert not list(tmp_path.iterdir())
 
 

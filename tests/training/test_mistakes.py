@@ -23,7 +23,7 @@ from jaxfer.evaluation import evaluate, summarize
 from jaxfer.evaluation.explain import grad_cam
 from jaxfer.evaluation.predict import predict_split
 from jaxfer.metrics.scores import Measure
-from jaxfer.models import Head, unit_range
+from jaxfer.models import Head, unit_range, variable_shapes
 from jaxfer.reports import ProgressBar, TensorBoard, finish_run, write_evaluation
 from jaxfer.runs import load_run
 from jaxfer.tasks import Task
@@ -69,7 +69,7 @@ def step_of(model=NET, parallel=None, **options):
 
 
 WRONG = {
-    "an array": (lambda x: nn.Dense(7)(x), r"the network returned \w+ and so no logits: return a dict"),
+    "an array": (lambda x: nn.Dense(7)(x), "the network returned an array and so no logits: return a dict"),
     "a pair": (lambda x: (nn.Dense(7)(x), x), "the network returned tuple and so no logits: return a dict"),
     "no logits": (lambda x: {"scores": nn.Dense(7)(x)}, "returned a dict of scores and so no logits"),
     "logits of another rank": (lambda x: {"logits": nn.Dense(7)(x)[:, None]}, r"logits as float32 \[\d+, 1, 7\] for"),
@@ -102,6 +102,53 @@ def test_a_network_that_breaks_its_contract_is_refused_by_all_who_use_it(data, s
 def test_a_network_of_other_classes_than_the_data_is_refused(data):
     with pytest.raises(UserError, match=r":Says has 8 logits, and small data has 7 classes: give it one for each"):
         fit(CONFIG, data, model=Says(lambda x: {"logits": nn.Dense(8)(x)}))
+
+
+def refused(words, data, tmp_path, **pieces):
+    """Check that `fit` refuses pieces in one sentence, and has begun nothing."""
+    with pytest.raises(UserError, match=words) as caught:
+        fit(CONFIG, data, run_dir=tmp_path / "run", **pieces)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+class Maskless(nn.Module):
+    """A network that has never heard of padding."""
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        return {"logits": nn.Dense(7)(unit_range(images).mean((1, 2)))}
+
+
+class Counting(nn.Module):
+    """A network that keeps more than parameters and running statistics."""
+
+    @nn.compact
+    def __call__(self, images, *, train, mask):
+        self.variable("cache", "images", jnp.zeros, ())
+        return {"logits": nn.Dense(7)(unit_range(images).mean((1, 2)))}
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            Maskless(),
+            r":Maskless cannot be called with images, train and mask \(.*'mask'\): let it be .*__call__\(images",
+        ),
+        (Says, r"the network \S+:Says is a class: pass an instance of it, such as Says\(\)"),
+        (Counting(), r":Counting needs the collection 'cache', and training keeps params and batch_stats alone: keep"),
+        ("small", r"str was passed for a network: pass a linen module whose __call__\(images, \*, train, mask\)"),
+    ],
+)
+def test_what_cannot_be_called_as_a_network_is_refused_and_nothing_is_begun(data, tmp_path, model, words):
+    refused(words, data, tmp_path, model=model)
+
+
+@pytest.mark.parametrize(("model", "words"), [(Maskless(), "cannot be called"), (Says, "is a class: pass an instance")])
+def test_what_cannot_be_called_as_a_network_is_refused_where_a_run_is_loaded(model, words):
+    with pytest.raises(UserError, match=words):
+        variable_shapes(model, 32)
 
 
 class Age(Task):
@@ -141,6 +188,60 @@ def test_a_task_whose_head_the_network_lacks_is_refused():
         fit(CONFIG, data, model=NET, tasks=[Age()])
 
 
+class Measured(Age):
+    """A task whose scores are those that it is made with."""
+
+    measures = {"age_mae": Measure("mean error", of="age")}
+
+    def __init__(self, scores):
+        self.scores = scores
+
+
+class Columnless(Task):
+    name, measures = "age", {}
+
+
+def by_hand(sums):
+    return {"age_mae": sums[..., 1] / sums[..., 0], "age_examples": sums[..., 0]}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        ([Broadcast()], r"`loss` of the task 'age' returns \[11, 1\]: return the losses of the b rows, \[b\]"),
+        ([Mean()], r"`loss` of the task 'age' returns \[\]: return the losses of the b rows"),
+        ([Summed()], r"`terms` of the task 'age' returns \[1\]: return the terms of each of the b rows, \[b, ...\]"),
+        ([Measured(by_hand)], r"`scores` of the task 'age' fails of sums \[1\] \(IndexError: .*\): see what it does"),
+        (
+            [Measured(lambda sums: {"age_examples": sums[..., 0]})],
+            r"`scores` of the task 'age' returns age_examples and no 'age_mae', which its measures need",
+        ),
+        (
+            [Measured(lambda sums: {"age_mae": sums[..., 0]})],
+            r"`scores` of the task 'age' returns age_mae and no 'age_examples', which its measures need",
+        ),
+        (
+            [Measured(lambda sums: {"age_mae": sums.sum(), "age_examples": sums[..., 0]})],
+            r"`scores` of the task 'age' returns age_mae as \[\] of sums \[2, 1\]: return \[2\], further axes",
+        ),
+        ([Measured(lambda sums: None)], "`scores` of the task 'age' returns NoneType: return a dict"),
+        ([Age], r"the task \S+:Age is a class: pass an instance of it, Age\(\)"),
+        ([Columnless()], r"the task \S+:Columnless has no columns: give it one"),
+        (Age(), r"tasks is a Age and no list: pass \[Age\(\)\]"),
+    ],
+)
+def test_a_task_that_breaks_its_contract_is_refused_by_name_and_nothing_is_begun(tmp_path, tasks, words):
+    known = (
+        bright_faces(count, name, 0, age=np.ones(count, np.float32)) for count, name in ((44, "train"), (21, "val"))
+    )
+    refused(words, dataset_of(*known), tmp_path, model=AGED, tasks=tasks)
+
+
+def test_a_task_without_its_column_is_to_be_left_out_where_it_was_passed(data, tmp_path):
+    words = r"says nothing of its faces in train that the head 'age' could learn \(age\): leave it out of `tasks`, or"
+    refused(words, data, tmp_path, model=AGED, tasks=[Age()])
+
+
 @pytest.mark.parametrize("task", [Broadcast(), Mean()], ids=["a column", "a mean"])
 def test_a_loss_of_a_task_that_would_broadcast_is_refused(data, task):
     batch = Batches(data.train, 16, seed=0)[0] | {"age": np.ones(16, np.float32)}
@@ -177,11 +278,70 @@ def test_a_batch_of_other_shapes_or_dtypes_is_refused(data, changes):
 
 def test_a_transform_that_returns_no_batch_is_refused(data):
     batch = Batches(data.train, 16, seed=0)[0]
-    with pytest.raises(UserError, match="a transform returned NoneType in place of a batch: return the batch"):
+    with pytest.raises(UserError, match=r"the transform \S+:\S+ returned None in place of a batch: return the batch"):
         step_of(transform=lambda key, batch: None)(batch)
     words = r"the transform \S+test_mistakes:\S+ returned a batch of other shapes than image .* return these"
     with pytest.raises(UserError, match=words):
         step_of(transform=lambda key, batch: batch | {"image": batch["image"][0]})(batch)
+
+
+def without_labels(key, batch):
+    return {name: values for name, values in batch.items() if name != "label"}
+
+
+def enlarged(key, batch):
+    return batch | {"image": batch["image"].repeat(2, axis=1)}
+
+
+@pytest.mark.parametrize(
+    ("transforms", "words"),
+    [
+        ([without_labels], r"the transform \S+:without_labels returned a batch without 'label': return all of its"),
+        ([enlarged], r"the transform \S+:enlarged made images of 64x32 pixels of those of 32x32, .*: return images of"),
+        ([lambda key, batch: None], r"the transform \S+:\S+ returned None in place of a batch: return the batch"),
+        (
+            [lambda key, batch: batch | {"soft_label": jax.nn.one_hot(batch["label"], 8)}],
+            r"the transform \S+:\S+ returned soft_label as float32 \[16, 8\]: return float32 \[16, 7\]",
+        ),
+        (
+            [lambda key, batch: batch | {"soft_label": batch["label"]}],
+            r"returned soft_label as int32 \[16\]: return float32 \[16, 7\]",
+        ),
+        (without_labels, r"transforms is a function and no list: pass \[without_labels\]"),
+        (["flip"], r"'flip' is among the transforms: pass functions of a key and a batch"),
+    ],
+)
+def test_a_transform_that_breaks_its_contract_is_refused_by_name_and_nothing_is_begun(
+    data, tmp_path, transforms, words
+):
+    refused(words, data, tmp_path, model=NET, transforms=transforms)
+
+
+def gradients_alone(evaluate):
+    return lambda *arguments: evaluate(*arguments)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"gradient": gradients_alone}, r"the gradient \S+:gradients_alone did not return loss and outputs beside the"),
+        (
+            {"gradient": lambda evaluate: lambda *them: (evaluate(*them)[0], ())},
+            r"the gradient \S+ returned gradients of another structure than the parameters: return \(\(loss, found\)",
+        ),
+        ({"gradient": lambda evaluate: None}, r"the gradient \S+ returned NoneType in place of a function"),
+        ({"gradient": 0.05}, r"gradient is 0.05 and no function: pass one such as jaxfer.training.sam\(0.05\)"),
+        ({"optimizer": "lion"}, r"optimizer is 'lion' and no optimizer of Optax: pass one, such as optax.sgd\(0.1\)"),
+        ({"optimizer": optax.constant_schedule(0.1)}, r"optimizer is a function and no optimizer of Optax"),
+    ],
+)
+def test_a_gradient_or_an_optimizer_that_is_none_is_refused_and_nothing_is_begun(data, tmp_path, options, words):
+    refused(words, data, tmp_path, model=NET, **options)
+
+
+def test_a_gradient_that_returns_gradients_alone_is_refused_by_the_step_as_well(data):
+    with pytest.raises(UserError, match=r"the gradient \S+:gradients_alone did not return loss and outputs"):
+        step_of(gradient=gradients_alone)(Batches(data.train, 16, seed=0)[0])
 
 
 def darker(key, batch):
