@@ -61,6 +61,12 @@ class Run:
     keep_epochs: Collection[int] = ()
     callbacks: Sequence[Callback] = ()
 
+    def __post_init__(self) -> None:
+        for callback in self.callbacks:
+            if isinstance(callback, type):
+                name = callback.__name__
+                raise UserError(f"the callback {name} is a class: pass an instance of it, {name}()")
+
 
 def fit(
     config: Config,
@@ -127,6 +133,15 @@ def fit(
         program = Program(config, data, **options, tasks=tasks, transforms=transforms, gradient=gradient)
     elif not program.serves(config, data):
         raise ValueError("the program was made for runs that differ from this one in more than numbers: make another")
+    else:
+        another = None if model == program.model else model
+        given = {"parallel": parallel, "feed": feed, "model": another, "optimizer": optimizer, "tasks": tuple(tasks)}
+        given |= {"transforms": tuple(transforms), "gradient": None if gradient is plain else gradient}
+        others = [name for name, piece in given.items() if piece not in (None, ())]
+        if others:
+            raise UserError(
+                f"{others[0]} was passed beside a program, which has its own: leave it out, or make a Program with it"
+            )
     run_dir = None if run_dir is None else Path(run_dir)
     options: dict[str, Any] = {"run_dir": run_dir, "resume": resume, "keep_epochs": keep_epochs, "callbacks": callbacks}
     (outcome,) = fit_together([Run(config=config, **options)], program)

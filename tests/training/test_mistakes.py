@@ -27,7 +27,8 @@ from jaxfer.models import Head, unit_range, variable_shapes
 from jaxfer.reports import ProgressBar, TensorBoard, finish_run, write_evaluation
 from jaxfer.runs import load_run
 from jaxfer.tasks import Task
-from jaxfer.training import Objective, create_state, fit, make_eval_step, make_train_step, plain, sam
+from jaxfer.training import Callback, Objective, create_state, fit, make_eval_step, make_train_step, plain, sam
+from jaxfer.training.program import Program
 
 CONFIG = Config(
     data=DataConfig(image_size=32),
@@ -337,6 +338,24 @@ def gradients_alone(evaluate):
 )
 def test_a_gradient_or_an_optimizer_that_is_none_is_refused_and_nothing_is_begun(data, tmp_path, options, words):
     refused(words, data, tmp_path, model=NET, **options)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (
+            {"model": AGED},
+            "model was passed beside a program, which has its own: leave it out, or make a Program with it",
+        ),
+        ({"transforms": [without_labels]}, "transforms was passed beside a program"),
+        (
+            {"gradient": plain, "callbacks": [Callback]},
+            r"the callback Callback is a class: pass an instance of it, Cal",
+        ),
+    ],
+)
+def test_what_a_program_has_already_and_a_class_of_a_callback_are_refused(data, tmp_path, pieces, words):
+    refused(words, data, tmp_path, program=Program(CONFIG, data, model=NET), **pieces)
 
 
 def test_a_gradient_that_returns_gradients_alone_is_refused_by_the_step_as_well(data):
