@@ -47,7 +47,8 @@ def two(way):
 
 def run(config, data, **options):
     """Return the final state on the host and the rows without the clock's number."""
-    state, rows = fit(config, data, **{"model": MODEL} | options)
+    network = {} if "program" in options else {"model": MODEL}  # a program has its own
+    state, rows = fit(config, data, **network | options)
     return on_host(state), without_clock(rows)
 
 
