@@ -133,7 +133,7 @@ What people saw (`votes`), on the same split:
   {command(found)}
   ```
 {f"{NEWLINE}  The runs that were made differ from those of this command: {apart}.{NEWLINE}" if apart else ""}
-{chr(10).join(map(trained, found["runs"]))}
+{NEWLINE.join(map(trained, found["runs"]))}
 - On another processor or version the last bits of every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.
 

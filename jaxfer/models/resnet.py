@@ -66,7 +66,7 @@ def checked_outputs(outputs: Any, rows: int) -> Outputs:
     Raises:
         UserError: It is not what `Network` promises; shapes of other ranks would broadcast into numbers without sense.
     """
-    promise = "return a dict with the float32 logits [b, classes], and an entry [b, ...] for each further head"
+    promise = f"return {_OUTPUTS}"
     if not isinstance(outputs, Mapping) or "logits" not in outputs:
         # While it is traced, an array is an object of JAX whose class says nothing to a person.
         kind = "an array" if hasattr(outputs, "shape") else type(outputs).__name__
@@ -108,10 +108,8 @@ def variable_shapes(model: Network, image_size: int) -> Any:
     return jax.eval_shape(initializer(model), jax.random.key(0), images)
 
 
-_NETWORK = (
-    "a linen module whose __call__(images, *, train, mask) returns a dict with the float32 logits [b, classes], and an "
-    "entry [b, ...] for each further head"
-)
+_OUTPUTS = "a dict with the float32 logits [b, classes], and an entry [b, ...] for each further head"
+_NETWORK = f"a linen module whose __call__(images, *, train, mask) returns {_OUTPUTS}"
 
 
 def output_shapes(model: Network, variables: Any, images: Any) -> Any:
