@@ -20,7 +20,7 @@ from jaxfer.metrics.scores import Measure
 from jaxfer.models import Network, name_of, output_shapes
 from jaxfer.tasks import Task
 from jaxfer.training.gradients import Found, Gradient, plain
-from jaxfer.training.step import checked_gradient, piece_name, sparing_padding
+from jaxfer.training.step import checked_gradient, in_one_line, piece_name, sparing_padding
 
 ROWS = 11
 """Rows of the batches that are traced: as many as no head has numbers, so that neither is taken for the other."""
@@ -162,10 +162,9 @@ def _called(task: Task, name: str, call: Callable[[], Any], of: str = "") -> Any
     except UserError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())
         raise UserError(
-            f"`{name}` of the task {task.name!r} fails{of} ({type(error).__name__}: {words}): see what it does with "
-            "the network's head and its columns"
+            f"`{name}` of the task {task.name!r} fails{of} ({type(error).__name__}: {in_one_line(error)}): see what it "
+            "does with the network's head and its columns"
         ) from error
 
 

@@ -207,7 +207,7 @@ def _check_changed(transform: Transform, batch: Batch, changed: Any, classes: in
     except AssertionError as error:
         raise UserError(
             f"{name} returned a batch of other shapes than image [b, h, w, c], label int [b] and mask bool [b] "
-            f"({_line(error)}): return these"
+            f"({in_one_line(error)}): return these"
         ) from error
     size, made = (jnp.shape(each["image"])[1:3] for each in (batch, changed))
     if size != made:
@@ -224,8 +224,8 @@ def _check_changed(transform: Transform, batch: Batch, changed: Any, classes: in
             raise UserError(f"{name} returned soft_label as {dtype} {list(shape)}: return float32 {wanted}")
 
 
-def _line(error: Exception) -> str:
-    """Return an error of Chex, which can be of several lines, in one."""
+def in_one_line(error: Exception) -> str:
+    """Return the words of an error, such as one of Chex, which can be of several lines, in one."""
     return " ".join(str(error).split())
 
 
