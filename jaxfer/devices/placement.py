@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxfer.data.batches import WHOLE, Shard
 from jaxfer.errors import UserError
-from jaxfer.models import initializer
+from jaxfer.models import variable_shapes
 
 Step = Callable[..., Any]
 Device = Any
@@ -280,6 +280,4 @@ def choose_parallel(batch_size: int, model: nn.Module | None = None, image_size:
 
 def _size(model: nn.Module, side: int) -> int:
     """Return the number of a network's values, for which nothing is computed."""
-    images = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    shapes = jax.eval_shape(initializer(model), jax.random.key(0), images)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return sum(leaf.size for leaf in jax.tree.leaves(variable_shapes(model, side)))

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxfer.config import Config, Views, to_json
+from jaxfer.config import Views, to_json
 from jaxfer.data.copies import copies_of
 from jaxfer.data.dataset import TEST, Dataset, Split, Use
 from jaxfer.data.groups import group_names
@@ -19,7 +19,7 @@ from jaxfer.devices.placement import OneDevice, choose_parallel
 from jaxfer.emotions import merged, merged_further
 from jaxfer.errors import UserError
 from jaxfer.evaluation.compare import mcnemar, over_runs
-from jaxfer.evaluation.intervals import MEASURES
+from jaxfer.evaluation.intervals import WITH_INTERVAL
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.evaluation.summary import CALIBRATED, environment, scored
 from jaxfer.metrics.labels import check_labels
@@ -116,7 +116,7 @@ class Evaluation:
     @property
     def measures(self) -> tuple[str, ...]:
         """The names of the scores that are shown: all that have an interval, and `ece`."""
-        return (*MEASURES, "ece", *self.predictions.measures)
+        return (*WITH_INTERVAL, "ece", *self.predictions.measures)
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -449,7 +449,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     measured = [name for name in first.measures if all(name in other.measures for other in others)]
     known = [one for one in evaluations if one.scores["accuracy"] is not None]
     pairs = [(a, b) for i, a in enumerate(known) for b in known[i + 1 :]]
-    base, *changed = (_but_for_seed_and_place(one.trained.config) for one in evaluations)
+    base, *changed = (one.trained.config for one in evaluations)
+    found = {differences(base, config, but_for=_SEED_AND_PLACE) for config in changed}
     return {
         "runs": [
             {"run": one.trained.name, "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
@@ -457,7 +458,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             for one in evaluations
         ],
         "over_runs": over_runs([one.scores for one in evaluations], measured),
-        "differences": sorted({differences(base, other) for other in changed if other != base}),
+        "differences": sorted(found - {""}),
         "mcnemar": [
             {"first": a.trained.name, "second": b.trained.name}
             | dataclasses.asdict(mcnemar(a.predictions.correct, b.predictions.correct))
@@ -466,10 +467,8 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
-def _but_for_seed_and_place(config: Config) -> Config:
-    """Return a config without the seed and the place of the data, which may differ between runs of an experiment."""
-    nowhere = {"data_dir": None, "val_dir": None, "test_dir": None}
-    return dataclasses.replace(config, seed=0, data=dataclasses.replace(config.data, **nowhere, soft_labels=False))
+_SEED_AND_PLACE = ("seed", "data_dir", "val_dir", "test_dir")
+"""What may differ between the configs of runs of one experiment: the seed, and where the data lies."""
 
 
 def _hash(names: Sequence[str]) -> str:

@@ -42,7 +42,7 @@ CELLS = 4_000_000
 """Resamples times examples that are held in memory at once: 64 MB."""
 
 _OF_CONFUSION = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
-MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "kappa", "top2_accuracy")
+WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "mse", "r2", "kappa", "top2_accuracy")
 """The fields of `Scores` that have an interval: all but the training objective, and `ece`; see `ece_by_chance`."""
 
 Interval = list[float]
@@ -64,7 +64,7 @@ def intervals(predictions: Predictions, *, seed: int = 0) -> dict[str, Interval]
     [0.25, 1.0]
     """
     if not len(predictions):
-        return {name: [np.nan, np.nan] for name in (*MEASURES, *predictions.measures)}
+        return {name: [np.nan, np.nan] for name in (*WITH_INTERVAL, *predictions.measures)}
     random = np.random.default_rng(seed)
     confusion = _resampled_confusion(predictions, random)
     samples = {name: getattr(formulas, name)(confusion) for name in _OF_CONFUSION}

@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import flax
@@ -19,7 +18,7 @@ from jaxfer.evaluation.intervals import ece_by_chance, intervals
 from jaxfer.evaluation.predict import Predictions, predict_split
 from jaxfer.metrics.scores import as_json
 from jaxfer.metrics.temperature import Temperature, fit_temperature
-from jaxfer.models import Network, name_of
+from jaxfer.models import Network, name_of, variable_shapes
 from jaxfer.tasks import Task, make_network, naming, tasks_of
 from jaxfer.training import Hyperparameters, Objective, make_objective
 from jaxfer.training.state import TrainState
@@ -98,8 +97,7 @@ def summarize(
 
 
 def _check_parameters(model: Network, image_size: int, params: Any) -> None:
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    wanted = jax.eval_shape(partial(model.init, train=False, mask=None), jax.random.key(0), images)["params"]
+    wanted = variable_shapes(model, image_size)["params"]
     if jax.tree.map(np.shape, wanted) != jax.tree.map(np.shape, params):
         raise UserError(
             f"the parameters are of another network than {name_of(model)}, which the config names or was passed: pass "

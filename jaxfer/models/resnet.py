@@ -104,6 +104,12 @@ def variable_shapes(model: Network, image_size: int) -> Any:
         raise UserError(
             f"the network {name_of(model)} cannot be called with images, train and mask ({error}): let it be {_NETWORK}"
         ) from error
+    try:
+        hash(model)  # since what is compiled of a network is kept by it
+    except TypeError as error:
+        raise UserError(
+            f"the network {name_of(model)} has a field that cannot be hashed, such as a list: pass a tuple in its place"
+        ) from error
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
     return jax.eval_shape(initializer(model), jax.random.key(0), images)
 

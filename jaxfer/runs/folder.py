@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,11 @@ class RunFolder:
         """
         if (path / "config.json").exists():
             raise UserError(f"{path} already holds a run: continue it with --resume, or choose another --run-dir")
+        if is_run(path):
+            raise UserError(
+                f"{path} holds the checkpoints of a run whose config.json is gone: put that back and continue with "
+                "--resume, or choose another --run-dir"
+            )
         folder = cls(path)
         folder.write("config.json", to_json(config))
         return folder
@@ -66,9 +72,10 @@ class RunFolder:
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
         """Continue a run. Nothing is written: `update` does that, once the fingerprints are known to be the same.
 
-        Five fields of the config may have changed. The data, a list of its groups, the teachers and the weights it
-        began with may lie elsewhere: their fingerprints check that. The number of epochs may differ unless the learning
-        rate depends on it: the shorter run is then a prefix of the longer one.
+        Some fields of the config may have changed. The data, a list of its groups, the teachers and the weights it
+        began with may lie elsewhere, and links of the data may be followed or not: their fingerprints check that. The
+        number of epochs may differ unless the learning rate depends on it: the shorter run is then a prefix of the
+        longer one.
 
         Args:
             path: The folder of the run.
@@ -131,6 +138,21 @@ MAY_CHANGE = ("data_dir", "val_dir", "test_dir", "group_by", "follow_links")
 """What of its data's config may change when a run goes on: where the data lies, and how its files are found."""
 
 
+def moved(begun: Config, config: Config) -> set[str]:
+    """Return the fields that say where something lies, which may lie elsewhere when a run or a sweep goes on.
+
+    Args:
+        begun: Its config as it began.
+        config: Its config now.
+
+    Returns:
+        The names of `MAY_CHANGE`; `teachers` where there are as many, and `pretrained` where there are weights in both.
+    """
+    as_many = len(begun.distill.teachers) == len(config.distill.teachers)
+    both = begun.model.pretrained is not None and config.model.pretrained is not None
+    return {*MAY_CHANGE, *(["teachers"] if as_many else []), *(["pretrained"] if both else [])}
+
+
 def changed(begun: Config, config: Config) -> str:
     """Return in what a run that goes on differs from itself as it began, in words, but for what may change.
 
@@ -141,15 +163,9 @@ def changed(begun: Config, config: Config) -> str:
     Returns:
         The fields with both values, see `differences`; empty where only those differ that may, see `RunFolder.reopen`.
     """
-    epochs = begun.epochs if config.depends_on_epochs else config.epochs
-    may_change = {name: getattr(config.data, name) for name in MAY_CHANGE}
-    data = dataclasses.replace(begun.data, **may_change)
-    teachers, now = begun.distill.teachers, config.distill.teachers
-    distill = dataclasses.replace(begun.distill, teachers=now if len(now) == len(teachers) else teachers)
-    moved = begun.model.pretrained is not None and config.model.pretrained is not None
-    model = dataclasses.replace(begun.model, pretrained=config.model.pretrained) if moved else begun.model
-    begun = dataclasses.replace(begun, epochs=epochs, data=data, distill=distill, model=model)
-    return differences(begun, config)
+    return differences(
+        begun, config, but_for=moved(begun, config) | (set() if config.depends_on_epochs else {"epochs"})
+    )
 
 
 def make_run_folder(path: Path) -> None:
@@ -227,17 +243,25 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def differences(old: Config, new: Config) -> str:
+def differences(old: Config, new: Config, *, but_for: Collection[str] = ()) -> str:
     """Return the fields in which two configs differ, in words.
 
+    Args:
+        old: One of them.
+        new: The other.
+        but_for: The names of fields that may differ.
+
     Returns:
-        Each field with both values, separated by semicolons; empty if the configs are equal.
+        Each field with both values, separated by semicolons; empty if the others are equal.
 
     >>> differences(Config(seed=1), Config(seed=2, epochs=60))
     'epochs 50, now 60; seed 1, now 2'
+    >>> differences(Config(seed=1), Config(seed=2, epochs=60), but_for={"seed"})
+    'epochs 50, now 60'
     """
     before, after = _flat(dataclasses.asdict(old)), _flat(dataclasses.asdict(new))
-    return "; ".join(f"{name} {before[name]}, now {after[name]}" for name in before if before[name] != after[name])
+    names = [name for name in before if name not in but_for and before[name] != after[name]]
+    return "; ".join(f"{name} {before[name]}, now {after[name]}" for name in names)
 
 
 def _flat(fields: dict[str, Any]) -> dict[str, Any]:

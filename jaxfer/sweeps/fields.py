@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import numpy as np
@@ -37,6 +37,18 @@ def value_at(config: Config, path: str) -> Any:
     for name in path.split("."):
         value = getattr(value, name)
     return value
+
+
+def is_whole(path: str) -> bool:
+    """Return whether the field at a dotted path holds whole numbers, whichever it has now.
+
+    >>> is_whole("epochs"), is_whole("model.squeeze"), is_whole("augment.rotate")
+    (True, True, False)
+    """
+    kind: Any = Config
+    for name in path.split("."):
+        kind = get_type_hints(kind)[name]
+    return kind is int or int in get_args(kind)
 
 
 def changed(base: Config, values: Mapping[str, Any]) -> Config:

@@ -12,7 +12,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import hold, make, refuse_links
 from jaxfer.json_text import check as check_form
 from jaxfer.json_text import read
-from jaxfer.runs.folder import RunFolder, differences, following_no_links
+from jaxfer.runs.folder import RunFolder, differences, following_no_links, moved
 from jaxfer.sweeps.fields import describe
 from jaxfer.sweeps.plan import PlannedRun, plan
 from jaxfer.sweeps.search import Search, cell
@@ -26,7 +26,8 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
     Args:
         sweep_dir: The folder, which need not exist.
         search: What the sweep tries.
-        resume: Whether the folder must hold this sweep, whose data may have moved; without, it must hold none.
+        resume: Whether the folder must hold this sweep, whose data, teachers and weights may have moved; without, it
+            must hold none.
 
     Raises:
         UserError: With `resume`, the folder holds no sweep or another one; without, it holds a sweep or a run, or is a
@@ -44,10 +45,7 @@ def check(sweep_dir: Path, search: Search, *, resume: bool) -> None:
     if not resume:
         raise UserError(f"{sweep_dir} already holds a sweep: continue it with --resume, or choose another --sweep-dir")
     begun = read_search(sweep_dir)
-    now = search.base.data
-    where = {name: getattr(now, name) for name in ("data_dir", "val_dir", "test_dir", "follow_links")}
-    data = dataclasses.replace(begun.base.data, **where)
-    changes = differences(dataclasses.replace(begun.base, data=data), search.base)
+    changes = differences(begun.base, search.base, but_for=moved(begun.base, search.base))
     if not changes and [c.values for c in begun.cells] != [c.values for c in search.cells]:
         changes = f"{_extent(begun)}, now {_extent(search)}"
     if changes:

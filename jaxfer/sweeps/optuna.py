@@ -10,7 +10,7 @@ from jaxfer.data.transforms import Transform
 from jaxfer.errors import UserError
 from jaxfer.files import refuse_links
 from jaxfer.models import Network
-from jaxfer.sweeps.fields import value_at
+from jaxfer.sweeps.fields import is_whole
 from jaxfer.sweeps.search import LogUniform, Range, by_path, cell
 from jaxfer.tasks import Task
 from jaxfer.training import Callback, fit
@@ -63,7 +63,7 @@ def optuna_objective(
     def train(trial: Any) -> float:
         import optuna  # pyright: ignore[reportMissingImports] - who calls this has it
 
-        config = cell(base, {path: _suggest(trial, path, value_at(base, path), known[path]) for path in known}).config
+        config = cell(base, {path: _suggest(trial, path, known[path]) for path in known}).config
         if not (programs and programs[0].serves(config, data)):
             programs[:] = [Program(config, data, **objects)]
 
@@ -82,10 +82,10 @@ def optuna_objective(
     return train
 
 
-def _suggest(trial: Any, path: str, current: Any, source: Sequence[Any] | Range) -> Any:
+def _suggest(trial: Any, path: str, source: Sequence[Any] | Range) -> Any:
     if not isinstance(source, Range):
         return trial.suggest_categorical(path, source)
     log = isinstance(source, LogUniform)
-    if type(current) is int:
+    if is_whole(path):
         return trial.suggest_int(path, round(source.low), round(source.high), log=log)
     return trial.suggest_float(path, source.low, source.high, log=log)

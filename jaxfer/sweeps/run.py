@@ -27,8 +27,7 @@ from jaxfer.sweeps.search import Search
 from jaxfer.tasks import Task
 from jaxfer.training.gradients import Gradient, plain
 from jaxfer.training.hyperparameters import structure
-from jaxfer.training.loop import Outcome, fit_together
-from jaxfer.training.loop import Run as Training
+from jaxfer.training.loop import Outcome, Run, fit_together
 from jaxfer.training.program import Program
 
 
@@ -157,7 +156,7 @@ def _train(
     for run, goes_on in zip(group, resume, strict=True):
         callbacks = [together or ProgressBar()] if progress else []
         options = {"run_dir": folders[run.name], "resume": goes_on, "keep_epochs": run.epochs, "callbacks": callbacks}
-        trainings.append(Training(config=run.config, **options))
+        trainings.append(Run(config=run.config, **options))
     return fit_together(trainings, program)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxfer.config import Config
 from jaxfer.errors import UserError
-from jaxfer.sweeps.fields import changed, describe, field_path, value_at
+from jaxfer.sweeps.fields import changed, describe, field_path, is_whole, value_at
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def random_search(base: Config, fields: Mapping[str, Sequence[Any] | Range], *, 
     known, random = by_path(fields), np.random.default_rng(seed)
     cells: dict[Config, Cell] = {}
     for _ in range(100 * count):
-        values = {path: _draw(random, value_at(base, path), source) for path, source in known.items()}
+        values = {path: _draw(random, path, source) for path, source in known.items()}
         drawn = cell(base, values)
         cells.setdefault(drawn.config, drawn)
         if len(cells) == count:
@@ -189,11 +189,11 @@ def by_path(fields: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _draw(random: np.random.Generator, current: Any, source: Sequence[Any] | Range) -> Any:
+def _draw(random: np.random.Generator, path: str, source: Sequence[Any] | Range) -> Any:
     if not isinstance(source, Range):
         return source[int(random.integers(len(source)))]
     drawn = source.draw(random)
-    return round(drawn) if type(current) is int else float(f"{drawn:.4g}")
+    return round(drawn) if is_whole(path) else float(f"{drawn:.4g}")
 
 
 def _sorted(values: list[Any]) -> list[Any]:

@@ -80,13 +80,8 @@ def balanced_class_weights(labels: Int[np.ndarray, " n"], num_classes: int) -> t
     >>> balanced_class_weights(np.array([0, 0, 0, 1]), 2)
     (0.6666666666666666, 2.0)
     """
-    check_labels(labels, num_classes, "one of the images")
-    counts = np.bincount(labels, minlength=num_classes)
-    if not counts.all():
-        raise UserError(
-            f"balanced class_weights weigh a class by its images, and there is none of class {counts.argmin()}: pass "
-            "data that has them all, or other class_weights (--class-weights none)"
-        )
+    why, otherwise = "balanced class_weights weigh a class by its images", "other class_weights (--class-weights none)"
+    counts = _counts(labels, num_classes, why, otherwise)
     return tuple((len(labels) / (num_classes * counts)).tolist())
 
 
@@ -106,12 +101,17 @@ def class_log_shares(
     >>> np.exp(class_log_shares(np.array([0, 0, 0, 1]), 2))
     array([0.75, 0.25], dtype=float32)
     """
+    why, otherwise = "logit_adjustment needs each class's share of the images", "0 (--logit-adjustment 0)"
+    weights = class_weights(_counts(labels, num_classes, why, otherwise), sampling)
+    return np.log(weights / weights.sum()).astype(np.float32)
+
+
+def _counts(labels: np.ndarray, num_classes: int, why: str, otherwise: str) -> np.ndarray:
+    """Return how many images of each class there are; `UserError` says why where there is none of one."""
     check_labels(labels, num_classes, "one of the images")
     counts = np.bincount(labels, minlength=num_classes)
     if not counts.all():
         raise UserError(
-            f"logit_adjustment needs each class's share of the images, and there is none of class {counts.argmin()}: "
-            "pass data that has them all, or 0 (--logit-adjustment 0)"
+            f"{why}, and there is none of class {counts.argmin()}: pass data that has them all, or {otherwise}"
         )
-    weights = class_weights(counts, sampling)
-    return np.log(weights / weights.sum()).astype(np.float32)
+    return counts

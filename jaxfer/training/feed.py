@@ -53,24 +53,33 @@ class Training:
 class Feed(Protocol):
     """One way to bring images to the devices. The numbers are the same with each, to rounding."""
 
-    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
-        """Return the steps of runs on batches of a split.
+    def place(self, split: Split, parallel: Parallel) -> Any:
+        """Return a split where the steps take it from, once for all of them.
 
         Args:
-            step: The training step, not compiled.
             split: The examples.
             parallel: How to use the devices.
         """
         ...
 
+    def training(self, step: TrainFunction, placed: Any, parallel: Parallel) -> Training:
+        """Return the steps of runs on batches of a split.
+
+        Args:
+            step: The training step, not compiled.
+            placed: The examples, as `place` returns them.
+            parallel: How to use the devices.
+        """
+        ...
+
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+        self, step: EvalFunction, placed: Any, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
         """Return a function that measures a network on a split.
 
         Args:
             step: The evaluation step, not compiled.
-            split: The examples.
+            placed: The examples, as `place` returns them.
             parallel: How to use the devices.
             batch_size: Examples in a batch, of all processes together.
 
@@ -101,12 +110,21 @@ class HostFeed:
     def __post_init__(self) -> None:
         _check_steps(self.steps)
 
-    def training(self, step: TrainFunction, split: Split, parallel: Parallel) -> Training:
+    def place(self, split: Split, parallel: Parallel) -> Split:
+        """Return a split as it is, on the host.
+
+        Args:
+            split: As for `Feed.place`.
+            parallel: As for `Feed.place`.
+        """
+        return split
+
+    def training(self, step: TrainFunction, placed: Split, parallel: Parallel) -> Training:
         """Return steps that take their batches from the host.
 
         Args:
             step: As for `Feed.training`.
-            split: As for `Feed.training`.
+            placed: As for `Feed.training`.
             parallel: As for `Feed.training`.
         """
         if self.steps > 1:
@@ -129,32 +147,46 @@ class HostFeed:
         compiled = _once(step, partial(parallel.compile, scan, donate=True, axis=1), type(self), parallel, "portions")
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
-            image = int(np.prod(batches.split.images.shape[1:]))
-            steps = min(self.steps, max(1, PORTION // (batches.batch_size * image)))
+            images = batches.split.images
+            steps = min(self.steps, max(1, PORTION * len(images) // (batches.batch_size * _bytes(images))))
             stops = list(_stops(start, end, steps, batches.steps_per_epoch))
             return zip(stops[1:], batches.portions(stops), strict=True)
 
         return Training(portions, lambda state, running, batch, *more: compiled(state, batch, running, (), *more))
 
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+        self, step: EvalFunction, placed: Split, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
         """Return a function that measures batch by batch.
 
         Args:
             step: As for `Feed.scoring`.
-            split: As for `Feed.scoring`.
+            placed: As for `Feed.scoring`.
             parallel: As for `Feed.scoring`.
             batch_size: As for `Feed.scoring`.
         """
         compiled = _once(step, partial(parallel.compile, step, donate=False), type(self), parallel)
         options = {"batch_size": batch_size, "shard": parallel.shard}
-        return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, split, **options)
+        return lambda variables, *more: evaluate_split(lambda v, b: compiled(v, b, *more), variables, placed, **options)
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A split on the devices.
+
+    Attributes:
+        columns: Its arrays [n, ...] by name; each image as one row, since a TPU keeps arrays in tiles 128 wide, which
+            an axis of 3 channels leaves nearly empty.
+        shape: The shape of an image.
+    """
+
+    columns: dict[str, Any]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class ResidentFeed:
-    """A copy of all images, uint8, on every device, which gathers its rows of each batch itself: for accelerators.
+    """A copy of all images on every device, which gathers its rows of each batch itself: for accelerators.
 
     One dispatch takes up to `steps` steps in a `lax.scan`. Only the indices of rows travel to the device. Never on a
     CPU, where XLA runs a convolution in a loop twenty times slower.
@@ -172,16 +204,27 @@ class ResidentFeed:
     def __post_init__(self) -> None:
         _check_steps(self.steps)
 
-    def training(self, step: TrainFunction, split: Split, parallel: Parallel, *, axis: int = 0) -> Training:
-        """Put the images on the devices, and return steps that take rows, many steps at a time.
+    def place(self, split: Split, parallel: Parallel) -> Resident:
+        """Put a split on the devices.
+
+        Args:
+            split: As for `Feed.place`.
+            parallel: As for `Feed.place`.
+        """
+        found = columns(split)
+        flat = np.asarray(found["image"]).reshape(len(split), -1)
+        return Resident(parallel.place(found | {"image": flat}), split.images.shape[1:])
+
+    def training(self, step: TrainFunction, placed: Resident, parallel: Parallel, *, axis: int = 0) -> Training:
+        """Return steps that take rows, many steps at a time.
 
         Args:
             step: As for `Feed.training`.
-            split: As for `Feed.training`.
+            placed: As for `Feed.training`.
             parallel: As for `Feed.training`.
             axis: The axis of the examples in the rows of a step: 0, or 1 where rows of several runs are stacked.
         """
-        held, shape = _hold(split, parallel), split.images.shape[1:]
+        held, shape = placed.columns, placed.shape
         scan = _scan(step, partial(_batch_at, shape=shape))
         # Rows are cut over the devices one axis further in: the first axis is that of the steps.
         make = partial(parallel.compile, scan, donate=True, axis=axis + 1)
@@ -194,18 +237,18 @@ class ResidentFeed:
         return Training(portions, lambda state, running, rows, *more: compiled(state, rows, running, held, *more))
 
     def scoring(
-        self, step: EvalFunction, split: Split, parallel: Parallel, *, batch_size: int
+        self, step: EvalFunction, placed: Resident, parallel: Parallel, *, batch_size: int
     ) -> Callable[..., Metrics]:
-        """Put the images on the devices, and return a function that measures all of them in one dispatch.
+        """Return a function that measures all images in one dispatch.
 
         Args:
             step: As for `Feed.scoring`.
-            split: As for `Feed.scoring`.
+            placed: As for `Feed.scoring`.
             parallel: As for `Feed.scoring`.
             batch_size: As for `Feed.scoring`.
         """
-        held, shape = _hold(split, parallel), split.images.shape[1:]
-        rows = stack(evaluation_rows(len(split), batch_size, parallel.shard))
+        held, shape = placed.columns, placed.shape
+        rows = stack(evaluation_rows(len(held["image"]), batch_size, parallel.shard))
 
         def scan(variables: dict[str, Any], rows: Rows, held: dict[str, Any], *more: Any) -> Metrics:
             def measure(rows: Rows) -> Metrics:
@@ -242,8 +285,13 @@ def choose_feed(data: Dataset, parallel: Parallel) -> HostFeed | ResidentFeed:
     if not all(hasattr(array, "__array__") for array in images):
         return HostFeed(STEPS)
     limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in local]
-    needed = sum(int(np.prod(array.shape)) for array in images)
+    needed = sum(map(_bytes, images))
     return ResidentFeed() if needed <= SHARE * min(limits) else HostFeed(STEPS)
+
+
+def _bytes(images: Any) -> int:
+    """Return the bytes that images [n, h, w, c] take; those that are decoded on demand are uint8."""
+    return int(np.prod(images.shape)) * getattr(images, "dtype", np.dtype(np.uint8)).itemsize
 
 
 def _scan(step: TrainFunction, batch_at: Callable[[Any, Any], Batch]) -> Callable[..., Any]:
@@ -264,13 +312,6 @@ def _scan(step: TrainFunction, batch_at: Callable[[Any, Any], Batch]) -> Callabl
         return state, running, each
 
     return scan
-
-
-def _hold(split: Split, parallel: Parallel) -> dict[str, Any]:
-    """Return a split's arrays on the devices."""
-    # Each image as one row: a TPU keeps arrays in tiles 128 wide, which an axis of 3 channels leaves nearly empty.
-    held = columns(split)
-    return parallel.place(held | {"image": np.asarray(held["image"]).reshape(len(split), -1)})
 
 
 def _batch_at(held: dict[str, Any], rows: Rows, shape: tuple[int, ...]) -> Batch:

@@ -30,6 +30,7 @@ from jaxfer.tasks import Task
 from jaxfer.training.callbacks import Begun, Callback
 from jaxfer.training.feed import Feed
 from jaxfer.training.gradients import Gradient, plain
+from jaxfer.training.hyperparameters import Hyperparameters
 from jaxfer.training.program import Program
 from jaxfer.training.state import TrainState
 
@@ -62,10 +63,19 @@ class Run:
     callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.callbacks, Callback):
+            raise UserError(f"callbacks is a {type(self.callbacks).__name__} and no list: pass it in one")
         for callback in self.callbacks:
             if isinstance(callback, type):
                 name = callback.__name__
                 raise UserError(f"the callback {name} is a class: pass an instance of it, {name}()")
+            missing = [name for name in _NOTES if not hasattr(callback, name)]
+            if missing:
+                raise UserError(f"the callback {callback!r} has no {missing[0]}: derive its class from jaxfer.Callback")
+
+
+_NOTES = ("begin", "teach", "step", "epoch", "end")
+"""What each callback is told by."""
 
 
 def fit(
@@ -198,11 +208,12 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
         program.check_side_by_side()
     with ExitStack() as listening, ExitStack() as stack:
         going = [_Going(run, program, agreement, stack, together=len(runs)) for run in runs]
-        restored = [(*one.restore(), one.nothing, one.hyper) for one in going]
+        restored = [one.restore() for one in going]
         start, *others = {int(state.step) for state, *_ in restored}
         if others:
             raise ValueError("only runs that have saved the same step can be trained side by side")
         state, running, nothing, hyper = program.parallel.place(_stack(restored)) if several else restored[0]
+        del restored  # the states one by one, which would take the memory of as many until the end
         for one in going:
             one.begin(start, per_epoch, stack)
 
@@ -222,7 +233,8 @@ def fit_together(runs: Sequence[Run], program: Program) -> list[Outcome | Diverg
             state, running, metrics = steps.training.run(state, running, portion, hyper)
             ends_epoch = done % per_epoch == 0
             # Clocks and signals differ between processes: all stop and save at the step that one of them asks for.
-            due = going[0].history.unsaved_seconds > SAVE_SECONDS
+            # One whose loss is not finite any more saves nothing: those that do have all saved when the last one did.
+            due = min(one.history.unsaved_seconds for one in going) > SAVE_SECONDS
             signum, due = agreement.largest(stop.signum, int(due), wait=ends_epoch)
             saves = ends_epoch or bool(signum or due)
             if saves:
@@ -269,14 +281,17 @@ class _Going:
         self._config = program.config_of(run.config)
         history = History(run.run_dir, self._config, program.facts, agreement, resume=run.resume, together=together)
         self.history = stack.enter_context(history)
-        self._state, self.nothing, self.hyper = program.start(run.config)
         self._rate = program.rate(run.config)
         self._callbacks = run.callbacks if is_first() else ()
         self._loss = math.nan
 
-    def restore(self) -> tuple[TrainState, Metrics]:
-        """Return the state to go on from, and the metrics of its unfinished epoch."""
-        return self.history.restore(self._state, self.nothing)
+    def restore(self) -> tuple[TrainState, Metrics, Metrics, Hyperparameters]:
+        """Return the state to go on from, the metrics of its unfinished epoch, empty ones, and the hyper-parameters.
+
+        Nothing of it is kept here: the devices need the memory of what a checkpoint replaces.
+        """
+        state, nothing, hyper = self._program.start(self._run.config)
+        return *self.history.restore(state, nothing), nothing, hyper
 
     def tell_taught(self, done: int, images: int) -> None:
         """Tell the callbacks how much teachers have seen."""

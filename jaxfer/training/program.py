@@ -14,7 +14,7 @@ import optax
 
 from jaxfer.config import Config
 from jaxfer.data.batches import Batches, columns
-from jaxfer.data.dataset import Dataset, Split
+from jaxfer.data.dataset import HASHED, Dataset, Split
 from jaxfer.data.transforms import Transform
 from jaxfer.devices.consensus import Agreement
 from jaxfer.devices.placement import Parallel, choose_parallel
@@ -159,7 +159,7 @@ class Program:
     @cached_property
     def alone(self) -> Steps:
         """The steps of one run."""
-        return self._steps(self.feed.training(self._recipe.train_function(), self._learnt(), self.parallel))
+        return self._steps(self.feed.training(self._recipe.train_function(), self._placed[0], self.parallel))
 
     @cached_property
     def side_by_side(self) -> Steps:
@@ -169,13 +169,18 @@ class Program:
             UserError: Images come from the host, as on a CPU, which one run fills.
         """
         train = self._recipe.train_function(several=True)
-        training = self.check_side_by_side().training(train, self._learnt(), self.parallel, axis=1)
+        training = self.check_side_by_side().training(train, self._placed[0], self.parallel, axis=1)
         return self._steps(training, several=True)
 
     def _steps(self, training: Training, *, several: bool = False) -> Steps:
         evaluate, batch_size = self._recipe.eval_function(several=several), self._config.batch_size
-        scoring = self.feed.scoring(evaluate, self.data.val, self.parallel, batch_size=batch_size)
+        scoring = self.feed.scoring(evaluate, self._placed[1], self.parallel, batch_size=batch_size)
         return Steps(training, scoring, self._settle(several=several))
+
+    @cached_property
+    def _placed(self) -> tuple[Any, Any]:
+        """The images to train and to validate on, where the steps take them from."""
+        return self.feed.place(self._learnt(), self.parallel), self.feed.place(self.data.val, self.parallel)
 
     def check_side_by_side(self) -> ResidentFeed:
         """Return the feed, having checked that several runs can be trained at once with it.
@@ -247,7 +252,7 @@ class Program:
         """
         # The fingerprint covers what every run sees; further tasks may learn from columns that it leaves out.
         known = columns(self.data.train)
-        more = sorted({name for task in self.tasks for name in task.columns if name in known} - _IN_FINGERPRINT)
+        more = sorted({name for task in self.tasks for name in task.columns if name in known} - {"label", *HASHED})
         digest = hashlib.blake2b(digest_size=16)
         for name in more:
             digest.update(name.encode() + np.ascontiguousarray(known[name]).tobytes())
@@ -288,12 +293,11 @@ class Program:
         """Return the number of steps in an epoch of a run."""
         return -(-len(self.data.train) // config.batch_size)
 
-    def rate(self, config: Config, peak: Any = None) -> optax.Schedule | None:
+    def rate(self, config: Config) -> optax.Schedule | None:
         """Return the learning rate of a run as a function of the step, counted from 0.
 
         Args:
             config: The config of the run.
-            peak: As for `make_schedule`.
 
         Returns:
             The function; None with an optimizer of one's own, which keeps its rate to itself.
@@ -301,7 +305,7 @@ class Program:
         if self._given_optimizer is not None:
             return None
         per_epoch = self.steps_per_epoch(config)
-        return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs, peak=peak)
+        return make_schedule(config.optimizer, steps_per_epoch=per_epoch, epochs=config.epochs)
 
     def _learnt(self) -> Split:
         """Return the training images with all that is learnt of them."""
@@ -316,10 +320,6 @@ class Program:
         options = {"images": images, "batch_size": self._config.batch_size, "parallel": self.parallel}
         measure = statistics_function(self.model, self.data.train, several=several, **options)
         return lambda state: dataclasses.replace(state, batch_stats=measure(state.variables))
-
-
-_IN_FINGERPRINT = {"label", "valence", "arousal", "soft_label"}
-"""The columns of a split that `Dataset.fingerprint` covers."""
 
 
 def _check_known(tasks: Sequence[Task], own: Sequence[Task], data: Dataset) -> None:

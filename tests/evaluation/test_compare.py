@@ -1,12 +1,17 @@
-"""McNemar's test against SciPy's distributions, and means over seeds against NumPy's."""
+"""McNemar's test against SciPy's distributions, means over seeds against NumPy's, and in what configs differ."""
 
+import dataclasses
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from jaxfer.config import Config, DataConfig
 from jaxfer.evaluation.compare import FEW, mcnemar, over_runs
+from jaxfer.evaluation.evaluate import compare
 
 
 def answers(b, c, both=40, neither=10):
@@ -70,3 +75,24 @@ def test_runs_have_a_mean_and_a_sample_deviation():
     }
     assert found["r2"] == {"mean": None, "std": None, "runs": 4}
     assert over_runs([{"accuracy": 0.5}], ["accuracy"])["accuracy"] == {"mean": 0.5, "std": None, "runs": 1}
+
+
+def evaluated(config):
+    return SimpleNamespace(
+        fingerprint="the same",
+        measures=("accuracy",),
+        scores={"accuracy": 0.5, "intervals": {"accuracy": [0, 1]}},
+        trained=SimpleNamespace(name="run", config=config, checkpoint={}),
+        predictions=SimpleNamespace(correct=np.array([True, False])),
+    )
+
+
+@pytest.mark.parametrize("data", [{"group_by": "parent"}, {"soft_labels": True}, {"drawn_train": 70}], ids=str)
+def test_runs_of_one_experiment_differ_in_seed_and_place_alone(data):
+    first = Config(data=DataConfig(data_dir=Path("here"), **data))
+    moved = dataclasses.replace(first, seed=1, data=dataclasses.replace(first.data, data_dir=Path("there")))
+    assert compare([evaluated(first), evaluated(moved)])["differences"] == []
+    other = dataclasses.replace(Config(epochs=60), data=DataConfig(data_dir=Path("here")))
+    (found,) = compare([evaluated(first), evaluated(other)])["differences"]
+    (name, value), now = *data.items(), getattr(other.data, next(iter(data)))
+    assert found == f"{name} {value}, now {now}; epochs 50, now 60"

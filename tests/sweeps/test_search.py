@@ -2,14 +2,17 @@
 
 import dataclasses
 import math
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jaxfer.config import Config, OptimizerConfig
+from jaxfer.config import Config, DataConfig, OptimizerConfig
 from jaxfer.errors import UserError
 from jaxfer.sweeps import LogUniform, Uniform, grid, random_search
 from jaxfer.sweeps.fields import field_path
+from jaxfer.sweeps.folder import begin, check
 from jaxfer.sweeps.plan import plan
 
 RATES, EPOCHS = (0.01, 0.003, 0.001, 0.0003, 0.0001), (25, 30, 50)
@@ -53,6 +56,9 @@ def test_draws_are_a_function_of_their_seed_and_stay_in_their_ranges():
     assert (min(search.fields["batch_size"]), max(search.fields["batch_size"])) == (8, 64)
     assert search.fields["model.variant"] == ["published", "resnet18"]
     assert search.fields["optimizer.learning_rate"] == sorted(search.fields["optimizer.learning_rate"])
+    whole = dataclasses.replace(PUBLISHED, optimizer=dataclasses.replace(PUBLISHED.optimizer, learning_rate=1))
+    rates = {"learning_rate": LogUniform(1e-4, 1e-1)}
+    assert random_search(whole, rates, count=9).fields == random_search(PUBLISHED, rates, count=9).fields
 
 
 @pytest.mark.parametrize(
@@ -133,3 +139,19 @@ def test_names_of_runs_are_names_of_folders(tmp_path):
     for name in names:
         (tmp_path / name).mkdir()
     assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_sweep_goes_on_where_all_that_its_runs_find_elsewhere_has_moved(tmp_path):
+    def moved(place, **fields):
+        data = DataConfig(data_dir=Path(place), group_by=f"{place}/people.csv:subject", **fields)
+        distill = dataclasses.replace(PUBLISHED.distill, teachers=(Path(place, "teacher"),))
+        model = dataclasses.replace(PUBLISHED.model, pretrained=Path(place, "weights"))
+        return grid(
+            dataclasses.replace(PUBLISHED, data=data, distill=distill, model=model), {"learning_rate": (0.1, 0.01)}
+        )
+
+    with ExitStack() as holding:
+        begin(tmp_path / "sweep", moved("here"), resume=False, holding=holding)
+    check(tmp_path / "sweep", moved("there"), resume=True)
+    with pytest.raises(UserError, match=r"holds another sweep \(image_size 64, now 48\)"):
+        check(tmp_path / "sweep", moved("there", image_size=48), resume=True)

@@ -94,7 +94,8 @@ class Seen:
 @pytest.mark.parametrize("feed", [HostFeed(steps=4), ResidentFeed(steps=4)], ids=["host", "resident"])
 def test_a_dispatch_of_several_steps_sees_exactly_the_batches_of_the_host(feed, way, alternate):
     batches, parallel = Batches(numbered(45), 8, seed=3, sampling="sqrt", alternate=alternate), two(way)
-    training = feed.training(lambda taken, batch: (taken + 1, Seen(batch)), batches.split, parallel)
+    placed = feed.place(batches.split, parallel)
+    training = feed.training(lambda taken, batch: (taken + 1, Seen(batch)), placed, parallel)
     taken, latest = parallel.place((jnp.zeros((), jnp.int32), Seen(batches[0])))
     steps = iter(range(12))
     for done, portion in training.portions(batches, 0, 12):
@@ -111,7 +112,8 @@ def test_a_dispatch_of_several_steps_sees_exactly_the_batches_of_the_host(feed, 
 def test_dispatches_cover_every_step_once_and_none_crosses_an_epoch(count, size, steps, start, length):
     batches = Batches(numbered(count), size, seed=1)
     per_epoch, end = batches.steps_per_epoch, start + length
-    training = ResidentFeed(steps).training(lambda *_: None, batches.split, OneDevice())
+    feed = ResidentFeed(steps)
+    training = feed.training(lambda *_: None, feed.place(batches.split, OneDevice()), OneDevice())
     from_host = HostFeed(steps + 1).training(lambda *_: None, batches.split, OneDevice())
     for stop, portion in from_host.portions(batches, start, end):
         assert 0 < len(portion["mask"]) <= steps + 1
@@ -151,7 +153,7 @@ def test_a_dispatch_takes_no_more_images_from_the_host_than_a_device_has_room_fo
 def test_the_memory_of_the_state_is_reused_and_that_of_the_running_metrics_is_not(data, way, feed):
     parallel, optimizer = two(way), optax.adam(1e-3)
     function = train_function(MODEL, optimizer, Objective(), axis_name=parallel.axis_name, ema=0.9)
-    training = feed.training(function, data.train, parallel)
+    training = feed.training(function, feed.place(data.train, parallel), parallel)
     state = parallel.place(create_state(MODEL, optimizer, seed=0, image_size=32, ema=True))
     empty = parallel.place(Metrics.empty(7))
     _, portion = next(training.portions(Batches(data.train, 16, seed=0), 0, 2))
@@ -175,6 +177,12 @@ def test_images_stay_on_accelerators_that_have_room_for_them(data):
     assert choose_feed(data, OneDevice(device())) == HostFeed(16), "it does not say how much memory it has"
     assert choose_feed(data, OneDevice(device("cpu", bytes_limit=2 * needed))) == HostFeed()
     assert choose_feed(data, OneDevice()) == HostFeed()
+
+    four_bytes = {
+        name: dataclasses.replace(split, images=split.images.astype(np.float32) / 255)
+        for name, split in data.splits.items()
+    }
+    assert choose_feed(dataclasses.replace(data, splits=four_bytes), OneDevice(roomy)) == HostFeed(16)
 
     class Streamed:
         shape = data.train.images.shape

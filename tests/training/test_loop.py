@@ -174,6 +174,9 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(data, program, copy):
     before = (copy / "metrics.jsonl").read_text()
     with pytest.raises(UserError, match="already holds a run: continue it with --resume"):
         fit(CONFIG, data, program=program, run_dir=copy)
+    (copy / "config.json").unlink()
+    with pytest.raises(UserError, match=r"the checkpoints of a run whose config\.json is gone: put that back"):
+        fit(CONFIG, data, program=program, run_dir=copy)
     assert (copy / "metrics.jsonl").read_text() == before
 
 

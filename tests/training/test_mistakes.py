@@ -1,6 +1,7 @@
 """What a programmer gets wrong about the contracts ends in a sentence, and what is only unusual works."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 
 import chex
@@ -121,6 +122,19 @@ class Maskless(nn.Module):
         return {"logits": nn.Dense(7)(unit_range(images).mean((1, 2)))}
 
 
+class Widths(nn.Module):
+    """A network with a field that can be a list, as in Flax's own introduction."""
+
+    widths: Sequence[int]
+
+    @nn.compact
+    def __call__(self, images, *, train, mask):
+        features = unit_range(images).mean((1, 2))
+        for width in self.widths:
+            features = nn.relu(nn.Dense(width)(features))
+        return {"logits": nn.Dense(7)(features)}
+
+
 class Counting(nn.Module):
     """A network that keeps more than parameters and running statistics."""
 
@@ -138,6 +152,7 @@ class Counting(nn.Module):
             r":Maskless cannot be called with images, train and mask \(.*'mask'\): let it be .*__call__\(images",
         ),
         (Says, r"the network \S+:Says is a class: pass an instance of it, such as Says\(\)"),
+        (Widths([8, 8]), ":Widths has a field that cannot be hashed, such as a list: pass a tuple in its place"),
         (Counting(), r":Counting needs the collection 'cache', and training keeps params and batch_stats alone: keep"),
         ("small", r"str was passed for a network: pass a linen module whose __call__\(images, \*, train, mask\)"),
     ],
@@ -352,9 +367,14 @@ def test_a_gradient_or_an_optimizer_that_is_none_is_refused_and_nothing_is_begun
             {"gradient": plain, "callbacks": [Callback]},
             r"the callback Callback is a class: pass an instance of it, Cal",
         ),
+        ({"callbacks": Callback()}, "callbacks is a Callback and no list: pass it in one"),
+        (
+            {"callbacks": [print]},
+            "the callback <built-in function print> has no begin: derive its class from jaxfer.Callback",
+        ),
     ],
 )
-def test_what_a_program_has_already_and_a_class_of_a_callback_are_refused(data, tmp_path, pieces, words):
+def test_what_a_program_has_already_and_what_is_no_callback_are_refused(data, tmp_path, pieces, words):
     refused(words, data, tmp_path, program=Program(CONFIG, data, model=NET), **pieces)
 
 

@@ -19,6 +19,7 @@ from jaxfer.devices import OneDevice, Sharded
 from jaxfer.errors import Diverged, Interrupted, UserError
 from jaxfer.models import ResNetFER
 from jaxfer.runs.checkpoints import Checkpoints
+from jaxfer.runs.history import History
 from jaxfer.sweeps import grid, sweep
 from jaxfer.training import HostFeed, Program, ResidentFeed, Run, fit, fit_together
 
@@ -103,6 +104,37 @@ def test_one_that_diverges_ends_and_the_others_go_on(program, tmp_path):
     assert {path.name for path in (tmp_path / "1").iterdir()} == {"config.json", "checkpoints"}
     for outcome, config in ((first, configs[0]), (third, configs[2])):
         assert_same(outcome, alone(config, program))
+
+
+def test_one_that_has_diverged_makes_the_others_save_no_more_often(program, tmp_path, monkeypatch):
+    saved = []
+    save = History.save
+
+    def counted(history, *args, **options):
+        saved.append(history)
+        save(history, *args, **options)
+
+    monkeypatch.setattr(History, "save", counted)
+    # As after many minutes, in which the one that has diverged saved nothing.
+    monkeypatch.setattr(History, "unsaved_seconds", property(lambda history: 0 if history in saved else 1e6))
+    diverged, other = together(program, tmp_path, [replaced(1e30), replaced(0.05)])
+    assert isinstance(diverged, Diverged)
+    per_epoch = program.steps_per_epoch(CONFIG)
+    assert len(saved) < per_epoch * len(other[1])
+    assert len(set(saved)) == 1
+
+
+def test_images_are_on_the_devices_once_for_runs_alone_and_together(data):
+    placed = []
+
+    class Counting(ResidentFeed):
+        def place(self, split, parallel):
+            placed.append(split.name)
+            return super().place(split, parallel)
+
+    program = Program(CONFIG, data, model=MODEL, feed=Counting())
+    assert program.alone.training is not program.side_by_side.training
+    assert placed == [data.train.name, data.val.name]
 
 
 def test_a_signal_saves_all_and_they_go_on_together_or_alone(program, tmp_path, monkeypatch):
