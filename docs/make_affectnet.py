@@ -43,7 +43,7 @@ from any of these layouts to a trained network:
 ```
 jaxfer data check DIR --html check.html           # what is in the folder, and what is wrong with it
 jaxfer data prepare DIR --out PREPARED            # cropped, resized and stored once, without copies across splits
-python examples/train_affectnet.py --data-dir PREPARED --preset published
+jaxfer train --data-dir PREPARED --preset published
 ```
 
 `--data-dir DIR` works on the raw folder too; preparing it first is faster from the second run on, removes training images

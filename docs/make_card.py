@@ -101,6 +101,19 @@ Without the {clean["copies"]:,} images that have an exact copy among the trainin
 {clean["macro_f1"]:.4f} ({between(clean["intervals"]["macro_f1"])}), n = {clean["examples"]:,}. With the temperature {warm["value"]:.3f}, which the folder holds and `probabilities` applies, the
 calibration error of the image alone is {warm["ece"]:.4f}{chance(warm)}; it was fitted on these same images, which makes that optimistic.
 
+Score it yourself, with fer2013.csv in a folder without FER+'s votes, whose majority would be the labels there:
+
+```python
+from pathlib import Path
+
+import jaxfer, numpy as np
+from jaxfer.config import DataConfig
+
+split = jaxfer.load(DataConfig(data_dir=Path("fer2013.csv"), image_size={config["data"]["image_size"]})).val
+said = jaxfer.load_model("{name}").probabilities(split.images, "expression")
+print(f"{{np.mean(said.argmax(1) == split.labels):.4f}} of {{len(split):,}}")  # {one["accuracy"]:.4f} of {one["examples"]:,}
+```
+
 | label | precision | recall | interval | F1 | interval | images |
 |---|---|---|---|---|---|---|
 {rows_of_classes(one)}
@@ -132,7 +145,7 @@ What people saw (`votes`), on the same split:
   ```
   {command(found)}
   ```
-{f"{NEWLINE}  The runs that were made differ from those of this command: {apart}.{NEWLINE}" if apart else ""}
+{f"{NEWLINE}  The runs that were made differ from those of this command: {apart}; no flag repeats that.{NEWLINE}" if apart else ""}
 {NEWLINE.join(map(trained, found["runs"]))}
 - On another processor or version the last bits of every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.

@@ -177,6 +177,12 @@ def measured_runs(drawn: dict[str, Any], faces: dict[str, Any], weights: dict[st
         f"\nAfter the last epoch, seed {faces['summary']['config']['seed']} alone: {machines}. "
         "[How they were made, and beside published numbers](docs/results.md).\n"
     )
+    votes = weights["votes"]["network"]["majority"]
+    lines.append(
+        "The weights that ship, made by [`examples/train_fer2013.py`](examples/train_fer2013.py), are scored by FER2013's labels. `jaxfer predict` gives their other answer, how "
+        f"people would name the expression: what most people saw it says of {votes['accuracy']:.4f} of {votes['examples']:,} faces of {weights['views']['one']['split']}. Both are of faces that are cut out; [of "
+        "whole photographs](docs/predict.md#framing-the-crop-of-prediction-is-the-crop-of-training) the detector has to find them first.\n"
+    )
     return "\n".join(lines)
 
 
@@ -236,7 +242,7 @@ The published experiment trained on a copy of AffectNet that cannot be redistrib
 photographs that many people hold: FER2013, in place of AffectNet.
 
 ```
-python examples/train_affectnet.py --data-dir fer2013 --preset published
+jaxfer train --data-dir fer2013 --preset published
 ```
 
 | what | value |
@@ -332,7 +338,11 @@ def weights_section(found: dict[str, Any], taught: dict[str, Any], published: di
     peers = "\n".join(f"| {' | '.join(row)} |" for row in PEERS)
     clean = one["without_copies"]
     apart = unlike_the_command(found)
-    apart = f"The runs that were made differ from those of this command: {apart}.\n\n" if apart else ""
+    apart = (
+        f"The runs that were made differ from those of this command: {apart}; no flag repeats that.\n\n"
+        if apart
+        else ""
+    )
     machines = " and ".join(dict.fromkeys(cores(run["machine"]) for run in found["runs"]))
     return f"""# FER2013: the network that ships
 
@@ -364,7 +374,9 @@ Accuracy and loss of training are those of the augmented images, of each batch a
 
 {targets_table(found["views"], taught["views"])}
 
-All of it is one seed: there is no mean and deviation over seeds, and what each part of the recipe is worth was not measured apart.
+All of it is one seed: there is no mean and deviation over seeds.
+
+{ablation_section(found["network"])}
 
 ## Beside published numbers
 
@@ -401,6 +413,46 @@ def targets_table(views: dict[str, Any], taught: dict[str, Any]) -> str:
         missed = f"missed by {100 * (target - accuracy):.1f} points"
         lines.append(f"| {what} | {target:.3f} | {accuracy:.4f} | {'met' if accuracy >= target else missed} |")
     return "\n".join(lines)
+
+
+def ablation_section(shipped: dict[str, int]) -> str:
+    """Return what each part of the recipe is worth to a smaller network, beside the size of the one that ships."""
+    found = json.loads((RESULTS / "ablation.json").read_text())
+    whole, *others = found["rows"]
+    lines = [
+        f"| {whole['name']} | {whole['scores']['accuracy']:.4f} | | | {whole['scores']['macro_f1']:.4f} | {whole['scores']['ece']:.4f} |"
+    ]
+    for row in others:
+        scores, compared = row["scores"], row["compared"]
+        gain = f"{100 * compared['difference']:+.1f} ({points(compared['interval'])})"
+        lines.append(
+            f"| {row['name']} | {scores['accuracy']:.4f} | {gain} | {p_value(compared['p_value'])} | {scores['macro_f1']:.4f} | {scores['ece']:.4f} |"
+        )
+    network, val = found["network"], found["val"]
+    machines = " and ".join(dict.fromkeys(cores(row["machine"]) for row in found["rows"]))
+    slowest = max(row["seconds"] for row in found["rows"])
+    return f"""## What each part of the recipe is worth
+
+`benchmarks/ablation.py`: the recipe for {found["epochs"]} epochs, the preset `fast`, and the same with one part left away or added. To measure so many runs, the network
+is half as wide as the one that ships, {network["parameters"] / 1e6:.2f} M values and {network["multiply_adds"] / 1e6:.0f} M multiply-adds in place of {shipped["parameters"] / 1e6:.2f} M and {shipped["multiply_adds"] / 1e6:.0f} M: a larger network, trained for longer, may gain
+more by what keeps it from learning its images by heart. Trained on {found["train"]["split"]}, n = {found["train"]["examples"]:,}, scored after the last epoch on {val["split"]}, n = {val["examples"]:,}, by the
+image alone unless the row says otherwise. The difference, in points of accuracy, with its 95% interval, and p are of McNemar's test on the same images; they
+do not cover what another seed does, which a row of the table shows. Up to {slowest / 60:.0f} minutes a run on {machines}, shared with other work.
+
+| run | accuracy | difference | p | macro F1 | ECE |
+|---|---|---|---|---|---|
+{chr(10).join(lines)}"""
+
+
+def points(interval: list[float]) -> str:
+    """Return an interval of a difference in points of accuracy."""
+    low, high = interval
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def p_value(value: float) -> str:
+    """Return a probability with three digits, or that it is below them."""
+    return "under 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def minutes(run: dict[str, Any]) -> str:
@@ -456,7 +508,7 @@ The published experiment compared learning rates and numbers of epochs. This is 
 {sweep.split}; they say nothing about another seed.
 
 ```
-python examples/sweep_affectnet.py --data-dir fer2013
+jaxfer sweep --data-dir fer2013 --over learning_rate=0.01,0.003,0.001,0.0003,0.0001 --over epochs=25,30,50
 ```
 
 {chr(10).join([*lines, *untrained(measured)])}
@@ -581,11 +633,9 @@ def data_section(**measured: dict[str, Any]) -> str:
     machine, versions, peers = prepare["machine"], prepare["versions"], prepare["peer_versions"]
     return f"""# Measurements of the data room
 
-On {cores(machine)}, Python {versions["python"]}, Pillow {versions["pillow"]}.
-
 ## FER2013, checked
 
-`jaxfer data check` on Training and PublicTest, {sum(split["images"] for split in found["splits"].values()):,} images, in {found["seconds"]:.0f} s:
+`jaxfer data check` on Training and PublicTest, {sum(split["images"] for split in found["splits"].values()):,} images, in {found["seconds"]:.0f} s on {cores(found["machine"])}:
 
 | what | images |
 |---|---|
@@ -598,7 +648,7 @@ differ in at most 8 of 64 bits and their thumbnails correlate by at least 0.9.
 
 {prepare["what"]}; {prepare["images"]:,} images in class folders, {prepare["workers"]} worker processes each, {prepare["rounds"]} rounds in turn,
 medians. jaxfer decodes, resizes, looks for copies and stores; `ImageFolder` and `DataLoader` (torch {peers["torch"]}, torchvision
-{peers["torchvision"]}) decode and resize, and keep nothing.
+{peers["torchvision"]}) decode and resize, and keep nothing. On {cores(machine)}, Python {versions["python"]}, Pillow {versions["pillow"]}.
 
 | who | images a second | processor ms an image | jaxfer's ratio (least to greatest) |
 |---|---|---|---|
@@ -610,7 +660,7 @@ decode, gain little by it.
 
 ## Time and memory
 
-JPEG files of 48 pixels in class folders; memory is the greatest resident memory of all processes together.
+JPEG files of 48 pixels in class folders; memory is the greatest resident memory of all processes together. On {cores(memory["machine"])}.
 
 | what | images | time | memory |
 |---|---|---|---|

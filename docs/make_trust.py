@@ -70,7 +70,7 @@ None was lost, silently wrong, or ended in a traceback: otherwise the figures wo
 on {machine["cores"]} cores of an {machine["processor"]}; Python {versions["python"]}, {with_what}.
 
 Training does not wait for a save, unless the next one comes before it has ended. With everything synced to the disk a save
-takes {saves}; `benchmarks/saving.py` measured it.
+takes {saves}; `benchmarks/saving.py` measured it on {saving["machine"]["cores"]} cores of an {saving["machine"]["processor"]}.
 
 ## Your data
 

@@ -54,7 +54,8 @@ def build(case: Case, way: str) -> Contender:
         feed, portions = HostFeed(), portions_of_images(batches)
     else:
         feed, portions = HostFeed(STEPS), stacked_portions(batches)
-    train = feed.training(step, feed.place(split, parallel), parallel).run
+    placed: Any = feed.place(split, parallel)
+    train = feed.training(step, placed, parallel).run
     if feed.steps > 1:
         # A program of its own, which the few steps of the warm-up would not compile.
         train(jax.tree.map(jax.numpy.copy, state), nothing, next(portions(PORTION)))

@@ -84,12 +84,14 @@ class ConfigFlags:
         """
         flag = f"--{cls.FOLDER.replace('_', '-')}"
         early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        early.add_argument("--preset", choices=PRESETS, default=cls.preset)
+        early.add_argument("--preset", default=cls.preset)
         early.add_argument(flag, f"--{cls.FOLDER}", type=Path, default=NEW, dest="folder")
         early.add_argument("--resume", action="store_true")
         # Only who names a module here has it imported, and never a config.json by itself.
         early.add_argument("--network", "--variant", type=lambda name: name if ":" in name else None)
         known, _ = early.parse_known_args(arguments)
+        # A preset that there is none of is refused by what reads all flags, in the way of any other mistake.
+        known.preset = known.preset if known.preset in PRESETS else cls.preset
         if known.resume and known.folder == NEW:
             raise UserError(f"--resume needs the folder to go on with: pass {flag}")
         config = cls.begun_with(known.folder) if known.resume else PRESETS[known.preset]

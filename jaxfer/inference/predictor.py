@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,7 @@ from jaxfer.errors import UserError
 from jaxfer.inference.faces import FARTHEST, Box, Detection, Detector, detect, find_faces
 from jaxfer.inference.framing import Frame, measure_framing, of_margin, sample_rows
 from jaxfer.inference.model import Answer, FaceModel, is_run, load_model
+from jaxfer.models.views import check_views
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -154,8 +155,8 @@ class Predictor:
     ) -> None:
         if detector not in ("yunet", "whole") and not callable(detector):
             raise UserError(f"there is no detector {detector!r}: pass yunet, whole, or a function")
-        if views not in (None, *get_args(Views)):
-            raise UserError(f"there are no views {views!r}: pass {', '.join(get_args(Views))}")
+        if views is not None:
+            check_views(views)
         if margin is not None and not 0 <= margin < 10:
             raise UserError(f"margin is {margin}: pass a share of at least 0, such as 0.1")
         self.model = model

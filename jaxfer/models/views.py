@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from jaxfer.config import Views
+from jaxfer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, UInt8
@@ -41,6 +42,12 @@ def distance(side: int) -> int:
     return max(1, side // 24)
 
 
+def check_views(views: Views) -> None:
+    """Raise `UserError` where there are no such views."""
+    if views not in get_args(Views):
+        raise UserError(f"there are no views {views!r}: pass {', '.join(get_args(Views))}")
+
+
 def over_views(
     predict: Callable[[jax.Array], Outputs],
     images: UInt8[Array, "b h w c"] | Float[Array, "b h w c"],
@@ -60,7 +67,11 @@ def over_views(
         The outputs: of the further heads the mean, and `logits` whose softmax is the mean of the probabilities. Where
         a further head has logits too, as that of the votes, the mean of these is, after the softmax, the normalised
         geometric mean of the probabilities. Of one view, they are what `predict` returns.
+
+    Raises:
+        UserError: There are no such views.
     """
+    check_views(views)
     if views == "one":
         return predict(images)
     if views == "flip":

@@ -148,7 +148,7 @@ class HostFeed:
 
         def portions(batches: Batches, start: int, end: int) -> Iterator[tuple[int, Batch]]:
             images = batches.split.images
-            steps = min(self.steps, max(1, PORTION * len(images) // (batches.batch_size * _bytes(images))))
+            steps = min(self.steps, max(1, PORTION * images.shape[0] // (batches.batch_size * _bytes(images))))
             stops = list(_stops(start, end, steps, batches.steps_per_epoch))
             return zip(stops[1:], batches.portions(stops), strict=True)
 

@@ -125,6 +125,7 @@ def test_values_that_a_config_refuses_are_told_as_all_mistakes_are(arguments, se
         (["--optimizer", "adan"], "adan"),
         (["--learning-rat", "1"], "--learning-rate"),
         (["--epochs", "many"], "--epochs"),
+        (["--preset", "smal"], "invalid choice 'smal' for argument '--preset'"),
     ],
 )
 def test_flags_that_cannot_be_are_explained(arguments, words, capsys):

@@ -139,6 +139,23 @@ def test_other_npz_files_are_no_data(tmp_path):
     with (tmp_path / "array.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     assert "has no data that jaxfer reads" in refusal(tmp_path)
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "broken.npz").rename(tmp_path / "alone" / "broken.npz")
+    for place in (tmp_path / "alone", tmp_path / "alone" / "broken.npz"):
+        assert "broken.npz is not a whole npz file (File is not a zip file)" in refusal(place)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        (["usage"], r"no array usage \(0 Training, 1 PublicTest, 2 PrivateTest\), and is not used"),
+        (["labels", "usage"], r"no array labels \(the codes of the csv\), nor usage \(0 Training"),
+    ],
+)
+def test_an_npz_of_images_that_lacks_an_array_is_told_which(tmp_path, gone, words):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **{name: values for name, values in arrays().items() if name not in gone})
+    assert re.search(words, refusal(path))
 
 
 FORMS = [

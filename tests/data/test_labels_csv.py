@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from formats import encoded, face, put
 from hypothesis import given
@@ -570,6 +572,14 @@ def test_a_named_table_without_such_columns_or_images_is_refused_with_its_own(tm
     (root / "other/1.png").touch()
     with pytest.raises(UserError, match=r"but not those in .*other: of 1 rows looked at, 0 name an image; pass the f"):
         detect(root / "other", ReadOptions(table=root / "labels.csv"))
+    with pytest.raises(
+        UserError, match=r"the table labels\.csv \(--table\) does not exist: pass .*labels\.csv, which does"
+    ):
+        detect(root, ReadOptions(table=Path("labels.csv")))
+    with pytest.raises(
+        UserError, match=r"the table none\.csv .* does not exist: pass the path of the table from where"
+    ):
+        detect(root, ReadOptions(table=Path("none.csv")))
     with pytest.raises(UserError, match=r"label_column is 'x': pass the table \(--table\) that has this column, too"):
         DataConfig(data_dir=root, label_column="x")
 

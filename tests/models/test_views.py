@@ -11,6 +11,7 @@ import scipy.special
 from jaxfer.data.dataset import Split
 from jaxfer.data.transforms import crop
 from jaxfer.devices import OneDevice, Pmapped, Sharded
+from jaxfer.errors import UserError
 from jaxfer.evaluation.predict import _compiled, predict_split
 from jaxfer.models import checked_outputs
 from jaxfer.models.views import distance
@@ -88,6 +89,12 @@ def test_one_view_is_the_network_itself(split, variables):
     found = predict_split(TwoHeads(), variables, split, batch_size=N, views="one")
     expected = jax.jit(lambda variables, images: TwoHeads().apply(variables, images))(variables, split.images)
     np.testing.assert_array_equal(found.logits, expected["logits"])
+
+
+@pytest.mark.parametrize("views", ["six", "Flip", "", None])
+def test_views_that_there_are_none_of_are_refused(split, variables, views):
+    with pytest.raises(UserError, match=rf"there are no views {views!r}: pass one, flip, five, ten"):
+        predict_split(TwoHeads(), variables, split, batch_size=N, views=views)
 
 
 @pytest.mark.parametrize(("views", "same"), [("five", False), ("ten", True), ("flip", True)])

@@ -94,7 +94,8 @@ def _without_usage(folder: Folder) -> list[Path]:
 def _near(folder: Folder) -> dict[Path, str]:
     others = {path: kind for path, kind in kinds_of(folder).items() if kind != "whole"}
     used = find_faces(folder) if others else []
-    return {
+    alone = len(folder.files) == 1
+    return {path: said for path in _files(folder, ".npz") if (said := _lacking(path, alone=alone))} | {
         path: f"{path.name} has no column emotion, and is not used"
         if kind == "without labels"
         else f"{path.name} has no column Usage, and is not used beside {used[0].place.name}"
@@ -145,7 +146,7 @@ def _record(
 def _is_npz(path: Path) -> bool:
     try:
         with readable(path), opened_npz(path) as arrays:
-            return {"images", "labels", "usage"} <= arrays.keys()
+            return arrays.keys() >= set(_ARRAYS)
     except UserError:
         raise
     except Exception as error:
@@ -154,14 +155,35 @@ def _is_npz(path: Path) -> bool:
         return False
 
 
+_ARRAYS = {
+    "images": "images",
+    "labels": "labels (the codes of the csv)",
+    "usage": "usage (0 Training, 1 PublicTest, 2 PrivateTest)",
+}
+"""The arrays that an npz has to have, and what each is called where it is missing."""
+
+
+def _lacking(path: Path, *, alone: bool) -> str:
+    """Return what an npz lacks that has images, or what is wrong with one that lies alone; "" of any other file."""
+    try:
+        with readable(path), opened_npz(path) as arrays:
+            missing = [words for name, words in _ARRAYS.items() if name not in arrays]
+            found = "images" in arrays and missing
+            return f"{path.name} has images and no array {', nor '.join(missing)}, and is not used" if found else ""
+    except Exception as error:
+        return f"{path.name} is not a whole npz file ({error})" if alone else ""
+
+
 def _npz_records(path: Path, codes: Codes) -> Iterator[Record]:
     """Yield the records of an npz, and note their codes."""
     try:
         with opened_npz(path) as arrays:
-            images, labels, usages = (arrays[key] for key in ("images", "labels", "usage"))
+            images, labels, usages = (arrays[key] for key in _ARRAYS)
             counts = arrays.get("ferplus_votes")
     except Exception as error:
-        raise UserError(f"{path} cannot be read ({error}): download or copy it again") from error
+        raise UserError(
+            f"{path} cannot be read ({error}): its arrays have to be numbers; download or copy it again"
+        ) from error
     shapes_fit = images.shape[1:] == (SIDE, SIDE) and labels.shape == usages.shape == images.shape[:1]
     if not (shapes_fit and images.dtype == np.uint8 and labels.dtype.kind in "iu" and usages.dtype.kind in "iu"):
         raise UserError(

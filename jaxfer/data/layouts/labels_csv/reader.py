@@ -278,6 +278,10 @@ def match_of(path: Path, options: ReadOptions) -> Match:
 
 def _named(root: Path, options: ReadOptions) -> Source:
     assert options.table
+    if not options.table.exists():
+        beside = root / options.table
+        advice = f"{beside}, which does" if beside.exists() else "the path of the table from where you are"
+        raise UserError(f"the table {options.table} (--table) does not exist: pass {advice}")
     return Source(named_table(options.table, options.image_column, options.label_column), root, options.within(root))
 
 
