@@ -140,7 +140,7 @@ class DataConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_columns(self)
+        check_columns(self)
         drawn_soft = self.soft_labels and self.data_dir is None
         check(not drawn_soft, "soft_labels", True, "False, since drawn faces have one label each, or a data_dir")
         for name in ("val_dir", "test_dir"):
@@ -232,10 +232,18 @@ class PrepareConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         declared(self.class_names)
-        _check_columns(self)
+        check_columns(self)
 
 
-def _check_columns(config: "DataConfig | PrepareConfig") -> None:
+def check_columns(config: Any) -> None:
+    """Refuse the columns of a table that is not named.
+
+    Args:
+        config: What has the fields `table`, `image_column` and `label_column`.
+
+    Raises:
+        UserError: A column is named, and no table.
+    """
     for name in ("image_column", "label_column"):
         value = getattr(config, name)
         check(value is None or config.table is not None, name, value, "the table (--table) that has this column, too")

@@ -164,9 +164,22 @@ class Evaluate:
         if not (self.statistics_images or self.without_copies):
             return None
         own = dataclasses.replace(trained.config.data, follow_links=self.follow_links)
+        if self.data is not None and own.data_dir is not None and not own.data_dir.exists():
+            own = dataclasses.replace(own, **self._elsewhere(own))  # whose fingerprint says whether it has moved there
         if config == own and "train" in data.splits:
             return data
         return load(own, keep=False, watch=images_bar)
+
+    def _elsewhere(self, config: DataConfig) -> dict[str, Any]:
+        """Return where `config` finds data in --data: all of it there, and the table if that is there, too."""
+        # What a table says of the run's own images, it does not say of others.
+        places: dict[str, Any] = {"data_dir": self.data, "val_dir": None, "test_dir": None}
+        place, named = config.data_dir, config.table
+        if self.data is not None and place is not None and named is not None and named.is_relative_to(place):
+            table = self.data / named.relative_to(place)
+            if table.exists():
+                return places | {"table": table}
+        return places | {"table": None, "image_column": None, "label_column": None}
 
     def _network(self, run_dir: Path) -> "Network | None":
         """Return the network of the run in a folder, where it is none of jaxfer's and --network says which."""
@@ -179,9 +192,7 @@ class Evaluate:
         """Return where to evaluate: the data that the network was trained on, or --data read in the same way."""
         options = {"sampling": "uniform", "soft_labels": False, "follow_links": self.follow_links}
         if self.data is not None:
-            # What a table says of the run's own images, it does not say of others.
-            options |= {"data_dir": self.data, "table": None, "image_column": None, "label_column": None}
-            options |= {"val_dir": None, "test_dir": None}
+            options |= self._elsewhere(one.config.data)
         options |= {name: path for name in ("val_dir", "test_dir") if (path := getattr(self, name)) is not None}
         if self.label_order is not None:
             options |= {"label_order": self.label_order}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -203,6 +204,7 @@ class Evaluation:
         return {
             "config": json.loads(to_json(self.trained.config)),
             "checkpoint": self.trained.checkpoint,
+            "weights": self.trained.digest,
             "trained_on": self.trained.fingerprint,
             "split": self.split.name,
             "use": self.use,
@@ -302,6 +304,8 @@ def evaluate(
             f"the column {by!r} divides the faces into {count:,} groups, too many to tell apart: "
             f"pass one of at most {MOST_GROUPS}"
         )
+    if images is not None and not images:
+        raise UserError("no row is named to explain: pass rows (--images), or leave them out for a choice")
     beyond = [row for row in images or () if not 0 <= row < len(split)]
     if beyond:
         raise UserError(
@@ -451,23 +455,32 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     pairs = [(a, b) for i, a in enumerate(known) for b in known[i + 1 :]]
     base, *changed = (one.trained.config for one in evaluations)
     found = {differences(base, config, but_for=_SEED_AND_PLACE) for config in changed}
+    names = _names([one.trained.run_dir for one in evaluations])
     return {
         "runs": [
-            {"run": one.trained.name, "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
+            {"run": names[one.trained.run_dir], "seed": one.trained.config.seed, "checkpoint": one.trained.checkpoint}
             | {"accuracy": one.scores["accuracy"], "interval": one.scores["intervals"]["accuracy"]}
             for one in evaluations
         ],
         "over_runs": over_runs([one.scores for one in evaluations], measured),
         "differences": sorted(found - {""}),
         "mcnemar": [
-            {"first": a.trained.name, "second": b.trained.name}
+            {"first": names[a.trained.run_dir], "second": names[b.trained.run_dir]}
             | dataclasses.asdict(mcnemar(a.predictions.correct, b.predictions.correct))
             for a, b in pairs
         ],
     }
 
 
-_SEED_AND_PLACE = ("seed", "data_dir", "val_dir", "test_dir")
+def _names(folders: Sequence[Path]) -> dict[Path, str]:
+    """Return the name of each folder, with as many of those around it as tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    named = (["/".join(one[-depth:]) for one in parts] for depth in range(1, max(map(len, parts)) + 1))
+    names = next((names for names in named if len(set(names)) == len(names)), [folder.name for folder in folders])
+    return dict(zip(folders, names, strict=True))
+
+
+_SEED_AND_PLACE = ("seed", "data_dir", "val_dir", "test_dir", "table")
 """What may differ between the configs of runs of one experiment: the seed, and where the data lies."""
 
 

@@ -43,7 +43,14 @@ def distance(side: int) -> int:
 
 
 def check_views(views: Views) -> None:
-    """Raise `UserError` where there are no such views."""
+    """Refuse views that there are none of.
+
+    Args:
+        views: A name of views, or anything else that somebody has passed for one.
+
+    Raises:
+        UserError: There are no such views.
+    """
     if views not in get_args(Views):
         raise UserError(f"there are no views {views!r}: pass {', '.join(get_args(Views))}")
 

@@ -72,10 +72,10 @@ class RunFolder:
     def reopen(cls, path: Path, config: Config) -> "RunFolder":
         """Continue a run. Nothing is written: `update` does that, once the fingerprints are known to be the same.
 
-        Some fields of the config may have changed. The data, a list of its groups, the teachers and the weights it
-        began with may lie elsewhere, and links of the data may be followed or not: their fingerprints check that. The
-        number of epochs may differ unless the learning rate depends on it: the shorter run is then a prefix of the
-        longer one.
+        Some fields of the config may have changed. The data, its table, a list of its groups, the teachers and the
+        weights it began with may lie elsewhere, and links of the data may be followed or not: their fingerprints check
+        that. The number of epochs may differ unless the learning rate depends on it: the shorter run is then a prefix
+        of the longer one.
 
         Args:
             path: The folder of the run.
@@ -134,7 +134,7 @@ class RunFolder:
             write(text, self.path / name)
 
 
-MAY_CHANGE = ("data_dir", "val_dir", "test_dir", "group_by", "follow_links")
+MAY_CHANGE = ("data_dir", "val_dir", "test_dir", "table", "group_by", "follow_links")
 """What of its data's config may change when a run goes on: where the data lies, and how its files are found."""
 
 

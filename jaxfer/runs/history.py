@@ -103,10 +103,21 @@ class History:
             saved = self._checkpoints.restore(step, {"state": state, "running": _stored(running)})
             state, running = saved["state"], _restored(saved["running"], running)
             self._before = notes["seconds"]
+        self._refuse_fewer(step or 0)
         self._folder.update(self._config)
         # What was logged after the checkpoint happens again: without one, everything.
         self.rows = [row for row in self._folder.rewind(step or 0) if row["kind"] == "epoch"]
         return state, running
+
+    def _refuse_fewer(self, step: int) -> None:
+        """Refuse a config of fewer epochs than the checkpoint has seen, which would then be no run of that config."""
+        assert self._folder is not None
+        rows = [row for row in read_rows(self._folder.path) if row["kind"] == "epoch" and row["step"] <= step]
+        if rows and step > self._config.epochs * (rows[-1]["step"] // rows[-1]["epoch"]):
+            raise UserError(
+                f"{self._folder.path} has been trained beyond epoch {self._config.epochs}, its last one now: pass at "
+                f"least {rows[-1]['epoch']} epochs, or begin a new run"
+            )
 
     def add(self, row: dict[str, Any]) -> None:
         """Record the row of a finished epoch."""

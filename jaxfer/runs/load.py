@@ -1,11 +1,14 @@
 """From a run's folder back to a network that predicts."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import numpy as np
 
 from jaxfer.config import Config
 from jaxfer.devices.placement import OneDevice
@@ -15,6 +18,14 @@ from jaxfer.metrics.temperature import Temperature
 from jaxfer.models import Network, name_of, variable_shapes
 from jaxfer.runs.folder import CHECKPOINTS, SUMMARY, read_config, read_rows
 from jaxfer.tasks import Task, make_network, tasks_of
+
+
+def add_arrays(digest: Any, tree: Any) -> None:
+    """Add the arrays of a pytree, with their names, dtypes and shapes, to a hash of `hashlib`."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf).data)
+
 
 Choice = Literal["best", "last"] | int
 """Which checkpoint of a run: `best` (validation accuracy), `last`, or the one after an epoch, by its number."""
@@ -58,6 +69,13 @@ class Trained:
     def name(self) -> str:
         """The name of the run's folder."""
         return self.run_dir.resolve().name
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the parameters, by which networks of one config are told apart."""
+        digest = hashlib.blake2b(digest_size=16)
+        add_arrays(digest, self.variables["params"])
+        return digest.hexdigest()
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -42,13 +42,13 @@ def value_at(config: Config, path: str) -> Any:
 def is_whole(path: str) -> bool:
     """Return whether the field at a dotted path holds whole numbers, whichever it has now.
 
-    >>> is_whole("epochs"), is_whole("model.squeeze"), is_whole("augment.rotate")
-    (True, True, False)
+    >>> is_whole("epochs"), is_whole("model.squeeze"), is_whole("data.num_classes"), is_whole("augment.rotate")
+    (True, True, True, False)
     """
     kind: Any = Config
     for name in path.split("."):
         kind = get_type_hints(kind)[name]
-    return kind is int or int in get_args(kind)
+    return kind is int or any(one is int or type(one) is int for one in get_args(kind))
 
 
 def changed(base: Config, values: Mapping[str, Any]) -> Config:

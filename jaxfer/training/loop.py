@@ -63,8 +63,8 @@ class Run:
     callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.callbacks, Callback):
-            raise UserError(f"callbacks is a {type(self.callbacks).__name__} and no list: pass it in one")
+        if not isinstance(self.callbacks, Sequence):
+            raise UserError(f"callbacks is {self.callbacks!r} and no list: pass a list of them")
         for callback in self.callbacks:
             if isinstance(callback, type):
                 name = callback.__name__

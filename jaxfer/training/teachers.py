@@ -29,7 +29,7 @@ from jaxfer.errors import UserError
 from jaxfer.files import write
 from jaxfer.models import Network, checked_outputs, compiled_for
 from jaxfer.runs.folder import read_config
-from jaxfer.runs.load import Trained, load_run
+from jaxfer.runs.load import Trained, add_arrays, load_run
 
 Watch = Callable[[int, int], object]
 """`watch(done, images)` is told of how many images, each once for each teacher, all views have been seen."""
@@ -55,9 +55,7 @@ class Teachers:
         digest = hashlib.blake2b(digest_size=16)
         for run in self.runs:
             digest.update(json.dumps(dataclasses.asdict(run.config.model), default=str).encode())
-            for path, leaf in jax.tree.leaves_with_path(run.variables):
-                digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-                digest.update(np.ascontiguousarray(leaf).data)
+            add_arrays(digest, run.variables)
         return digest.hexdigest()
 
     def columns(

@@ -582,6 +582,8 @@ def test_a_named_table_without_such_columns_or_images_is_refused_with_its_own(tm
         detect(root, ReadOptions(table=Path("none.csv")))
     with pytest.raises(UserError, match=r"label_column is 'x': pass the table \(--table\) that has this column, too"):
         DataConfig(data_dir=root, label_column="x")
+    with pytest.raises(UserError, match=r"image_column is 'x': pass the table \(--table\) that has this column, too"):
+        check(root, image_column="x")
 
 
 RAF = {"surprise": 1, "fear": 2, "disgust": 3, "happy": 4, "sad": 5, "anger": 6, "neutral": 7}

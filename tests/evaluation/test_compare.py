@@ -77,12 +77,12 @@ def test_runs_have_a_mean_and_a_sample_deviation():
     assert over_runs([{"accuracy": 0.5}], ["accuracy"])["accuracy"] == {"mean": 0.5, "std": None, "runs": 1}
 
 
-def evaluated(config):
+def evaluated(config, folder="run"):
     return SimpleNamespace(
         fingerprint="the same",
         measures=("accuracy",),
         scores={"accuracy": 0.5, "intervals": {"accuracy": [0, 1]}},
-        trained=SimpleNamespace(name="run", config=config, checkpoint={}),
+        trained=SimpleNamespace(name="run", run_dir=Path(folder), config=config, checkpoint={}),
         predictions=SimpleNamespace(correct=np.array([True, False])),
     )
 
@@ -96,3 +96,13 @@ def test_runs_of_one_experiment_differ_in_seed_and_place_alone(data):
     (found,) = compare([evaluated(first), evaluated(other)])["differences"]
     (name, value), now = *data.items(), getattr(other.data, next(iter(data)))
     assert found == f"{name} {value}, now {now}; epochs 50, now 60"
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_around_them(tmp_path):
+    folders = [tmp_path / name for name in ("a/x/seed-0", "b/x/seed-0", "b/y/seed-1")]
+    found = compare([evaluated(Config(), folder) for folder in folders])
+    assert [one["run"] for one in found["runs"]] == ["a/x/seed-0", "b/x/seed-0", "b/y/seed-1"]
+    first = found["mcnemar"][0]
+    assert (first["first"], first["second"]) == ("a/x/seed-0", "b/x/seed-0")
+    found = compare([evaluated(Config(), folder) for folder in folders[1:]])
+    assert [one["run"] for one in found["runs"]] == ["seed-0", "seed-1"]

@@ -18,6 +18,7 @@ import pytest
 import sklearn.metrics
 from formats import fer2013
 
+from jaxfer.cli.evaluate import Evaluate
 from jaxfer.config import DataConfig
 from jaxfer.data import load
 from jaxfer.errors import UserError
@@ -337,6 +338,45 @@ def test_other_data_is_said_to_be_other_data(runs, trained_runs, jaxfer, tmp_pat
     assert "The data are not those of the run" in found["notes"][0]
 
 
+def test_data_that_has_moved_is_found_for_all_that_needs_it(runs, trained_runs, jaxfer, tmp_path):
+    moved = shutil.copytree(trained_runs / "faces", tmp_path / "moved")
+    config = json.loads((runs / "seed-0/config.json").read_text())
+    config["data"] |= {"data_dir": str(tmp_path / "gone")}
+    (runs / "seed-0/config.json").write_text(json.dumps(config))
+    code, _, errors = jaxfer(runs / "seed-0", "--data", moved, "--without-copies")
+    assert code == 0, errors
+    found = json.loads((only_evaluation(runs / "seed-0") / "evaluation.json").read_text())
+    assert found["without_copies"]["examples"] == 35
+    (tmp_path / "other").mkdir()
+    fer2013.npz(tmp_path / "other", 3)
+    code, _, errors = jaxfer(runs / "seed-0", "--data", tmp_path / "other", "--without-copies")
+    assert code == 2
+    assert "are not those that seed-0 was trained on" in " ".join(errors.split())
+
+
+def test_a_table_with_columns_of_its_own_moves_with_its_data(runs):
+    verb = Evaluate(runs=(runs / "seed-0",), data=runs / "moved")
+    data = DataConfig(
+        data_dir=runs / "faces", table=runs / "faces" / "labels.csv", image_column="bild", label_column="gefuehl"
+    )
+    assert verb._elsewhere(data)["table"] is None
+    (runs / "moved").mkdir()
+    (runs / "moved" / "labels.csv").touch()
+    found = dataclasses.replace(data, **verb._elsewhere(data))
+    assert found == dataclasses.replace(data, data_dir=runs / "moved", table=runs / "moved" / "labels.csv")
+
+
+def test_networks_of_one_config_have_evaluations_of_their_own(trained_runs, runs, tmp_path):
+    trained = load_run(runs / "seed-0", "last", model=NETWORK)
+    other = {"params": jax.tree.map(lambda leaf: leaf + 1, trained.variables["params"])}
+    data = load(DataConfig(data_dir=trained_runs / "faces", image_size=32))
+    found = [
+        evaluate(one, data) for one in (trained, dataclasses.replace(trained, variables=trained.variables | other))
+    ]
+    assert len({write_evaluation(one, out=tmp_path / "out") for one in found}) == 2
+    assert len({write_evaluation(one, out=tmp_path / "out") for one in (found[0], evaluate(trained, data))}) == 1
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_the_data_that_a_run_names_are_read_and_never_written_to(runs, trained_runs, jaxfer, monkeypatch, split):
@@ -377,6 +417,7 @@ def test_an_evaluation_is_not_written_through_a_link(runs, jaxfer, deep):
         (["{root}/seed-0", "--split", "Test"], "no split 'Test': pass one of Training, PublicTest, PrivateTest"),
         (["{root}/seed-0", "--epoch", "7"], "keeps no checkpoint of epoch 7"),
         (["{root}/seed-0", "--by", "age"], "no column 'age'"),
+        (["{root}/seed-0", "--images"], "no row is named to explain: pass rows (--images), or leave them out"),
         (["{root}/seed-0", "--images", "35"], "there is no row 35 in 'PublicTest': pass rows from 0 to 34"),
         (["{root}/seed-0", "--data", "{root}/missing"], "does not exist"),
         (["{root}/seed-0", "{root}/larger"], "cannot be compared"),

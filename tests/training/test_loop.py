@@ -216,9 +216,21 @@ def test_a_run_that_knows_no_groups_goes_on_with_its_images_and_else_hears_why_n
 
 
 def test_the_list_of_groups_may_lie_elsewhere_since_the_fingerprint_tells():
-    begun = dataclasses.replace(CONFIG, data=DataConfig(data_dir=Path("a"), group_by="a/people.csv:who"))
-    moved = dataclasses.replace(CONFIG, data=DataConfig(data_dir=Path("b"), group_by="b/people.csv:who"))
+    begun = dataclasses.replace(
+        CONFIG, data=DataConfig(data_dir=Path("a"), group_by="a/people.csv:who", table=Path("a/t.csv"))
+    )
+    moved = dataclasses.replace(
+        CONFIG, data=DataConfig(data_dir=Path("b"), group_by="b/people.csv:who", table=Path("b/t.csv"))
+    )
     assert not changed(begun, moved)
+
+
+def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has(data, program, copy):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    fewer = dataclasses.replace(CONFIG, epochs=1)
+    with pytest.raises(UserError, match=r"trained beyond epoch 1, its last one now: pass at least 2 epochs, or begin"):
+        fit(fewer, data, program=program, run_dir=copy, resume=True)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_resuming_what_does_not_exist_says_so(data, tmp_path):

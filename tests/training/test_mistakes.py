@@ -367,7 +367,8 @@ def test_a_gradient_or_an_optimizer_that_is_none_is_refused_and_nothing_is_begun
             {"gradient": plain, "callbacks": [Callback]},
             r"the callback Callback is a class: pass an instance of it, Cal",
         ),
-        ({"callbacks": Callback()}, "callbacks is a Callback and no list: pass it in one"),
+        ({"callbacks": Callback()}, r"callbacks is <\S+Callback object at \w+> and no list: pass a list of them"),
+        ({"callbacks": None}, "callbacks is None and no list: pass a list of them"),
         (
             {"callbacks": [print]},
             "the callback <built-in function print> has no begin: derive its class from jaxfer.Callback",

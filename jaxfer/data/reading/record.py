@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from jaxfer.config import DataConfig, PrepareConfig
+from jaxfer.config import DataConfig, PrepareConfig, check_columns
 from jaxfer.data.reading.folder import LINK, Folder, Reach, images, tree
 from jaxfer.data.releases import Release
 
@@ -161,6 +161,9 @@ class ReadOptions:
         follow_links: Whether links are followed wherever they lead.
         val_dir: Where the validation split lies, if that is elsewhere.
         test_dir: Likewise, the test split.
+
+    Raises:
+        UserError: A column is named, and no table.
     """
 
     label_order: str | None = None
@@ -173,6 +176,9 @@ class ReadOptions:
     follow_links: bool = False
     val_dir: Path | None = None
     test_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_columns(self)
 
     @classmethod
     def of(cls, config: DataConfig | PrepareConfig, root: Path, *, landmarks: bool = False) -> "ReadOptions":
