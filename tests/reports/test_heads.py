@@ -136,7 +136,7 @@ def evaluation(tmp_path, monkeypatch):
     classes = ('"><i>$&{{ 7 * 7 }}', *NAMES[1:])  # figures have no room for more
     data = Dataset({"train": split, "val": split}, classes, HOSTILE, {HOSTILE: 3}, known_fingerprint="1")
     config = Config(data=DataConfig(image_size=32))
-    trained = Trained(tmp_path / "a & b <i>", config, None, {}, 6, 2, True, HOSTILE, "1")  # pyright: ignore
+    trained = Trained(tmp_path / "a & b <i>", config, None, {"params": {}}, 6, 2, True, HOSTILE, "1")  # pyright: ignore
     return Evaluation(trained, data, split, "val", Predictions(logits, labels), by=HOSTILE)
 
 
