@@ -5,7 +5,7 @@ python docs/make_results.py
 
 import json
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -435,7 +435,7 @@ def ablation_section(shipped: dict[str, int]) -> str:
         ", and the row of another seed shows what chance alone does" if other_seed else ", and say nothing of another"
     )
     machines = " and ".join(dict.fromkeys(cores(row["machine"]) for row in found["rows"]))
-    slowest = max(row["seconds"] for row in found["rows"])
+    usual = median(row["seconds"] for row in found["rows"])
     return f"""## What each part of the recipe is worth
 
 `benchmarks/ablation.py`: the recipe for {found["epochs"]} epochs, which is the preset `fast` with FER+'s votes as a second head, and the same with one part left away or added. To measure so many runs, the network
@@ -443,7 +443,7 @@ is half as wide as the one that ships, {network["parameters"] / 1e6:.2f} M value
 more by what keeps it from learning its images by heart. Trained on {found["train"]["split"]}, n = {found["train"]["examples"]:,}, scored after the last epoch on {val["split"]}, n = {val["examples"]:,}, by the
 image alone unless the row says otherwise. The difference to the first row, in points of accuracy, has a 95% interval that is bootstrapped over the images, and the p of
 McNemar's test on the same images, not corrected for their number. Both are of one seed{seeds}. Macro F1, in which the few faces of disgust
-count as much as those of any other class, has neither here, and moves by points of its own. Up to {slowest / 60:.0f} minutes a run on {machines}, shared with other work.
+count as much as those of any other class, has neither here, and moves by points of its own. A run took some {usual / 60:.0f} minutes on {machines}, shared with other work.
 
 | run | accuracy | difference | p | macro F1 | ECE |
 |---|---|---|---|---|---|
