@@ -430,10 +430,14 @@ def ablation_section(shipped: dict[str, int]) -> str:
             f"| {row['name']} | {scores['accuracy']:.4f} | {gain} | {p_value(compared['p_value'])} | {scores['macro_f1']:.4f} | {scores['ece']:.4f} |"
         )
     network, val = found["network"], found["val"]
-    other_seed = any(row["name"] == "another seed" for row in others)
-    seeds = (
-        ", and the row of another seed shows what chance alone does" if other_seed else ", and say nothing of another"
-    )
+    other_seed = [row["compared"] for row in others if row["name"] == "another seed"]
+    seeds = "Both are of one seed, and say nothing of another."
+    if other_seed:
+        moved = 100 * other_seed[0]["difference"]
+        seeds = (
+            f"**Both count images and not seeds: another seed alone makes {moved:+.1f} points, p {p_value(other_seed[0]['p_value'])}**, so that a difference of that size "
+            "is no finding, and one of twice that size is a weak one until more seeds have shown it."
+        )
     machines = " and ".join(dict.fromkeys(cores(row["machine"]) for row in found["rows"]))
     usual = median(row["seconds"] for row in found["rows"])
     return f"""## What each part of the recipe is worth
@@ -442,7 +446,7 @@ def ablation_section(shipped: dict[str, int]) -> str:
 is half as wide as the one that ships, {network["parameters"] / 1e6:.2f} M values and {network["multiply_adds"] / 1e6:.0f} M multiply-adds in place of {shipped["parameters"] / 1e6:.2f} M and {shipped["multiply_adds"] / 1e6:.0f} M: a larger network, trained for longer, may gain
 more by what keeps it from learning its images by heart. Trained on {found["train"]["split"]}, n = {found["train"]["examples"]:,}, scored after the last epoch on {val["split"]}, n = {val["examples"]:,}, by the
 image alone unless the row says otherwise. The difference to the first row, in points of accuracy, has a 95% interval that is bootstrapped over the images, and the p of
-McNemar's test on the same images, not corrected for their number. Both are of one seed{seeds}. Macro F1, in which the few faces of disgust
+McNemar's test on the same images, not corrected for their number. {seeds} Macro F1, in which the few faces of disgust
 count as much as those of any other class, has neither here, and moves by points of its own. A run took some {usual / 60:.0f} minutes on {machines}, shared with other work.
 
 | run | accuracy | difference | p | macro F1 | ECE |
