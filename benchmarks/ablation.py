@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from arithmetic import operations
 from contenders.case import Case
@@ -32,7 +31,7 @@ from jaxfer.data import Dataset
 from jaxfer.devices import tune_for_cpu
 from jaxfer.devices.compile_cache import keep_compiled_programs
 from jaxfer.evaluation import mcnemar, predict_split, wilson_interval
-from jaxfer.models import Network
+from jaxfer.models import Network, variable_shapes
 from jaxfer.tasks import make_network
 from jaxfer.training import measure_statistics
 
@@ -116,9 +115,8 @@ def network(config: ModelConfig) -> Network:
 def counted(model: Any) -> dict[str, int]:
     """Return the values of a network, and its multiply-adds for one image."""
     case = Case("infer", "small", 1)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, case.side, case.side, 3)))
     return {
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(variable_shapes(model, case.side)["params"])),
         "multiply_adds": sum(operations(case, model).values()) // 2,
     }
 
