@@ -52,7 +52,7 @@ def share_programs() -> None:
         if "PYTEST_XDIST_WORKER" not in os.environ:  # whose programs are in use
             compile_cache._tidy(programs, folder / "last-start")
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.01")
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
     seconds = float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
@@ -66,20 +66,28 @@ SLOWEST = ("devices", "examples", "training", "docs", "tasks", "benchmarks", "sw
 """The folders whose tests take longest: begun first, none of them keeps one process busy when all others have ended."""
 
 
-def pytest_collection_finish():
-    # Tracing makes very many small objects, for which Python would look through all that is imported again and again.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    # Imports and tracing make very many small objects, and for them Python would look through all again and again.
+    gc.disable()
+    collected = yield
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+    gc.enable()
+    return collected
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items):
     cases = Counter()
     for item in items:
-        few, function = item.get_closest_marker("few"), item.nodeid.partition("[")[0]
+        few, one_of = item.get_closest_marker("few"), item.get_closest_marker("one_of")
+        function = item.nodeid.partition("[")[0]
         cases[function] += 1
         if few and cases[function] > few.args[0]:
+            item.add_marker(pytest.mark.long)
+        if one_of and cases[function] % one_of.args[0] != 1:
             item.add_marker(pytest.mark.long)
     order = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
@@ -92,8 +100,10 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
-def blank_figures(monkeypatch):
+def blank_figures(request, monkeypatch):
     """Leave the figures of pages blank, for tests of what stands around them: they take most of a page's time."""
+    if request.node.get_closest_marker("drawn"):
+        return
     from jaxfer.reports import figures  # takes long to import
 
     monkeypatch.setattr(figures, "embed", lambda _: figures.Drawing("", ""))

@@ -32,6 +32,8 @@ from jaxfer.sweeps import grid, sweep
 from jaxfer.tasks import Task
 from jaxfer.training import Callback, Objective, Program, create_state, fit, make_train_step
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 class Tiny(nn.Module):
     num_classes: int = 7

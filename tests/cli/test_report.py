@@ -12,6 +12,8 @@ from commands import jaxfer
 from made_runs import RATES_BY_EPOCHS, SUMMARY, accuracy, fifty_epochs, write_run, write_sweep
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 FIGURES = {
     "accuracy",
     "loss",

@@ -14,22 +14,22 @@ from jaxfer.data import check, load, prepare
 from jaxfer.data.cache import Cache
 from jaxfer.data.reading.decoder import plain_size
 from jaxfer.data.reading.images import UnreadableError, decode
-from jaxfer.data.synthetic import draw_faces
 from jaxfer.errors import UserError
 
 ORIENTATION = 274
 """EXIF's number of the tag."""
 
-FACE = Image.fromarray(draw_faces(0, np.zeros(1, np.int32), image_size=64)[0])
+WAVES = np.sin(np.mgrid[:64, :64] / 9).transpose(1, 2, 0) @ [[1, 0, 1], [0, 1, 1]]
+SMOOTH = Image.fromarray((128 + 40 * WAVES).astype(np.uint8))
 
 CLASSES = ("happy", "sad")
 
 
 def pictured(width, height, mode="RGB"):
-    """Return a face with some noise, which shows every difference between decoders."""
-    face = FACE.resize((width, height))
+    """Return something smooth with some noise, which shows every difference between decoders."""
+    smooth = SMOOTH.resize((width, height))
     noise = np.random.default_rng(0).normal(0, 8, (height, width, 3))
-    return Image.fromarray((np.asarray(face) + noise).clip(0, 255).astype(np.uint8)).convert(mode)
+    return Image.fromarray((np.asarray(smooth) + noise).clip(0, 255).astype(np.uint8)).convert(mode)
 
 
 def jpeg(picture, **options):

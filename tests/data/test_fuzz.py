@@ -176,6 +176,7 @@ def subject(request, tmp_path_factory):
     return Subject(request.param, tmp_path_factory.mktemp("fuzz"))
 
 
+@pytest.mark.one_of(4)  # each other layout: every second case is `long` anyway
 @pytest.mark.parametrize("cases", [range(FAST), pytest.param(range(FAST, 2 * FAST), marks=pytest.mark.long)], ids=str)
 def test_damage_ends_in_records_or_a_sentence(subject, cases):
     for case in cases:
@@ -293,6 +294,7 @@ def read_by_content(root, format_):
     return faces, len(used), len(left_out)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("cases", MISTAKES, ids=lambda cases: f"{cases.start}-{cases.stop}")
 @pytest.mark.parametrize("mistake", [extra_column, shifted_code, odd_suffix, misspelt_split])
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
@@ -315,6 +317,7 @@ def test_mistakes_of_people_end_in_right_labels_or_a_sentence(format_, mistake, 
         assert left_out - before >= images - used, f"case {case} drops images in silence"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 def test_copies_are_on_one_side_of_what_is_held_out_or_told(format_, tmp_path):
     """Files of one class are written over each other, within the training split and from there into others."""

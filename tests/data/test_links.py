@@ -41,7 +41,7 @@ def into_store(root, store):
             path.symlink_to(os.path.relpath(kept, path.parent))
 
 
-@pytest.mark.few(len(FORMATS))  # each in the first of the two
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 @pytest.mark.parametrize(
     ("store", "data"), [("blobs", "snapshots/1a2b"), (".git/annex/objects", "faces")], ids=["hub", "annex"]
@@ -133,6 +133,7 @@ def test_a_file_that_was_passed_may_be_a_link(tmp_path):
     assert usable(read(tmp_path / "data/labels.csv")) == {"anger/1.jpg": ("train", "sad")}
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
 def test_links_in_circles_end_and_bring_nothing(tmp_path, format_):
     (tmp_path / "data").mkdir()

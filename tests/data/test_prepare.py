@@ -70,6 +70,7 @@ def test_no_temporary_folder_is_left_behind(tmp_path, monkeypatch):
     assert everything_below(tmp_path / "temporary") == []
 
 
+@pytest.mark.one_of(2)
 @each_format
 def test_every_format_comes_back_with_its_names_splits_labels_and_pixels(format_, tmp_path):
     (tmp_path / "raw").mkdir()

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from jaxfer.config import DataConfig
 from jaxfer.data.synthetic import draw_faces, drawn_dataset
@@ -155,6 +154,8 @@ def test_masks_have_the_area_of_their_shapes():
 
 @pytest.mark.long
 def test_raw_pixels_do_not_give_the_emotion_away():
+    from sklearn.linear_model import LogisticRegression  # takes long to import
+
     labels = np.arange(1500, dtype=np.int32) % 7
     pixels = faces(labels).reshape(len(labels), -1).astype(np.float32) / 255
     pixels -= pixels[:1000].mean(axis=0)

@@ -22,6 +22,8 @@ from jaxfer.reports.run_page import render
 from jaxfer.runs import load_run
 from jaxfer.training import fit
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NETWORK = networks.Convolutional()
 
 

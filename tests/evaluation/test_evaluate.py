@@ -28,6 +28,8 @@ from jaxfer.reports.evaluation_faces import most_confident, overlay
 from jaxfer.reports.evaluation_page import place_of_evaluations, write_evaluation
 from jaxfer.runs.load import load_run
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NETWORK = networks.Convolutional()
 SPLITS = {"train": ("Training", "training"), "val": ("PublicTest", "validation"), "test": ("PrivateTest", "test")}
 
@@ -260,6 +262,7 @@ def test_python_writes_elsewhere_too_and_refuses_first(trained_runs, runs, tmp_p
             refuse()
 
 
+@pytest.mark.drawn
 def test_the_page_shows_errors_and_explanations_and_needs_no_network(runs, jaxfer):
     assert jaxfer(runs / "seed-0", "--images", "4", "0")[0] == 0
     page = Page(only_evaluation(runs / "seed-0") / "evaluation.html")

@@ -17,6 +17,8 @@ from jaxfer.evaluation import evaluate, with_measured_statistics
 from jaxfer.runs import load_run
 from jaxfer.training import fit, measure_statistics
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NETWORK = networks.Convolutional()
 COPIED = {"PublicTest": 4, "PrivateTest": 6}
 """How many images of each split are copies of training images."""

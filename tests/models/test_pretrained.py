@@ -43,9 +43,13 @@ def small(name, **fields):
     return NETWORKS[name](**{"stage_sizes": (1, 1, 1, 1)} | SEEN | fields)
 
 
+@cache
+def _shapes(model):
+    return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+
+
 def zeros(model):
-    shapes = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model))
 
 
 @cache

@@ -13,6 +13,8 @@ from jaxfer.errors import UserError
 from jaxfer.inference import Framing, faces
 from jaxfer.reports.finish import finish_run
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NOISE = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3)).astype(np.uint8)
 WITHOUT_FACES = Dataset({"train": Split("train", NOISE, np.zeros(30, np.int32))}, ("neutral", "happy"), "noise", {})
 

@@ -13,6 +13,8 @@ from jaxfer.reports.runs_page import drawn
 from jaxfer.reports.words import printable
 from jaxfer.sweeps import read_sweep
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 CONFIG = json.loads(to_json(PRESETS["demo"])) | {"epochs": 4}
 FOUND = {"role": "test", "split": "PrivateTest", "examples": 3589, "accuracy": 0.625}
 
@@ -111,6 +113,7 @@ def test_a_legend_for_a_paper_shows_every_name(tmp_path):
     assert [text.get_text() for text in legend.get_texts()] == [" hidden", printable("\u202ename")]
 
 
+@pytest.mark.drawn
 def test_the_page_needs_no_network(folder):
     page = written(folder)
     assert not re.findall(r'(?:src|srcset)="(?!data:)', page)

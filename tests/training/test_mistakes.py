@@ -31,6 +31,8 @@ from jaxfer.tasks import Task
 from jaxfer.training import Callback, Objective, create_state, fit, make_eval_step, make_train_step, plain, sam
 from jaxfer.training.program import Program
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 CONFIG = Config(
     data=DataConfig(image_size=32),
     loss=LossConfig(l2=0.0),
