@@ -28,7 +28,7 @@ from jaxfer.inference import hub
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, check, read, read_text
-from jaxfer.models import Network, check_range
+from jaxfer.models import Network, check_range, variable_shapes
 from jaxfer.models.pretrained import SHIPPED, check_unchanged, digest_of, safetensors
 from jaxfer.runs.folder import SUMMARY, read_config
 from jaxfer.runs.folder import is_run as holds_run
@@ -434,8 +434,7 @@ def _stored(name: str, leaf: Any) -> np.ndarray:
 
 def _fitted(arrays: dict[str, np.ndarray], network: Network, side: int, folder: Path) -> Any:
     """Return stored arrays as the variables of a network."""
-    images = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    shapes = jax.eval_shape(lambda images: network.init(jax.random.key(0), images, train=False, mask=None), images)  # pyright: ignore[reportArgumentType]
+    shapes = variable_shapes(network, side)
     wanted = _flat(shapes)
     other = sorted(wanted.keys() ^ arrays.keys())
     other += [name for name in wanted if name in arrays and wanted[name].shape != arrays[name].shape]

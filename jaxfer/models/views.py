@@ -20,11 +20,10 @@ from jax import lax
 
 from jaxfer.config import Views
 from jaxfer.errors import UserError
+from jaxfer.models.resnet import Outputs
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, UInt8
-
-Outputs = dict[str, jax.Array]
 
 
 def distance(side: int) -> int:
