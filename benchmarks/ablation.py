@@ -1,7 +1,7 @@
 """What each part of the recipe is worth: `python benchmarks/ablation.py OUT.json FER2013 [--only NAME ...]`.
 
 The recipe is that of the preset `fast`, 20 epochs, with FER+'s votes as a second head; the network is half as wide as
-the one that ships, so that a run takes two cores less than half an hour. Each run leaves one part of the recipe away,
+the one that ships, so that a run takes two cores about half an hour. Each run leaves one part of the recipe away,
 or adds one, all else being equal, seed 0 and with it the first parameters and the order of the images included. One run
 is of another seed: what chance alone does. What needs no run of its own, the average of the parameters, statistics
 measured anew and views, is measured on the first run.

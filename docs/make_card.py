@@ -91,7 +91,7 @@ On FER2013's labels the network calls many a calm face sad or afraid, as those l
 
 ## Scores
 
-On FER2013's {one["split"]}, n = {one["examples"]:,}; 95% intervals are bootstrapped over the images. PrivateTest was neither read nor looked at.
+On FER2013's {one["split"]}, n = {one["examples"]:,}; 95% intervals are bootstrapped over the images, but for those of single classes and of votes, which are Wilson's. PrivateTest was neither read nor looked at.
 
 | shown | accuracy | interval | macro F1 | interval | calibration error | cross entropy |
 |---|---|---|---|---|---|---|
@@ -101,7 +101,7 @@ Without the {clean["copies"]:,} images that have an exact copy among the trainin
 {clean["macro_f1"]:.4f} ({between(clean["intervals"]["macro_f1"])}), n = {clean["examples"]:,}. With the temperature {warm["value"]:.3f}, which the folder holds and `probabilities` applies, the
 calibration error of the image alone is {warm["ece"]:.4f}{chance(warm)}; it was fitted on these same images, which makes that optimistic.
 
-Score it yourself, with fer2013.csv in a folder without FER+'s votes, whose majority would be the labels there:
+Score it yourself, with the whole fer2013.csv in a folder without FER+'s votes, whose majority would be the labels there:
 
 ```python
 from pathlib import Path
@@ -145,7 +145,7 @@ What people saw (`votes`), on the same split:
   ```
   {command(found)}
   ```
-{f"{NEWLINE}  The runs that were made differ from those of this command: {apart}; no flag repeats that.{NEWLINE}" if apart else ""}
+{f"{NEWLINE}  The runs that were made differ from those of this command: {apart}; no command repeats that.{NEWLINE}" if apart else ""}
 {NEWLINE.join(map(trained, found["runs"]))}
 - On another processor or version the last bits of every step differ, so that a repetition gives a network as good, not the same one.
 - `model.safetensors`: sha256 `{file["sha256"]}`.

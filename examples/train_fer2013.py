@@ -4,14 +4,16 @@ python examples/train_fer2013.py fer2013.csv                                # 10
 python examples/train_fer2013.py fer2013.csv --votes fer2013new.csv         # a second head learns what people saw
 python examples/train_fer2013.py fer2013.csv --epochs 30 --then 24          # and a second run from its network
 python examples/train_fer2013.py fer2013.csv --then-taught 30               # and one that the run before teaches
-python examples/train_fer2013.py fer2013.csv --run-dir runs/NAME --resume   # go on after an interruption
 
-Both files together become an npz of their rows beside the run, which jaxfer reads as FER2013 with votes.
+With --resume besides, the same command goes on after an interruption. Both files together become an npz of their rows
+beside the run, which jaxfer reads as FER2013 with votes, and which a run that goes on has to find there.
 """
 
 import argparse
 import dataclasses
 import io
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +85,14 @@ def main() -> None:
     start_jax()
     from jaxfer import FaceModel, ProgressBar, finish_run, fit, load, load_run, save_model
     from jaxfer.reports import print_data, print_summary
+    from jaxfer.training import Interrupted
 
     faces = asked.faces
     if asked.votes is not None:
+        if not asked.resume and (asked.run_dir / "config.json").exists():  # before its data are written over
+            raise UserError(
+                f"{asked.run_dir} already holds a run: continue it with --resume, or name another --run-dir"
+            )
         faces = asked.run_dir.with_name(f"{asked.run_dir.name}-fer2013.npz")
         if not (asked.resume and faces.exists()):
             join(asked.faces, asked.votes, faces)
@@ -112,7 +119,12 @@ def main() -> None:
             runs.append((asked.run_dir.with_name(f"{asked.run_dir.name}-{name}"), following(*runs[-1], epochs, taught)))
     for run_dir, config in runs:
         resume = asked.resume and run_dir.exists()
-        state, history = fit(config, data, run_dir=run_dir, resume=resume, callbacks=[ProgressBar()])
+        try:
+            state, history = fit(config, data, run_dir=run_dir, resume=resume, callbacks=[ProgressBar()])
+        except Interrupted:
+            again = [word for word in sys.argv if word != "--resume"]
+            print(f"Continue with: {shlex.join(['python', *again, '--resume'])}", file=sys.stderr)
+            raise
         print_summary(finish_run(run_dir, config, data, state, history))
         print(f"Report: {run_dir / 'report.html'}")
         saved = run_dir / f"model-epoch-{config.epochs}"

@@ -332,6 +332,9 @@ class ModelConfig(Section):
         return dataclasses.replace(self, variant=variant, **_BUILT_IN)
 
 
+_MIXED = Must(lambda alpha: 0 <= alpha <= 1000, "a number from 0 to 1000")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig(Section):
     """Random changes to the training images, made on the device. All are off by default, as in the published recipe."""
@@ -370,9 +373,9 @@ class AugmentConfig(Section):
     """Largest share of the image that the rectangle covers."""
     erase_fill: Literal["noise", "mean"] = "noise"
     """What the rectangle is filled with: uniform noise, or the image's own mean colour."""
-    mixup: Annotated[float, NOT_NEGATIVE] = 0.0
+    mixup: Annotated[float, _MIXED] = 0.0
     """Mix two images and their labels in shares of Beta(mixup, mixup) (Zhang et al. 2018); 0 mixes none."""
-    cutmix: Annotated[float, NOT_NEGATIVE] = 0.0
+    cutmix: Annotated[float, _MIXED] = 0.0
     """Paste a rectangle of another image, its area a share of Beta(cutmix, cutmix) (Yun et al. 2019); 0 pastes none."""
 
 

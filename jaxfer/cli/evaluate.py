@@ -131,7 +131,7 @@ class Evaluate:
     def _evaluations(self) -> "list[Evaluation]":
         from jaxfer.data import load
         from jaxfer.data.groups import read_groups
-        from jaxfer.evaluation.evaluate import evaluate, refuse_classes
+        from jaxfer.evaluation.evaluate import evaluate, refuse_classes, refuse_other_images
         from jaxfer.reports import images_bar, place_of_evaluations
         from jaxfer.runs.load import load_run
 
@@ -140,12 +140,17 @@ class Evaluate:
             place_of_evaluations(one.run_dir, self.out)
             refuse_classes(one, self.classes, self.merge)
         loaded: dict[DataConfig, Dataset] = {}
-        evaluations = []
-        for one in trained:
-            config = self._data_config(one)
+        configs = [self._data_config(one) for one in trained]
+        for config in configs:
             if config not in loaded:
                 # A run may be somebody else's: what its config names is read and never written to.
                 loaded[config] = load(config, only=self.split, keep=self.data is not None, watch=images_bar)
+        if len(loaded) > 1:
+            splits = [(loaded[config], loaded[config].split(self.split)) for config in configs]
+            prints = [(split.name, data.fingerprint_of(split)) for data, split in splits]
+            refuse_other_images([(one.name, *found) for one, found in zip(trained, prints, strict=True)])
+        evaluations = []
+        for one, config in zip(trained, configs, strict=True):
             data, split = loaded[config], loaded[config].split(self.split)
             groups = read_groups(self.columns, split.names) if self.columns else {}
             if not self.json:

@@ -429,6 +429,24 @@ def _training_split(trained: Trained, own: Dataset) -> Split:
     return own.train
 
 
+def refuse_other_images(seen: Sequence[tuple[str, str, str]]) -> None:
+    """Refuse to compare runs that are evaluated on other images or labels than the first of them.
+
+    Args:
+        seen: Of each its name, and the name and the fingerprint of its split.
+
+    Raises:
+        UserError: The fingerprints differ.
+    """
+    (first, split, fingerprint), *others = seen
+    for name, _, found in others:
+        if found != fingerprint:
+            raise UserError(
+                f"{first} and {name} cannot be compared: the images or labels of {split!r} that they see are not the "
+                "same. Evaluate them one by one, or pass runs of the same data, image size and classes"
+            )
+
+
 def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Compare runs on the same images.
 
@@ -443,13 +461,7 @@ def compare(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         UserError: The evaluations are not of the same images and labels.
     """
     first, *others = evaluations
-    for other in others:
-        if other.fingerprint != first.fingerprint:
-            raise UserError(
-                f"{first.trained.name} and {other.trained.name} cannot be compared: the images or labels of "
-                f"{first.split.name!r} that they see are not the same. Evaluate them one by one, or pass runs "
-                "with the same image size and classes"
-            )
+    refuse_other_images([(one.trained.name, one.split.name, one.fingerprint) for one in evaluations])
     measured = [name for name in first.measures if all(name in other.measures for other in others)]
     known = [one for one in evaluations if one.scores["accuracy"] is not None]
     pairs = [(a, b) for i, a in enumerate(known) for b in known[i + 1 :]]

@@ -28,7 +28,7 @@ from jaxfer.inference import hub
 from jaxfer.inference.compiled import Compiled
 from jaxfer.inference.framing import Framing
 from jaxfer.json_text import MOST_BYTES, check, read, read_text
-from jaxfer.models import Network, check_range, variable_shapes
+from jaxfer.models import Network, check_range, count_classes, variable_shapes
 from jaxfer.models.pretrained import SHIPPED, check_unchanged, digest_of, safetensors
 from jaxfer.runs.folder import SUMMARY, read_config
 from jaxfer.runs.folder import is_run as holds_run
@@ -255,7 +255,8 @@ def save_model(model: FaceModel, folder: Path | str, *, card: str = "") -> Path:
         The folder.
 
     Raises:
-        UserError: There is something already; a value is not finite or too large for float16; or the disk fails.
+        UserError: There is something already; a value is not finite or too large for float16; what is said of the
+            network cannot be; or the disk fails.
     """
     folder = Path(folder)
     weights = safetensors.encode({name: _stored(name, leaf) for name, leaf in _flat(model.variables).items()})
@@ -273,6 +274,12 @@ def save_model(model: FaceModel, folder: Path | str, *, card: str = "") -> Path:
         "notes": dict(model.notes),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
+    images = jax.ShapeDtypeStruct((1, model.image_size, model.image_size, 3), np.float32)
+    mistaken = _impossible(said)
+    if not mistaken and count_classes(model.network, model.variables, images) != len(model.class_names):
+        mistaken = "class_names, which are not as many as its network has classes,"
+    if mistaken:
+        raise UserError(f"nothing is saved, since the model's {mistaken} cannot be: make it with others")
     said["digest"] = digest_of(said)
     files: dict[str, str | bytes] = {WEIGHTS: weights, CONFIG: json.dumps(said, indent=2) + "\n"}
     return write_folder(files | ({CARD: card} if card else {}), folder)
@@ -397,23 +404,31 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder / CONFIG} is not JSON ({error}): copy the model again") from error
     wanted = f"{folder / CONFIG} does not describe a model of jaxfer"
     if not isinstance(said, dict) or said.get("library") != "jaxfer" or any(name not in said for name in _FIELDS):
-        raise UserError(f"{wanted}: pass the folder of one")
+        instead = "jaxfer.Predictor.load loads runs, and jaxfer export --format model makes one of it"
+        raise UserError(f"{wanted}: {instead if holds_run(folder) else 'pass the folder of one'}")
     if said.get("format") != FORMAT:
         raise UserError(f"{folder} was written in the form {said.get('format')}: install a newer jaxfer")
-    names, side, temperature = said["class_names"], said["image_size"], said["temperature"]
-    named = isinstance(names, list) and 2 <= len(set(map(str, names))) == len(names)
-    sized = type(side) is int and 32 <= side <= 4096
-    warm = type(temperature) in (int, float) and 1e-6 < temperature < 1e6
-    if not (named and all(isinstance(name, str) for name in names) and sized and warm):
-        raise UserError(f"{wanted}: its class_names, image_size or temperature cannot be; copy the model again")
+    if mistaken := _impossible(said):
+        raise UserError(f"{wanted}: its {mistaken} cannot be; copy the model again")
     if not isinstance(said["network"], dict) or not isinstance(said["notes"], dict):
         raise UserError(f"{wanted}: its network or notes are no objects; copy the model again")
     # A word in place of false would make it another network, of the same weights.
     switches = {name for name, kind in get_type_hints(ModelConfig).items() if kind is bool} & said["network"].keys()
     check(said["network"], dict.fromkeys(switches, bool), f"{folder / CONFIG}: network")
-    if said["answer"] not in get_args(Answer) or said["views"] not in get_args(Views):
-        raise UserError(f"{wanted}: its answer or views cannot be; copy the model again")
     return said
+
+
+def _impossible(said: Mapping[str, Any]) -> str | None:
+    """Return which fields of a model's config have values that no model has, in words; None where all can be."""
+    names, side, temperature = said["class_names"], said["image_size"], said["temperature"]
+    named = isinstance(names, list) and 2 <= len(set(map(str, names))) == len(names)
+    sized = type(side) is int and 32 <= side <= 4096
+    warm = type(temperature) in (int, float) and 1e-6 < temperature < 1e6
+    if not (named and all(isinstance(name, str) for name in names) and sized and warm):
+        return "class_names, image_size or temperature"
+    if said["answer"] not in get_args(Answer) or said["views"] not in get_args(Views):
+        return "answer or views"
+    return None
 
 
 def _flat(tree: Any) -> dict[str, Any]:

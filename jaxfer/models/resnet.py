@@ -415,11 +415,10 @@ class ResNetFER(nn.Module):
             `logits`, float32 [b, num_classes], and an entry for each of `heads`, float32 [b, size].
 
         Raises:
-            ValueError: The images have fewer than 32x32 pixels.
-            UserError: They have another number of channels, or are uint16.
+            UserError: The images have fewer than 32x32 pixels, another number of channels, or are uint16.
         """
         if min(images.shape[1:3]) < 32:
-            raise ValueError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
+            raise UserError(f"images are {images.shape[1]}x{images.shape[2]}: pass at least 32x32 pixels")
         layer = partial(conv_layer, self.padding, conv_general_dilated=self.kernels.convolution)
         conv = partial(layer, use_bias=self.use_bias, kernel_init=self.kernel_init, dtype=self.dtype)
         norm = partial(bind_norm, self.norm, train=train, mask=mask, dtype=self.dtype, axis_name=self.axis_name)

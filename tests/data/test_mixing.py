@@ -12,6 +12,7 @@ from scipy.special import betainc
 
 from jaxfer.config import AugmentConfig
 from jaxfer.data.transforms import augment, compose, crop, cutmix, mixing, mixup, transforms_of
+from jaxfer.errors import UserError
 
 KEY = jax.random.key(3)
 CLASSES = 7
@@ -214,6 +215,14 @@ def test_shares_are_drawn_from_beta(alpha):
     below = np.searchsorted(np.sort(shares), places) / len(shares)
     # Kolmogorov: one sample in a hundred differs by more.
     np.testing.assert_allclose(below, betainc(alpha, alpha, places), atol=1.63 / len(shares) ** 0.5)
+    assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+@pytest.mark.parametrize("alpha", [0, -1, np.nan, np.inf])
+def test_what_is_no_distribution_is_refused(mix, alpha):
+    with pytest.raises(UserError, match="pass an alpha above 0"):
+        mix(KEY, batch_of(), alpha=alpha, num_classes=CLASSES)
 
 
 def test_devices_exchange_nothing_in_a_loop():

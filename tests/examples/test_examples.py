@@ -6,6 +6,8 @@ import json
 import os
 import re
 import runpy
+import shlex
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -19,6 +21,7 @@ from PIL import Image
 from jaxfer.config import PRESETS, DataConfig, ModelConfig
 from jaxfer.data.synthetic import draw_faces
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8
+from jaxfer.errors import Interrupted
 from jaxfer.inference import load_model
 from jaxfer.models import MODELS, ResNetFER
 
@@ -283,6 +286,34 @@ def test_training_on_fer2013_learns_labels_and_votes_and_goes_on(tmp_path, monke
     assert taught["epochs"] == 1
     assert taught["config"]["distill"]["teachers"] == ["run-then"]
     assert taught["config"]["model"]["pretrained"] == "run-then/model-epoch-2"
+
+
+def test_the_data_of_a_run_are_not_written_over(tmp_path, refused):
+    fer2013(tmp_path / "faces")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").touch()
+    (tmp_path / "run-fer2013.npz").write_bytes(b"of the run")
+    script = ROOT / "examples" / "train_fer2013.py"
+    errors = refused(script, "faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run")
+    assert "run already holds a run: continue it with --resume, or name another --run-dir" in errors
+    assert (tmp_path / "run-fer2013.npz").read_bytes() == b"of the run"
+
+
+def test_training_on_fer2013_that_is_interrupted_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    fer2013(tmp_path / "faces")
+
+    def interrupted(*arguments, **options):
+        raise Interrupted(3, signal.SIGTERM, ())
+
+    monkeypatch.setattr("jaxfer.fit", interrupted, raising=False)
+    monkeypatch.setattr("jaxfer.devices.cpu.tune_for_cpu", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "a run", "--epochs", "3"]
+    monkeypatch.setattr(sys, "argv", ["train_fer2013.py", *arguments])
+    with pytest.raises(Interrupted):
+        runpy.run_path(str(ROOT / "examples" / "train_fer2013.py"))["main"]()
+    command = f"Continue with: python train_fer2013.py {shlex.join(arguments)} --resume\n"
+    assert command in capsys.readouterr().err
 
 
 def test_files_that_are_no_votes_for_these_faces_are_refused(tmp_path, refused):

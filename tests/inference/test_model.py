@@ -16,7 +16,7 @@ import pytest
 from networks import Linear, drawn
 from safetensors.numpy import load_file, save_file
 
-from jaxfer.config import Config, DataConfig, ModelConfig
+from jaxfer.config import PRESETS, Config, DataConfig, ModelConfig, to_json
 from jaxfer.data.layouts.fer2013.votes import CHOICES
 from jaxfer.emotions import AFFECTNET_7, AFFECTNET_8, from_word
 from jaxfer.errors import UserError
@@ -319,6 +319,37 @@ def test_a_folder_without_its_files_is_a_sentence(folder, tmp_path):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read \(No such file"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"temperature": 0.0}, "the model's class_names, image_size or temperature cannot be"),
+        ({"image_size": 20}, "the model's class_names, image_size or temperature cannot be"),
+        ({"class_names": ("a",) * 7}, "the model's class_names, image_size or temperature cannot be"),
+        (
+            {"class_names": AFFECTNET_7[:6]},
+            "the model's class_names, which are not as many",
+        ),
+        ({"views": "six"}, "the model's answer or views cannot be"),
+    ],
+)
+def test_what_nobody_could_load_is_not_saved(model, tmp_path, fields, words):
+    with pytest.raises(UserError, match=words):
+        save_model(dataclasses.replace(model, **fields), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_run_is_told_from_that_of_a_model(tmp_path):
+    (tmp_path / "config.json").write_text(to_json(PRESETS["demo"]))
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UserError, match=r"not describe a model of jaxfer: jaxfer\.Predictor\.load loads runs"):
+        load_model(tmp_path)
+
+
+def test_images_that_are_too_small_are_refused_by_a_sentence(model):
+    with pytest.raises(UserError, match="images are 1x1: pass at least 32x32 pixels"):
+        model.probabilities(np.zeros((1, 1, 1, 3), np.uint8))
 
 
 def test_jax_flax_and_numpy_suffice(saved):

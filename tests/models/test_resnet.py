@@ -144,7 +144,7 @@ def test_the_published_networks_logits_are_finite_and_tell_images_apart(publishe
 @pytest.mark.parametrize("side", [(31, 31), (31, 64), (64, 16)])
 def test_images_below_32_pixels_are_refused_with_their_size(side):
     height, width = side
-    with pytest.raises(ValueError, match=f"images are {height}x{width}: pass at least 32x32 pixels"):
+    with pytest.raises(UserError, match=f"images are {height}x{width}: pass at least 32x32 pixels"):
         jax.eval_shape(ResNetFER().init, KEY, jnp.zeros((1, height, width, 3)))
 
 

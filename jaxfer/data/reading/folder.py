@@ -253,6 +253,8 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: you lack the permission") from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): pass one that is there") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): put it right, or move it away") from error
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxfer.data.batches import Batch
+from jaxfer.errors import UserError
 from jaxfer.models import unit_range
 
 
@@ -19,7 +20,7 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
     Args:
         key: Of the pairs and the shares.
         batch: As a step has it.
-        alpha: Of the Beta distribution of the shares, above 0.
+        alpha: Of the Beta distribution of the shares, a number of Python above 0, not one that is traced.
         num_classes: How many classes there are.
 
     Returns:
@@ -28,6 +29,9 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
         be mixed, are those of the larger share, as the label is. What teachers say is mixed as it is there, in
         logarithms: after the softmax of the loss it is the normalised geometric mean of their probabilities, with the
         shares as weights, while labels are mixed as an arithmetic mean.
+
+    Raises:
+        UserError: There is no such distribution.
     """
     pair_key, share_key = jax.random.split(key)
     partner = _partners(pair_key, batch["mask"])
@@ -51,6 +55,9 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> B
 
     Returns:
         As for `mixup`.
+
+    Raises:
+        UserError: As for `mixup`.
     """
     pair_key, share_key, place_key = jax.random.split(key, 3)
     partner = _partners(pair_key, batch["mask"])
@@ -64,11 +71,11 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> B
     return _mixed(batch, jnp.where(inside[..., None], images[partner], images), partner, share, num_classes)
 
 
-_PARTS = 4096
+_PLACES = 4096
 
 
 def _shares(key: jax.Array, alpha: float, count: int) -> jax.Array:
-    """Draw shares from Beta(alpha, alpha), float32 [count], by its quantiles: 4,097 of them, and lines in between.
+    """Draw shares from Beta(alpha, alpha), float32 [count], by 4,096 of its quantiles, and lines in between.
 
     `jax.random.beta` draws in a loop until the last share of all devices is accepted, which they ask each other each
     time. XLA keeps what devices exchange in order, but not within loops: on a CPU one can wait in the loop with its
@@ -76,8 +83,12 @@ def _shares(key: jax.Array, alpha: float, count: int) -> jax.Array:
     """
     from scipy.special import betaincinv  # takes long to import
 
-    quantiles = jnp.asarray(betaincinv(alpha, alpha, np.linspace(0, 1, _PARTS + 1)), jnp.float32)
-    place = jax.random.uniform(key, (count,)) * _PARTS
+    # The middles of parts of equal probability: from 0 and 1 themselves to the next quantile it is far.
+    quantiles = betaincinv(alpha, alpha, (np.arange(_PLACES) + 0.5) / _PLACES)
+    if not np.isfinite(quantiles).all():
+        raise UserError(f"there is no distribution Beta({alpha}, {alpha}): pass an alpha above 0, of at most 1000")
+    quantiles = jnp.asarray(quantiles, jnp.float32)
+    place = jax.random.uniform(key, (count,), jnp.float32) * (_PLACES - 1)
     below = place.astype(jnp.int32)
     return quantiles[below] + (place - below) * (quantiles[below + 1] - quantiles[below])
 
