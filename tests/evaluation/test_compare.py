@@ -82,6 +82,7 @@ def evaluated(config, folder="run"):
         fingerprint="the same",
         measures=("accuracy",),
         scores={"accuracy": 0.5, "intervals": {"accuracy": [0, 1]}},
+        split=SimpleNamespace(name="val"),
         trained=SimpleNamespace(name="run", run_dir=Path(folder), config=config, checkpoint={}),
         predictions=SimpleNamespace(correct=np.array([True, False])),
     )

@@ -257,7 +257,7 @@ def test_a_file_of_safetensors_is_known_whatever_its_length_looks_like(saved):
 @pytest.fixture
 def own():
     config = ModelConfig(gray=True, standardize=True, heads=("votes",))
-    network = ResNetFER(width=8, stage_sizes=(1,), gray=True, standardize=True)
+    network = ResNetFER(num_classes=2, width=8, stage_sizes=(1,), gray=True, standardize=True)
     images = np.zeros((1, 32, 32, 3), np.uint8)
     return FaceModel(network, drawn(network, images), ("a", "b"), 32, 1.0, config, {})
 
