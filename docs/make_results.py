@@ -466,7 +466,7 @@ more by what keeps it from learning its images by heart. Trained on {found["trai
 image alone unless the row says otherwise. The difference to the first row, in points of accuracy, has a 95% interval that is bootstrapped over the images, and the p of
 McNemar's test on the same images, not corrected for their number. {seeds} Macro F1, in which the few faces of disgust
 count as much as those of any other class, has neither here, and moves by points of its own. Views make {shown["with the mirror image"]:+.1f} and {shown["with ten views"]:+.1f} points here, while the
-network that ships, trained for longer, gains by them (above): try them on validation data of your own. Not measured: each change of the images by itself, gray, dropout, the schedule, SAM, and
+network that ships, trained for longer, gains by them (above): try them on validation data of your own. Not measured: each change of the images by itself, gray, dropout, {"" if "without label smoothing" in shown else "label smoothing, "}the schedule, SAM, and
 learning from other networks. A run took some {usual / 60:.0f} minutes on {machines}, shared with other work.
 
 | run | accuracy | difference | p | macro F1 | ECE |
