@@ -456,8 +456,7 @@ def ablation_section(shipped: dict[str, int]) -> str:
             "is no finding, and one of twice that size is a weak one until more seeds have shown it."
         )
     machines = " and ".join(dict.fromkeys(cores(row["machine"]) for row in found["rows"]))
-    runs = {row["name"]: row["seconds"] for row in found["rows"] if row["seconds"] != whole["seconds"]}
-    usual = median([whole["seconds"], *runs.values()])  # several rows are of the first run
+    usual = median({row["seconds"] for row in found["rows"]})  # several rows are of the first run
     return f"""## What each part of the recipe is worth
 
 `benchmarks/ablation.py`: the recipe for {found["epochs"]} epochs, which is the preset `fast` with FER+'s votes as a second head, and the same with one part left away or added. To measure so many runs, the network

@@ -85,14 +85,13 @@ def main() -> None:
     start_jax()
     from jaxfer import FaceModel, ProgressBar, finish_run, fit, load, load_run, save_model
     from jaxfer.reports import print_data, print_summary
+    from jaxfer.runs.folder import refuse_taken
     from jaxfer.training import Interrupted
 
     faces = asked.faces
     if asked.votes is not None:
-        if not asked.resume and (asked.run_dir / "config.json").exists():  # before its data are written over
-            raise UserError(
-                f"{asked.run_dir} already holds a run: continue it with --resume, or name another --run-dir"
-            )
+        if not asked.resume:
+            refuse_taken(asked.run_dir)  # before its data are written over
         faces = asked.run_dir.with_name(f"{asked.run_dir.name}-fer2013.npz")
         if not (asked.resume and faces.exists()):
             join(asked.faces, asked.votes, faces)

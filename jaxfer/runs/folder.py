@@ -32,6 +32,19 @@ def is_run(folder: Path) -> bool:
     return (folder / CHECKPOINTS).is_dir()
 
 
+def refuse_taken(folder: Path) -> None:
+    """Refuse to start a run where there is one.
+
+    Args:
+        folder: The folder of the run to start.
+
+    Raises:
+        UserError: It holds a run already.
+    """
+    if (folder / "config.json").exists():
+        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another --run-dir")
+
+
 class RunFolder:
     """The folder of one run.
 
@@ -57,8 +70,7 @@ class RunFolder:
         Raises:
             UserError: The folder holds a run already, or cannot be written.
         """
-        if (path / "config.json").exists():
-            raise UserError(f"{path} already holds a run: continue it with --resume, or choose another --run-dir")
+        refuse_taken(path)
         if is_run(path):
             raise UserError(
                 f"{path} holds the checkpoints of a run whose config.json is gone: put that back and continue with "

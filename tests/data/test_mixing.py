@@ -215,7 +215,25 @@ def test_shares_are_drawn_from_beta(alpha):
     below = np.searchsorted(np.sort(shares), places) / len(shares)
     # Kolmogorov: one sample in a hundred differs by more.
     np.testing.assert_allclose(below, betainc(alpha, alpha, places), atol=1.63 / len(shares) ** 0.5)
+    assert shares.mean() == pytest.approx(0.5, abs=0.02)
     assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+def test_the_shares_that_are_drawn_are_those_that_are_mixed(alpha):
+    count = 4000
+    image = np.arange(count, dtype=np.float32)[:, None, None, None]  # by which the partner can be told
+    batch = {"image": image, "label": np.zeros(count, np.int32), "mask": np.ones(count, bool)}
+    batch["valence"] = np.square(np.arange(count) / count).astype(np.float32)
+    mixed = jax.device_get(mixup(KEY, batch, alpha=alpha, num_classes=1))
+    share = np.asarray(mixing._shares(jax.random.split(KEY)[1], alpha, count))
+    # With them, each partner is a whole number, and the valence follows.
+    partner = (mixed["image"][:, 0, 0, 0] - share * np.arange(count)) / np.maximum(1 - share, 1e-6)
+    clear = share < 0.9
+    np.testing.assert_allclose(partner[clear], np.round(partner[clear]), atol=0.05)
+    known = batch["valence"]
+    expected = share[clear] * known[clear] + (1 - share[clear]) * known[np.round(partner[clear]).astype(int)]
+    np.testing.assert_allclose(mixed["valence"][clear], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("mix", [mixup, cutmix])

@@ -295,7 +295,7 @@ def test_the_data_of_a_run_are_not_written_over(tmp_path, refused):
     (tmp_path / "run-fer2013.npz").write_bytes(b"of the run")
     script = ROOT / "examples" / "train_fer2013.py"
     errors = refused(script, "faces/fer2013.csv", "--votes", "faces/fer2013new.csv", "--run-dir", "run")
-    assert "run already holds a run: continue it with --resume, or name another --run-dir" in errors
+    assert "run already holds a run: continue it with --resume, or choose another --run-dir" in errors
     assert (tmp_path / "run-fer2013.npz").read_bytes() == b"of the run"
 
 

@@ -327,10 +327,7 @@ def test_a_folder_without_its_files_is_a_sentence(folder, tmp_path):
         ({"temperature": 0.0}, "the model's class_names, image_size or temperature cannot be"),
         ({"image_size": 20}, "the model's class_names, image_size or temperature cannot be"),
         ({"class_names": ("a",) * 7}, "the model's class_names, image_size or temperature cannot be"),
-        (
-            {"class_names": AFFECTNET_7[:6]},
-            "the model's class_names, which are not as many",
-        ),
+        ({"class_names": AFFECTNET_7[:6]}, "the model's class_names, which are not as many"),
         ({"views": "six"}, "the model's answer or views cannot be"),
     ],
 )

@@ -9,7 +9,6 @@ from functools import cache, partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -30,6 +29,7 @@ from jaxfer.models import (
     ResNetFER50,
     compiled_for,
     load_pretrained,
+    variable_shapes,
 )
 from jaxfer.models.pretrained import archives, read_weights, weights_of
 
@@ -43,13 +43,8 @@ def small(name, **fields):
     return NETWORKS[name](**{"stage_sizes": (1, 1, 1, 1)} | SEEN | fields)
 
 
-@cache
-def _shapes(model):
-    return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-
-
 def zeros(model):
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), variable_shapes(model, 64))
 
 
 @cache
